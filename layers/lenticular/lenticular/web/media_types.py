@@ -1,0 +1,192 @@
+"""Media types and content negotiation, PS3.18 8.7 and RFC 9110 12.5.1.
+
+A handler lists its Offers in its own order of preference; `choose` takes the one that the client
+weighs highest. The `accept` query parameter, where given, stands in place of the header
+(PS3.18 8.3.3.1), so that a plain link can ask for a type.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from starlette.requests import Request
+
+from lenticular.errors import InvalidRequest, Unacceptable
+
+OCTET_STREAM = "application/octet-stream"
+DICOM = "application/dicom"
+DICOM_JSON = "application/dicom+json"
+JSON = "application/json"
+MULTIPART_RELATED = "multipart/related"
+
+_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_TYPE = re.compile(rf"\s*(?P<type>{_TOKEN})/(?P<subtype>{_TOKEN})\s*")
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+# Unquoted values are taken up to the next separator, for boundaries with `=` or `:` in them
+# and media types with their `/` are often sent unquoted.
+_PARAMETER = re.compile(rf'\s*(?P<name>{_TOKEN})\s*=\s*(?P<value>{_QUOTED}|[^\s";,]*)\s*', re.S)
+_ELEMENT = re.compile(rf'(?:[^",]|{_QUOTED})+', re.S)
+_LIST = re.compile(rf'(?:[^"]|{_QUOTED})*+', re.S)
+# `accept=application/dicom+json` in a query means a space to the decoder, a plus to its author.
+_LOST_PLUS = re.compile(r"(?<=[\w.-]) (?=[\w.-])")
+
+
+@dataclass(frozen=True, slots=True)
+class MediaType:
+    """A media type in lower case with its parameters; parameter names are in lower case too."""
+
+    name: str
+    parameters: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> "MediaType":
+        """Read `type/subtype; name=value; name="value"`."""
+        match = _TYPE.match(text)
+        if match is None:
+            raise InvalidRequest(f"'{_shown(text)}' is not a media type.")
+        name = f"{match['type']}/{match['subtype']}".lower()
+        return cls(name, dict(_parameters(text, match.end())))
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A representation that can be served; `multipart` wraps it in multipart/related."""
+
+    media_type: str
+    transfer_syntax_uid: str | None = None
+    multipart: bool = False
+
+    def __str__(self) -> str:
+        suffix = f"; transfer-syntax={self.transfer_syntax_uid}" if self.transfer_syntax_uid else ""
+        if self.multipart:
+            return f'{MULTIPART_RELATED}; type="{self.media_type}"{suffix}'
+        return self.media_type + suffix
+
+
+@dataclass(frozen=True, slots=True)
+class MediaRange:
+    """One element of an Accept header.
+
+    `multipart` is None for `*/*`, which takes either form. `transfer_syntax_uid` is None when
+    the client said nothing about it and `*` when it takes any.
+    """
+
+    name: str
+    multipart: bool | None
+    transfer_syntax_uid: str | None
+    quality: float
+
+    def matches(self, offer: Offer) -> bool:
+        """Tell whether the offer lies in this range."""
+        if self.multipart is not None and self.multipart != offer.multipart:
+            return False
+        wanted, offered = self.transfer_syntax_uid, offer.transfer_syntax_uid
+        if wanted not in (None, "*") and offered is not None and wanted != offered:
+            return False
+        # Bytes of whatever syntax: that is how viewers ask for frames as they are stored.
+        if self.name == OCTET_STREAM and wanted == "*":
+            return True
+        if self.name.endswith("/*"):
+            return self.name == "*/*" or offer.media_type.startswith(self.name[:-1])
+        return self.name == offer.media_type
+
+    def specificity(self) -> int:
+        """Order ranges that hold one offer: the most exact decides (RFC 9110 12.5.1)."""
+        exact = 0 if self.name == "*/*" else 1 if self.name.endswith("/*") else 2
+        return 4 * exact + 2 * (self.multipart is not None) + (self.transfer_syntax_uid is not None)
+
+
+Accept = tuple[MediaRange, ...]
+
+ANYTHING: Accept = (MediaRange("*/*", None, None, 1.0),)
+
+
+def accepted(request: Request) -> Accept:
+    """What the client accepts: its `accept` query parameter, else its header, else anything."""
+    if "accept" in request.query_params:
+        values = request.query_params.getlist("accept")
+        return parse_accept(_LOST_PLUS.sub("+", ",".join(values)))
+    return parse_accept(",".join(request.headers.getlist("accept")))
+
+
+@lru_cache(maxsize=512)
+def parse_accept(text: str) -> Accept:
+    """Read a list of media ranges; an empty one accepts anything."""
+    ranges = tuple(_media_range(element) for element in _elements(text) if element.strip())
+    return ranges or ANYTHING
+
+
+def choose(accept: Accept, offers: Sequence[Offer]) -> Offer:
+    """The offer with the highest weight; among equals the first."""
+    best = max(offers, key=lambda offer: _quality(accept, offer), default=None)
+    if best is None or _quality(accept, best) <= 0:
+        available = ", ".join(map(str, offers)) or "nothing"
+        raise Unacceptable(f"No accepted media type can be served; there is: {available}.")
+    return best
+
+
+def accepts(accept: Accept, offer: Offer) -> bool:
+    """Tell whether the client takes this one."""
+    return _quality(accept, offer) > 0
+
+
+def _quality(accept: Accept, offer: Offer) -> float:
+    matching = [media_range for media_range in accept if media_range.matches(offer)]
+    if not matching:
+        return 0.0
+    top = max(media_range.specificity() for media_range in matching)
+    # The same range twice with two weights: the client takes it at the higher one.
+    return max(each.quality for each in matching if each.specificity() == top)
+
+
+def _media_range(text: str) -> MediaRange:
+    # Java's HTTP client sends a lone `*`.
+    text = text.strip()
+    media = MediaType.parse("*/" + text if re.match(r"\*\s*(;|$)", text) else text)
+    if media.name.startswith("*/") and media.name != "*/*":
+        raise InvalidRequest(f"'{_shown(text)}' is not a media range.")
+    syntax = media.parameters.get("transfer-syntax")
+    quality = _weight(media.parameters.get("q", "1"))
+    if media.name in (MULTIPART_RELATED, "multipart/*"):
+        inner = MediaType.parse(media.parameters.get("type", "*/*"))
+        syntax = syntax or inner.parameters.get("transfer-syntax")
+        return MediaRange(inner.name, True, syntax, quality)
+    return MediaRange(media.name, None if media.name == "*/*" else False, syntax, quality)
+
+
+def _elements(text: str) -> list[str]:
+    """Split a list at its commas, but not inside quotation marks."""
+    if not _LIST.fullmatch(text):
+        raise InvalidRequest(f"'{_shown(text)}' has an unbalanced quotation mark.")
+    return _ELEMENT.findall(text)
+
+
+def _weight(text: str) -> float:
+    if not re.fullmatch(r"0?\.\d+|[01]\.?0*|0\.\d*", text):
+        raise InvalidRequest(f"'{_shown(text)}' is not a weight between 0 and 1.")
+    return float(text)
+
+
+def _parameters(text: str, position: int) -> Iterator[tuple[str, str]]:
+    while position < len(text):
+        if text[position] != ";":
+            raise InvalidRequest(f"'{_shown(text)}' is not a media type.")
+        rest = text[position + 1 :].lstrip()
+        if not rest or rest.startswith(";"):  # an empty parameter, often at the end
+            position = len(text) - len(rest)
+            continue
+        match = _PARAMETER.match(text, position + 1)
+        if match is None:
+            raise InvalidRequest(f"'{_shown(text)}' has a malformed parameter.")
+        yield match["name"].lower(), _unquoted(match["value"])
+        position = match.end()
+
+
+def _unquoted(value: str) -> str:
+    return re.sub(r"\\(.)", r"\1", value[1:-1], flags=re.S) if value.startswith('"') else value
+
+
+def _shown(text: str) -> str:
+    """Enough of a client's text to recognise it, and no control characters."""
+    return "".join(c if c.isprintable() else "?" for c in text[:80])
