@@ -1,0 +1,32 @@
+"""Orthanc's identifiers: SHA-1 over the DICOM identifiers from the patient down.
+
+The parts are PatientID, Study, Series and SOP Instance UID as far as the level goes; written as
+five groups of eight hexadecimal digits.
+"""
+
+import hashlib
+import re
+
+_WRITTEN = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{8}){4}", re.ASCII)
+
+
+def digest(*parts: str) -> bytes:
+    """The 20 bytes that identify what the parts name."""
+    return hashlib.sha1("|".join(parts).encode(), usedforsecurity=False).digest()
+
+
+def orthanc_id(*parts: str) -> str:
+    """The identifier that Orthanc gives to what the parts name."""
+    return from_digest(digest(*parts))
+
+
+def from_digest(identity: bytes) -> str:
+    """How Orthanc writes these 20 bytes."""
+    return identity.hex("-", 4)
+
+
+def to_digest(identifier: str) -> bytes | None:
+    """The 20 bytes behind a written identifier; None when it is not one."""
+    if _WRITTEN.fullmatch(identifier) is None:
+        return None
+    return bytes.fromhex(identifier.replace("-", ""))

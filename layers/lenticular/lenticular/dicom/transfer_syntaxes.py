@@ -1,0 +1,110 @@
+"""Transfer syntaxes: how a dataset and its pixels are encoded, PS3.5 Annex A and PS3.6 Annex A.
+
+Our own table, because an archive keeps files in syntaxes that no toolkit here knows. Names come
+from pydicom's dictionary where it has them; media types are those of PS3.18 Table 8.7.3-5.
+"""
+
+from dataclasses import dataclass, replace
+
+from pydicom.config import IGNORE
+from pydicom.uid import UID
+
+IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
+EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
+DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1.99"
+EXPLICIT_VR_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+RLE_LOSSLESS = "1.2.840.10008.1.2.5"
+GE_IMPLICIT_VR_BIG_ENDIAN_PIXELS = "1.2.840.113619.5.2"
+
+OCTET_STREAM = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class TransferSyntax:
+    """How one transfer syntax encodes; `media_type` is that of a single frame as stored."""
+
+    uid: str
+    name: str
+    encapsulated: bool = False
+    implicit: bool = False
+    big_endian: bool = False
+    deflated: bool = False
+    big_endian_pixels: bool = False
+    media_type: str = OCTET_STREAM
+
+    @property
+    def is_video(self) -> bool:
+        """Whether its pixels are one stream in which frames are not told apart."""
+        return self.media_type.startswith("video/")
+
+
+_JPEG = "1.2.840.10008.1.2.4."
+
+# What follows `1.2.840.10008.1.2.4.`, by the media type of a frame.
+_MEDIA_TYPES = {
+    "image/jpeg": "50 51 52 53 54 55 56 57 58 59 60 61 62 63 64 65 66 70",
+    "image/jls": "80 81",
+    "image/jp2": "90 91",
+    "image/jpx": "92 93",
+    "image/jphc": "201 202 203",
+    "image/jxl": "110 111 112",
+    "video/mpeg": "100 100.1 101 101.1",
+    "video/mp4": "102 102.1 103 103.1 104 104.1 105 105.1 106 106.1",
+    "video/H265": "107 108",
+}
+_NAMES_OF_OUR_OWN = {
+    _JPEG + "110": "JPEG XL Lossless",
+    _JPEG + "111": "JPEG XL JPEG Recompression",
+    _JPEG + "112": "JPEG XL",
+    "1.2.840.10008.1.2.8.1": "Deflated Image Frame Compression",
+    GE_IMPLICIT_VR_BIG_ENDIAN_PIXELS: "GE Private Implicit VR Big Endian",
+}
+
+
+def _name(uid: str) -> str:
+    return _NAMES_OF_OUR_OWN.get(uid) or UID(uid, IGNORE).name
+
+
+def _table() -> dict[str, TransferSyntax]:
+    native = [
+        TransferSyntax(IMPLICIT_VR_LITTLE_ENDIAN, "", implicit=True),
+        TransferSyntax(EXPLICIT_VR_LITTLE_ENDIAN, ""),
+        TransferSyntax(DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, "", deflated=True),
+        TransferSyntax(EXPLICIT_VR_BIG_ENDIAN, "", big_endian=True, big_endian_pixels=True),
+        # The dataset is little endian in spite of its name; only the pixels are swapped.
+        TransferSyntax(GE_IMPLICIT_VR_BIG_ENDIAN_PIXELS, "", implicit=True, big_endian_pixels=True),
+        # Their pixels lie elsewhere, behind a JPIP URL.
+        TransferSyntax(_JPEG + "94", ""),
+        TransferSyntax(_JPEG + "95", "", deflated=True),
+        TransferSyntax(_JPEG + "204", ""),
+        TransferSyntax(_JPEG + "205", "", deflated=True),
+    ]
+    encapsulated = [
+        TransferSyntax(RLE_LOSSLESS, "", encapsulated=True, media_type="image/dicom-rle"),
+        TransferSyntax("1.2.840.10008.1.2.1.98", "", encapsulated=True),
+        TransferSyntax("1.2.840.10008.1.2.8.1", "", encapsulated=True),
+        *(
+            TransferSyntax(_JPEG + suffix, "", encapsulated=True, media_type=media_type)
+            for media_type, suffixes in _MEDIA_TYPES.items()
+            for suffix in suffixes.split()
+        ),
+    ]
+    return {
+        syntax.uid: _named(syntax) for syntax in sorted(native + encapsulated, key=lambda s: s.uid)
+    }
+
+
+def _named(syntax: TransferSyntax) -> TransferSyntax:
+    return replace(syntax, name=_name(syntax.uid))
+
+
+KNOWN: dict[str, TransferSyntax] = _table()
+
+
+def lookup(uid: str) -> TransferSyntax:
+    """What is known of the syntax; an unknown one is Explicit VR Little Endian, encapsulated.
+
+    That is what every syntax registered since 1993 has been (PS3.5 A.4).
+    """
+    known = KNOWN.get(uid)
+    return known if known is not None else TransferSyntax(uid, _name(uid), encapsulated=True)
