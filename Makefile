@@ -1,0 +1,42 @@
+# make serve [PORT=8042] [DATA=lenticular-data] [WORKERS=n]   start the server
+# make test      install what the tests need and run them all
+# make check     lint and type-check
+# make bench     compare with Orthanc on this machine, if it is installed
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+TESTING := $(VENV)/testing
+
+.PHONY: serve test check bench clean
+
+serve: $(INSTALLED)
+	@$(BIN)/lenticular serve $(if $(PORT),--port $(PORT)) $(if $(DATA),--data "$(DATA)") $(if $(WORKERS),--workers $(WORKERS))
+
+test: $(TESTING)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(TESTING)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(TESTING)
+	$(BIN)/python -m bench $(ARGS)
+
+clean:
+	rm -rf $(VENV) build layers/lenticular/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name one with PYTHON=…"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(INSTALLED): $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(TESTING): $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@ $(INSTALLED)

@@ -1,0 +1,124 @@
+"""The command line: serve, upload, migrate, config."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lenticular import __version__
+from lenticular import settings as configuration
+from lenticular.settings import InvalidSettings, Settings
+
+
+@click.group()
+@click.version_option(__version__)
+def main() -> None:
+    """Lenticular, a serverless PACS."""
+
+
+def _load(**overrides: Any) -> Settings:
+    try:
+        return configuration.load(**overrides)
+    except InvalidSettings as error:
+        raise click.ClickException(str(error)) from error
+
+
+@main.command()
+@click.option(
+    "--data", type=click.Path(file_okay=False, path_type=Path), help="Folder for files and index."
+)
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", type=int, help="Port to listen on.  [default: 8042]")
+@click.option(
+    "--workers", type=click.IntRange(1, 64), help="Server processes.  [default: cores, up to 4]"
+)
+@click.option(
+    "--config", type=click.Path(exists=True, dir_okay=False), help="Configuration file (TOML)."
+)
+def serve(
+    data: Path | None, host: str | None, port: int | None, workers: int | None, config: str | None
+) -> None:
+    """Start the server on this machine."""
+    if config is not None:
+        os.environ["LENTICULAR_CONFIG"] = config
+    settings = _load(data=data, host=host, port=port, workers=workers)
+    os.environ.update(configuration.to_environment(settings))
+    from lenticular.services import open_services
+    from lenticular.web.server import check_exposure, run
+
+    try:
+        check_exposure(settings)
+        services = open_services(settings)
+    except InvalidSettings as error:
+        raise click.ClickException(str(error)) from error
+    services.index.migrate()
+    services.close()
+    _welcome(settings)
+    run(settings)
+
+
+def _welcome(settings: Settings) -> None:
+    address = f"http://{settings.host}:{settings.port}"
+    click.echo(
+        f"Lenticular {__version__}\n"
+        f"  DICOMweb       {address}/dicom-web\n"
+        f"  Orthanc REST   {address}/\n"
+        f"  API reference  {address}/docs\n"
+        f"  Health         {address}/health\n"
+        f"  Drop folder    {settings.data.absolute() / 'incoming'}\n"
+        f"  Files          {settings.storage_url}\n"
+        f"  Index          {settings.index_url.rpartition('@')[2]}\n"
+        "Stop with Ctrl-C."
+    )
+
+
+@main.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--to", "url", default="http://127.0.0.1:8042", show_default=True, help="The server.")
+@click.option("--user", envvar="LENTICULAR_UPLOAD_USER", help="name:password for HTTP Basic.")
+@click.option("--token", envvar="LENTICULAR_UPLOAD_TOKEN", help="Bearer token.")
+def upload(paths: tuple[Path, ...], url: str, user: str | None, token: str | None) -> None:
+    """Store files, folders and zips on a server."""
+    from lenticular.upload import Credentials, upload_all
+
+    if not upload_all(paths, url.rstrip("/"), Credentials(user, token)):
+        sys.exit(1)
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the index to the schema of this release."""
+    from lenticular.services import open_services
+
+    services = open_services(_load())
+    services.index.migrate()
+    services.close()
+    click.echo("The index is up to date.")
+
+
+@main.group()
+def config() -> None:
+    """Look at and prepare the configuration."""
+
+
+@config.command("show")
+def config_show() -> None:
+    """Print the settings in force, without passwords and tokens."""
+    settings = _load()
+    for name, value in configuration.shown(settings).items():
+        click.echo(f"{name} = {value}")
+
+
+@config.command("password")
+@click.password_option()
+def config_password(password: str) -> None:
+    """Hash a password for the configuration file."""
+    from lenticular.web.access import hash_password
+
+    click.echo(hash_password(password))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""DICOM itself: pure functions over bytes and datasets, no input or output."""

@@ -1,0 +1,71 @@
+"""What is known of one instance once its head has been read: plain data, shared by every floor.
+
+A dataset is the DICOM JSON Model (PS3.18 Annex F) as a plain dict everywhere in this system:
+`{"00100020": {"vr": "LO", "Value": ["X"]}}`, tags in upper-case hexadecimal, in ascending order,
+without the File Meta Information. It is read from the file once, when the instance is stored.
+"""
+
+from array import array
+from dataclasses import dataclass, field
+from typing import Any
+
+Dataset = dict[str, dict[str, Any]]
+
+BULKDATA_BASE = "@/"
+"""A BulkDataURI in a stored dataset starts with this in place of the service's base URL:
+`@/studies/{study}/series/{series}/instances/{sop}/bulkdata/{path}`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A study, a series of it, or an instance of that: what a DICOMweb path names."""
+
+    study_instance_uid: str
+    series_instance_uid: str | None = None
+    sop_instance_uid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PixelLayout:
+    """Where the pixels lie in the (inflated) file.
+
+    `tag` is 7FE00010, 7FE00008 or 7FE00009. Native: frame i starts `i * frame_bits` bits after
+    `offset`, and `word_bytes` is what a big-endian word swaps by (1, 2, 4 or 8). Encapsulated:
+    frame i is the run of fragment items (headers included) at `frames[2 * i]` of length
+    `frames[2 * i + 1]`; `frames` is empty when no rule of PS3.5 A.4 tells the frames apart.
+    """
+
+    tag: str
+    vr: str
+    encapsulated: bool
+    offset: int
+    length: int
+    number_of_frames: int
+    frame_bits: int = 0
+    word_bytes: int = 1
+    frames: "array[int]" = field(default_factory=lambda: array("Q"))
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the values too large for the dataset lie in the (inflated) file.
+
+    `bulkdata` maps the path in a BulkDataURI (`00420011`, `54000100/0/54001010`: tag, item index
+    from 0, tag) to offset, length and VR. Pixels are not in it.
+    """
+
+    bulkdata: dict[str, tuple[int, int, str]]
+    pixels: PixelLayout | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedInstance:
+    """The head of a stored file: its dataset in JSON and where its large values lie."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    dataset: Dataset
+    layout: Layout

@@ -1,0 +1,77 @@
+"""The refusals: what the system says no to, and why.
+
+    LenticularError
+    ├── InvalidRequest            the request cannot be understood
+    ├── InvalidInstance           the bytes are not a DICOM instance that can be stored
+    ├── NotFound                  no such study, series, instance, frame or bulk data
+    ├── Conflict                  it contradicts what is already stored
+    ├── LengthRequired            the body came without its length
+    ├── TooLarge                  a limit of the service would be passed
+    ├── Unacceptable              nothing the client accepts can be served
+    ├── UnsupportedMedia          the body is of a kind that is not taken here
+    ├── NotRenderable             the instance holds nothing that can become a picture
+    └── RangeUnsatisfiable        the byte range lies outside the content
+
+An error names the refusal; `web/errors.py` alone knows which status that is. The message is a
+sentence that a person can act on and never holds patient data.
+"""
+
+
+class LenticularError(Exception):
+    """A refusal with a sentence for the person who asked."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class InvalidRequest(LenticularError):
+    """The request cannot be understood: a parameter, a header or the body is malformed."""
+
+
+class InvalidInstance(LenticularError):
+    """The bytes are not a DICOM instance that can be stored.
+
+    `failure_reason` is what STOW-RS reports in FailureReason (0008,1197), PS3.4 Annex GG and
+    PS3.18 10.5.3: 0xC000 cannot understand, 0x0110 processing failure, 0xA900 mismatch.
+    """
+
+    def __init__(self, detail: str, failure_reason: int = 0xC000) -> None:
+        super().__init__(detail)
+        self.failure_reason = failure_reason
+
+
+class NotFound(LenticularError):
+    """There is no such study, series, instance, frame or bulk data."""
+
+
+class Conflict(LenticularError):
+    """The request contradicts what is already stored."""
+
+
+class LengthRequired(LenticularError):
+    """The body came without its length, and not in chunks either."""
+
+
+class TooLarge(LenticularError):
+    """A limit of the service would be passed."""
+
+
+class Unacceptable(LenticularError):
+    """Nothing that the client accepts can be served (PS3.18 8.7)."""
+
+
+class UnsupportedMedia(LenticularError):
+    """The body is of a media type or encoding that is not taken here."""
+
+
+class NotRenderable(LenticularError):
+    """The instance holds nothing that can become a picture, or no decoder for it exists here."""
+
+
+class RangeUnsatisfiable(LenticularError):
+    """The requested byte range lies outside the content."""
+
+    def __init__(self, detail: str, size: int) -> None:
+        super().__init__(detail)
+        self.size = size

@@ -1,0 +1,89 @@
+"""What goes into the index and what comes out of it: plain frozen data."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lenticular.dicom.instance import Layout, ParsedInstance, Target
+
+
+class Level(StrEnum):
+    """The levels of the hierarchy; values are those of Orthanc's REST."""
+
+    PATIENT = "Patient"
+    STUDY = "Study"
+    SERIES = "Series"
+    INSTANCE = "Instance"
+
+
+@dataclass(frozen=True, slots=True)
+class NewInstance:
+    """An instance whose file is already safely stored under `key`."""
+
+    parsed: ParsedInstance
+    key: str
+    size: int
+    sha256: bytes
+
+
+class Outcome(StrEnum):
+    """What became of an instance that was to be added."""
+
+    STORED = "stored"
+    ALREADY_STORED = "already stored"  # the very same bytes; nothing changed
+    REPLACED = "replaced"  # other bytes, policy `replace`
+    KEPT = "kept"  # other bytes, policy `keep`: refused
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """The answer to one NewInstance: outcome, Orthanc ids of the four levels, a file to remove.
+
+    `obsolete_key` is the file that no row needs any more once this is known: the new one when
+    the instance was already stored or was refused, the old one when it was replaced.
+    """
+
+    outcome: Outcome
+    orthanc_ids: dict[Level, str]
+    obsolete_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredInstance:
+    """One instance as retrieval needs it."""
+
+    row_id: int
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    number_of_frames: int
+    key: str
+    size: int
+    sha256: bytes
+    orthanc_id: str
+
+    @property
+    def target(self) -> Target:
+        """Its place in the hierarchy."""
+        return Target(self.study_instance_uid, self.series_instance_uid, self.sop_instance_uid)
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedInstance:
+    """One instance, and where its frames and bulk data lie in its file.
+
+    The frames of an encapsulated object with many of them are not in `layout.pixels.frames`;
+    ask `Index.frame_ranges`.
+    """
+
+    instance: StoredInstance
+    layout: Layout
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What a deletion took away: files to remove, and the closest ancestor that still exists."""
+
+    keys: tuple[str, ...]
+    remaining_ancestor: tuple[Level, str] | None  # level and Orthanc id

@@ -1,0 +1,48 @@
+"""The services a transaction works with: the only chooser of adapters."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from lenticular.index import Index
+from lenticular.settings import InvalidSettings, Settings
+from lenticular.storage.spool import Spool
+
+if TYPE_CHECKING:
+    from lenticular.storage.protocol import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Where files and index are; the first argument of every transaction."""
+
+    settings: Settings
+    storage: "Storage"
+    index: Index
+
+    def new_spool(self) -> Spool:
+        """A spool for a body on its way in, on the file system where it will be kept."""
+        return Spool(folder=getattr(self.storage, "spool_folder", None))
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self.index.close()
+
+
+def open_services(settings: Settings) -> Services:
+    """Open storage and index as the settings name them."""
+    storage = open_storage(settings.storage_url)
+    return Services(settings, storage, Index(settings.index_url))
+
+
+def open_storage(url: str) -> "Storage":
+    """The storage adapter for a URL: `file:///folder`."""
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        from lenticular.storage.folder import FolderStorage
+
+        return FolderStorage(Path(unquote(parts.path)))
+    raise InvalidSettings(
+        f"The storage {url!r} should be a URL such as file:///var/lib/lenticular."
+    )

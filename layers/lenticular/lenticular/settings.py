@@ -1,0 +1,200 @@
+"""The settings: the only reader of the environment and of configuration files.
+
+A setting has a name in the configuration file (TOML, named by `LENTICULAR_CONFIG`) and an
+environment variable `LENTICULAR_…` of the same name in capitals, which wins. The command line
+wins over both. `lenticular config show` prints what is in force.
+"""
+
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+Right = Literal["read", "write"]
+RIGHTS: tuple[Right, ...] = ("read", "write")
+PREFIX = "LENTICULAR_"
+GIBIBYTE = 1024**3
+
+
+class InvalidSettings(Exception):
+    """A setting is wrong; the message names it and says what it should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Someone who signs in with HTTP Basic. `password` is plain or made by `config password`."""
+
+    name: str
+    password: str
+    rights: frozenset[Right]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A bearer token, plain, and what it allows."""
+
+    token: str
+    rights: frozenset[Right]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be configured, with its default."""
+
+    data: Path = Path("lenticular-data")
+    """The folder of the embedded storage and index, of `incoming/` and `rejected/`."""
+    storage: str = ""
+    """URL of the file storage; empty is the folder `data`."""
+    index: str = ""
+    """URL of the index; empty is SQLite in the folder `data`."""
+    host: str = "127.0.0.1"
+    port: int = 8042
+    workers: int = min(4, os.cpu_count() or 1)
+    """Server processes."""
+    replace: bool = False
+    """Whether other bytes under a known SOP Instance UID replace the stored ones."""
+    public_url: str = ""
+    """What clients call the server, when a proxy stands in front; empty follows the Host header."""
+    users: tuple[User, ...] = ()
+    tokens: tuple[Token, ...] = ()
+    maximum_body: int = 4 * GIBIBYTE
+    """Bytes that one request may carry."""
+    maximum_zip_entries: int = 100_000
+    maximum_zip_bytes: int = 16 * GIBIBYTE
+    """Bytes that one zip may unpack to."""
+
+    @property
+    def storage_url(self) -> str:
+        """The file storage in force."""
+        return self.storage or self.data.absolute().as_uri()
+
+    @property
+    def index_url(self) -> str:
+        """The index in force."""
+        return self.index or f"sqlite:///{self.data.absolute() / 'index.sqlite'}"
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether anybody can sign in, and so whether everybody must."""
+        return bool(self.users or self.tokens)
+
+
+def load(environment: Mapping[str, str] = os.environ, /, **overrides: Any) -> Settings:
+    """Read the settings: overrides that are not None, then the environment, then the file."""
+    values = _from_file(environment.get(PREFIX + "CONFIG"))
+    for field in fields(Settings):
+        text = environment.get(PREFIX + field.name.upper())
+        if text is not None:
+            values[field.name] = text
+    values.update({name: value for name, value in overrides.items() if value is not None})
+    return Settings(**{name: _convert(name, value) for name, value in values.items()})
+
+
+def to_environment(settings: Settings) -> dict[str, str]:
+    """The environment variables from which `load` makes the same settings in another process."""
+    texts = {
+        field.name: str(getattr(settings, field.name))
+        for field in fields(Settings)
+        if field.name not in ("users", "tokens")
+    }
+    texts["users"] = ",".join(
+        f"{user.name}:{user.password}:{'+'.join(sorted(user.rights))}" for user in settings.users
+    )
+    texts["tokens"] = ",".join(
+        f"{token.token}:{'+'.join(sorted(token.rights))}" for token in settings.tokens
+    )
+    return {PREFIX + name.upper(): text for name, text in texts.items()}
+
+
+def _from_file(name: str | None) -> dict[str, Any]:
+    if not name:
+        return {}
+    try:
+        values = tomllib.loads(Path(name).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise InvalidSettings(f"The configuration file {name} cannot be read: {error}") from error
+    known = {field.name for field in fields(Settings)}
+    for unknown in values.keys() - known:
+        raise InvalidSettings(f"{name}: there is no setting called {unknown!r}.")
+    return values
+
+
+def _convert(name: str, value: Any) -> Any:
+    default = getattr(Settings(), name)
+    try:
+        if name == "users":
+            return tuple(_user(item) for item in _items(value))
+        if name == "tokens":
+            return tuple(_token(item) for item in _items(value))
+        if isinstance(default, bool):
+            return _truth(value)
+        return type(default)(value)
+    except (TypeError, ValueError, KeyError) as error:
+        raise InvalidSettings(f"The setting {name!r} is wrong: {error}") from error
+
+
+def _items(value: Any) -> Iterable[Any]:
+    return [item for item in value.split(",") if item] if isinstance(value, str) else value
+
+
+def _truth(value: Any) -> bool:
+    words = {
+        "true": True,
+        "1": True,
+        "yes": True,
+        "false": False,
+        "0": False,
+        "no": False,
+        "": False,
+    }
+    text = str(value).lower()
+    if text not in words:
+        raise ValueError(f"{value!r} is neither true nor false")
+    return words[text]
+
+
+def _user(item: Any) -> User:
+    if isinstance(item, User):
+        return item
+    if isinstance(item, str):
+        name, _, rest = item.partition(":")
+        password, _, rights = rest.rpartition(":")
+        item = {"name": name, "password": password, "rights": rights.split("+")}
+    if not item["name"] or not item["password"]:
+        raise ValueError("a user is name:password:rights, for example ann:secret:read+write")
+    return User(item["name"], item["password"], _rights(item["rights"]))
+
+
+def _token(item: Any) -> Token:
+    if isinstance(item, Token):
+        return item
+    if isinstance(item, str):
+        token, _, rights = item.rpartition(":")
+        item = {"token": token, "rights": rights.split("+")}
+    if not item["token"]:
+        raise ValueError("a token is token:rights, for example 0f3c…:read")
+    return Token(item["token"], _rights(item["rights"]))
+
+
+def _rights(names: Iterable[str]) -> frozenset[Right]:
+    chosen = frozenset(right for right in RIGHTS if right in set(names))
+    if set(names) - chosen or not chosen:
+        raise ValueError("rights are read, write or read+write")
+    return chosen
+
+
+def shown(settings: Settings) -> dict[str, str]:
+    """The settings as text for people: who may sign in, but not with what."""
+    texts = {field.name: str(getattr(settings, field.name)) for field in fields(Settings)}
+    texts["users"] = ", ".join(
+        f"{user.name} ({'+'.join(sorted(user.rights))})" for user in settings.users
+    )
+    texts["tokens"] = ", ".join(
+        f"… ({'+'.join(sorted(token.rights))})" for token in settings.tokens
+    )
+    texts["storage"] = settings.storage_url
+    # A database URL may hold a password before the @.
+    texts["index"] = settings.index_url.rpartition("@")[2]
+    return texts

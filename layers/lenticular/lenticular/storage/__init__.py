@@ -1,0 +1,1 @@
+"""The files: one immutable object per stored instance, behind one small port."""

@@ -1,0 +1,133 @@
+"""Files in a folder of this machine: durable once `put` has returned."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from io import FileIO
+from pathlib import Path
+
+from lenticular.storage.spool import Spool
+
+PIECE_BYTES = 1024 * 1024
+MOVE_ATTEMPTS = 10
+
+
+class FolderStorage:
+    """Files below a root folder; `spool/` in it takes large bodies while they arrive."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.spool_folder = root / "spool"
+        self.spool_folder.mkdir(parents=True, exist_ok=True)
+
+    def put(self, key: str, body: Spool) -> None:
+        """Write beside, sync, rename into place, sync the folder: all of it or nothing is seen."""
+        target = self._path(key)
+        source = self._write(body.view()) if body.path is None else body.path
+        body.sync()
+        try:
+            self._move(source, target)
+        finally:
+            body.forget_file()
+            source.unlink(missing_ok=True)
+        _sync_folder(target.parent)
+
+    def read(self, key: str, offset: int = 0, length: int | None = None) -> bytes:
+        """The bytes from offset, at most length of them, to the end without a length."""
+        with self._path(key).open("rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size - offset
+            wanted = size if length is None else min(length, size)
+            data = os.pread(file.fileno(), max(wanted, 0), offset)
+            if len(data) == wanted or wanted <= 0:
+                return data
+            # One system call gives at most 2 GiB.
+            return data + self.read(key, offset + len(data), wanted - len(data))
+
+    def stream(self, key: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """The same bytes in pieces of at most a megabyte; a missing key raises at the call."""
+        file = self._path(key).open("rb", buffering=0)
+        if length is None:
+            length = os.fstat(file.fileno()).st_size - offset
+        return _pieces(file, offset, length)
+
+    def delete(self, key: str) -> None:
+        """Forget the object and the folders that it leaves empty; a missing key is no error."""
+        path = self._path(key)
+        path.unlink(missing_ok=True)
+        for folder in path.parents:
+            if folder == self.root or folder.parent == self.root:
+                return
+            try:
+                folder.rmdir()
+            except OSError:  # another file lies in it, or another delete was quicker
+                return
+
+    def keys(self, prefix: str = "") -> Iterator[tuple[str, int, float]]:
+        """Key, size in bytes and time of last change (seconds since 1970) of all under a prefix."""
+        start = self.root / prefix
+        for folder, folders, names in os.walk(start if start.is_dir() else start.parent):
+            folders.sort()
+            for name in sorted(names):
+                path = Path(folder, name)
+                key = path.relative_to(self.root).as_posix()
+                if key.startswith(prefix):
+                    status = path.stat()
+                    yield key, status.st_size, status.st_mtime
+
+    def _path(self, key: str) -> Path:
+        parts = key.split("/")
+        if not all(parts) or ".." in parts or "." in parts or "\0" in key:
+            raise ValueError(f"not a key: {key!r}")
+        return self.root.joinpath(*parts)
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make a folder so that it survives a crash: each new name is synced in its parent."""
+        if folder.is_dir():
+            return
+        self._make_folder(folder.parent)
+        with suppress(FileNotFoundError):  # the parent was deleted meanwhile: the move tries again
+            folder.mkdir(exist_ok=True)
+        _sync_folder(folder.parent)
+
+    def _write(self, data: memoryview) -> Path:
+        file_descriptor, name = tempfile.mkstemp(prefix="put-", dir=self.spool_folder)
+        try:
+            with os.fdopen(file_descriptor, "wb", buffering=0) as file:
+                while data:
+                    data = data[file.write(data) :]
+                os.fsync(file.fileno())
+        except BaseException:
+            os.unlink(name)
+            raise
+        return Path(name)
+
+    def _move(self, source: Path, target: Path) -> None:
+        for attempt in range(MOVE_ATTEMPTS):
+            self._make_folder(target.parent)
+            try:
+                os.rename(source, target)
+                return
+            except FileNotFoundError:
+                # A delete took the folder away, empty as it was, in between.
+                if attempt == MOVE_ATTEMPTS - 1:
+                    raise
+
+
+def _pieces(file: FileIO, offset: int, length: int) -> Iterator[bytes]:
+    with file:
+        while length > 0:
+            piece = os.pread(file.fileno(), min(length, PIECE_BYTES), offset)
+            if not piece:
+                return
+            yield piece
+            offset += len(piece)
+            length -= len(piece)
+
+
+def _sync_folder(folder: Path) -> None:
+    file_descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(file_descriptor)
+    finally:
+        os.close(file_descriptor)

@@ -1,0 +1,33 @@
+"""What the rest of the system asks of a place that keeps files.
+
+A key is a relative path with `/` between its parts. An object is immutable: a key is written
+once, read any number of times and deleted at most once. Adapters raise the language's own errors
+(`FileNotFoundError` for a missing key, `OSError` for a place that fails).
+"""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from lenticular.storage.spool import Spool
+
+
+class Storage(Protocol):
+    """A place that keeps files."""
+
+    def put(self, key: str, body: Spool) -> None:
+        """Keep the body under the key; when this returns it survives a crash of the machine.
+
+        The spool may be consumed by it (a folder renames the spool's file into place).
+        """
+
+    def read(self, key: str, offset: int = 0, length: int | None = None) -> bytes:
+        """The bytes from offset, at most length of them, to the end without a length."""
+
+    def stream(self, key: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """The same bytes in pieces of at most a megabyte; a missing key raises at the call."""
+
+    def delete(self, key: str) -> None:
+        """Forget the object; a missing key is no error."""
+
+    def keys(self, prefix: str = "") -> Iterator[tuple[str, int, float]]:
+        """Key, size in bytes and time of last change (seconds since 1970) of all under a prefix."""

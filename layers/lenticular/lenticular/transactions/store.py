@@ -1,0 +1,151 @@
+"""Store: received bytes become a stored, searchable instance, or a refusal with its reason.
+
+Order (nothing acknowledged is ever lost): read the head, keep the file, commit the index, answer.
+A crash between leaves at most a file that no row names, which maintenance sweeps away.
+"""
+
+import errno
+import hashlib
+import logging
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lenticular import errors
+from lenticular.dicom import part10
+from lenticular.dicom.instance import ParsedInstance, Target
+from lenticular.index.records import Level, NewInstance, Outcome
+from lenticular.services import Services
+from lenticular.storage.spool import Spool
+
+log = logging.getLogger(__name__)
+
+DUPLICATE_SOP_INSTANCE = 0x0111
+OUT_OF_RESOURCES = 0xA700
+STUDY_MISMATCH = 0x0110
+
+
+@dataclass(frozen=True, slots=True)
+class StoreResult:
+    """What became of one received body.
+
+    `outcome` is None when it was refused, and then `failure_reason` (PS3.18 10.5.3, PS3.4 GG.4)
+    and `detail` say why. UIDs are empty when they could not be read.
+    """
+
+    outcome: Outcome | None
+    sop_class_uid: str = ""
+    target: Target | None = None
+    orthanc_ids: dict[Level, str] | None = None
+    failure_reason: int = 0
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class _Kept:
+    """An instance whose file is kept and that waits for its row."""
+
+    position: int
+    new: NewInstance
+
+
+def store(
+    services: Services, spools: Sequence[Spool], study_instance_uid: str | None = None
+) -> list[StoreResult]:
+    """Store each body; the results are in the order of the bodies.
+
+    With a study_instance_uid, instances of other studies are refused (PS3.18 10.5.1).
+    """
+    results: list[StoreResult | None] = [None] * len(spools)
+    kept: list[_Kept] = []
+    for position, spool in enumerate(spools):
+        prepared = _prepare(services, spool, study_instance_uid)
+        if isinstance(prepared, StoreResult):
+            results[position] = prepared
+        else:
+            kept.append(_Kept(position, prepared))
+    for item, result in zip(kept, _add(services, [item.new for item in kept]), strict=True):
+        results[item.position] = result
+    return [result for result in results if result is not None]
+
+
+def _prepare(
+    services: Services, spool: Spool, study_instance_uid: str | None
+) -> NewInstance | StoreResult:
+    """Read the head and keep the file; a result instead when that already settles it."""
+    try:
+        parsed = part10.parse(spool.view())
+    except errors.InvalidInstance as error:
+        log.info("instance refused: %s", error.detail)
+        return StoreResult(None, failure_reason=error.failure_reason, detail=error.detail)
+    target = _target(parsed)
+    if study_instance_uid not in (None, parsed.study_instance_uid):
+        return _refused(
+            parsed, STUDY_MISMATCH, f"It belongs to the study {parsed.study_instance_uid}."
+        )
+    sha256 = spool.sha256()
+    orthanc_ids = services.index.holds(target, sha256)
+    if orthanc_ids is not None:
+        return StoreResult(Outcome.ALREADY_STORED, parsed.sop_class_uid, target, orthanc_ids)
+    key = instance_key(parsed, sha256)
+    try:
+        services.storage.put(key, spool)
+    except OSError as error:
+        log.exception("the storage refuses a file")
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        why = "The storage is full." if full else "The storage does not take files now."
+        return _refused(parsed, OUT_OF_RESOURCES, why)
+    return NewInstance(parsed, key, spool.size, sha256)
+
+
+def instance_key(parsed: ParsedInstance, sha256: bytes) -> str:
+    """The key of a file: new for every store, so that no delete can hit a concurrent store.
+
+    The hash in front spreads what would otherwise share one long prefix.
+    """
+    study = parsed.study_instance_uid
+    spread = hashlib.sha1(study.encode(), usedforsecurity=False).hexdigest()[:3]
+    name = f"{parsed.sop_instance_uid}-{sha256.hex()[:16]}-{secrets.token_hex(4)}.dcm"
+    return f"instances/{spread}/{study}/{parsed.series_instance_uid}/{name}"
+
+
+def _add(services: Services, instances: list[NewInstance]) -> list[StoreResult]:
+    if not instances:
+        return []
+    results = []
+    added = services.index.add(instances, replace=services.settings.replace)
+    for instance, answer in zip(instances, added, strict=True):
+        if answer.obsolete_key is not None:
+            services.storage.delete(answer.obsolete_key)
+        if answer.outcome is Outcome.KEPT:
+            result = _refused(
+                instance.parsed,
+                DUPLICATE_SOP_INSTANCE,
+                "Another instance with this SOP Instance UID is already stored.",
+                answer.orthanc_ids,
+            )
+        else:
+            result = StoreResult(
+                answer.outcome,
+                instance.parsed.sop_class_uid,
+                _target(instance.parsed),
+                answer.orthanc_ids,
+            )
+        results.append(result)
+    return results
+
+
+def _target(parsed: ParsedInstance) -> Target:
+    return Target(parsed.study_instance_uid, parsed.series_instance_uid, parsed.sop_instance_uid)
+
+
+def _refused(
+    parsed: ParsedInstance,
+    failure_reason: int,
+    detail: str,
+    orthanc_ids: dict[Level, str] | None = None,
+) -> StoreResult:
+    log.info("instance %s refused: %s", parsed.sop_instance_uid, detail)
+    return StoreResult(
+        None, parsed.sop_class_uid, _target(parsed), orthanc_ids, failure_reason, detail
+    )

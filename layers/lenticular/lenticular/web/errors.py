@@ -1,0 +1,89 @@
+"""From refusal to status: one table, one shape for every error body.
+
+`{"error": "<status phrase>", "detail": "<a sentence>"}`; routes that speak Orthanc's REST have
+its own shape (routes/orthanc).
+"""
+
+import logging
+from http import HTTPStatus
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from lenticular import errors
+
+log = logging.getLogger(__name__)
+
+STATUS: dict[type[errors.LenticularError], HTTPStatus] = {
+    errors.InvalidRequest: HTTPStatus.BAD_REQUEST,
+    errors.InvalidInstance: HTTPStatus.BAD_REQUEST,
+    errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.Unacceptable: HTTPStatus.NOT_ACCEPTABLE,
+    errors.NotRenderable: HTTPStatus.NOT_ACCEPTABLE,
+    errors.Conflict: HTTPStatus.CONFLICT,
+    errors.LengthRequired: HTTPStatus.LENGTH_REQUIRED,
+    errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.UnsupportedMedia: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.RangeUnsatisfiable: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+}
+
+
+def status_of(error: errors.LenticularError) -> HTTPStatus:
+    """The status that tells of this refusal."""
+    return STATUS[type(error)]
+
+
+def error_response(
+    status: HTTPStatus, detail: str, headers: dict[str, str] | None = None
+) -> Response:
+    """An error in the shape that all errors have."""
+    return Response(
+        orjson.dumps({"error": status.phrase, "detail": detail}),
+        status_code=status,
+        headers=headers,
+        media_type="application/json",
+    )
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Give every refusal, and every mistake of ours, its answer."""
+    app.add_exception_handler(errors.LenticularError, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _broken)
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.LenticularError)
+    headers = {}
+    if isinstance(error, errors.RangeUnsatisfiable):
+        headers["Content-Range"] = f"bytes */{error.size}"
+    return error_response(status_of(error), error.detail, headers)
+
+
+def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    places = ", ".join(str(item["loc"][-1]) + ": " + item["msg"] for item in error.errors())
+    return error_response(HTTPStatus.BAD_REQUEST, f"The request is malformed ({places}).")
+
+
+def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    status = HTTPStatus(error.status_code)
+    details = {
+        HTTPStatus.NOT_FOUND: f"There is nothing at {request.url.path}; /docs lists what there is.",
+        HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not possible here.",
+    }
+    detail = details.get(status, str(error.detail))
+    return error_response(status, detail, dict(error.headers or {}))
+
+
+def _broken(request: Request, error: Exception) -> Response:
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return error_response(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "Something is wrong on the server; its log has the details.",
+    )

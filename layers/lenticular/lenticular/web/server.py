@@ -1,0 +1,67 @@
+"""The server on one machine: uvicorn with as many processes as configured."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+from lenticular import settings as configuration
+from lenticular.services import Services, open_services
+from lenticular.settings import InvalidSettings, Settings
+from lenticular.transactions.ingest import DropFolder
+from lenticular.web.access import LOOPBACK_HOSTS
+from lenticular.web.app import create_app
+from lenticular.web.logs import configure
+
+GRACE_SECONDS = 20
+
+
+def check_exposure(settings: Settings) -> None:
+    """Refuse to listen beyond this machine until somebody can be asked who they are."""
+    if settings.host not in LOOPBACK_HOSTS and not settings.has_credentials:
+        raise InvalidSettings(
+            f"Listening on {settings.host} would let anybody in. Configure users or tokens first, "
+            "for example LENTICULAR_USERS=ann:secret:read+write, or stay on 127.0.0.1."
+        )
+
+
+def run(settings: Settings) -> None:
+    """Serve until stopped. The worker processes read the same settings from the environment."""
+    check_exposure(settings)
+    uvicorn.run(
+        "lenticular.web.server:application",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+
+
+def application() -> FastAPI:
+    """The application of one server process."""
+    configure()
+    services = open_services(configuration.load())
+    app = create_app(services)
+    app.router.lifespan_context = _lifespan(services)
+    return app
+
+
+def _lifespan(services: Services) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        drop_folder = DropFolder(services)
+        watching = asyncio.create_task(asyncio.to_thread(drop_folder.watch))
+        try:
+            yield
+        finally:
+            drop_folder.stop()
+            await watching
+            services.close()
+
+    return lifespan
