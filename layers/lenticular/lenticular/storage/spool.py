@@ -27,7 +27,6 @@ class Spool:
         self._file_descriptor = -1
         self._hash = hashlib.sha256()
         self._view: memoryview | None = None
-        self._map: mmap.mmap | None = None
 
     def write(self, piece: bytes) -> None:
         """Append a piece."""
@@ -52,8 +51,9 @@ class Spool:
                     self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
                 )
             else:
-                self._map = mmap.mmap(self._file_descriptor, 0, access=mmap.ACCESS_READ)
-                self._view = memoryview(self._map)
+                self._view = memoryview(
+                    mmap.mmap(self._file_descriptor, 0, access=mmap.ACCESS_READ)
+                )
         return self._view
 
     def read(self, offset: int, length: int) -> bytes:
@@ -72,12 +72,8 @@ class Spool:
     def close(self) -> None:
         """Let go of memory and remove an unkept file."""
         self._pieces = []
-        if self._view is not None:
-            self._view.release()
-            self._view = None
-        if self._map is not None:
-            self._map.close()
-            self._map = None
+        # Whoever still holds a slice keeps the map alive; the last one lets it go.
+        self._view = None
         if self._file_descriptor >= 0:
             os.close(self._file_descriptor)
             self._file_descriptor = -1
