@@ -1,8 +1,8 @@
 """Media types and content negotiation, PS3.18 8.7 and RFC 9110 12.5.1.
 
 A handler lists its Offers in its own order of preference; `choose` takes the one that the client
-weighs highest. The `accept` query parameter, where given, stands in place of the header
-(PS3.18 8.3.3.1), so that a plain link can ask for a type.
+weighs highest. The `accept` query parameter goes before the header, which counts only when nothing
+in the parameter can be served (PS3.18 8.7.8.1): so a plain link can ask for a type.
 """
 
 import re
@@ -20,12 +20,12 @@ DICOM_JSON = "application/dicom+json"
 JSON = "application/json"
 MULTIPART_RELATED = "multipart/related"
 
-_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_TYPE = re.compile(rf"\s*(?P<type>{_TOKEN})/(?P<subtype>{_TOKEN})\s*")
+_WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_TYPE = re.compile(rf"\s*(?P<type>{_WORD})/(?P<subtype>{_WORD})\s*")
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 # Unquoted values are taken up to the next separator, for boundaries with `=` or `:` in them
 # and media types with their `/` are often sent unquoted.
-_PARAMETER = re.compile(rf'\s*(?P<name>{_TOKEN})\s*=\s*(?P<value>{_QUOTED}|[^\s";,]*)\s*', re.S)
+_PARAMETER = re.compile(rf'\s*(?P<name>{_WORD})\s*=\s*(?P<value>{_QUOTED}|[^\s";,]*)\s*', re.S)
 _ELEMENT = re.compile(rf'(?:[^",]|{_QUOTED})+', re.S)
 _LIST = re.compile(rf'(?:[^"]|{_QUOTED})*+', re.S)
 # `accept=application/dicom+json` in a query means a space to the decoder, a plus to its author.
@@ -97,42 +97,40 @@ class MediaRange:
         return 4 * exact + 2 * (self.multipart is not None) + (self.transfer_syntax_uid is not None)
 
 
-Accept = tuple[MediaRange, ...]
+Ranges = tuple[MediaRange, ...]
+Accept = tuple[Ranges, ...]
+"""What a client accepts: the ranges of the query parameter, then those of the header."""
 
-ANYTHING: Accept = (MediaRange("*/*", None, None, 1.0),)
+_ANYTHING: Ranges = (MediaRange("*/*", None, None, 1.0),)
 
 
 def accepted(request: Request) -> Accept:
-    """What the client accepts: its `accept` query parameter, else its header, else anything."""
-    if "accept" in request.query_params:
-        values = request.query_params.getlist("accept")
-        return parse_accept(_LOST_PLUS.sub("+", ",".join(values)))
-    return parse_accept(",".join(request.headers.getlist("accept")))
+    """What the client of this request accepts; anything when it says nothing."""
+    query = ",".join(request.query_params.getlist("accept"))
+    header = ",".join(request.headers.getlist("accept"))
+    if not query:
+        return (parse_ranges(header) or _ANYTHING,)
+    return parse_ranges(_LOST_PLUS.sub("+", query)), parse_ranges(header)
 
 
 @lru_cache(maxsize=512)
-def parse_accept(text: str) -> Accept:
-    """Read a list of media ranges; an empty one accepts anything."""
-    ranges = tuple(_media_range(element) for element in _elements(text) if element.strip())
-    return ranges or ANYTHING
+def parse_ranges(text: str) -> Ranges:
+    """Read a comma-separated list of media ranges."""
+    return tuple(_media_range(element) for element in _elements(text) if element.strip())
 
 
 def choose(accept: Accept, offers: Sequence[Offer]) -> Offer:
     """The offer with the highest weight; among equals the first."""
-    best = max(offers, key=lambda offer: _quality(accept, offer), default=None)
-    if best is None or _quality(accept, best) <= 0:
-        available = ", ".join(map(str, offers)) or "nothing"
-        raise Unacceptable(f"No accepted media type can be served; there is: {available}.")
-    return best
+    for ranges in accept:
+        weights = [_weight_of(offer, ranges) for offer in offers]
+        if any(weights):
+            return offers[weights.index(max(weights))]
+    available = ", ".join(map(str, offers)) or "nothing"
+    raise Unacceptable(f"No accepted media type can be served; there is: {available}.")
 
 
-def accepts(accept: Accept, offer: Offer) -> bool:
-    """Tell whether the client takes this one."""
-    return _quality(accept, offer) > 0
-
-
-def _quality(accept: Accept, offer: Offer) -> float:
-    matching = [media_range for media_range in accept if media_range.matches(offer)]
+def _weight_of(offer: Offer, ranges: Ranges) -> float:
+    matching = [media_range for media_range in ranges if media_range.matches(offer)]
     if not matching:
         return 0.0
     top = max(media_range.specificity() for media_range in matching)

@@ -1,0 +1,205 @@
+"""Answers with a body: byte ranges, conditions and streaming, RFC 9110 13 and 14.
+
+What is small goes out in one piece with its length; what is large streams in constant memory.
+The beginning is always read before the answer starts, so that what cannot be read still gets its
+proper status.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from lenticular.errors import RangeUnsatisfiable
+from lenticular.web.multipart import (
+    Part,
+    multipart_related,
+    new_boundary,
+    related_content_type,
+    related_size,
+)
+
+IN_ONE_PIECE = 1024 * 1024
+
+Stream = Callable[[int, int], Iterable[bytes]]
+"""Gives so many bytes from an offset on, in pieces: `stream(offset, length)`."""
+
+_RANGE = re.compile(r"bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})", re.I)
+# Nobody but the asking client may keep patient data, and it asks whether it is still current.
+_ALWAYS = {"cache-control": "private, no-cache", "vary": "Accept"}
+
+
+def entity_tag(*parts: object) -> str:
+    """A strong ETag made of whatever determines the bytes of a representation."""
+    return f'"{hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}"'
+
+
+def content(
+    request: Request,
+    body: bytes | Stream,
+    media_type: str,
+    *,
+    size: int | None = None,
+    etag: str | None = None,
+) -> Response:
+    """A single part: `body` is all of it, or gives any range of its `size` bytes."""
+    if isinstance(body, bytes):
+        size, body = len(body), _ranges_of(body)
+    if size is None:
+        raise ValueError("a stream needs its size")
+    sent = _headers(media_type, etag) | {"accept-ranges": "bytes"}
+    if is_current(request, etag):
+        return _not_modified(sent)
+    start, end = _asked_range(request, size, etag) or (0, size)
+    whole = (start, end) == (0, size)
+    if not whole:
+        sent["content-range"] = f"bytes {start}-{end - 1}/{size}"
+    sent["content-length"] = str(end - start)
+    return _answer(request, 200 if whole else 206, sent, lambda: body(start, end - start))
+
+
+def multipart(
+    request: Request,
+    parts: Iterable[Part],
+    media_type: str,
+    *,
+    etag: str | None = None,
+) -> Response:
+    """A multipart/related answer with parts of this media type.
+
+    Give a list for the answer to know its length, an iterator to make the parts as they go.
+    """
+    boundary = new_boundary()
+    # The boundary differs each time, so the tag is a weak one.
+    weak = f"W/{etag}" if etag is not None else None
+    sent = _headers(related_content_type(media_type, boundary), weak)
+    if is_current(request, weak):
+        return _not_modified(sent)
+    size = related_size(parts, boundary) if isinstance(parts, list) else None
+    if size is not None:
+        sent["content-length"] = str(size)
+    return _answer(request, 200, sent, lambda: multipart_related(parts, boundary))
+
+
+def stream(
+    request: Request,
+    pieces: Iterable[bytes],
+    media_type: str,
+    *,
+    etag: str | None = None,
+) -> Response:
+    """A single part that is made as it goes, of a size nobody knows before."""
+    sent = _headers(media_type, etag)
+    if is_current(request, etag):
+        return _not_modified(sent)
+    return _answer(request, 200, sent, lambda: pieces)
+
+
+def json_array(
+    request: Request,
+    documents: Iterable[bytes],
+    media_type: str,
+) -> Response:
+    """An array of documents that are JSON already.
+
+    A small one has an ETag; to know that of a large one, it would have to be made twice.
+    """
+    pieces = _coalesced(_array(documents), IN_ONE_PIECE)
+    beginning, rest = next(pieces), next(pieces, None)
+    if rest is not None:
+        sent = _headers(media_type, None)
+        return _answer(request, 200, sent, lambda: chain([beginning, rest], pieces))
+    etag = entity_tag(hashlib.sha256(beginning).digest())
+    sent = _headers(media_type, etag) | {"content-length": str(len(beginning))}
+    if is_current(request, etag):
+        return _not_modified(sent)
+    return _answer(request, 200, sent, lambda: [beginning])
+
+
+def is_current(request: Request, etag: str | None) -> bool:
+    """Tell whether the client has this representation already (If-None-Match)."""
+    known = request.headers.get("if-none-match")
+    if known is None or etag is None:
+        return False
+    opaque = etag.removeprefix("W/")
+    return known.strip() == "*" or opaque in {
+        tag.strip().removeprefix("W/") for tag in known.split(",")
+    }
+
+
+def _asked_range(request: Request, size: int, etag: str | None) -> tuple[int, int] | None:
+    """Start and end of the one range that is asked for, None for all of it.
+
+    Several ranges, other units and malformed ones may be ignored (RFC 9110 14.2).
+    """
+    match = _RANGE.fullmatch(request.headers.get("range", "").strip())
+    if match is None or request.method != "GET" or request.headers.get("if-range", etag) != etag:
+        return None
+    first, last = (int(digits) if digits else None for digits in match.groups())
+    if first is None:
+        if last is None:
+            return None
+        start, end = max(size - last, 0), size
+    else:
+        start, end = first, size if last is None else min(last + 1, size)
+        if last is not None and last < first:
+            return None
+    if start >= size or start >= end:
+        raise RangeUnsatisfiable(f"The range lies outside the content's {size} bytes.", size)
+    return start, end
+
+
+def _headers(media_type: str, etag: str | None) -> dict[str, str]:
+    tag = {"etag": etag} if etag is not None else {}
+    return {**_ALWAYS, "content-type": media_type, **tag}
+
+
+def _not_modified(headers: dict[str, str]) -> Response:
+    kept = ("etag", "cache-control", "vary")
+    return Response(status_code=304, headers={name: headers[name] for name in kept})
+
+
+def _answer(
+    request: Request,
+    status: int,
+    headers: dict[str, str],
+    pieces: Callable[[], Iterable[bytes]],
+) -> Response:
+    if request.method == "HEAD":
+        # Starlette would name a length of 0 where none is known.
+        return StreamingResponse([], status, headers)
+    coalesced = _coalesced(pieces(), IN_ONE_PIECE)
+    beginning, rest = next(coalesced, b""), next(coalesced, None)
+    if rest is None:
+        return Response(beginning, status, headers)
+    return StreamingResponse(chain([beginning, rest], coalesced), status, headers)
+
+
+def _array(documents: Iterable[bytes]) -> Iterator[bytes]:
+    separator = b"["
+    for document in documents:
+        yield separator
+        yield document
+        separator = b","
+    yield b"]" if separator == b"," else b"[]"
+
+
+def _coalesced(pieces: Iterable[bytes], least: int) -> Iterator[bytes]:
+    """The same bytes in pieces of at least so many, for each piece costs a change of threads."""
+    waiting: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= least:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield b"".join(waiting)
+
+
+def _ranges_of(body: bytes) -> Stream:
+    return lambda offset, length: [body[offset : offset + length]]
