@@ -1,0 +1,240 @@
+"""A dataset as Orthanc's REST tells it: tags, simplified-tags and MainDicomTags.
+
+Three styles of one content, each a function of the dataset in the DICOM JSON Model (PS3.18
+Annex F): `full` (tag → Name, Type, Value), `short` (tag → value) and `simplified` (name → value).
+Values are strings as in the file, sequences are lists, binary and overlong values are null.
+"""
+
+import base64
+import struct
+from collections.abc import Callable, Iterable, Iterator, Set
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from pydicom.datadict import dictionary_is_retired, dictionary_keyword, dictionary_VR
+from pydicom.datadict import private_dictionary_description as private_description
+
+from lenticular.dicom.instance import Dataset
+
+MAXIMUM_LENGTH = 256
+"""Orthanc's limit: a string of more bytes than this (in UTF-8) is `TooLong`."""
+
+Style = Callable[[Dataset], dict[str, Any]]
+
+MAIN_DICOM_TAGS: dict[str, tuple[str, ...]] = {
+    "Patient": ("00100010", "00100020", "00100030", "00100040", "00101000"),
+    "Study": (
+        *("00080020", "00080030", "00080050", "00080080", "00080090", "00081030"),
+        *("0020000D", "00200010", "00321032", "00321060"),
+    ),
+    "Series": (
+        *("00080021", "00080031", "00080060", "00080070", "00081010", "0008103E", "00081070"),
+        *("00180010", "00180015", "00180024", "00181030", "00181090", "00181400"),
+        *("0020000E", "00200011", "00200037", "00200105", "00201002", "00400254"),
+        *("00540071", "00540081", "00541000"),
+    ),
+    "Instance": (
+        *("00080012", "00080013", "00080018", "00200012", "00200013", "00200032", "00200037"),
+        *("00200100", "00204000", "00280008", "00541330"),
+    ),
+}
+"""What Orthanc 1.10 keeps of each level (its release 1.11 made the list configurable)."""
+
+# An attribute that retired after Orthanc 1.10 came out, or that it names without looking it up.
+_NOT_RETIRED = frozenset(
+    {0x00101000, 0x00380004, 0x00701807, 0x00701808, 0x30040010, 0x30040012}
+    | {0x30060085, 0x30060088, 0x3008002B, 0x30100090}
+)
+_BINARY = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
+_NUMERIC = frozenset({"AT", "FD", "FL", "SL", "SS", "SV", "UL", "US", "UV"})
+_UNKNOWN_NAME = "Unknown Tag & Data"
+
+
+class _Element(NamedTuple):
+    tag: str
+    creator: str | None
+    element: dict[str, Any]
+
+
+def full(dataset: Dataset, untruncated: Set[str] = frozenset()) -> dict[str, Any]:
+    """Tag → Name, Type, Value and, for a private element, PrivateCreator.
+
+    A string in one of the `untruncated` tags is told however long it is.
+    """
+    described: dict[str, Any] = {}
+    for tag, creator, element in _elements(dataset):
+        kind, value = _content(tag, element, full, untruncated)
+        entry = {"Name": name_of(tag, creator), "Type": kind, "Value": value}
+        if creator is not None:
+            entry["PrivateCreator"] = creator
+        described[orthanc_tag(tag)] = entry
+    return described
+
+
+def short(dataset: Dataset, untruncated: Set[str] = frozenset()) -> dict[str, Any]:
+    """Tag → value."""
+    return {
+        orthanc_tag(tag): _content(tag, element, short, untruncated)[1]
+        for tag, element in dataset.items()
+    }
+
+
+def simplified(dataset: Dataset, untruncated: Set[str] = frozenset()) -> dict[str, Any]:
+    """Name → value; of several elements with one name the last is told, as Orthanc does."""
+    return {
+        name_of(tag, creator): _content(tag, element, simplified, untruncated)[1]
+        for tag, creator, element in _elements(dataset)
+    }
+
+
+def main_dicom_tags(level: str, attributes: Dataset, style: Style = simplified) -> dict[str, Any]:
+    """The MainDicomTags of a patient, study, series or instance; a null value is left out."""
+    chosen = {tag: attributes[tag] for tag in MAIN_DICOM_TAGS[level] if tag in attributes}
+    return {name: value for name, value in style(chosen).items() if value is not None}
+
+
+def shared(datasets: Iterable[Dataset]) -> Dataset:
+    """The elements that have the same value in every dataset, sequences and binaries left out."""
+    common: Dataset | None = None
+    for dataset in datasets:
+        if common is None:
+            common = {tag: element for tag, element in dataset.items() if _is_plain(element)}
+        else:
+            common = {tag: value for tag, value in common.items() if dataset.get(tag) == value}
+    return common or {}
+
+
+def orthanc_tag(tag: str) -> str:
+    """`0020000D` as Orthanc writes it: `0020,000d`."""
+    return f"{tag[:4]},{tag[4:]}".lower()
+
+
+@lru_cache(maxsize=16_384)
+def name_of(tag: str, creator: str | None = None) -> str:
+    """The name Orthanc gives an element: the keyword, `RETIRED_` before it when it is retired."""
+    number = int(tag, 16)
+    if number >> 16 & 1:
+        return _private_name(number, creator)
+    try:
+        keyword = dictionary_keyword(number)
+        retired = dictionary_is_retired(number) and number not in _NOT_RETIRED
+    except KeyError:
+        return "GenericGroupLength" if tag.endswith("0000") else _UNKNOWN_NAME
+    return ("RETIRED_" if retired else "") + (keyword or _UNKNOWN_NAME)
+
+
+def _private_name(number: int, creator: str | None) -> str:
+    """The vendor's description in camel case: close to the names of Orthanc's dictionary."""
+    if 0x10 <= number & 0xFFFF <= 0xFF:
+        return "PrivateCreator"
+    try:
+        description = private_description(number, creator or "")
+    except KeyError:
+        return _UNKNOWN_NAME
+    spaced = "".join(letter if letter.isalnum() else " " for letter in description)
+    name = "".join(word[0].upper() + word[1:] for word in spaced.split())
+    return _UNKNOWN_NAME if name in ("", "Unknown") else name
+
+
+def _elements(dataset: Dataset) -> Iterator[_Element]:
+    """Each element, a private one with its creator (PS3.5 7.8.1)."""
+    for tag, element in dataset.items():
+        creator = None
+        # The last digit of the group is odd in a private element.
+        if tag[3] in "13579BDF" and tag[4:6] != "00":
+            block = dataset.get(f"{tag[:4]}00{tag[4:6]}")
+            if block is not None and (values := block.get("Value")):
+                creator = str(values[0])
+        yield _Element(tag, creator, element)
+
+
+def _content(
+    tag: str, element: dict[str, Any], style: Style, untruncated: Set[str]
+) -> tuple[str, Any]:
+    """Type and value."""
+    vr = element["vr"]
+    values = element.get("Value")
+    if vr == "SQ":
+        return "Sequence", [style(item or {}) for item in values or ()]
+    if not values:
+        return _without_values(tag, vr, element)
+    text = values[0] if len(values) == 1 and type(values[0]) is str else _joined(vr, values)
+    # A letter takes at most four bytes, so a short text need not be encoded to be measured.
+    if len(text) * 4 > MAXIMUM_LENGTH and tag not in untruncated and _is_too_long(text):
+        return "TooLong", None
+    return "String", text
+
+
+def _without_values(tag: str, vr: str, element: dict[str, Any]) -> tuple[str, Any]:
+    """Type and value of an element that is empty, binary, or kept outside the dataset."""
+    if "InlineBinary" in element or "BulkDataURI" in element:
+        text = _text_in_unknown(tag, element) if vr == "UN" else None
+        if text is not None:
+            return ("TooLong", None) if _is_too_long(text) else ("String", text)
+        return "Null" if vr in _BINARY else "TooLong", None
+    if vr in _BINARY or vr in _NUMERIC:
+        return "Null", None
+    return "String", ""
+
+
+def _text_in_unknown(tag: str, element: dict[str, Any]) -> str | None:
+    """The string in an element of unknown VR that the dictionary knows to be a string."""
+    try:
+        known_vr = dictionary_VR(int(tag, 16))
+    except KeyError:
+        return None
+    if "InlineBinary" not in element or known_vr[:2] in _BINARY | _NUMERIC | {"SQ"}:
+        return None
+    return base64.b64decode(element["InlineBinary"]).decode("utf-8", "replace").rstrip("\0 ")
+
+
+def _joined(vr: str, values: list[Any]) -> str:
+    """Several values as they stand in the file, a backslash between them."""
+    text = _TEXT_OF.get(vr, _plain_text)
+    return "\\".join("" if value is None else text(value) for value in values)
+
+
+def _plain_text(value: Any) -> str:
+    return value if isinstance(value, str) else str(value)
+
+
+def _name_text(value: Any) -> str:
+    """A person name, its component groups separated by `=` (PS3.5 6.2.1.1)."""
+    if not isinstance(value, dict):
+        return str(value)
+    groups = (value.get(group, "") for group in ("Alphabetic", "Ideographic", "Phonetic"))
+    return "=".join(groups).rstrip("=")
+
+
+def _tag_text(value: Any) -> str:
+    return orthanc_tag(str(value))
+
+
+def _double_text(value: Any) -> str:
+    return format(value, ".17g") if isinstance(value, int | float) else str(value)
+
+
+def _float_text(value: Any) -> str:
+    """A 32 bit number with the digits that it has as a 64 bit number."""
+    if not isinstance(value, int | float):
+        return str(value)
+    try:
+        return _double_text(struct.unpack("<f", struct.pack("<f", value))[0])
+    except OverflowError:
+        return _double_text(value)
+
+
+_TEXT_OF: dict[str, Callable[[Any], str]] = {
+    "AT": _tag_text,
+    "FD": _double_text,
+    "FL": _float_text,
+    "PN": _name_text,
+}
+
+
+def _is_too_long(text: str) -> bool:
+    return len(text.encode("utf-8", "replace")) > MAXIMUM_LENGTH
+
+
+def _is_plain(element: dict[str, Any]) -> bool:
+    return element["vr"] != "SQ" and not ("InlineBinary" in element or "BulkDataURI" in element)
