@@ -1,7 +1,6 @@
 """What the server says of itself: whether it is well, and where to look."""
 
 from fastapi import APIRouter, Request
-from fastapi.responses import RedirectResponse
 
 from lenticular import __version__
 from lenticular.web.context import services_of
@@ -14,9 +13,3 @@ def health(request: Request) -> dict[str, str]:
     """Whether the server and its index answer."""
     services_of(request).index.ping()
     return {"status": "ok", "version": __version__}
-
-
-@router.get("/", include_in_schema=False)
-def root() -> RedirectResponse:
-    """A person with a browser is shown what the server can do."""
-    return RedirectResponse("/docs")
