@@ -2,6 +2,7 @@
 
     LenticularError
     ├── InvalidRequest            the request cannot be understood
+    │   └── MalformedParameter    a parameter that should be a number is none
     ├── InvalidInstance           the bytes are not a DICOM instance that can be stored
     ├── NotFound                  no such study, series, instance, frame or bulk data
     ├── Conflict                  it contradicts what is already stored
@@ -10,6 +11,7 @@
     ├── Unacceptable              nothing the client accepts can be served
     ├── UnsupportedMedia          the body is of a kind that is not taken here
     ├── NotRenderable             the instance holds nothing that can become a picture
+    ├── StorageFull               there is no room for what was sent
     └── RangeUnsatisfiable        the byte range lies outside the content
 
 An error names the refusal; `web/errors.py` alone knows which status that is. The message is a
@@ -27,6 +29,10 @@ class LenticularError(Exception):
 
 class InvalidRequest(LenticularError):
     """The request cannot be understood: a parameter, a header or the body is malformed."""
+
+
+class MalformedParameter(InvalidRequest):
+    """A parameter that should be a number is none."""
 
 
 class InvalidInstance(LenticularError):
@@ -67,6 +73,10 @@ class UnsupportedMedia(LenticularError):
 
 class NotRenderable(LenticularError):
     """The instance holds nothing that can become a picture, or no decoder for it exists here."""
+
+
+class StorageFull(LenticularError):
+    """The place that keeps the files has no room, or does not take files now."""
 
 
 class RangeUnsatisfiable(LenticularError):

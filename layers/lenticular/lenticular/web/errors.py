@@ -1,7 +1,7 @@
 """From refusal to status: one table, one shape for every error body.
 
-`{"error": "<status phrase>", "detail": "<a sentence>"}`; routes that speak Orthanc's REST have
-its own shape (routes/orthanc).
+`{"error": "<status phrase>", "detail": "<a sentence>"}`; outside of DICOMweb it is Orthanc's shape
+(`orthanc_errors.py`), for that is what the clients there understand.
 """
 
 import logging
@@ -12,8 +12,11 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from lenticular import errors
+from lenticular.web.context import DICOMWEB
+from lenticular.web.orthanc_errors import code_of, orthanc_error
 
 log = logging.getLogger(__name__)
 
@@ -28,12 +31,14 @@ STATUS: dict[type[errors.LenticularError], HTTPStatus] = {
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.UnsupportedMedia: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.RangeUnsatisfiable: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+    errors.StorageFull: HTTPStatus.INSUFFICIENT_STORAGE,
 }
+METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 
 
 def status_of(error: errors.LenticularError) -> HTTPStatus:
     """The status that tells of this refusal."""
-    return STATUS[type(error)]
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 
 def error_response(
@@ -61,13 +66,13 @@ def _refused(request: Request, error: Exception) -> Response:
     headers = {}
     if isinstance(error, errors.RangeUnsatisfiable):
         headers["Content-Range"] = f"bytes */{error.size}"
-    return error_response(status_of(error), error.detail, headers)
+    return _answer(request, status_of(error), error.detail, headers, code_of(error))
 
 
 def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     places = ", ".join(str(item["loc"][-1]) + ": " + item["msg"] for item in error.errors())
-    return error_response(HTTPStatus.BAD_REQUEST, f"The request is malformed ({places}).")
+    return _answer(request, HTTPStatus.BAD_REQUEST, f"The request is malformed ({places}).")
 
 
 def _http(request: Request, error: Exception) -> Response:
@@ -78,12 +83,40 @@ def _http(request: Request, error: Exception) -> Response:
         HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not possible here.",
     }
     detail = details.get(status, str(error.detail))
-    return error_response(status, detail, dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_methods_of(request))
+    return _answer(request, status, detail, headers)
 
 
 def _broken(request: Request, error: Exception) -> Response:
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return error_response(
+    return _answer(
+        request,
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "Something is wrong on the server; its log has the details.",
     )
+
+
+def _answer(
+    request: Request,
+    status: HTTPStatus,
+    detail: str,
+    headers: dict[str, str] | None = None,
+    code: tuple[int, str] | None = None,
+) -> Response:
+    if request.url.path.startswith(f"{DICOMWEB}/"):
+        return error_response(status, detail, headers)
+    return orthanc_error(request, status, detail, headers, code)
+
+
+def _methods_of(request: Request) -> list[str]:
+    """What the path answers: a method has a route of its own, so one route does not know all."""
+    return [
+        method
+        for method in METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
