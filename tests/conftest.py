@@ -1,0 +1,69 @@
+"""Fixtures: the real application within this process, the real server as a process, files."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import samples
+
+if TYPE_CHECKING:
+    from starlette.testclient import TestClient
+
+    from lenticular.services import Services
+    from tests.server import Server
+
+ADDRESS = "http://127.0.0.1:8042"
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> "Iterator[Services]":
+    """Folder and SQLite, empty, in a temporary folder."""
+    from lenticular.services import open_services
+    from lenticular.settings import Settings
+
+    opened = open_services(Settings(data=tmp_path / "data"))
+    opened.index.migrate()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def client(services: "Services") -> "Iterator[TestClient]":
+    """HTTP to the real application on `services`; a mistake of ours shows as a status of 500."""
+    from starlette.testclient import TestClient
+
+    from lenticular.web.app import create_app
+
+    app = create_app(services)
+    with TestClient(app, base_url=ADDRESS, raise_server_exceptions=False) as session:
+        yield session
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Server]":
+    """One real server for all tests that only need one: each uses studies of its own."""
+    from tests.server import Server
+
+    with Server(tmp_path_factory.mktemp("server") / "data", workers=2) as running:
+        yield running
+
+
+def corpus_files() -> list[Path]:
+    """The files of the folder that LENTICULAR_CORPUS names, and pydicom's own."""
+    folder = os.environ.get("LENTICULAR_CORPUS")
+    more = sorted(path for path in Path(folder).rglob("*") if path.is_file()) if folder else []
+    return samples.packaged_files() + more
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that asks for `any_file` runs once for each file there is."""
+    if "any_file" in metafunc.fixturenames:
+        files = {
+            "/".join(path.parts[-3:]): path
+            for path in corpus_files()
+            if path.suffix not in (".tsv", ".md")
+        }
+        metafunc.parametrize("any_file", files.values(), ids=files.keys())

@@ -1,0 +1,99 @@
+"""Nothing acknowledged is lost, whenever the server is killed."""
+
+import hashlib
+import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests import samples, wire
+from tests.server import Server
+
+KILLS = 20
+CLIENTS = 4
+LARGE_BYTES = 3_000_000  # more than is kept in memory while it arrives
+
+
+@dataclass
+class Acknowledged:
+    """DICOMweb path and SHA-256 of every instance whose store was answered with success."""
+
+    instances: dict[str, str] = field(default_factory=dict)
+
+    def upload(self, server: Server, label: str, stop: threading.Event) -> None:
+        """Store one instance after the other, now this way and now that, until it breaks off."""
+        with server.client() as client:
+            number = 0
+            while not stop.is_set():
+                number += 1
+                if not self.upload_one(client, label, number):
+                    return
+
+    def upload_one(self, client: httpx2.Client, label: str, number: int) -> bool:
+        comments = "x" * LARGE_BYTES if number % 25 == 5 else None
+        content = samples.ct(label, instance=number, TextValue=comments)
+        try:
+            if number % 3:
+                answer = wire.store(client, content)
+            else:
+                answer = client.post("/instances", content=content)
+        except httpx2.TransportError:
+            return False
+        assert answer.status_code == 200, answer.text
+        self.instances[samples.path(label, 1, number)] = hashlib.sha256(content).hexdigest()
+        return True
+
+
+def sha256_of(client: httpx2.Client, path: str) -> str:
+    """The checksum of the instance as it is retrieved."""
+    accept = {"Accept": "application/dicom; transfer-syntax=*"}
+    answer = client.get(wire.DICOMWEB + path, headers=accept)
+    assert answer.status_code == 200, (path, answer.text)
+    return hashlib.sha256(answer.content).hexdigest()
+
+
+def all_paths(client: httpx2.Client) -> list[str]:
+    """The DICOMweb path of every row of the index."""
+    paths: list[str] = []
+    while True:
+        page = wire.search(client, "/instances", limit=1000, offset=len(paths))
+        if not page:
+            return paths
+        urls = [wire.value(match, "00081190") for match in page]
+        paths += [url[url.index("/studies/") :] for url in urls]
+
+
+@pytest.mark.slow
+def test_whatever_was_acknowledged_survives_twenty_kills(tmp_path: Path):
+    chance = random.Random(2)
+    server = Server(tmp_path / "data", workers=2)
+    acknowledged = Acknowledged()
+    for round_number in range(KILLS):
+        server.start()
+        stop = threading.Event()
+        before = len(acknowledged.instances)
+        with ThreadPoolExecutor(CLIENTS) as clients:
+            uploads = [
+                clients.submit(acknowledged.upload, server, f"{round_number} {number}", stop)
+                for number in range(CLIENTS)
+            ]
+            stop.wait(chance.uniform(0.1, 0.9))
+            server.kill()
+            stop.set()
+        for upload in uploads:
+            upload.result()
+        print(f"round {round_number}: {len(acknowledged.instances) - before} acknowledged")
+    assert acknowledged.instances, "no upload ever got through"
+
+    with server, server.client() as client:
+        paths = all_paths(client)
+        assert set(acknowledged.instances) <= set(paths)
+        with ThreadPoolExecutor(CLIENTS) as readers:
+            found = dict(
+                zip(paths, readers.map(lambda path: sha256_of(client, path), paths), strict=True)
+            )
+    assert {path: found[path] for path in acknowledged.instances} == acknowledged.instances

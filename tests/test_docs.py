@@ -1,0 +1,116 @@
+"""The documents say what the program does."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.routing import APIRoute
+
+from lenticular import __version__
+from lenticular.__main__ import main
+from lenticular.web.app import all_routers
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+NOT_DOCUMENTED = {("GET", "/")}
+ASKED_FOR = {"HEAD", "OPTIONS"}
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def routes() -> set[tuple[str, str]]:
+    """Method and path template of everything that is answered, HEAD apart."""
+    found = set()
+    for router in all_routers():
+        for route in router.routes:
+            if isinstance(route, APIRoute):
+                path = re.sub(r":path}", "}", route.path)
+                found |= {(method, path) for method in route.methods - ASKED_FOR}
+    return found - NOT_DOCUMENTED
+
+
+def documented() -> set[tuple[str, str]]:
+    """The first two cells of each row of conformance.md that begins with methods and a path."""
+    text = (ROOT / "docs/conformance.md").read_text("utf-8")
+    rows = re.findall(r"^\| *`?([A-Z, ]+?)`? *\| *`?(/[^`|\s]*)`? *\|", text, re.MULTILINE)
+    return {
+        (method.strip(), path)
+        for methods, path in rows
+        for method in methods.split(",")
+        if method.strip() not in ASKED_FOR
+    }
+
+
+def test_the_conformance_statement_and_the_routes_agree():
+    assert documented() - routes() == set(), "documented, but not there"
+    assert routes() - documented() == set(), "there, but not documented"
+
+
+def code_blocks(path: Path) -> Iterator[str]:
+    yield from re.findall(
+        r"^```(?:sh|bash|console)?\n(.*?)^```", path.read_text("utf-8"), re.M | re.S
+    )
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name)
+def test_every_make_command_in_a_document_is_in_the_makefile(path):
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for block in code_blocks(path):
+        for command in re.findall(r"^make +([a-z-]+)", block, re.MULTILINE):
+            assert command in targets
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name)
+def test_every_lenticular_command_in_a_document_exists(path):
+    for command in re.findall(r"(?:^|`|/)lenticular ([a-z]+)", path.read_text("utf-8"), re.M):
+        assert command in main.commands
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name)
+def test_every_link_within_the_repository_leads_somewhere(path):
+    for link in re.findall(r"\]\(([^)#]+)", path.read_text("utf-8")):
+        if "://" not in link:
+            assert (path.parent / link).exists(), link
+
+
+def test_every_setting_named_in_a_document_exists():
+    from lenticular.settings import Settings
+
+    known = {f"LENTICULAR_{field.upper()}" for field in Settings.__dataclass_fields__}
+    known |= {"LENTICULAR_CONFIG", "LENTICULAR_CORPUS"}
+    known |= {"LENTICULAR_UPLOAD_USER", "LENTICULAR_UPLOAD_TOKEN"}
+    for path in DOCUMENTS:
+        named = set(re.findall(r"LENTICULAR_[A-Z_]*[A-Z]", path.read_text("utf-8")))
+        assert named <= known, name(path)
+
+
+def test_the_changelog_knows_this_version():
+    changelog = (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+    assert __version__ in changelog or "Unreleased" in changelog
+
+
+def test_the_licence_is_apache_2():
+    assert "Apache License" in (ROOT / "LICENSE").read_text("utf-8")
+
+
+def test_the_readme_s_session_works(server, tmp_path):
+    """The Python of the README, run as it stands, on the real server."""
+    import subprocess
+    import sys
+
+    from pydicom.data import get_testdata_file
+
+    (tmp_path / "CT_small.dcm").write_bytes(Path(get_testdata_file("CT_small.dcm")).read_bytes())
+    (program,) = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+    program = program.replace("http://127.0.0.1:8042", server.url)
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "['CT']" in done.stdout

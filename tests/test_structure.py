@@ -1,0 +1,190 @@
+"""The tree is the architecture: imports run one way, files are short, the tools agree."""
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import lenticular
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = Path(lenticular.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+WRITTEN_BY_US = sorted(
+    path
+    for folder in ("layers", "tests", "bench", "functions")
+    for path in (ROOT / folder).rglob("*.py")
+)
+
+# What each part of the package may import of the others.
+MAY_IMPORT = {
+    "errors": set(),
+    "settings": {"errors"},
+    "storage": {"errors"},
+    "dicom": {"errors"},
+    "pixels": {"dicom", "errors"},
+    "index": {"dicom", "errors"},
+    "services": {"settings", "index", "storage", "errors"},
+    "transactions": {"services", "settings", "index", "dicom", "pixels", "storage", "errors"},
+    "web": {"transactions", "services", "settings", "index", "dicom", "storage", "errors"},
+}
+ENTRANCES = {"__main__", "upload", "__init__"}
+
+# What knows neither HTTP nor SQL nor AWS, and what does no input or output.
+WEB = {"fastapi", "starlette", "uvicorn", "httpx", "mangum"}
+SQL = {"sqlalchemy", "alembic", "sqlite3", "pymysql"}
+AWS = {"boto3", "botocore", "aws_lambda_powertools"}
+PIXELS = {"numpy", "PIL", "imagecodecs"}
+MAY_NOT_IMPORT = {
+    "errors": WEB | SQL | AWS | PIXELS | {"pydicom"},
+    "settings": WEB | SQL | AWS | PIXELS | {"pydicom"},
+    "storage": WEB | SQL | PIXELS | {"pydicom"},
+    "dicom": WEB | SQL | AWS | PIXELS | {"os", "pathlib", "tempfile", "socket", "urllib3"},
+    "pixels": WEB | SQL | AWS,
+    "index": WEB | AWS | PIXELS,
+    "services": WEB | SQL | AWS | PIXELS,
+    "transactions": WEB | SQL | AWS,
+    "web": SQL | AWS | PIXELS,
+}
+
+
+def name_of(module: Path) -> str:
+    """The dotted name of a module below the package: `web.routes.stow`."""
+    parts = module.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+def part_of(module: Path) -> str:
+    """The folder or file of the package that a module belongs to."""
+    return name_of(module).split(".")[0]
+
+
+def imports_of(module: Path, *, at_once: bool = False) -> Iterator[str]:
+    """The full names that a module imports; only those at import time when `at_once`."""
+    tree = ast.parse(module.read_text("utf-8"))
+    nodes = _at_once(tree.body) if at_once else ast.walk(tree)
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} imports relatively"
+            assert node.module is not None
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _at_once(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    for node in body:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            continue
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+            yield from _at_once(getattr(node, "body", []))
+
+
+@pytest.mark.parametrize("module", MODULES, ids=name_of)
+def test_imports_run_one_way(module):
+    part = part_of(module)
+    if part in ENTRANCES:
+        return
+    imported = {name.split(".")[1] for name in imports_of(module) if name.startswith("lenticular.")}
+    # The package itself holds the version.
+    strange = imported - {part, "__version__"} - MAY_IMPORT[part]
+    assert not strange, f"{part} may not know of {strange}"
+
+
+@pytest.mark.parametrize("module", MODULES, ids=name_of)
+def test_each_part_knows_only_the_libraries_of_its_trade(module):
+    if part_of(module) in ENTRANCES:
+        return
+    libraries = {name.split(".")[0] for name in imports_of(module)}
+    forbidden = set(MAY_NOT_IMPORT[part_of(module)])
+    if name_of(module) == "storage.s3":
+        forbidden -= AWS
+    assert not libraries & forbidden
+
+
+def test_modules_import_one_another_in_no_circle():
+    names = {name_of(module) for module in MODULES}
+    graph = {
+        name_of(module): {
+            known
+            for name in imports_of(module, at_once=True)
+            for known in (name.removeprefix("lenticular."), name[11:].rpartition(".")[0])
+            if name.startswith("lenticular.") and known in names
+        }
+        - {name_of(module)}
+        for module in MODULES
+    }
+
+    TopologicalSorter(graph).prepare()
+
+
+@pytest.mark.parametrize("path", WRITTEN_BY_US, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_has_less_than_400_lines(path):
+    assert len(path.read_text("utf-8").splitlines()) < 400
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_says_what_it_is(path):
+    assert ast.get_docstring(ast.parse(path.read_text("utf-8"))), "no docstring"
+
+
+def test_functions_are_short():
+    lengths = [
+        node.end_lineno - node.lineno + 1
+        for module in MODULES
+        for node in ast.walk(ast.parse(module.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    lengths.sort()
+
+    assert lengths[len(lengths) // 2] <= 15
+    assert lengths[len(lengths) * 9 // 10] <= 30
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The top-level modules that a fresh Python has loaded after this statement."""
+    program = f"import sys; {statement}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    return {name.split(".")[0] for name in done.stdout.split()}
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["transactions.search", "transactions.retrieve", "web.routes.qido", "web.routes.wado_rs"],
+)
+def test_answering_a_search_loads_nothing_that_pixels_need(module):
+    assert not loaded_by(f"import lenticular.{module}") & PIXELS
+
+
+def test_the_application_starts_without_any_codec():
+    statement = "from lenticular.web.app import all_routers; all_routers()"
+    assert not loaded_by(statement) & {"imagecodecs", "PIL"}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",)],
+    ids=" ".join,
+)
+def test_the_tools_have_nothing_to_say(command):
+    tool, *arguments = command
+    environment = {**os.environ, "PYTHONPATH": ""}
+
+    done = subprocess.run(
+        [sys.executable, "-m", tool, *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]

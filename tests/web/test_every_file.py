@@ -1,0 +1,233 @@
+"""Every file there is, stored and asked for in every way: the same bytes back, never a 500.
+
+Runs over files of every kind made here, over those that pydicom's distribution brings along,
+and over the folder that LENTICULAR_CORPUS names.
+"""
+
+import hashlib
+import random
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pydicom
+import pytest
+from starlette.testclient import TestClient
+
+from lenticular.services import Services, open_services
+from lenticular.settings import Settings
+from lenticular.web.app import create_app
+from tests import samples, wire
+
+ANY_SYNTAX = {"Accept": "application/dicom; transfer-syntax=*"}
+ANY_FRAMES = {
+    "Accept": 'multipart/related; type="application/octet-stream"; transfer-syntax=*, */*'
+}
+VALID_UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")
+MISTAKE = 500
+ORTHANC_BELOW = ("", "/tags", "/simplified-tags", "/study", "/series", "/patient", "/preview",
+                 "/rendered", "/tags?short")  # fmt: skip
+
+# Valid by their UIDs, and refused all the same, each for a reason of its own.
+CANNOT_BE_STORED = {
+    "truncated_pixeldata.dcm": "cut off in the pixels",
+    "MR_truncated.dcm": "cut off in the pixels",
+    "rtplan_truncated.dcm": "cut off in a sequence",
+}
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    """One storage for all files; replacing, for some share their UIDs."""
+    opened = open_services(Settings(data=tmp_path_factory.mktemp("every"), replace=True))
+    opened.index.migrate()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def client(services: Services) -> Iterator[TestClient]:
+    """HTTP to the application on it."""
+    app = create_app(services)
+    with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as session:
+        yield session
+
+
+def must_be_stored(path: Path) -> bool:
+    """Whether pydicom reads a valid UID of every level in the file."""
+    if path.name in CANNOT_BE_STORED:
+        return False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            head = pydicom.dcmread(path, force=True, stop_before_pixels=True)
+            uids = [str(head.get(name, "")) for name in
+                    ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")]  # fmt: skip
+    except Exception:  # pydicom raises all sorts of errors
+        return False
+    return all(len(uid) <= 64 and VALID_UID.fullmatch(uid) for uid in uids)
+
+
+def check_bytes(client: TestClient, url: str, content: bytes) -> None:
+    """Single part, multipart, a range and the headers alone agree with what was stored."""
+    expected = hashlib.sha256(content).hexdigest()
+    single = client.get(url, headers=ANY_SYNTAX)
+    assert single.status_code == 200, single.text
+    assert hashlib.sha256(single.content).hexdigest() == expected
+    related = client.get(
+        url, headers={"Accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'}
+    )
+    ((_, body),) = wire.parts(related)
+    assert hashlib.sha256(body).hexdigest() == expected
+    head = client.head(url, headers=ANY_SYNTAX)
+    assert (head.status_code, head.content) == (200, b"")
+    assert int(head.headers["content-length"]) == len(content)
+    piece = client.get(url, headers={**ANY_SYNTAX, "Range": "bytes=100-163"})
+    assert (piece.status_code, piece.content) == (206, content[100:164])
+    again = client.get(url, headers={**ANY_SYNTAX, "If-None-Match": single.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def bulkdata_uris(dataset: dict) -> Iterator[str]:
+    """Every BulkDataURI of a dataset, at any depth."""
+    todo = [dataset]
+    while todo:
+        for element in todo.pop().values():
+            if "BulkDataURI" in element:
+                yield element["BulkDataURI"]
+            if element.get("vr") == "SQ":
+                todo += element.get("Value", [])
+
+
+def check_metadata(client: TestClient, url: str) -> dict:
+    """The metadata is one dataset, and everything it refers to is there."""
+    answer = client.get(url + "/metadata")
+    assert answer.status_code == 200, answer.text
+    (dataset,) = answer.json()
+    for uri in bulkdata_uris(dataset):
+        found = client.get(uri, headers={"Accept": "*/*"})
+        assert found.status_code == 200, (uri, found.text[:200])
+    return dataset
+
+
+def check_nothing_breaks(client: TestClient, url: str, frames: int) -> None:
+    """Frames and pictures are answered, or refused politely."""
+    numbers = sorted({1, 2, frames})
+    paths = [f"/frames/{number}" for number in numbers]
+    paths += [
+        "/frames/1,1",
+        "/frames/1/rendered",
+        "/frames/1/thumbnail",
+        f"/frames/{frames}/rendered",
+    ]
+    paths += ["/rendered", "/thumbnail", "/rendered?window=40,400,linear&viewport=32,32&quality=50"]
+    for path in paths:
+        answer = client.get(url + path, headers={} if "ed" in path else ANY_FRAMES)
+        assert answer.status_code < MISTAKE, (path, answer.text[:300])
+        if answer.status_code != 200:
+            wire.assert_error(answer, 400, 404, 406, 415)
+    answer = client.get(url + "/rendered", headers={"Accept": "image/png"})
+    assert answer.status_code < MISTAKE
+    assert answer.status_code != 200 or answer.content.startswith(b"\x89PNG")
+
+
+def check_orthanc(client: TestClient, sop_instance_uid: str, content: bytes) -> None:
+    """Orthanc's routes know the instance too, and give the same bytes."""
+    found = client.post("/tools/lookup", content=sop_instance_uid).json()
+    paths = ["/instances/" + item["ID"] for item in found if item["Type"] == "Instance"]
+    for path in paths:
+        for below in ORTHANC_BELOW:
+            answer = client.get(path + below)
+            assert answer.status_code < MISTAKE, (below, answer.text[:300])
+            assert answer.status_code == 200 or "preview" in below or "rendered" in below, below
+    # One SOP Instance UID in two series is two instances.
+    assert content in [client.get(path + "/file").content for path in paths]
+
+
+def check(client: TestClient, content: bytes, *, required: bool) -> None:
+    """Store the file and ask for it in every way."""
+    answer = wire.store(client, content)
+    if answer.status_code != 200:
+        assert not required, answer.text
+        wire.assert_error(answer, 400) if answer.status_code == 400 else wire.failed(answer)
+        assert answer.status_code in (400, 409)
+        return
+    (reference,) = wire.items(answer.json(), "00081199")
+    url = wire.value(reference, "00081190")
+    check_bytes(client, url, content)
+    dataset = check_metadata(client, url)
+    frames = wire.value(dataset, "00280008")
+    check_nothing_breaks(client, url, min(max(int(frames or 1), 1), 10**6))
+    check_orthanc(client, wire.value(reference, "00081155"), content)
+    assert client.get(url.rpartition("/series/")[0] + "/series").status_code == 200
+
+
+@pytest.mark.parametrize("name", samples.gallery())
+def test_a_file_of_this_kind_comes_back_byte_for_byte_and_breaks_nothing(client, name):
+    check(client, samples.gallery()[name], required=True)
+
+
+def test_this_file_comes_back_byte_for_byte_and_breaks_nothing(client, any_file):
+    content = any_file.read_bytes()
+
+    check(client, content, required=must_be_stored(any_file))
+
+
+def test_no_row_lacks_its_file_and_no_file_its_row(client, services):
+    wire.must_store(client, samples.ct("the last one"))
+
+    files = {key for key, _, _ in services.storage.keys("instances/")}
+    found = client.get(f"{wire.DICOMWEB}/instances", params={"limit": 100_000}).json()
+    assert len(found) == len(files)
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_a_damaged_file_is_stored_or_refused_and_breaks_nothing(client, seed):
+    names = sorted(samples.gallery())
+    content = samples.gallery()[names[seed % len(names)]]
+
+    check_damaged(client, damage(content, seed))
+
+
+def test_this_file_damaged_is_stored_or_refused_and_breaks_nothing(client, any_file):
+    content = any_file.read_bytes()
+    if len(content) > 1_000_000:
+        pytest.skip("large; the small ones of its kind do")
+    seed = int.from_bytes(hashlib.sha256(any_file.name.encode()).digest()[:4])
+    check_damaged(client, damage(content, seed))
+
+
+def damage(content: bytes, seed: int) -> bytes:
+    """A few bytes changed, cut out, doubled or cut off, mostly where the headers are."""
+    chance = random.Random(seed)
+    data = bytearray(content)
+    for _ in range(chance.choice([1, 1, 2, 5, 20])):
+        reach = min(len(data), chance.choice([400, 1500, 4000, len(data)]))
+        if reach < 200:
+            break
+        place = chance.randrange(132, reach)
+        match chance.choice(["flip", "flip", "length", "cut", "double", "end", "text"]):
+            case "flip":
+                data[place] = chance.randrange(256)
+            case "length":
+                data[place : place + 4] = chance.choice(
+                    [b"\xff\xff\xff\xff", b"\0\0\0\0", b"\xff\xff\xff\x7f", b"\x01\0\0\0"]
+                )
+            case "cut":
+                del data[place : place + chance.randrange(1, 30)]
+            case "double":
+                data[place:place] = data[place : place + chance.randrange(1, 60)]
+            case "end":
+                if chance.random() < 0.2:
+                    del data[place:]
+            case "text":
+                data[place : place + 8] = chance.choice(
+                    [b"\xff" * 8, b"1e999\\1e", b"\x1b$B\x1b(J\\^", b"NaN\\inf ", b"........"]
+                )
+    return bytes(data)
+
+
+def check_damaged(client: TestClient, content: bytes) -> None:
+    """Whatever became of it, no answer is a mistake of the server."""
+    check(client, content, required=False)
