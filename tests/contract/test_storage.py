@@ -1,6 +1,5 @@
 """What every storage adapter must do; one file for all of them."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,10 +11,12 @@ from lenticular.storage.spool import Spool
 KEY = "instances/abc/1.2.3/1.2.3.4/1.2.3.4.5-0011-aa.dcm"
 
 
-@pytest.fixture(params=["folder"])
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storage]:
-    urls = {"folder": tmp_path.as_uri()}
-    return open_storage(urls[request.param])
+@pytest.fixture(params=["folder", "s3", "s3 below a prefix"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+    if request.param == "folder":
+        return open_storage(tmp_path.as_uri())
+    bucket = f"s3://{request.getfixturevalue('bucket')}"
+    return open_storage(bucket if request.param == "s3" else bucket + "/some/where")
 
 
 @pytest.fixture(params=[1, 1_000_000], ids=["in a file", "in memory"])
@@ -76,7 +77,7 @@ def test_keys_lists_what_lies_under_a_prefix_with_its_size(storage, make_spool):
     put(storage, KEY, make_spool(b"data"))
     put(storage, "renditions/x.jpg", make_spool(b"picture"))
     assert [(key, size) for key, size, _ in storage.keys("instances/")] == [(KEY, 4)]
-    assert {key for key, _, _ in storage.keys()} == {KEY, "renditions/x.jpg"}
+    assert {key for key, _, _ in storage.keys("")} == {KEY, "renditions/x.jpg"}
     assert list(storage.keys("nothing/here")) == []
 
 

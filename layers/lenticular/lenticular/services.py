@@ -37,12 +37,16 @@ def open_services(settings: Settings) -> Services:
 
 
 def open_storage(url: str) -> "Storage":
-    """The storage adapter for a URL: `file:///folder`."""
+    """The storage adapter for a URL: `file:///folder` or `s3://bucket/prefix`."""
     parts = urlsplit(url)
     if parts.scheme == "file":
         from lenticular.storage.folder import FolderStorage
 
         return FolderStorage(Path(unquote(parts.path)))
+    if parts.scheme == "s3" and parts.netloc:
+        from lenticular.storage.s3 import S3Storage
+
+        return S3Storage(parts.netloc, unquote(parts.path))
     raise InvalidSettings(
-        f"The storage {url!r} should be a URL such as file:///var/lib/lenticular."
+        f"The storage {url!r} should be a URL: file:///var/lib/lenticular or s3://bucket/prefix."
     )

@@ -1,0 +1,335 @@
+"""Files in a bucket of S3, or of anything that speaks its API.
+
+Every write carries a checksum that the service verifies before it keeps the object; what `fetch`
+brought from the bucket is put elsewhere in it by a copy inside the service, not sent again.
+"""
+
+import base64
+import io
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import boto3
+from boto3.exceptions import S3UploadFailedError
+from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    IncompleteReadError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
+
+from lenticular.storage.spool import Spool
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+    from types_boto3_s3.type_defs import GetObjectOutputTypeDef
+
+MEBIBYTE = 1024 * 1024
+PIECE_BYTES = MEBIBYTE
+# One request up to here; parts of this size, several at a time, above.
+PART_BYTES = 16 * MEBIBYTE
+# A copy inside the service moves no bytes through us, so its parts can be large.
+COPY_PART_BYTES = 256 * MEBIBYTE
+LONGEST_KEY_BYTES = 1024
+PAGE_KEYS = 1000
+STREAM_ATTEMPTS = 4
+DEFAULT_EXPIRY_SECONDS = 3600
+
+_UPLOAD = TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES)
+_COPY = TransferConfig(multipart_threshold=4 * COPY_PART_BYTES, multipart_chunksize=COPY_PART_BYTES)
+_INTERRUPTED = (IncompleteReadError, ReadTimeoutError, ResponseStreamingError)
+_MISSING = frozenset({"NoSuchKey", "NotFound", "NoSuchVersion", "404"})
+_DENIED = frozenset({"AccessDenied", "403", "Forbidden", "InvalidAccessKeyId", "ExpiredToken"})
+_SLOW = frozenset({"RequestTimeout", "SlowDown", "ServiceUnavailable", "503"})
+_PAST_THE_END = frozenset({"InvalidRange", "416"})
+
+
+class FetchedSpool(Spool):
+    """An object of the bucket, brought here to be read; it remembers where it came from."""
+
+    origin = ""
+    version_id: str | None = None
+    etag = ""
+
+
+class S3Storage:
+    """Objects below a prefix of one bucket."""
+
+    # Bodies on their way in go to the system's temporary folder, /tmp in Lambda.
+    spool_folder = None
+
+    def __init__(self, bucket: str, prefix: str = "") -> None:
+        self.bucket = bucket
+        self.prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
+        self.client = make_client()
+
+    def put(self, key: str, body: Spool) -> None:
+        """Send the body; the service keeps it only when the checksum fits."""
+        name = self._name(key)
+        with _own_errors(key):
+            if isinstance(body, FetchedSpool):
+                self._copy(body, name)
+            elif body.size <= PART_BYTES:
+                self.client.put_object(
+                    Bucket=self.bucket,
+                    Key=name,
+                    # A bytes body is hashed and sent as it is; small ones are one piece anyway.
+                    Body=bytes(body.view()),
+                    ChecksumAlgorithm="SHA256",
+                    ChecksumSHA256=base64.b64encode(body.sha256()).decode(),
+                )
+            else:
+                self._send_in_parts(body, name)
+
+    def read(self, key: str, offset: int = 0, length: int | None = None) -> bytes:
+        """The bytes from offset, at most length of them, to the end without a length."""
+        return b"".join(self.stream(key, offset, length))
+
+    def stream(self, key: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """The same bytes in pieces of at most a megabyte; a missing key raises at the call."""
+        return self._stream(self._name(key), offset, length)
+
+    def delete(self, key: str) -> None:
+        """Forget the object; a missing key is no error."""
+        with _own_errors(key):
+            self.client.delete_object(Bucket=self.bucket, Key=self._name(key))
+
+    def keys(self, prefix: str = "") -> Iterator[tuple[str, int, float]]:
+        """Key, size in bytes and time of last change (seconds since 1970) of all under a prefix."""
+        pages = self.client.get_paginator("list_objects_v2").paginate(
+            Bucket=self.bucket,
+            Prefix=self.prefix + prefix,
+            PaginationConfig={"PageSize": PAGE_KEYS},
+        )
+        with _own_errors(prefix):
+            for page in pages:
+                for item in page.get("Contents", []):
+                    key = item["Key"].removeprefix(self.prefix)
+                    yield key, item["Size"], item["LastModified"].timestamp()
+
+    def fetch(self, key: str) -> FetchedSpool:
+        """Bring an object here, whatever its key looks like; the caller closes the spool."""
+        name = self.prefix + key
+        answer = self._get(name, 0, None)
+        spool = FetchedSpool()
+        spool.origin, spool.etag = name, answer["ETag"]
+        # Without versioning the service says nothing, or "null".
+        version_id = answer.get("VersionId")
+        spool.version_id = version_id if version_id != "null" else None
+        try:
+            for piece in self._pieces(name, answer, 0, answer["ContentLength"]):
+                spool.write(piece)
+        except BaseException:
+            spool.close()
+            raise
+        return spool
+
+    def discard(self, fetched: FetchedSpool) -> None:
+        """Forget what was fetched, and not what somebody put under its key in the meantime."""
+        with _own_errors(fetched.origin):
+            if fetched.version_id is not None:
+                self.client.delete_object(
+                    Bucket=self.bucket, Key=fetched.origin, VersionId=fetched.version_id
+                )
+            elif self._etag(fetched.origin) == fetched.etag:
+                self.client.delete_object(Bucket=self.bucket, Key=fetched.origin)
+
+    def presign(
+        self,
+        key: str,
+        seconds: int = DEFAULT_EXPIRY_SECONDS,
+        media_type: str | None = None,
+        file_name: str | None = None,
+    ) -> str:
+        """A URL from which anybody who has it reads the object for a while."""
+        parameters = {"Bucket": self.bucket, "Key": self._name(key)}
+        if media_type is not None:
+            parameters["ResponseContentType"] = media_type
+        if file_name is not None:
+            parameters["ResponseContentDisposition"] = f'attachment; filename="{file_name}"'
+        return self.client.generate_presigned_url("get_object", parameters, seconds)
+
+    def presign_upload(self, key: str, seconds: int = DEFAULT_EXPIRY_SECONDS) -> str:
+        """A URL to which anybody who has it puts the object, once or again, for a while."""
+        parameters = {"Bucket": self.bucket, "Key": self._name(key)}
+        return self.client.generate_presigned_url("put_object", parameters, seconds)
+
+    def presign_parts(
+        self, key: str, count: int, seconds: int = DEFAULT_EXPIRY_SECONDS
+    ) -> tuple[str, list[str]]:
+        """Begin an upload in parts: its id, and a URL for each part (at least 5 MiB but the last).
+
+        `complete_parts` makes the object of them; the bucket forgets an upload left open.
+        """
+        name = self._name(key)
+        with _own_errors(key):
+            upload_id = self.client.create_multipart_upload(Bucket=self.bucket, Key=name)[
+                "UploadId"
+            ]
+        place = {"Bucket": self.bucket, "Key": name, "UploadId": upload_id}
+        urls = [
+            self.client.generate_presigned_url(
+                "upload_part", {**place, "PartNumber": number}, seconds
+            )
+            for number in range(1, count + 1)
+        ]
+        return upload_id, urls
+
+    def parts(self, key: str, upload_id: str) -> list[tuple[int, str, int]]:
+        """Number, ETag and size of each part that has arrived."""
+        pages = self.client.get_paginator("list_parts").paginate(
+            Bucket=self.bucket, Key=self._name(key), UploadId=upload_id
+        )
+        with _own_errors(key):
+            return [
+                (part["PartNumber"], part["ETag"], part["Size"])
+                for page in pages
+                for part in page.get("Parts", [])
+            ]
+
+    def complete_parts(self, key: str, upload_id: str) -> None:
+        """Make one object of the parts that have arrived."""
+        arrived = self.parts(key, upload_id)
+        with _own_errors(key):
+            self.client.complete_multipart_upload(
+                Bucket=self.bucket,
+                Key=self._name(key),
+                UploadId=upload_id,
+                MultipartUpload={
+                    "Parts": [{"PartNumber": number, "ETag": etag} for number, etag, _ in arrived]
+                },
+            )
+
+    def _name(self, key: str) -> str:
+        parts = key.split("/")
+        if not all(parts) or ".." in parts or "." in parts or "\0" in key:
+            raise ValueError(f"not a key: {key!r}")
+        name = self.prefix + key
+        if len(name.encode()) > LONGEST_KEY_BYTES:
+            raise ValueError(f"not a key: longer than {LONGEST_KEY_BYTES} bytes")
+        return name
+
+    def _send_in_parts(self, body: Spool, name: str) -> None:
+        # Each part carries a CRC, which botocore adds and the service verifies.
+        if body.path is not None:
+            self.client.upload_file(str(body.path), self.bucket, name, Config=_UPLOAD)
+        else:
+            self.client.upload_fileobj(io.BytesIO(body.view()), self.bucket, name, Config=_UPLOAD)
+
+    def _copy(self, fetched: FetchedSpool, name: str) -> None:
+        source = {"Bucket": self.bucket, "Key": fetched.origin}
+        if fetched.version_id is not None:
+            source["VersionId"] = fetched.version_id
+        # What was read is what is kept, or the copy fails.
+        condition = {"CopySourceIfMatch": fetched.etag}
+        self.client.copy(source, self.bucket, name, ExtraArgs=condition, Config=_COPY)  # type: ignore[arg-type]
+
+    def _etag(self, name: str) -> str | None:
+        try:
+            return self.client.head_object(Bucket=self.bucket, Key=name)["ETag"]
+        except ClientError as error:
+            if _code(error) in _MISSING:
+                return None
+            raise
+
+    def _stream(self, name: str, offset: int, length: int | None) -> Iterator[bytes]:
+        if length is not None and length <= 0:
+            return iter(())
+        try:
+            answer = self._get(name, offset, length)
+        except _PastTheEnd:
+            return iter(())
+        return self._pieces(name, answer, offset, answer["ContentLength"])
+
+    def _get(
+        self, name: str, offset: int, length: int | None, etag: str | None = None
+    ) -> "GetObjectOutputTypeDef":
+        options: dict[str, Any] = {"Bucket": self.bucket, "Key": name}
+        if offset or length is not None:
+            end = "" if length is None else offset + length - 1
+            options["Range"] = f"bytes={offset}-{end}"
+        if etag is not None:
+            options["IfMatch"] = etag
+        with _own_errors(name):
+            return self.client.get_object(**options)
+
+    def _pieces(
+        self, name: str, answer: "GetObjectOutputTypeDef", offset: int, length: int
+    ) -> Iterator[bytes]:
+        """The body of an answer; when the connection breaks, asked for again from where it did."""
+        attempts = 1
+        while length:
+            with _own_errors(name), closing(answer["Body"]) as body:
+                try:
+                    while piece := body.read(min(PIECE_BYTES, length)):
+                        yield piece
+                        offset += len(piece)
+                        length -= len(piece)
+                except _INTERRUPTED:
+                    attempts += 1
+                    if attempts > STREAM_ATTEMPTS:
+                        raise
+            if length:
+                answer = self._get(name, offset, length, answer["ETag"])
+
+
+def make_client() -> "S3Client":
+    """A client configured by AWS's own environment variables and files."""
+    client = _client("virtual")
+    if ".amazonaws." not in (urlsplit(client.meta.endpoint_url).hostname or ""):
+        # Elsewhere no name server knows a host for each bucket.
+        client = _client("path")
+    return client
+
+
+def _client(addressing_style: Any) -> "S3Client":
+    config = Config(
+        signature_version="s3v4",
+        s3={"addressing_style": addressing_style},
+        retries={"mode": "standard", "max_attempts": 4},
+        connect_timeout=5,
+        read_timeout=30,
+        max_pool_connections=32,
+        tcp_keepalive=True,
+    )
+    client: S3Client = boto3.client("s3", config=config)
+    return client
+
+
+class _PastTheEnd(Exception):
+    """The range begins behind the last byte."""
+
+
+@contextmanager
+def _own_errors(key: str) -> Iterator[None]:
+    """Raise the language's own errors in place of the client library's."""
+    try:
+        yield
+    except ClientError as error:
+        raise _own_error(_code(error), key) from error
+    except (ConnectTimeoutError, ReadTimeoutError) as error:
+        raise TimeoutError("The storage does not answer in time.") from error
+    except (BotoCoreError, S3UploadFailedError) as error:
+        raise OSError(f"The storage cannot be used: {type(error).__name__}.") from error
+
+
+def _own_error(code: str, key: str) -> Exception:
+    if code in _MISSING:
+        return FileNotFoundError(key)
+    if code in _PAST_THE_END:
+        return _PastTheEnd()
+    if code in _DENIED:
+        return PermissionError(f"The storage does not allow this ({code}).")
+    if code in _SLOW:
+        return TimeoutError(f"The storage is overloaded ({code}).")
+    return OSError(f"The storage refuses this ({code}).")
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))

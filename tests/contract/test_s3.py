@@ -1,0 +1,159 @@
+"""What only the S3 adapter does: fetch, discard, presign, and errors of the language."""
+
+import base64
+import hashlib
+import secrets
+import urllib.request
+from email.message import Message
+
+import pytest
+
+from lenticular.services import open_storage
+from lenticular.storage import s3
+from lenticular.storage.s3 import PART_BYTES, S3Storage
+from lenticular.storage.spool import Spool
+from tests.s3 import make_bucket
+
+
+@pytest.fixture
+def storage(bucket) -> S3Storage:
+    return open_storage(f"s3://{bucket}")
+
+
+@pytest.fixture
+def versioned(s3_environment) -> S3Storage:
+    name = f"test-{secrets.token_hex(8)}"
+    make_bucket(s3_environment, name, versioning=True)
+    return open_storage(f"s3://{name}")
+
+
+def put(storage: S3Storage, key: str, data: bytes) -> None:
+    storage.client.put_object(Bucket=storage.bucket, Key=key, Body=data)
+
+
+def http(method: str, url: str, data: bytes | None = None) -> tuple[bytes, Message]:
+    request = urllib.request.Request(url, data, {"Content-Type": ""}, method=method)
+    with urllib.request.urlopen(request) as answer:
+        return answer.read(), answer.headers
+
+
+@pytest.mark.parametrize("in_memory_bytes", [1, 100_000_000], ids=["in a file", "in memory"])
+def test_a_body_larger_than_a_part_is_kept_whole(storage, in_memory_bytes):
+    data = secrets.token_bytes(PART_BYTES + 12345)
+    with Spool(in_memory_bytes=in_memory_bytes) as spool:
+        spool.write(data)
+        storage.put("instances/large.dcm", spool)
+    assert storage.read("instances/large.dcm") == data
+    head = storage.client.head_object(Bucket=storage.bucket, Key="instances/large.dcm")
+    assert head["ETag"].endswith('-2"')
+
+
+def test_a_small_body_is_kept_with_its_sha256(storage):
+    with Spool() as spool:
+        spool.write(b"data")
+        storage.put("instances/small.dcm", spool)
+    head = storage.client.head_object(
+        Bucket=storage.bucket, Key="instances/small.dcm", ChecksumMode="ENABLED"
+    )
+    sha256 = base64.b64encode(hashlib.sha256(b"data").digest()).decode()
+    assert head["ChecksumSHA256"] == sha256
+
+
+@pytest.mark.parametrize(
+    "key", ["incoming/a b+c%20ü/../x//y.dcm", "incoming/" + "ä" * 507, "incoming/."]
+)
+def test_an_object_with_any_key_is_fetched_and_put_elsewhere_by_a_copy(storage, key):
+    put(storage, key, b"0123456789")
+    with storage.fetch(key) as fetched:
+        assert bytes(fetched.view()) == b"0123456789"
+        storage.put("instances/copy.dcm", fetched)
+        storage.discard(fetched)
+    assert storage.read("instances/copy.dcm") == b"0123456789"
+    assert [found for found, _, _ in storage.keys("")] == ["instances/copy.dcm"]
+
+
+def test_an_object_that_changed_after_it_was_fetched_is_not_copied(storage):
+    put(storage, "incoming/x", b"one")
+    with storage.fetch("incoming/x") as fetched:
+        put(storage, "incoming/x", b"two")
+        with pytest.raises(OSError, match="refuses"):
+            storage.put("instances/copy.dcm", fetched)
+
+
+def test_what_was_put_after_the_fetch_is_not_discarded(storage):
+    put(storage, "incoming/x", b"one")
+    with storage.fetch("incoming/x") as fetched:
+        put(storage, "incoming/x", b"two")
+        storage.discard(fetched)
+    assert storage.read("incoming/x") == b"two"
+
+
+def test_with_versions_exactly_the_fetched_one_is_copied_and_discarded(versioned):
+    put(versioned, "incoming/x", b"one")
+    with versioned.fetch("incoming/x") as fetched:
+        put(versioned, "incoming/x", b"two")
+        versioned.put("instances/copy.dcm", fetched)
+        versioned.discard(fetched)
+    assert versioned.read("instances/copy.dcm") == b"one"
+    assert versioned.read("incoming/x") == b"two"
+
+
+def test_discarding_what_is_gone_already_is_no_error(storage):
+    put(storage, "incoming/x", b"one")
+    with storage.fetch("incoming/x") as fetched:
+        storage.delete("incoming/x")
+        storage.discard(fetched)
+
+
+def test_fetching_what_is_gone_raises_file_not_found(storage):
+    with pytest.raises(FileNotFoundError):
+        storage.fetch("incoming/none")
+
+
+def test_a_presigned_url_reads_an_object_under_a_name_and_type(storage):
+    put(storage, "results/x", b"data")
+    url = storage.presign("results/x", media_type="application/dicom", file_name="x.dcm")
+    body, headers = http("GET", url)
+    assert body == b"data"
+    assert headers["Content-Type"] == "application/dicom"
+    assert headers["Content-Disposition"] == 'attachment; filename="x.dcm"'
+
+
+def test_a_presigned_url_takes_an_upload(storage):
+    http("PUT", storage.presign_upload("incoming/x"), b"data")
+    assert storage.read("incoming/x") == b"data"
+
+
+def test_presigned_urls_take_an_upload_in_parts(storage):
+    parts = [b"a" * 5 * 1024 * 1024, b"b" * 5 * 1024 * 1024, b"c"]
+    upload_id, urls = storage.presign_parts("incoming/x", len(parts))
+    for url, part in zip(urls, parts, strict=True):
+        http("PUT", url, part)
+    arrived = storage.parts("incoming/x", upload_id)
+    assert [(number, size) for number, _, size in arrived] == [
+        (number, len(part)) for number, part in enumerate(parts, 1)
+    ]
+    storage.complete_parts("incoming/x", upload_id)
+    assert storage.read("incoming/x") == b"".join(parts)
+
+
+def test_more_objects_than_a_page_holds_are_all_listed(storage, monkeypatch):
+    monkeypatch.setattr(s3, "PAGE_KEYS", 2)
+    for number in range(5):
+        put(storage, f"incoming/{number}", b"")
+    assert len(list(storage.keys("incoming/"))) == 5
+
+
+def test_a_bucket_that_does_not_exist_raises_an_error_of_the_language(s3_environment):
+    storage = open_storage("s3://there-is-no-such-bucket")
+    with Spool() as spool:
+        spool.write(b"data")
+        with pytest.raises(OSError, match="refuses"):
+            storage.put("instances/x.dcm", spool)
+
+
+def test_a_service_that_is_down_raises_an_error_of_the_language(s3_environment, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with pytest.raises(OSError, match="cannot be used"):
+        open_storage("s3://bucket").read("instances/x.dcm")
