@@ -7,6 +7,7 @@ without the File Meta Information. It is read from the file once, when the insta
 
 from array import array
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 Dataset = dict[str, dict[str, Any]]
@@ -14,6 +15,15 @@ Dataset = dict[str, dict[str, Any]]
 BULKDATA_BASE = "@/"
 """A BulkDataURI in a stored dataset starts with this in place of the service's base URL:
 `@/studies/{study}/series/{series}/instances/{sop}/bulkdata/{path}`."""
+
+
+class Level(StrEnum):
+    """The levels of the hierarchy; values are those of Orthanc's REST."""
+
+    PATIENT = "Patient"
+    STUDY = "Study"
+    SERIES = "Series"
+    INSTANCE = "Instance"
 
 
 @dataclass(frozen=True, slots=True)

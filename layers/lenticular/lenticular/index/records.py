@@ -1,18 +1,23 @@
 """What goes into the index and what comes out of it: plain frozen data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
-from lenticular.dicom.instance import Layout, ParsedInstance, Target
+from lenticular.dicom.instance import Dataset, Layout, Level, ParsedInstance, Target
 
-
-class Level(StrEnum):
-    """The levels of the hierarchy; values are those of Orthanc's REST."""
-
-    PATIENT = "Patient"
-    STUDY = "Study"
-    SERIES = "Series"
-    INSTANCE = "Instance"
+__all__ = [
+    "Added",
+    "Change",
+    "Level",
+    "LocatedInstance",
+    "NewInstance",
+    "Outcome",
+    "Removed",
+    "Resource",
+    "Statistics",
+    "StoredInstance",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +92,51 @@ class Removed:
 
     keys: tuple[str, ...]
     remaining_ancestor: tuple[Level, str] | None  # level and Orthanc id
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A patient, study, series or instance as Orthanc's REST browses it.
+
+    `attributes` are those of its level, `patient_attributes` those that a study carries of its
+    patient. `child_ids` are Orthanc ids in the order of arrival.
+    """
+
+    level: Level
+    row_id: int
+    orthanc_id: str
+    parent_id: str | None
+    attributes: Dataset
+    created: datetime
+    last_update: datetime
+    is_stable: bool
+    child_ids: tuple[str, ...] = ()
+    series_count: int = 0
+    instance_count: int = 0
+    size: int = 0
+    patient_attributes: Dataset = field(default_factory=dict)
+    instance: StoredInstance | None = None
+    index_in_series: int | None = None
+    uuid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One entry of the change feed; sequence numbers grow in the order of commits."""
+
+    sequence: int
+    kind: str
+    level: Level
+    orthanc_id: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """How much is stored."""
+
+    patients: int
+    studies: int
+    series: int
+    instances: int
+    size: int

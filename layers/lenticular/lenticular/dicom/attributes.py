@@ -1,0 +1,251 @@
+"""The attributes that the index knows: their level, how they match, whether they are answered.
+
+PS3.18 Tables 10.6.1-5 (matching) and 10.6.3-3 to 10.6.3-5 (answers), the modules of PS3.3 C.7
+for the level an attribute belongs to, and beyond them what people search for. VRs, tags and
+multiplicities come from pydicom's dictionary; a matching column has the keyword's name in
+snake case.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import Enum, auto
+from functools import lru_cache
+
+from pydicom.datadict import dictionary_VM, dictionary_VR, keyword_dict, tag_for_keyword
+
+from lenticular.dicom.instance import Level
+
+
+class Kind(Enum):
+    """How the values of an attribute are compared."""
+
+    TEXT = auto()
+    TEXTS = auto()  # several values, or several groups of a name: any of them may match
+    NAME = auto()  # a person's name with a column for each of its three groups
+    UID = auto()
+    UIDS = auto()
+    DATE = auto()
+    TIME = auto()
+    DATETIME = auto()
+    NUMBER = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """An attribute with a matching column. `path` has two tags for one inside a sequence."""
+
+    path: tuple[str, ...]
+    vr: str
+    level: Level
+    kind: Kind
+    column: str
+
+    @property
+    def tag(self) -> str:
+        """The tag in a dataset under which its value lies."""
+        return self.path[0]
+
+
+# Keywords with a matching column. The level is the one at which the value is kept: a study
+# carries its own patient attributes, for a PatientID names nobody beyond its issuer.
+_SEARCHED = {
+    Level.STUDY: """
+        PatientName PatientID IssuerOfPatientID PatientBirthDate PatientSex OtherPatientIDs
+        PatientAge EthnicGroup StudyInstanceUID StudyDate StudyTime AccessionNumber StudyID
+        StudyDescription ReferringPhysicianName NameOfPhysiciansReadingStudy
+        PhysiciansOfRecord RequestingPhysician RequestingService AdmissionID
+        AdmittingDiagnosesDescription InstitutionName ModalitiesInStudy SOPClassesInStudy
+        NumberOfStudyRelatedSeries NumberOfStudyRelatedInstances
+    """,
+    Level.SERIES: """
+        SeriesInstanceUID SeriesNumber Modality SeriesDescription SeriesDate SeriesTime
+        BodyPartExamined Laterality ProtocolName PerformingPhysicianName OperatorsName
+        InstitutionalDepartmentName StationName Manufacturer
+        ManufacturerModelName DeviceSerialNumber FrameOfReferenceUID
+        PerformedProcedureStepStartDate PerformedProcedureStepStartTime
+        PerformedProcedureStepID PerformedProcedureStepDescription PresentationIntentType
+        RequestAttributesSequence.ScheduledProcedureStepID
+        RequestAttributesSequence.RequestedProcedureID NumberOfSeriesRelatedInstances
+    """,
+    Level.INSTANCE: """
+        SOPInstanceUID SOPClassUID InstanceNumber ContentDate ContentTime AcquisitionDate
+        AcquisitionTime AcquisitionDateTime AcquisitionNumber NumberOfFrames Rows Columns
+        BitsAllocated ImageType AvailableTransferSyntaxUID
+    """,
+}
+
+# Answered without being asked for; with no value, then as an empty attribute (type 2) where so
+# marked. What is computed (counts, RetrieveURL, ModalitiesInStudy, …) is added by the search.
+_ANSWERED = {
+    Level.STUDY: """
+        SpecificCharacterSet StudyDate! StudyTime! AccessionNumber! ReferringPhysicianName!
+        TimezoneOffsetFromUTC PatientName! PatientID! PatientBirthDate! PatientSex!
+        StudyInstanceUID! StudyID! StudyDescription
+    """,
+    Level.SERIES: """
+        SpecificCharacterSet Modality! TimezoneOffsetFromUTC SeriesDescription
+        SeriesInstanceUID! SeriesNumber! PerformedProcedureStepStartDate
+        PerformedProcedureStepStartTime RequestAttributesSequence
+    """,
+    Level.INSTANCE: """
+        SpecificCharacterSet SOPClassUID! SOPInstanceUID! TimezoneOffsetFromUTC InstanceNumber!
+        Rows Columns BitsAllocated NumberOfFrames
+    """,
+}
+
+# The rest of what belongs to a level, kept to be answered when `includefield` asks for it.
+_PATIENT = """
+    PatientName PatientID IssuerOfPatientID IssuerOfPatientIDQualifiersSequence TypeOfPatientID
+    PatientBirthDate PatientBirthTime PatientBirthDateInAlternativeCalendar
+    PatientDeathDateInAlternativeCalendar PatientAlternativeCalendar PatientSex OtherPatientIDs
+    OtherPatientIDsSequence OtherPatientNames PatientBirthName PatientMotherBirthName
+    EthnicGroup EthnicGroupCodeSequence PatientComments PatientSpeciesDescription
+    PatientSpeciesCodeSequence PatientBreedDescription PatientBreedCodeSequence
+    BreedRegistrationSequence StrainDescription StrainNomenclature StrainCodeSequence
+    ResponsiblePerson ResponsiblePersonRole ResponsibleOrganization PatientIdentityRemoved
+    DeidentificationMethod DeidentificationMethodCodeSequence QualityControlSubject
+    SourcePatientGroupIdentificationSequence GroupOfPatientsIdentificationSequence
+    ReferencedPatientSequence ReferencedPatientPhotoSequence PatientAddress PatientTelephoneNumbers CountryOfResidence RegionOfResidence
+    ClinicalTrialSponsorName ClinicalTrialProtocolID ClinicalTrialProtocolName
+    ClinicalTrialSiteID ClinicalTrialSiteName ClinicalTrialSubjectID
+    ClinicalTrialSubjectReadingID
+"""
+_STUDY = """
+    StudyInstanceUID StudyDate StudyTime AccessionNumber IssuerOfAccessionNumberSequence StudyID
+    StudyDescription ReferringPhysicianName ReferringPhysicianIdentificationSequence
+    ConsultingPhysicianName ConsultingPhysicianIdentificationSequence
+    NameOfPhysiciansReadingStudy PhysiciansReadingStudyIdentificationSequence
+    PhysiciansOfRecord PhysiciansOfRecordIdentificationSequence RequestingService
+    RequestingServiceCodeSequence ReferencedStudySequence ProcedureCodeSequence
+    ReasonForPerformedProcedureCodeSequence AdmittingDiagnosesDescription
+    AdmittingDiagnosesCodeSequence PatientAge PatientSize PatientSizeCodeSequence PatientWeight
+    PatientBodyMassIndex MedicalAlerts Allergies SmokingStatus PregnancyStatus
+    LastMenstrualDate PatientState Occupation AdditionalPatientHistory AdmissionID
+    IssuerOfAdmissionIDSequence ServiceEpisodeID ServiceEpisodeDescription PatientSexNeutered
+    RequestedProcedureDescription RequestedProcedureCodeSequence RequestingPhysician
+    CurrentPatientLocation StudyStatusID StudyPriorityID StudyComments
+    ClinicalTrialTimePointID ClinicalTrialTimePointDescription StudyIDIssuer InstitutionName
+    SpecificCharacterSet TimezoneOffsetFromUTC
+"""
+_SERIES = """
+    SeriesInstanceUID SeriesNumber Modality SeriesDescription SeriesDescriptionCodeSequence
+    SeriesDate SeriesTime Laterality BodyPartExamined AnatomicRegionSequence ProtocolName
+    PerformingPhysicianName PerformingPhysicianIdentificationSequence OperatorsName
+    OperatorIdentificationSequence ReferencedPerformedProcedureStepSequence
+    RelatedSeriesSequence PatientPosition SmallestPixelValueInSeries
+    LargestPixelValueInSeries RequestAttributesSequence PerformedProcedureStepID
+    PerformedProcedureStepStartDate PerformedProcedureStepStartTime
+    PerformedProcedureStepEndDate PerformedProcedureStepEndTime
+    PerformedProcedureStepDescription PerformedProtocolCodeSequence
+    CommentsOnThePerformedProcedureStep AnatomicalOrientationType PresentationIntentType
+    TreatmentSessionUID ClinicalTrialCoordinatingCenterName ClinicalTrialSeriesID
+    ClinicalTrialSeriesDescription FrameOfReferenceUID PositionReferenceIndicator
+    SynchronizationFrameOfReferenceUID Manufacturer InstitutionAddress
+    InstitutionalDepartmentName StationName ManufacturerModelName DeviceSerialNumber
+    SoftwareVersions GantryID SpatialResolution DateOfLastCalibration TimeOfLastCalibration
+    PixelPaddingValue DeviceUID UDISequence ContrastBolusAgent ScanningSequence
+    CardiacNumberOfImages ImagesInAcquisition AcquisitionDeviceProcessingDescription
+    NumberOfTemporalPositions NumberOfSlices NumberOfTimeSlices SeriesType ImageOrientationPatient
+    SpecificCharacterSet TimezoneOffsetFromUTC
+"""
+# What lists of instances show: the picture's place, and Orthanc's main tags of the level.
+_INSTANCE = """
+    InstanceCreationDate InstanceCreationTime ContentDate ContentTime AcquisitionDate
+    AcquisitionTime AcquisitionDateTime AcquisitionNumber ImageType ImageComments
+    ImagePositionPatient ImageOrientationPatient TemporalPositionIdentifier ImageIndex
+    SamplesPerPixel PhotometricInterpretation InstanceAvailability
+"""
+
+
+def tag_of(keyword: str) -> str | None:
+    """The tag of a keyword as eight upper-case hexadecimal digits."""
+    number = tag_for_keyword(keyword)
+    return None if number is None else f"{number:08X}"
+
+
+def _snake_case(keyword: str) -> str:
+    singular = keyword.replace("IDs", "Ids")
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", singular).lower()
+
+
+def _kind(keyword: str) -> Kind:
+    vr, vm = dictionary_VR(keyword), dictionary_VM(keyword)
+    by_vr = {"DA": Kind.DATE, "TM": Kind.TIME, "DT": Kind.DATETIME}
+    if vr in ("IS", "US", "UL"):
+        return Kind.NUMBER
+    if vr == "UI":  # we keep an instance in one transfer syntax, whatever the multiplicity
+        return Kind.UIDS if keyword == "SOPClassesInStudy" else Kind.UID
+    if keyword == "PatientName":
+        return Kind.NAME
+    return by_vr.get(vr) or (Kind.TEXT if vm == "1" and vr != "PN" else Kind.TEXTS)
+
+
+def _attribute(written: str, level: Level) -> Attribute:
+    keywords = written.split(".")
+    keyword = keywords[-1]
+    path = tuple(filter(None, map(tag_of, keywords)))
+    kind = _kind(keyword) if len(path) == 1 else Kind.TEXTS
+    return Attribute(path, dictionary_VR(keyword), level, kind, _snake_case(keyword))
+
+
+def _tags(keywords: str) -> tuple[str, ...]:
+    return tuple(sorted(filter(None, (tag_of(word.rstrip("!")) for word in keywords.split()))))
+
+
+SEARCHED: dict[Level, tuple[Attribute, ...]] = {
+    level: tuple(_attribute(word, level) for word in words.split())
+    for level, words in _SEARCHED.items()
+}
+"""The attributes with a matching column, by the level that has it."""
+
+ANSWERED: dict[Level, frozenset[str]] = {
+    level: frozenset(_tags(words)) for level, words in _ANSWERED.items()
+}
+"""The tags that a search answers without being asked."""
+
+ALWAYS: dict[Level, tuple[tuple[str, str], ...]] = {
+    level: tuple(
+        (tag_of(word[:-1]) or "", dictionary_VR(word[:-1]))
+        for word in words.split()
+        if word.endswith("!")
+    )
+    for level, words in _ANSWERED.items()
+}
+"""Tag and VR of those among them that are answered even without a value."""
+
+PATIENT_TAGS = frozenset(_tags(_PATIENT))
+"""The tags that a study keeps of its patient."""
+
+LEVEL_TAGS: dict[Level, frozenset[str]] = {
+    Level.PATIENT: PATIENT_TAGS,
+    Level.STUDY: frozenset(_tags(_STUDY)),
+    Level.SERIES: frozenset(_tags(_SERIES)),
+    Level.INSTANCE: frozenset(_tags(_INSTANCE)) | ANSWERED[Level.INSTANCE],
+}
+"""The tags that the row of a level keeps; every other attribute belongs to the instance."""
+
+_BY_PATH = {attribute.path: attribute for level in SEARCHED.values() for attribute in level}
+_KEYWORDS = {keyword.lower(): keyword for keyword in keyword_dict}
+_HEX = re.compile(r"([0-9A-Fa-f]{4}),?([0-9A-Fa-f]{4})")
+
+
+@lru_cache(maxsize=4096)
+def path_of(name: str) -> tuple[str, ...] | None:
+    """The tags that a parameter names: `PatientID`, `00100020`, `0010,0020`, with dots a path."""
+    tags = []
+    for part in name.strip().split("."):
+        match = _HEX.fullmatch(part)
+        tag = (
+            (match[1] + match[2]).upper()
+            if match
+            else tag_of(part) or tag_of(_KEYWORDS.get(part.lower(), ""))
+        )
+        if tag is None:
+            return None
+        tags.append(tag)
+    return tuple(tags)
+
+
+def searchable(path: tuple[str, ...]) -> Attribute | None:
+    """The attribute with a matching column at this path."""
+    return _BY_PATH.get(path)

@@ -1,0 +1,251 @@
+"""Attribute matching, PS3.4 C.2.2.2: what a stored value is compared as, and what a key asks for.
+
+Both sides meet in a normal form: text is folded, the groups of a person's name have single
+spaces for their carets, dates, times and numbers are written in one way, so that comparing
+strings byte by byte, which every database does alike, is the matching that the standard means.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lenticular.dicom.attributes import Attribute, Kind
+from lenticular.dicom.moments import (
+    date_bounds,
+    datetime_bounds,
+    split_datetime_range,
+    split_range,
+    time_bounds,
+)
+from lenticular.dicom.text import fold
+from lenticular.dicom.uids import is_valid
+from lenticular.errors import InvalidRequest
+
+COMPARED_LENGTH = 255
+"""Text is compared by as many characters; every VR that identifies something is shorter."""
+
+MAXIMUM_KEY = 1024
+_INTEGER = re.compile(r"\s*[+-]?[0-9]{1,18}\s*", re.ASCII)
+_WORD_BREAKS = re.compile(r"[\s^=,]+")
+_WITHOUT_COMMA = frozenset({"UI", "CS", "DA", "TM", "DT", "IS", "US", "UL", "AS"})
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """Single Value and List of UID Matching, C.2.2.2.1 and C.2.2.2.2."""
+
+    values: tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wildcard:
+    """Wild Card Matching, C.2.2.2.4: `*` any run of characters, `?` exactly one."""
+
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Range Matching, C.2.2.2.5, both ends included; None leaves an end open."""
+
+    low: str | None
+    high: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Fuzzy matching of a name: each pattern is the beginning of one of its words."""
+
+    patterns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """A name asked for by its alphabetic, ideographic and phonetic group (PS3.5 6.2.1)."""
+
+    groups: tuple["Matcher | None", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Empty:
+    """Empty Value Matching, C.2.2.2.7: the attribute is absent or has no value."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """One of several ways to match is enough."""
+
+    matchers: tuple["Matcher", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """Multiple Value Matching, C.2.2.2.8: each must match one of the attribute's values."""
+
+    matchers: tuple["Matcher", ...]
+
+
+Matcher = OneOf | Wildcard | Range | Words | Groups | Empty | AnyOf | AllOf
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How the client wants keys to be understood (PS3.18 8.3.4.2, 8.3.4.5 and 8.3.4.6)."""
+
+    fuzzy: bool = False
+    empty: bool = False
+    multiple: bool = False
+
+
+def parse(attribute: Attribute, keys: Sequence[str], manner: Manner = Manner()) -> Matcher | None:
+    """What the values of an attribute must be; None when they may be anything.
+
+    Universal Matching, C.2.2.2.3, is an empty key; a lone `*` means the same. An attribute given more than once may match any of its keys, as a list does.
+    """
+    idle = "*^= " if attribute.vr == "PN" else "*"
+    given = [key for key in keys if key.strip().strip(idle)]
+    return _any_of([_parse_key(attribute, key, manner) for key in given])
+
+
+def _parse_key(attribute: Attribute, key: str, manner: Manner) -> Matcher:
+    if len(key) > MAXIMUM_KEY and attribute.vr != "UI":
+        raise InvalidRequest(f"A value to search for may have {MAXIMUM_KEY} characters at most.")
+    if manner.empty and key.strip() == '""':
+        return Empty()
+    values = [value for value in _split(attribute.vr, key) if value.strip()]
+    if not values:
+        raise InvalidRequest(f"'{_shown(key)}' is a list without a value.")
+    several = attribute.kind in (Kind.TEXTS, Kind.UIDS)
+    if manner.multiple and several and len(values) > 1:
+        return AllOf(tuple(_parse_value(attribute, value, manner) for value in values))
+    if attribute.kind in (Kind.UID, Kind.UIDS):
+        return OneOf(tuple(dict.fromkeys(map(_uid, values))))
+    matcher = _any_of([_parse_value(attribute, value, manner) for value in values])
+    assert matcher is not None
+    return matcher
+
+
+def _any_of(matchers: list[Matcher]) -> Matcher | None:
+    """The matchers as one; plain values among them become one list."""
+    plain = [value for each in matchers if isinstance(each, OneOf) for value in each.values]
+    rest = [each for each in matchers if not isinstance(each, OneOf)]
+    joined = ([OneOf(tuple(dict.fromkeys(plain)))] if plain else []) + rest
+    return AnyOf(tuple(joined)) if len(joined) > 1 else joined[0] if joined else None
+
+
+def _parse_value(attribute: Attribute, value: str, manner: Manner) -> Matcher:
+    if attribute.vr == "PN":
+        return _name(attribute, value, manner)
+    return _PARSERS.get(attribute.kind, _text)(value)
+
+
+def _split(vr: str, key: str) -> list[str]:
+    return re.split(r"[,\\]" if vr in _WITHOUT_COMMA else r"\\", key)
+
+
+def _uid(value: str) -> str:
+    uid = value.strip().rstrip("\0")
+    if not is_valid(uid):
+        raise InvalidRequest(f"'{_shown(value)}' is not a UID (PS3.5 9.1).")
+    return uid
+
+
+def _number(value: str) -> Matcher:
+    if not _INTEGER.fullmatch(value):
+        raise InvalidRequest(f"'{_shown(value)}' is not a whole number.")
+    return OneOf((int(value),))
+
+
+def _text(value: str) -> Matcher:
+    return _plain_or_wildcard(fold(value))
+
+
+def _plain_or_wildcard(folded: str) -> Matcher:
+    if "*" in folded or "?" in folded:
+        return Wildcard(re.sub(r"\*+", "*", folded))
+    return OneOf((folded[:COMPARED_LENGTH],))
+
+
+def _name(attribute: Attribute, value: str, manner: Manner) -> Matcher:
+    if manner.fuzzy:
+        words = [_wildcard_word(word) for word in _WORD_BREAKS.split(fold(value))]
+        return Words(tuple(filter(None, words)))
+    if "=" not in value:
+        return _name_group(value)
+    groups = tuple(
+        _name_group(group) if group.strip("*^ ") else None for group in value.split("=")[:3]
+    )
+    return Groups(groups)
+
+
+def _wildcard_word(word: str) -> str:
+    return "" if not word.strip("*") else re.sub(r"\*+", "*", word).removesuffix("*")
+
+
+def _name_group(value: str) -> Matcher:
+    pattern = normal_name(value)
+    # `Smith^*` is also the Smith whose given name is not known: trailing carets are left out.
+    if pattern.endswith(" *") and pattern.strip("* "):
+        return AnyOf((_plain_or_wildcard(pattern[:-2].rstrip()), _plain_or_wildcard(pattern)))
+    return _plain_or_wildcard(pattern)
+
+
+def _range_of(
+    bounds: Callable[[str], tuple[str, str] | None],
+    split: Callable[[str], tuple[str, str] | None],
+    what: str,
+) -> Callable[[str], Matcher]:
+    def parse_range(value: str) -> Matcher:
+        ends = split(value)
+        low, high = ends or (value, value)
+        first, last = (bounds(end) if end.strip() else None for end in (low, high))
+        if (low.strip() and not first) or (high.strip() and not last) or not (first or last):
+            raise InvalidRequest(f"'{_shown(value)}' is not {what} or a range of them.")
+        if first and not ends and first[0] == first[1]:
+            return OneOf((first[0],))
+        return Range(first and first[0], last and last[1])
+
+    return parse_range
+
+
+_PARSERS: dict[Kind, Callable[[str], Matcher]] = {
+    Kind.UIDS: lambda value: OneOf((_uid(value),)),
+    Kind.NUMBER: _number,
+    Kind.DATE: _range_of(date_bounds, split_range, "a date such as 20240229"),
+    Kind.TIME: _range_of(time_bounds, split_range, "a time such as 142530.5"),
+    Kind.DATETIME: _range_of(
+        datetime_bounds, split_datetime_range, "a date and time such as 20240229142530+0100"
+    ),
+}
+
+
+def normal_text(value: Any) -> str | None:
+    """A value of text as it is compared; None when nothing is left."""
+    return fold(str(value))[:COMPARED_LENGTH] or None
+
+
+def normal_name(group: str) -> str:
+    """One group of a person's name as it is compared: components apart by a single space."""
+    return " ".join(fold(group).replace("^", " ").split())[:COMPARED_LENGTH]
+
+
+def name_groups(value: Any) -> tuple[str | None, str | None, str | None]:
+    """The three groups of a person's name in the DICOM JSON Model (PS3.18 F.2.2) as compared."""
+    if not isinstance(value, dict):
+        value = {"Alphabetic": value}
+    alphabetic, ideographic, phonetic = (
+        normal_name(str(value.get(group) or "")) or None
+        for group in ("Alphabetic", "Ideographic", "Phonetic")
+    )
+    return alphabetic, ideographic, phonetic
+
+
+def normal_number(value: Any) -> int | None:
+    """An integer as it is compared; None for what is none or has more than 18 digits."""
+    text = str(value)
+    return int(text) if _INTEGER.fullmatch(text) else None
+
+
+def _shown(value: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in value[:64])

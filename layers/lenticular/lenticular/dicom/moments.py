@@ -1,0 +1,113 @@
+"""Dates and times as they are compared: DA, TM and DT of PS3.5 6.2.
+
+Each is written so that the order of strings is the order in time: `20240229`, `142530.500000`
+and, in UTC where the offset is known, `20240229142530.500000`. A value of less precision stands
+for all moments that it covers, so it has two bounds. The forms of ACR-NEMA (`2024.02.29`,
+`14:25:30`) are read too.
+"""
+
+import calendar
+import re
+from datetime import date, datetime, timedelta
+
+_DATE = re.compile(r"([0-9]{4})(\.?)([0-9]{2})\2([0-9]{2})", re.ASCII)
+_TIME = re.compile(r"([0-9]{2})(?::?([0-9]{2})(?::?([0-9]{2})(?:\.([0-9]{1,6}))?)?)?", re.ASCII)
+_MOMENT = r"[0-9]{4,14}(?:\.[0-9]{1,6})?"
+# A space is what a query parameter makes of an unescaped plus.
+_OFFSET = r"[+ -](?:0[0-9]|1[0-4])[0-5][0-9]"
+_DATETIME = re.compile(rf"({_MOMENT})({_OFFSET})?", re.ASCII)
+_DATETIME_RANGE = re.compile(rf"({_MOMENT}(?:{_OFFSET})?)?-({_MOMENT}(?:{_OFFSET})?)?", re.ASCII)
+
+Bounds = tuple[str, str]
+
+
+def date_bounds(value: str) -> Bounds | None:
+    """The first and last day that a DA covers, which are the same; None when it is none."""
+    match = _DATE.fullmatch(value.strip())
+    if match is None:
+        return None
+    try:
+        date(int(match[1]), int(match[3]), int(match[4]))
+    except ValueError:
+        return None
+    day = match[1] + match[3] + match[4]
+    return day, day
+
+
+def time_bounds(value: str) -> Bounds | None:
+    """The first and last microsecond that a TM covers; None when it is none."""
+    match = _TIME.fullmatch(value.strip())
+    if match is None:
+        return None
+    hour, minute, second, fraction = match.groups()
+    # A leap second is the sixtieth.
+    if hour > "23" or (minute or "") > "59" or (second or "") > "60":
+        return None
+    low = f"{hour}{minute or '00'}{second or '00'}.{(fraction or '').ljust(6, '0')}"
+    high = f"{hour}{minute or '59'}{second or '59'}.{(fraction or '').ljust(6, '9')}"
+    return low, high
+
+
+def datetime_bounds(value: str, offset: str | None = None) -> Bounds | None:
+    """The first and last microsecond that a DT covers; None when it is none.
+
+    Without an offset of its own the value is in that of TimezoneOffsetFromUTC, where known.
+    """
+    match = _DATETIME.fullmatch(value.strip())
+    if match is None:
+        return None
+    try:
+        low, high = _widened(match[1])
+        shift = _shift(match[2] or offset)
+        return _written(low - shift), _written(high - shift)
+    except (ValueError, OverflowError):
+        return None
+
+
+def split_range(value: str) -> tuple[str, str] | None:
+    """The ends of `a-b`, `a-` or `-b`; None when it is no range."""
+    if "-" not in value:
+        return None
+    low, _, high = value.partition("-")
+    return low, high
+
+
+def split_datetime_range(value: str) -> tuple[str, str] | None:
+    """The ends of a range of DTs, whose offsets from UTC may have minus signs of their own.
+
+    `2020-0500` is the year 2020 at five hours west of Greenwich, for the year 500 saw no DICOM.
+    """
+    if "-" not in value or _DATETIME.fullmatch(value.strip()):
+        return None
+    match = _DATETIME_RANGE.fullmatch(value.strip())
+    return (match[1] or "", match[2] or "") if match else ("?", "?")
+
+
+def _widened(moment: str) -> tuple[datetime, datetime]:
+    digits, _, fraction = moment.partition(".")
+    if len(digits) % 2 or (fraction and len(digits) != 14):
+        raise ValueError(moment)
+    year, month = int(digits[:4]), int(digits[4:6] or 1)
+    last_month = int(digits[4:6] or 12)
+    last_day = int(digits[6:8] or calendar.monthrange(year, last_month)[1])
+    low = [int(digits[at : at + 2] or 0) for at in (8, 10, 12)]
+    high = [int(digits[at : at + 2] or top) for at, top in ((8, 23), (10, 59), (12, 59))]
+    leap = timedelta(seconds=1 if low[2] == 60 else 0)
+    seconds = slice(0, 2), low[2] - leap.seconds, high[2] - leap.seconds
+    first = datetime(year, month, int(digits[6:8] or 1), *low[seconds[0]], seconds[1])
+    last = datetime(year, last_month, last_day, *high[seconds[0]], seconds[2])
+    return (
+        first + leap + timedelta(microseconds=int(fraction.ljust(6, "0") or 0)),
+        last + leap + timedelta(microseconds=int(fraction.ljust(6, "9"))),
+    )
+
+
+def _shift(offset: str | None) -> timedelta:
+    if not offset or not re.fullmatch(r"[+ -][0-9]{4}", offset):
+        return timedelta()
+    shift = timedelta(hours=int(offset[1:3]), minutes=int(offset[3:5]))
+    return -shift if offset[0] == "-" else shift
+
+
+def _written(moment: datetime) -> str:
+    return moment.strftime("%Y%m%d%H%M%S.%f").rjust(21, "0")

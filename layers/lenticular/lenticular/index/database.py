@@ -1,0 +1,142 @@
+"""Connections to the database, statements compiled once, and one writer at a time.
+
+SQLite lets one connection write and makes the others poll; a lock on a file beside the database
+lets the processes of one machine queue instead. Within a process `writer.py` merges what threads
+want to write, so the queue is short.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from threading import Lock
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.sql.elements import CompilerElement
+
+# A commit returns when its data is on the disk; a reader sees the last commit and never waits.
+# `busy_timeout` only matters to tools that know nothing of our lock.
+_SQLITE_PRAGMAS = """
+    PRAGMA journal_mode=WAL;
+    PRAGMA synchronous=FULL;
+    PRAGMA foreign_keys=ON;
+    PRAGMA busy_timeout=30000;
+    PRAGMA cache_size=-32768;
+    PRAGMA mmap_size=1073741824;
+    PRAGMA wal_autocheckpoint=4000;
+    PRAGMA temp_store=MEMORY;
+"""
+_POOL_SIZE = 50
+
+
+class Statement:
+    """A statement compiled once, for the paths on which compiling or caching costs too much."""
+
+    def __init__(self, engine: Engine, statement: CompilerElement, **options: Any) -> None:
+        compiled: Any = statement.compile(dialect=engine.dialect, **options)
+        self.sql = str(compiled)
+        self._names: tuple[str, ...] = tuple(compiled.positiontup)
+        self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
+
+    def run(self, cursor: DBAPICursor, parameters: Mapping[str, Any] = {}) -> DBAPICursor:
+        """Execute it."""
+        cursor.execute(self.sql, self._bind(parameters))
+        return cursor
+
+    def run_many(self, cursor: DBAPICursor, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Execute it for each row, in as few round trips as the driver can."""
+        cursor.executemany(self.sql, [self._bind(row) for row in rows])
+
+    def _bind(self, parameters: Mapping[str, Any]) -> tuple[Any, ...]:
+        fixed = self._fixed
+        return tuple(
+            [parameters[name] if name in parameters else fixed[name] for name in self._names]
+        )
+
+
+class Database:
+    """The database behind a URL."""
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._writing = Lock()
+        self.engine = create_engine(
+            self.url,
+            pool_size=_POOL_SIZE,
+            max_overflow=-1,
+            pool_pre_ping=not self.is_sqlite,
+            **({"connect_args": {"check_same_thread": False}} if self.is_sqlite else {}),
+        )
+        if self.is_sqlite:
+            event.listen(self.engine, "connect", _prepare_sqlite)
+            event.listen(self.engine, "begin", _begin_sqlite)
+
+    def prepare(self, statement: CompilerElement, **options: Any) -> Statement:
+        """Compile a statement for this database."""
+        return Statement(self.engine, statement, **options)
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """A connection for composed statements, within one snapshot of the data."""
+        with self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def cursor(self) -> Iterator[DBAPICursor]:
+        """A cursor to read with compiled statements."""
+        connection = self.engine.raw_connection()
+        try:
+            yield connection.cursor()
+        finally:
+            connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A connection to write with: all of it is durable when this ends, or nothing happened."""
+        with self._lock(), self.engine.connect() as connection:
+            with connection.execution_options(writes=True).begin():
+                yield connection
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        """Be the only one who writes, on SQLite: first among threads, then among processes."""
+        if not self.is_sqlite:
+            yield
+            return
+        with self._writing:
+            # Opened each time, so that a forked process never shares it with its parent.
+            lock = os.open(f"{self.url.database}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
+            finally:
+                os.close(lock)
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    # Transactions begin where we say so, not where the driver guesses.
+    connection.isolation_level = None  # type: ignore[attr-defined]
+    cursor = connection.cursor()
+    for pragma in _SQLITE_PRAGMAS.strip().split(";"):
+        cursor.execute(pragma)
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that starts by reading could not go on to write once another has written.
+    writes = connection.get_execution_options().get("writes")
+    raw_cursor(connection).execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def raw_cursor(connection: Connection) -> DBAPICursor:
+    """A cursor for compiled statements within the connection's transaction."""
+    return connection.connection.cursor()

@@ -1,0 +1,183 @@
+"""Filing instances within one transaction: what is new is written, in as few statements as can be.
+
+Rows of one kind are written together. Patients, studies, series and instances are read and
+written in this order everywhere, so that two writers never wait for each other.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lenticular.dicom.instance import Level, Target
+from lenticular.dicom.orthanc_id import digest, from_digest
+from lenticular.index.places import Created, Known, Places, Series
+from lenticular.index.records import Added, Outcome, Removed
+from lenticular.index.rows import InstanceRows, Row
+from lenticular.index.statements import KNOWN_AT_ONCE
+
+Remove = Callable[[Target], Removed | None]
+"""Takes an instance away within the transaction."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A new instance whose rows wait to be written, and the levels that came with it."""
+
+    rows: InstanceRows
+    series: Series
+    orthanc_id: bytes
+    created: Created
+    row_id: int = 0
+
+
+@dataclass(slots=True)
+class Filing:
+    """One transaction's work: `file` as often as needed, then `flush`."""
+
+    places: Places
+    remove: Remove
+    _waiting: list[_Waiting] = field(default_factory=list)
+
+    def file(self, batch: Sequence[InstanceRows], replace: bool = False) -> list[Added]:
+        """File what is new; bytes decide about what is known already."""
+        self._look_up(batch)
+        return [self._file_one(each, replace) for each in batch]
+
+    def flush(self) -> None:
+        """Write the rows and the counts of everything filed so far."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        self._add_instances(waiting)
+        cursor, statements = self.places.cursor, self.places.statements
+        for statement, make in (
+            (statements.add_document, _document),
+            (statements.add_frames, _frames),
+            (statements.add_change, self._changes),
+        ):
+            statement.run_many(cursor, [row for each in waiting for row in make(each)])
+        self.places.grow()
+
+    def _look_up(self, batch: Sequence[InstanceRows]) -> None:
+        """Find the series of the batch, and which of its instances they have."""
+        wanted: dict[tuple[str, str], list[str]] = {}
+        for each in batch:
+            parsed = each.new.parsed
+            place = (parsed.study_instance_uid, parsed.series_instance_uid)
+            wanted.setdefault(place, []).append(parsed.sop_instance_uid)
+        for place in sorted(wanted):
+            series = self.places.find(*place)
+            if series is not None:
+                unknown = [uid for uid in wanted[place] if uid not in series.known]
+                for uid, _, orthanc_id, sha256, key in self._known(series.row_id, unknown):
+                    series.known[uid] = Known(orthanc_id, sha256, key)
+
+    def _known(self, series_row_id: int, uids: Sequence[str]) -> Iterator[Any]:
+        statements, cursor = self.places.statements, self.places.cursor
+        for start in range(0, len(uids), KNOWN_AT_ONCE):
+            some = list(uids[start : start + KNOWN_AT_ONCE])
+            statement = statements.find_known if len(some) == 1 else statements.find_many_known
+            if len(some) > 1:
+                some += some[-1:] * (KNOWN_AT_ONCE - len(some))
+            parameters: Row = {f"uid_{number}": uid for number, uid in enumerate(some)}
+            yield from statement.run(cursor, parameters | {"series_row_id": series_row_id}).fetchall()
+
+    def _file_one(self, new: InstanceRows, replace: bool) -> Added:
+        parsed = new.new.parsed
+        series = self.places.find(parsed.study_instance_uid, parsed.series_instance_uid)
+        known = series.known.get(parsed.sop_instance_uid) if series else None
+        if series is None or known is None:
+            return self._add(new, series)
+        if known.sha256 == new.new.sha256:
+            return _known_already(Outcome.ALREADY_STORED, series, known, new)
+        if not replace:
+            return _known_already(Outcome.KEPT, series, known, new)
+        return self._replace(new, known)
+
+    def _add(self, new: InstanceRows, series: Series | None) -> Added:
+        parsed = new.new.parsed
+        created: Created = []
+        series = series or self.places.create(new.new, created)
+        study, uid = series.study, parsed.sop_instance_uid
+        orthanc_id = digest(study.patient_id, study.uid, series.uid, uid)
+        series.known[uid] = Known(orthanc_id, new.new.sha256, new.new.key)
+        series.growth.add(new.new.size)
+        study.growth.add(new.new.size)
+        if parsed.sop_class_uid not in study.sop_classes:
+            study.sop_classes.append(parsed.sop_class_uid)
+        self._waiting.append(_Waiting(new, series, orthanc_id, created))
+        return Added(Outcome.STORED, _ids(series, orthanc_id))
+
+    def _replace(self, new: InstanceRows, known: Known) -> Added:
+        """Take the old one away and file the new one as if it had never been there."""
+        self.flush()
+        parsed = new.new.parsed
+        self.remove(
+            Target(parsed.study_instance_uid, parsed.series_instance_uid, parsed.sop_instance_uid)
+        )
+        self.places.forget()
+        self._look_up([new])
+        added = self._file_one(new, replace=False)
+        return Added(Outcome.REPLACED, added.orthanc_ids, known.key)
+
+    def _add_instances(self, waiting: Sequence[_Waiting]) -> None:
+        cursor, statements = self.places.cursor, self.places.statements
+        if len(waiting) == 1:
+            waiting[0].row_id = statements.add_instance.run(
+                cursor, self._instance(waiting[0])
+            ).lastrowid
+            return
+        statements.add_instance.run_many(cursor, [self._instance(each) for each in waiting])
+        by_series: dict[int, dict[str, _Waiting]] = {}
+        for each in waiting:
+            uid = each.rows.new.parsed.sop_instance_uid
+            by_series.setdefault(each.series.row_id, {})[uid] = each
+        for series_row_id, by_uid in by_series.items():
+            for uid, row_id, *_ in self._known(series_row_id, list(by_uid)):
+                by_uid[uid].row_id = row_id
+
+    def _instance(self, waiting: _Waiting) -> Row:
+        return {
+            **waiting.rows.instance,
+            "series_row_id": waiting.series.row_id,
+            "orthanc_id": waiting.orthanc_id,
+            "created": self.places.now,
+        }
+
+    def _changes(self, waiting: _Waiting) -> Iterator[Row]:
+        for level, orthanc_id in ((Level.INSTANCE, waiting.orthanc_id), *waiting.created):
+            yield {
+                "kind": f"New{level}",
+                "level": level.value,
+                "orthanc_id": orthanc_id,
+                "created": self.places.now,
+            }
+
+
+def _document(waiting: _Waiting) -> Iterator[Row]:
+    yield {
+        **waiting.rows.document,
+        "series_row_id": waiting.series.row_id,
+        "instance_row_id": waiting.row_id,
+    }
+
+
+def _frames(waiting: _Waiting) -> Iterator[Row]:
+    for chunk, ranges in enumerate(waiting.rows.frames):
+        yield {"instance_row_id": waiting.row_id, "chunk": chunk, "ranges": ranges}
+
+
+def _known_already(outcome: Outcome, series: Series, known: Known, new: InstanceRows) -> Added:
+    # A call that is repeated may name the very file that the row has: that one stays.
+    obsolete = None if known.key == new.new.key else new.new.key
+    return Added(outcome, _ids(series, known.orthanc_id), obsolete)
+
+
+def _ids(series: Series, orthanc_id: bytes) -> dict[Level, str]:
+    study = series.study
+    return {
+        Level.PATIENT: from_digest(study.patient_orthanc_id),
+        Level.STUDY: from_digest(study.orthanc_id),
+        Level.SERIES: from_digest(series.orthanc_id),
+        Level.INSTANCE: from_digest(orthanc_id),
+    }

@@ -1,0 +1,44 @@
+"""Bringing the schema up to date, with Alembic.
+
+Schema changes expand, migrate, contract: new code runs on the old schema until the migration
+has run, old code on the new one.
+"""
+
+from pathlib import Path
+
+from sqlalchemy import Connection, column, inspect, select, table
+
+from lenticular.index.database import Database
+
+HEAD = "0001"
+"""The revision this release is written for."""
+
+_VERSION = table("alembic_version", column("version_num"))
+
+
+def upgrade(database: Database) -> None:
+    """Run what has not run yet; costs one query when there is nothing to do."""
+    if _revision(database) == HEAD:
+        return
+    # Imported here, for it takes longer than everything else this does.
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    with database.transaction() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def check(database: Database) -> None:
+    """Raise when the database does not answer or was never migrated."""
+    if _revision(database) is None:
+        raise RuntimeError("the index has no schema yet; run `lenticular migrate`")
+
+
+def _revision(database: Database) -> str | None:
+    with database.connect() as connection:
+        if not inspect(connection).has_table(_VERSION.name):
+            return None
+        return connection.execute(select(_VERSION.c.version_num)).scalar()

@@ -1,0 +1,12 @@
+"""Alembic's entrance: runs the migrations on the connection that `upgrade` gives it."""
+
+from alembic import context
+
+from lenticular.index.schema import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    transactional_ddl=False,
+)
+context.run_migrations()

@@ -1,0 +1,202 @@
+"""Studies and series while instances are filed into them: found or created, grown at the end."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.engine.interfaces import DBAPICursor
+
+from lenticular.dicom.instance import Dataset, Level
+from lenticular.dicom.orthanc_id import digest
+from lenticular.index import rows
+from lenticular.index.records import NewInstance
+from lenticular.index.statements import Statements
+
+Created = list[tuple[Level, bytes]]
+"""The levels that came into being, lowest first, with their Orthanc ids."""
+
+
+@dataclass(slots=True)
+class Growth:
+    """What a row has more of than the database knows."""
+
+    series: int = 0
+    instances: int = 0
+    bytes: int = 0
+
+    def add(self, size: int) -> None:
+        """One instance more."""
+        self.instances += 1
+        self.bytes += size
+
+
+@dataclass(slots=True)
+class Study:
+    """The study that a Study Instance UID names."""
+
+    row_id: int
+    uid: str
+    orthanc_id: bytes
+    patient_id: str
+    patient_orthanc_id: bytes
+    modalities: list[str]
+    sop_classes: list[str]
+    growth: Growth = field(default_factory=Growth)
+
+
+@dataclass(slots=True)
+class Known:
+    """An instance that the series has, or will have when its rows are written."""
+
+    orthanc_id: bytes
+    sha256: bytes
+    key: str
+
+
+@dataclass(slots=True)
+class Series:
+    """The series that a Series Instance UID names in its study."""
+
+    row_id: int
+    uid: str
+    orthanc_id: bytes
+    study: Study
+    known: dict[str, Known] = field(default_factory=dict)
+    growth: Growth = field(default_factory=Growth)
+
+
+@dataclass(slots=True)
+class Places:
+    """The studies and series of one transaction, each read once."""
+
+    statements: Statements
+    cursor: DBAPICursor
+    now: int
+    _studies: dict[str, Study] = field(default_factory=dict)
+    _series: dict[tuple[str, str], Series] = field(default_factory=dict)
+
+    def find(self, study_uid: str, series_uid: str) -> Series | None:
+        """The series, or None when there is none yet (its study is then known all the same)."""
+        place = (study_uid, series_uid)
+        return self._series.get(place) or self._read(*place)
+
+    def create(self, new: NewInstance, created: Created) -> Series:
+        """The series of an instance that has none yet, and its study and patient if need be."""
+        parsed = new.parsed
+        study = self._studies.get(parsed.study_instance_uid) or self._create_study(new, created)
+        uid = parsed.series_instance_uid
+        orthanc_id = digest(study.patient_id, study.uid, uid)
+        values = {
+            **rows.matching_values(Level.SERIES, parsed.dataset),
+            **self._new_row(orthanc_id, "number_of_series_related_instances"),
+            "study_row_id": study.row_id,
+            "series_instance_uid": uid,
+        }
+        row_id = self._insert_level(self.statements.add_series, values)
+        lines = rows.lines_of(Level.SERIES, parsed.dataset)
+        self.statements.add_series_attributes.run(self.cursor, {"series_row_id": row_id, **lines})
+        created.insert(0, (Level.SERIES, orthanc_id))
+        study.growth.series += 1
+        if values["modality"] and values["modality"] not in study.modalities:
+            study.modalities.append(values["modality"])
+        series = self._series[study.uid, uid] = Series(row_id, uid, orthanc_id, study)
+        return series
+
+    def grow(self) -> None:
+        """Write down by how much studies and series have grown, studies first."""
+        for study in self._studies.values():
+            if study.growth.instances:
+                self._grow_study(study)
+        for series in self._series.values():
+            if series.growth.instances:
+                parameters = {**self._growth(series.growth), "this": series.row_id}
+                self.statements.grow_series.run(self.cursor, parameters)
+                series.growth = Growth()
+
+    def forget(self) -> None:
+        """Read everything anew: something was removed."""
+        self._studies.clear()
+        self._series.clear()
+
+    def _read(self, study_uid: str, series_uid: str) -> Series | None:
+        parameters = {"study_instance_uid": study_uid, "series_instance_uid": series_uid}
+        found: Any = self.statements.find_place.run(self.cursor, parameters).fetchone()
+        if found is None:
+            return None
+        *of_study, series_row_id, series_orthanc_id = found
+        study = self._studies.get(study_uid)
+        if study is None:
+            study = self._studies[study_uid] = _study(study_uid, *of_study)
+        if series_row_id is None:
+            return None
+        series = Series(series_row_id, series_uid, series_orthanc_id, study)
+        self._series[study_uid, series_uid] = series
+        return series
+
+    def _create_study(self, new: NewInstance, created: Created) -> Study:
+        dataset, uid = new.parsed.dataset, new.parsed.study_instance_uid
+        patient_id = rows.patient_id(dataset)
+        patient_row_id = self._find_or_create_patient(patient_id, dataset, created)
+        orthanc_id = digest(patient_id, uid)
+        counts = ("number_of_study_related_series", "number_of_study_related_instances")
+        values = {
+            **rows.matching_values(Level.STUDY, dataset),
+            **self._new_row(orthanc_id, *counts),
+            "patient_row_id": patient_row_id,
+            "study_instance_uid": uid,
+        }
+        row_id = self._insert_level(self.statements.add_study, values)
+        lines = rows.lines_of(Level.STUDY, dataset)
+        self.statements.add_study_attributes.run(self.cursor, {"study_row_id": row_id, **lines})
+        created.insert(0, (Level.STUDY, orthanc_id))
+        study = Study(row_id, uid, orthanc_id, patient_id, digest(patient_id), [], [])
+        self._studies[uid] = study
+        return study
+
+    def _find_or_create_patient(self, patient_id: str, dataset: Dataset, created: Created) -> int:
+        orthanc_id = digest(patient_id)
+        find = self.statements.find_patient
+        found: Any = find.run(self.cursor, {"orthanc_id": orthanc_id}).fetchone()
+        if found is not None:
+            return int(found[0])
+        created.append((Level.PATIENT, orthanc_id))
+        values = {
+            "orthanc_id": orthanc_id,
+            "patient_id": patient_id,
+            "answer": rows.of_patient(dataset),
+            "created": self.now,
+        }
+        return self._insert_level(self.statements.add_patient, values)
+
+    def _grow_study(self, study: Study) -> None:
+        parameters = {
+            **self._growth(study.growth),
+            "this": study.row_id,
+            "more_series": study.growth.series,
+            "modalities": rows.marked(study.modalities),
+            "sop_classes": rows.marked(study.sop_classes),
+        }
+        self.statements.grow_study.run(self.cursor, parameters)
+        study.growth = Growth()
+
+    def _growth(self, growth: Growth) -> dict[str, Any]:
+        return {
+            "more_instances": growth.instances,
+            "more_bytes": growth.bytes,
+            "now": self.now,
+        }
+
+    def _new_row(self, orthanc_id: bytes, *counts: str) -> dict[str, Any]:
+        zeros = dict.fromkeys((*counts, "size"), 0)
+        return {**zeros, "orthanc_id": orthanc_id, "created": self.now, "updated": self.now}
+
+    def _insert_level(self, statement: Any, values: dict[str, Any]) -> int:
+        return int(statement.run(self.cursor, values).lastrowid)
+
+
+def _study(uid: str, *columns: Any) -> Study:
+    patient_id, patient_orthanc_id, row_id, orthanc_id, modalities, sop_classes = columns
+    return Study(
+        *(row_id, uid, orthanc_id, patient_id, patient_orthanc_id),
+        modalities=rows.elements_of(modalities),
+        sop_classes=rows.elements_of(sop_classes),
+    )

@@ -1,0 +1,235 @@
+"""Reading for retrieval: which instances there are, and where their bytes lie."""
+
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, select
+
+from lenticular.dicom.instance import Level, Target
+from lenticular.dicom.orthanc_id import from_digest
+from lenticular.errors import NotFound
+from lenticular.index import layouts
+from lenticular.index.database import Database, Statement
+from lenticular.index.records import LocatedInstance, Statistics, StoredInstance
+from lenticular.index.schema import documents, frames, instances, patients, series, studies
+
+DOCUMENTS_AT_ONCE = 200
+
+_STORED = (
+    instances.c.row_id,
+    studies.c.study_instance_uid,
+    series.c.series_instance_uid,
+    instances.c.sop_instance_uid,
+    instances.c.sop_class_uid,
+    instances.c.available_transfer_syntax_uid,
+    instances.c.frame_count,
+    instances.c.storage_key,
+    instances.c.size,
+    instances.c.sha256,
+    instances.c.orthanc_id,
+)
+"""The columns of a StoredInstance, in its order."""
+
+_ORDER = (
+    series.c.series_number,
+    series.c.row_id,
+    instances.c.instance_number,
+    instances.c.row_id,
+)
+_ALL = instances.join(series).join(studies)
+
+
+class Reader:
+    """Answers for retrieval."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._find = {
+            depth: database.prepare(_select(*_STORED, depth=depth).order_by(*_ORDER))
+            for depth in (1, 2, 3)
+        }
+        self._locate = database.prepare(_select_layout())
+        self._holds = database.prepare(_select_held())
+        self._frames = database.prepare(
+            select(frames.c.ranges).where(
+                frames.c.instance_row_id == bindparam("instance_row_id"),
+                frames.c.chunk == bindparam("number"),
+            )
+        )
+        self._document_keys = {
+            depth: database.prepare(
+                _select(series.c.row_id, instances.c.row_id, depth=depth).order_by(*_ORDER)
+            )
+            for depth in (1, 2, 3)
+        }
+        self._document = database.prepare(
+            select(documents.c.body).where(
+                documents.c.series_row_id == bindparam("series_row_id"),
+                documents.c.instance_row_id == bindparam("instance_row_id"),
+            )
+        )
+
+    def find(self, target: Target) -> list[StoredInstance]:
+        """All instances of the target by SeriesNumber and InstanceNumber."""
+        return [_stored(row) for row in self._rows(self._find[_depth(target)], target)]
+
+    def locate(self, target: Target) -> LocatedInstance | None:
+        """One instance and where its frames and bulk data lie."""
+        for *stored, layout in self._rows(self._locate, target):
+            return LocatedInstance(_stored(stored), layouts.decode(layout))
+        return None
+
+    def holds(self, target: Target, sha256: bytes) -> dict[Level, str] | None:
+        """The Orthanc ids when exactly these bytes are stored there already."""
+        for *ids, stored in self._rows(self._holds, target):
+            if stored == sha256:
+                return dict(zip(Level, map(from_digest, ids), strict=True))
+        return None
+
+    def frame_ranges(
+        self, located: LocatedInstance, frame_numbers: Sequence[int]
+    ) -> list[tuple[int, int]]:
+        """Offset and length in the file of each of these frames of an encapsulated object."""
+        pixels = located.layout.pixels
+        inline = pixels.frames if pixels is not None else ()
+        if inline:
+            return [_range_inline(inline, frame_number) for frame_number in frame_numbers]
+        chunks: dict[int, bytes] = {}
+        with self._database.cursor() as cursor:
+            for number in sorted({layouts.chunk_of(frame) for frame in frame_numbers}):
+                found: Any = self._frames.run(
+                    cursor, {"instance_row_id": located.instance.row_id, "number": number}
+                ).fetchone()
+                if found is not None:
+                    chunks[number] = found[0]
+        return [_range_in(chunks, frame_number) for frame_number in frame_numbers]
+
+    def documents(self, target: Target) -> Iterator[bytes]:
+        """The DICOM JSON of each instance in the order of `find`, a few at a time."""
+        keys = self._rows(self._document_keys[_depth(target)], target)
+        # Not one long read: a slow client would keep the write-ahead log from being folded in.
+        for start in range(0, len(keys), DOCUMENTS_AT_ONCE):
+            with self._database.cursor() as cursor:
+                some = [
+                    self._document.run(
+                        cursor, {"series_row_id": series_row, "instance_row_id": instance_row}
+                    ).fetchone()
+                    for series_row, instance_row in keys[start : start + DOCUMENTS_AT_ONCE]
+                ]
+            yield from (zlib.decompress(row[0]) for row in some if row is not None)
+
+    def representative(self, target: Target) -> StoredInstance | None:
+        """The instance that stands for the target in a thumbnail.
+
+        The middle one of the first series with pixels, segmentations last; without any pixels
+        the middle one of all.
+        """
+        if _depth(target) == 3:
+            return next(iter(self.find(target)), None)
+        with self._database.connect() as connection:
+            found = connection.execute(_select_series_with_pixels(target)).first()
+            if found is None:
+                candidates = self.find(target)
+                return candidates[len(candidates) // 2] if candidates else None
+            middle = _select_picture(found.row_id, found.pictures // 2)
+            return _stored(connection.execute(middle).one())
+
+    def statistics(self) -> Statistics:
+        """How much is stored."""
+        counted = select(
+            select(func.count()).select_from(patients).scalar_subquery(),
+            func.count(),
+            func.coalesce(func.sum(studies.c.number_of_study_related_series), 0),
+            func.coalesce(func.sum(studies.c.number_of_study_related_instances), 0),
+            func.coalesce(func.sum(studies.c.size), 0),
+        ).select_from(studies)
+        with self._database.connect() as connection:
+            return Statistics(*map(int, connection.execute(counted).one()))
+
+    def _rows(self, statement: Statement, target: Target) -> list[tuple[Any, ...]]:
+        with self._database.cursor() as cursor:
+            return list(statement.run(cursor, _uids(target)).fetchall())
+
+
+def _depth(target: Target) -> int:
+    return 1 + (target.series_instance_uid is not None) + (target.sop_instance_uid is not None)
+
+
+def _uids(target: Target) -> dict[str, Any]:
+    return {
+        "study_uid": target.study_instance_uid,
+        "series_uid": target.series_instance_uid,
+        "sop_uid": target.sop_instance_uid,
+    }
+
+
+def _select(*columns: ColumnElement[Any], depth: int) -> Select[Any]:
+    """Columns of the instances of a study, of a series, or of one instance."""
+    conditions = (
+        studies.c.study_instance_uid == bindparam("study_uid"),
+        series.c.series_instance_uid == bindparam("series_uid"),
+        instances.c.sop_instance_uid == bindparam("sop_uid"),
+    )
+    return select(*columns).select_from(_ALL).where(*conditions[:depth])
+
+
+def _select_layout() -> Select[Any]:
+    same = and_(
+        documents.c.series_row_id == instances.c.series_row_id,
+        documents.c.instance_row_id == instances.c.row_id,
+    )
+    return _select(*_STORED, documents.c.layout, depth=3).join(documents, same)
+
+
+def _select_held() -> Select[Any]:
+    ids = (table.c.orthanc_id for table in (patients, studies, series, instances))
+    return _select(*ids, instances.c.sha256, depth=3).join(
+        patients, patients.c.row_id == studies.c.patient_row_id
+    )
+
+
+def _select_series_with_pixels(target: Target) -> Select[Any]:
+    """The first series of the target with pixels, and how many instances of it have some."""
+    conditions = [studies.c.study_instance_uid == target.study_instance_uid]
+    if target.series_instance_uid is not None:
+        conditions.append(series.c.series_instance_uid == target.series_instance_uid)
+    is_segmentation = case((series.c.modality == "seg", 1), else_=0)
+    return (
+        select(series.c.row_id, func.count().label("pictures"))
+        .select_from(_ALL)
+        .where(*conditions, instances.c.frame_count > 0)
+        .group_by(series.c.row_id, series.c.modality, series.c.series_number)
+        .order_by(is_segmentation, series.c.series_number, series.c.row_id)
+        .limit(1)
+    )
+
+
+def _select_picture(series_row_id: int, position: int) -> Select[Any]:
+    return (
+        select(*_STORED)
+        .select_from(_ALL)
+        .where(series.c.row_id == series_row_id, instances.c.frame_count > 0)
+        .order_by(*_ORDER)
+        .offset(position)
+        .limit(1)
+    )
+
+
+def _stored(row: Sequence[Any]) -> StoredInstance:
+    *fields, orthanc_id = row
+    return StoredInstance(*fields, orthanc_id=from_digest(orthanc_id))
+
+
+def _range_inline(frames: Sequence[int], frame_number: int) -> tuple[int, int]:
+    if not 1 <= frame_number <= len(frames) // 2:
+        raise NotFound(f"There is no frame {frame_number}.")
+    return frames[2 * frame_number - 2], frames[2 * frame_number - 1]
+
+
+def _range_in(chunks: dict[int, bytes], frame_number: int) -> tuple[int, int]:
+    chunk = chunks.get(layouts.chunk_of(frame_number), b"")
+    found = layouts.range_in(chunk, frame_number) if frame_number > 0 else None
+    if found is None:
+        raise NotFound(f"There is no frame {frame_number}.")
+    return found

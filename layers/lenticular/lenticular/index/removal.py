@@ -1,0 +1,215 @@
+"""Removing a study, a series or an instance within a transaction: children first, no empty parent.
+
+Counts, ModalitiesInStudy and SOPClassesInStudy of what remains are made right again.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, and_, delete, func, insert, select, update
+from sqlalchemy.engine import Connection
+
+from lenticular.dicom.instance import Level, Target
+from lenticular.dicom.orthanc_id import from_digest
+from lenticular.index import rows
+from lenticular.index.records import Removed
+from lenticular.index.schema import (
+    changes,
+    documents,
+    frames,
+    instances,
+    patients,
+    series,
+    series_attributes,
+    studies,
+    study_attributes,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The rows on the way down to what is to be removed."""
+
+    study: Row[Any]
+    series: Row[Any] | None = None
+    instance: Row[Any] | None = None
+
+    def series_condition(self) -> ColumnElement[bool]:
+        if self.series is not None:
+            return series.c.row_id == self.series.row_id
+        return series.c.study_row_id == self.study.row_id
+
+    def child_condition(self, series_row_id: ColumnElement[int]) -> ColumnElement[bool]:
+        """Which rows of a table that refers to series it concerns."""
+        if self.series is not None:
+            return series_row_id == self.series.row_id
+        return series_row_id.in_(select(series.c.row_id).where(self.series_condition()))
+
+    def instance_condition(self) -> ColumnElement[bool]:
+        if self.instance is not None:
+            return instances.c.row_id == self.instance.row_id
+        return self.child_condition(instances.c.series_row_id)
+
+
+def remove(connection: Connection, targets: Sequence[Target], now: int) -> Removed | None:
+    """Remove what the targets name; None when there is nothing of it."""
+    removed = [each for target in targets if (each := _remove_one(connection, target, now))]
+    if not removed:
+        return None
+    keys = tuple(key for each in removed for key in each.keys)
+    return Removed(keys, removed[-1].remaining_ancestor)
+
+
+def _remove_one(connection: Connection, target: Target, now: int) -> Removed | None:
+    place = _find(connection, target)
+    if place is None:
+        return None
+    gone = _remove_instances(connection, place)
+    deleted = [(Level.INSTANCE, row.orthanc_id) for row in gone]
+    emptied_series = _remove_empty_series(connection, place, now)
+    deleted += [(Level.SERIES, orthanc_id) for orthanc_id in emptied_series]
+    ancestors: list[tuple[Level, bytes]] = []
+    if place.series is not None and not emptied_series:
+        ancestors.append((Level.SERIES, place.series.orthanc_id))
+    size = sum(row.size for row in gone)
+    above = _shrink_study(connection, place.study, len(gone), size, now)
+    deleted += [each for each, remains in above if not remains]
+    ancestors += [each for each, remains in above if remains]
+    _add_changes(connection, deleted, now)
+    closest = (ancestors[0][0], from_digest(ancestors[0][1])) if ancestors else None
+    return Removed(tuple(row.storage_key for row in gone), closest)
+
+
+def _find(connection: Connection, target: Target) -> _Place | None:
+    study = connection.execute(
+        select(studies.c.row_id, studies.c.orthanc_id, studies.c.patient_row_id)
+        .where(studies.c.study_instance_uid == target.study_instance_uid)
+        .with_for_update()
+    ).first()
+    if study is None or target.series_instance_uid is None:
+        return _Place(study) if study is not None else None
+    found_series = connection.execute(
+        select(series.c.row_id, series.c.orthanc_id).where(
+            series.c.study_row_id == study.row_id,
+            series.c.series_instance_uid == target.series_instance_uid,
+        )
+    ).first()
+    if found_series is None or target.sop_instance_uid is None:
+        return _Place(study, found_series) if found_series is not None else None
+    instance = connection.execute(
+        select(instances.c.row_id).where(
+            instances.c.series_row_id == found_series.row_id,
+            instances.c.sop_instance_uid == target.sop_instance_uid,
+        )
+    ).first()
+    return _Place(study, found_series, instance) if instance is not None else None
+
+
+def _remove_instances(connection: Connection, place: _Place) -> Sequence[Row[Any]]:
+    concerned = place.instance_condition()
+    gone = connection.execute(
+        select(instances.c.orthanc_id, instances.c.storage_key, instances.c.size)
+        .where(concerned)
+        .order_by(instances.c.row_id)
+    ).all()
+    ids = select(instances.c.row_id).where(concerned)
+    connection.execute(delete(frames).where(frames.c.instance_row_id.in_(ids)))
+    of_series = place.child_condition(documents.c.series_row_id)
+    if place.instance is not None:
+        of_series = and_(of_series, documents.c.instance_row_id == place.instance.row_id)
+    connection.execute(delete(documents).where(of_series))
+    connection.execute(delete(instances).where(concerned))
+    if place.series is not None:
+        connection.execute(
+            update(series)
+            .where(place.series_condition())
+            .values(size=series.c.size - sum(row.size for row in gone))
+        )
+    return gone
+
+
+def _remove_empty_series(connection: Connection, place: _Place, now: int) -> list[bytes]:
+    """Remove the series of the place that have no instances left; the others get their count."""
+    count = func.count(instances.c.row_id)
+    left = connection.execute(
+        select(series.c.row_id, series.c.orthanc_id, count.label("instances"))
+        .outerjoin(instances)
+        .where(place.series_condition())
+        .group_by(series.c.row_id, series.c.orthanc_id)
+        .order_by(series.c.row_id)
+    ).all()
+    for row in left:
+        this = series.c.row_id == row.row_id
+        if row.instances:
+            counted = {"number_of_series_related_instances": row.instances, "updated": now}
+            connection.execute(update(series).where(this).values(counted))
+        else:
+            attributes = series_attributes.c.series_row_id == row.row_id
+            connection.execute(delete(series_attributes).where(attributes))
+            connection.execute(delete(series).where(this))
+    return [row.orthanc_id for row in left if not row.instances]
+
+
+def _shrink_study(
+    connection: Connection, study: Row[Any], instance_count: int, size: int, now: int
+) -> list[tuple[tuple[Level, bytes], bool]]:
+    """Make the study right, or remove it and its patient when empty; says which of them remain."""
+    of_study = select(series.c.row_id, series.c.modality).where(
+        series.c.study_row_id == study.row_id
+    )
+    left = connection.execute(of_study.order_by(series.c.row_id)).all()
+    patient = connection.execute(
+        select(patients.c.orthanc_id).where(patients.c.row_id == study.patient_row_id)
+    ).scalar_one()
+    if not left:
+        patient_remains = _remove_study(connection, study)
+        return [
+            ((Level.STUDY, study.orthanc_id), False),
+            ((Level.PATIENT, patient), patient_remains),
+        ]
+    instances_left = studies.c.number_of_study_related_instances - instance_count
+    values = {
+        "number_of_study_related_series": len(left),
+        "number_of_study_related_instances": instances_left,
+        "size": studies.c.size - size,
+        "updated": now,
+        "modalities_in_study": _marked(row.modality for row in left),
+        "sop_classes_in_study": _marked(_sop_classes(connection, study.row_id)),
+    }
+    connection.execute(update(studies).where(studies.c.row_id == study.row_id).values(values))
+    return [((Level.STUDY, study.orthanc_id), True), ((Level.PATIENT, patient), True)]
+
+
+def _remove_study(connection: Connection, study: Row[Any]) -> bool:
+    """Remove the empty study, and its patient when it was the last; says if the patient remains."""
+    attributes = study_attributes.c.study_row_id == study.row_id
+    connection.execute(delete(study_attributes).where(attributes))
+    connection.execute(delete(studies).where(studies.c.row_id == study.row_id))
+    others = select(studies.c.row_id).where(studies.c.patient_row_id == study.patient_row_id)
+    if connection.execute(others.limit(1)).first() is not None:
+        return True
+    connection.execute(delete(patients).where(patients.c.row_id == study.patient_row_id))
+    return False
+
+
+def _sop_classes(connection: Connection, study_row_id: int) -> Iterable[str]:
+    return connection.execute(
+        select(instances.c.sop_class_uid)
+        .join(series)
+        .where(series.c.study_row_id == study_row_id)
+        .distinct()
+        .order_by(instances.c.sop_class_uid)
+    ).scalars()
+
+
+def _marked(values: Iterable[str | None]) -> str | None:
+    return rows.marked(dict.fromkeys(filter(None, values)))
+
+
+def _add_changes(connection: Connection, deleted: list[tuple[Level, bytes]], now: int) -> None:
+    values = [
+        {"kind": "Deleted", "level": level.value, "orthanc_id": orthanc_id, "created": now}
+        for level, orthanc_id in deleted
+    ]
+    connection.execute(insert(changes), values)

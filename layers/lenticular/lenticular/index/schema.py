@@ -1,0 +1,198 @@
+"""The tables: four levels, and beside each what is answered of it.
+
+The rows that are searched are narrow: identifiers, folded matching columns (named after the
+attributes, `dicom/attributes.py`) and counts. What is answered lies beside them as encoded DICOM
+JSON, one attribute a line: `answer` has what every search answers, `extra` the rest of the level.
+Times are milliseconds since 1970, UTC. Types and index lengths fit SQLite, MySQL and MariaDB.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.types import TypeEngine
+
+from lenticular.dicom.attributes import SEARCHED, Attribute, Kind
+from lenticular.dicom.instance import Level
+from lenticular.dicom.matching import COMPARED_LENGTH
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_OPTIONS = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
+_ROW_ID = BigInteger().with_variant(Integer(), "sqlite")
+_DIGEST = LargeBinary(20)
+_LINES = LargeBinary(2**24 - 1)
+_DOCUMENT = LargeBinary(2**32 - 1)
+
+NAME_GROUPS = ("", "_ideographic", "_phonetic")
+"""What the columns of a name's three groups end with."""
+
+_TYPES: dict[Kind, TypeEngine[str] | TypeEngine[int]] = {
+    Kind.TEXT: String(COMPARED_LENGTH),
+    Kind.TEXTS: Text(),
+    Kind.NAME: String(COMPARED_LENGTH),
+    Kind.UID: String(64),
+    Kind.UIDS: Text(),
+    Kind.DATE: String(8),
+    Kind.TIME: String(13),
+    Kind.DATETIME: String(21),
+    Kind.NUMBER: BigInteger(),
+}
+_REQUIRED = frozenset(
+    {
+        *("study_instance_uid", "series_instance_uid", "sop_instance_uid", "sop_class_uid"),
+        *("available_transfer_syntax_uid", "number_of_study_related_series"),
+        *("number_of_study_related_instances", "number_of_series_related_instances"),
+    }
+)
+
+
+def column_names(attribute: Attribute) -> tuple[str, ...]:
+    """The matching columns of an attribute: three for a name, else one."""
+    suffixes = NAME_GROUPS if attribute.kind is Kind.NAME else ("",)
+    return tuple(attribute.column + suffix for suffix in suffixes)
+
+
+def _matching(level: Level) -> list[Column[str] | Column[int]]:
+    return [
+        Column(name, _TYPES[attribute.kind], nullable=name not in _REQUIRED)
+        for attribute in SEARCHED[level]
+        for name in column_names(attribute)
+    ]
+
+
+patients = Table(
+    "patients",
+    metadata,
+    Column("row_id", _ROW_ID, primary_key=True),
+    Column("orthanc_id", _DIGEST, nullable=False, unique=True),
+    Column("patient_id", Text, nullable=False),
+    Column("answer", _LINES, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    **_OPTIONS,
+)
+
+studies = Table(
+    "studies",
+    metadata,
+    Column("row_id", _ROW_ID, primary_key=True),
+    Column("patient_row_id", ForeignKey(patients.c.row_id), nullable=False, index=True),
+    Column("orthanc_id", _DIGEST, nullable=False, unique=True),
+    Column("size", BigInteger, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("updated", BigInteger, nullable=False),
+    *_matching(Level.STUDY),
+    UniqueConstraint("study_instance_uid"),
+    Index(None, "study_date", "study_time", "row_id"),
+    Index(None, "patient_id"),
+    Index(None, "patient_name"),
+    Index(None, "patient_name_ideographic"),
+    Index(None, "patient_name_phonetic"),
+    Index(None, "accession_number"),
+    **_OPTIONS,
+)
+
+study_attributes = Table(
+    "study_attributes",
+    metadata,
+    Column("study_row_id", ForeignKey(studies.c.row_id), primary_key=True, autoincrement=False),
+    Column("answer", _LINES, nullable=False),
+    Column("extra", _LINES, nullable=False),
+    **_OPTIONS,
+)
+
+series = Table(
+    "series",
+    metadata,
+    Column("row_id", _ROW_ID, primary_key=True),
+    Column("study_row_id", ForeignKey(studies.c.row_id), nullable=False),
+    Column("orthanc_id", _DIGEST, nullable=False, unique=True),
+    Column("size", BigInteger, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("updated", BigInteger, nullable=False),
+    *_matching(Level.SERIES),
+    UniqueConstraint("series_instance_uid", "study_row_id"),
+    Index(None, "study_row_id", "series_number", "row_id"),
+    **_OPTIONS,
+)
+
+series_attributes = Table(
+    "series_attributes",
+    metadata,
+    Column("series_row_id", ForeignKey(series.c.row_id), primary_key=True, autoincrement=False),
+    Column("answer", _LINES, nullable=False),
+    Column("extra", _LINES, nullable=False),
+    **_OPTIONS,
+)
+
+# `frame_count` is how many frames there are to show, 0 without pixels; the attribute
+# NumberOfFrames may be absent.
+instances = Table(
+    "instances",
+    metadata,
+    Column("row_id", _ROW_ID, primary_key=True),
+    Column("series_row_id", ForeignKey(series.c.row_id), nullable=False),
+    Column("orthanc_id", _DIGEST, nullable=False, unique=True),
+    Column("storage_key", String(255), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", LargeBinary(32), nullable=False),
+    Column("frame_count", BigInteger, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    *_matching(Level.INSTANCE),
+    UniqueConstraint("sop_instance_uid", "series_row_id"),
+    Index(None, "series_row_id", "instance_number", "row_id"),
+    **_OPTIONS,
+)
+
+# Clustered by series: the metadata of a series is one range.
+documents = Table(
+    "documents",
+    metadata,
+    Column("series_row_id", ForeignKey(series.c.row_id), primary_key=True, autoincrement=False),
+    Column("instance_row_id", _ROW_ID, primary_key=True, autoincrement=False),
+    Column("layout", _LINES, nullable=False),
+    Column("answer", _LINES, nullable=False),
+    Column("extra", _LINES, nullable=False),
+    Column("body", _DOCUMENT, nullable=False),
+    sqlite_with_rowid=False,
+    **_OPTIONS,
+)
+
+# Where the frames of encapsulated objects with many of them lie, some hundreds in a row.
+frames = Table(
+    "frames",
+    metadata,
+    Column("instance_row_id", _ROW_ID, primary_key=True, autoincrement=False),
+    Column("chunk", Integer, primary_key=True, autoincrement=False),
+    Column("ranges", _LINES, nullable=False),
+    sqlite_with_rowid=False,
+    **_OPTIONS,
+)
+
+# Whoever prunes it keeps the newest row, from which the sequence goes on.
+changes = Table(
+    "changes",
+    metadata,
+    Column("sequence", _ROW_ID, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("level", String(8), nullable=False),
+    Column("orthanc_id", _DIGEST, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    **_OPTIONS,
+)

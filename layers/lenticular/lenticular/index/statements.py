@@ -1,0 +1,119 @@
+"""The statements with which instances are filed, compiled once per database."""
+
+from typing import Any
+
+from sqlalchemy import Select, Table, Update, and_, bindparam, insert, select, update
+
+from lenticular.index.database import Database, Statement
+from lenticular.index.schema import (
+    changes,
+    documents,
+    frames,
+    instances,
+    patients,
+    series,
+    series_attributes,
+    studies,
+    study_attributes,
+)
+
+KNOWN_AT_ONCE = 64
+"""How many instances one `find_many_known` looks up."""
+
+
+class Statements:
+    """What `filing.py` executes."""
+
+    def __init__(self, database: Database) -> None:
+        def adding(table: Table, *left_out: str) -> Statement:
+            columns = [column.name for column in table.columns if column.name not in left_out]
+            return database.prepare(insert(table), column_keys=columns)
+
+        self.find_place = database.prepare(_find_place())
+        self.find_patient = database.prepare(
+            select(patients.c.row_id).where(patients.c.orthanc_id == bindparam("orthanc_id"))
+        )
+        self.find_known = database.prepare(_find_known(1))
+        self.find_many_known = database.prepare(_find_known(KNOWN_AT_ONCE))
+        self.add_patient = adding(patients, "row_id")
+        self.add_study = adding(studies, "row_id")
+        self.add_study_attributes = adding(study_attributes)
+        self.add_series = adding(series, "row_id")
+        self.add_series_attributes = adding(series_attributes)
+        self.add_instance = adding(instances, "row_id")
+        self.add_document = adding(documents)
+        self.add_frames = adding(frames)
+        self.add_change = adding(changes, "sequence")
+        self.grow_series = database.prepare(_grow_series())
+        self.grow_study = database.prepare(_grow_study())
+
+
+def _find_place() -> Select[Any]:
+    """The study of this UID with its patient, and the series of that UID in it."""
+    here = and_(
+        series.c.study_row_id == studies.c.row_id,
+        series.c.series_instance_uid == bindparam("series_instance_uid"),
+    )
+    return (
+        select(
+            patients.c.patient_id,
+            patients.c.orthanc_id,
+            studies.c.row_id,
+            studies.c.orthanc_id,
+            studies.c.modalities_in_study,
+            studies.c.sop_classes_in_study,
+            series.c.row_id,
+            series.c.orthanc_id,
+        )
+        .select_from(studies.join(patients).outerjoin(series, here))
+        .where(studies.c.study_instance_uid == bindparam("study_instance_uid"))
+    )
+
+
+def _find_known(at_once: int) -> Select[Any]:
+    """Those of these instances that the series has."""
+    wanted = [bindparam(f"uid_{number}") for number in range(at_once)]
+    return select(
+        instances.c.sop_instance_uid,
+        instances.c.row_id,
+        instances.c.orthanc_id,
+        instances.c.sha256,
+        instances.c.storage_key,
+    ).where(
+        instances.c.series_row_id == bindparam("series_row_id"),
+        instances.c.sop_instance_uid.in_(wanted),
+    )
+
+
+def _grow_series() -> Update:
+    count = series.c.number_of_series_related_instances
+    return (
+        update(series)
+        .where(series.c.row_id == bindparam("this"))
+        .values(
+            {
+                count: count + bindparam("more_instances"),
+                series.c.size: series.c.size + bindparam("more_bytes"),
+                series.c.updated: bindparam("now"),
+            }
+        )
+    )
+
+
+def _grow_study() -> Update:
+    series_count = studies.c.number_of_study_related_series
+    instance_count = studies.c.number_of_study_related_instances
+    return (
+        update(studies)
+        .where(studies.c.row_id == bindparam("this"))
+        .values(
+            {
+                series_count: series_count + bindparam("more_series"),
+                instance_count: instance_count + bindparam("more_instances"),
+                studies.c.size: studies.c.size + bindparam("more_bytes"),
+                studies.c.updated: bindparam("now"),
+                studies.c.modalities_in_study: bindparam("modalities"),
+                studies.c.sop_classes_in_study: bindparam("sop_classes"),
+            }
+        )
+    )

@@ -1,0 +1,127 @@
+"""Writing: what several threads add at once goes into the database as one transaction.
+
+A commit waits for the disk, and one writes at a time. So each thread lays its batch on a pile,
+and whoever gets to write takes the whole pile. When a merged transaction fails, each batch is
+tried alone, so that a bad one harms only itself.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import TypeVar
+
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
+
+from lenticular.index import removal, rows
+from lenticular.index.database import Database, raw_cursor
+from lenticular.index.filing import Filing
+from lenticular.index.places import Places
+from lenticular.dicom.instance import Target
+from lenticular.index.records import Added, NewInstance, Removed
+from lenticular.index.rows import InstanceRows
+from lenticular.index.statements import Statements
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS = 10
+"""How often a transaction is tried that loses to a lock or a deadlock."""
+
+_LOST = frozenset({1205, 1213})  # lock wait timeout, deadlock
+
+Result = TypeVar("Result")
+
+
+@dataclass(slots=True)
+class _Request:
+    """A batch on the pile, and what became of it."""
+
+    batch: list[InstanceRows]
+    replace: bool
+    added: list[Added] | None = None
+    error: Exception | None = None
+
+    @property
+    def is_done(self) -> bool:
+        return self.added is not None or self.error is not None
+
+
+class Writer:
+    """The only one in this process who changes the index."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._statements = Statements(database)
+        self._pile: list[_Request] = []
+        self._piling = Lock()
+        self._writing = Lock()
+
+    def add(self, instances: Sequence[NewInstance], replace: bool) -> list[Added]:
+        """Add instances; when this returns they are durably there."""
+        request = _Request([rows.of_instance(new) for new in instances], replace)
+        with self._piling:
+            self._pile.append(request)
+        with self._writing:
+            if not request.is_done:
+                self._write(self._take_pile() or [request])
+        if request.error is not None:
+            raise request.error
+        return request.added or []
+
+    def remove(self, targets: Sequence[Target]) -> Removed | None:
+        """Remove what the targets name; None when there is nothing."""
+        with self._writing:
+            return self._in_transaction(
+                lambda connection: removal.remove(connection, targets, now())
+            )
+
+    def _take_pile(self) -> list[_Request]:
+        with self._piling:
+            pile, self._pile = self._pile, []
+        return pile
+
+    def _write(self, pile: list[_Request]) -> None:
+        try:
+            results = self._in_transaction(lambda connection: self._file(connection, pile))
+        except Exception as error:
+            if len(pile) == 1:
+                pile[0].error = error
+                return
+            log.warning("a merged transaction failed (%s), its batches go one by one", error)
+            for request in pile:
+                self._write([request])
+        else:
+            for request, added in zip(pile, results, strict=True):
+                request.added = added
+
+    def _file(self, connection: Connection, pile: list[_Request]) -> list[list[Added]]:
+        places = Places(self._statements, raw_cursor(connection), now())
+        filing = Filing(places, lambda target: removal.remove(connection, [target], places.now))
+        results = [filing.file(request.batch, request.replace) for request in pile]
+        filing.flush()
+        return results
+
+    def _in_transaction(self, work: Callable[[Connection], Result]) -> Result:
+        for attempt in range(ATTEMPTS):
+            try:
+                with self._database.transaction() as connection:
+                    return work(connection)
+            except Exception as error:
+                if attempt == ATTEMPTS - 1 or not _may_succeed_later(error):
+                    raise
+                time.sleep(0.01 * 2**attempt)
+        raise AssertionError("unreachable")
+
+
+def _may_succeed_later(error: Exception) -> bool:
+    """A lock that was not granted or a deadlock; on MySQL by number, on SQLite by its words."""
+    original = error.orig if isinstance(error, DBAPIError) else error
+    reason = original.args[0] if original is not None and original.args else None
+    return reason in _LOST or (isinstance(reason, str) and "locked" in reason)
+
+
+def now() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
