@@ -12,12 +12,14 @@ from functools import lru_cache
 
 from starlette.requests import Request
 
+from lenticular.dicom import transfer_syntaxes
 from lenticular.errors import InvalidRequest, Unacceptable
 
-OCTET_STREAM = "application/octet-stream"
+OCTET_STREAM = transfer_syntaxes.OCTET_STREAM
 DICOM = "application/dicom"
 DICOM_JSON = "application/dicom+json"
 JSON = "application/json"
+ZIP = "application/zip"
 MULTIPART_RELATED = "multipart/related"
 
 _WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
@@ -84,9 +86,14 @@ class MediaRange:
         wanted, offered = self.transfer_syntax_uid, offer.transfer_syntax_uid
         if wanted not in (None, "*") and offered is not None and wanted != offered:
             return False
-        # Bytes of whatever syntax: that is how viewers ask for frames as they are stored.
         if self.name == OCTET_STREAM and wanted == "*":
+            # Bytes in whatever syntax: that is how viewers ask for frames as they are stored.
             return True
+        if self.name == OCTET_STREAM and wanted is None:
+            # The default of this media type is uncompressed (PS3.18 8.7.3.3).
+            wanted = transfer_syntaxes.EXPLICIT_VR_LITTLE_ENDIAN
+            if offered not in (None, wanted):
+                return False
         if self.name.endswith("/*"):
             return self.name == "*/*" or offer.media_type.startswith(self.name[:-1])
         return self.name == offer.media_type

@@ -50,9 +50,9 @@ def content(
         size, body = len(body), _ranges_of(body)
     if size is None:
         raise ValueError("a stream needs its size")
+    if unchanged := not_modified(request, etag):
+        return unchanged
     sent = _headers(media_type, etag) | {"accept-ranges": "bytes"}
-    if is_current(request, etag):
-        return _not_modified(sent)
     start, end = _asked_range(request, size, etag) or (0, size)
     whole = (start, end) == (0, size)
     if not whole:
@@ -75,9 +75,9 @@ def multipart(
     boundary = new_boundary()
     # The boundary differs each time, so the tag is a weak one.
     weak = f"W/{etag}" if etag is not None else None
+    if unchanged := not_modified(request, weak):
+        return unchanged
     sent = _headers(related_content_type(media_type, boundary), weak)
-    if is_current(request, weak):
-        return _not_modified(sent)
     size = related_size(parts, boundary) if isinstance(parts, list) else None
     if size is not None:
         sent["content-length"] = str(size)
@@ -92,10 +92,9 @@ def stream(
     etag: str | None = None,
 ) -> Response:
     """A single part that is made as it goes, of a size nobody knows before."""
-    sent = _headers(media_type, etag)
-    if is_current(request, etag):
-        return _not_modified(sent)
-    return _answer(request, 200, sent, lambda: pieces)
+    if unchanged := not_modified(request, etag):
+        return unchanged
+    return _answer(request, 200, _headers(media_type, etag), lambda: pieces)
 
 
 def json_array(
@@ -113,21 +112,21 @@ def json_array(
         sent = _headers(media_type, None)
         return _answer(request, 200, sent, lambda: chain([beginning, rest], pieces))
     etag = entity_tag(hashlib.sha256(beginning).digest())
+    if unchanged := not_modified(request, etag):
+        return unchanged
     sent = _headers(media_type, etag) | {"content-length": str(len(beginning))}
-    if is_current(request, etag):
-        return _not_modified(sent)
     return _answer(request, 200, sent, lambda: [beginning])
 
 
-def is_current(request: Request, etag: str | None) -> bool:
-    """Tell whether the client has this representation already (If-None-Match)."""
+def not_modified(request: Request, etag: str | None) -> Response | None:
+    """The answer to a client that has this representation already (If-None-Match)."""
     known = request.headers.get("if-none-match")
     if known is None or etag is None:
-        return False
-    opaque = etag.removeprefix("W/")
-    return known.strip() == "*" or opaque in {
-        tag.strip().removeprefix("W/") for tag in known.split(",")
-    }
+        return None
+    tags = {tag.strip().removeprefix("W/") for tag in known.split(",")}
+    if etag.removeprefix("W/") not in tags and tags != {"*"}:
+        return None
+    return Response(status_code=304, headers={**_ALWAYS, "etag": etag})
 
 
 def _asked_range(request: Request, size: int, etag: str | None) -> tuple[int, int] | None:
@@ -155,11 +154,6 @@ def _asked_range(request: Request, size: int, etag: str | None) -> tuple[int, in
 def _headers(media_type: str, etag: str | None) -> dict[str, str]:
     tag = {"etag": etag} if etag is not None else {}
     return {**_ALWAYS, "content-type": media_type, **tag}
-
-
-def _not_modified(headers: dict[str, str]) -> Response:
-    kept = ("etag", "cache-control", "vary")
-    return Response(status_code=304, headers={name: headers[name] for name in kept})
 
 
 def _answer(

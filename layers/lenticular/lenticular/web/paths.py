@@ -1,0 +1,36 @@
+"""Paths of resources: what they name, and the methods that read them."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, Response
+
+from lenticular.dicom import uids
+from lenticular.dicom.instance import Target
+from lenticular.errors import InvalidRequest
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+
+STUDY = "/studies/{study}"
+SERIES = STUDY + "/series/{series}"
+INSTANCE = SERIES + "/instances/{instance}"
+
+
+def readable(router: APIRouter, path: str) -> Callable[[Handler], Handler]:
+    """Register a handler for GET and HEAD; the documentation lists only the first."""
+
+    def register(handler: Handler) -> Handler:
+        router.get(path, response_class=Response)(handler)
+        router.head(path, response_class=Response, include_in_schema=False)(handler)
+        return handler
+
+    return register
+
+
+def target_of(study: str, series: str | None = None, instance: str | None = None) -> Target:
+    """The study, series or instance that a path names; its UIDs must be UIDs."""
+    named = (("Study", study), ("Series", series), ("SOP", instance))
+    for level, uid in named:
+        if uid is not None and not uids.is_valid(uid):
+            raise InvalidRequest(f"The {level} Instance UID in the path is not a valid UID.")
+    return Target(study, series, instance)

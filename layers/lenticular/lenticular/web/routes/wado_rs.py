@@ -1,0 +1,222 @@
+"""Retrieve transaction (WADO-RS), PS3.18 10.4: instances, metadata, frames and bulk data.
+
+What the client leaves open is answered as it is stored; what it names it gets, or a 406.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from lenticular.dicom.instance import Target
+from lenticular.dicom.transfer_syntaxes import lookup
+from lenticular.errors import InvalidRequest, TooLarge
+from lenticular.index.records import LocatedInstance, StoredInstance
+from lenticular.services import Services
+from lenticular.transactions import frames, retrieve
+from lenticular.transactions.frames import Frame
+from lenticular.transactions.packing import zipped
+from lenticular.transactions.stored_bytes import Content, file_content
+from lenticular.web import responses
+from lenticular.web.context import base_url, services_of
+from lenticular.web.media_types import (
+    DICOM,
+    DICOM_JSON,
+    JSON,
+    OCTET_STREAM,
+    ZIP,
+    Offer,
+    accepted,
+    choose,
+)
+from lenticular.web.multipart import Part
+from lenticular.web.negotiation import negotiate_frames, negotiate_instances
+from lenticular.web.paths import INSTANCE, SERIES, STUDY, readable, target_of
+
+router = APIRouter(tags=["Retrieve"])
+
+MAX_FRAMES = 10_000
+"""Frames that one request may name."""
+
+
+@readable(router, STUDY)
+def retrieve_study(request: Request, study: str) -> Response:
+    """All instances of a study (PS3.18 10.4.1.1.1)."""
+    return _instances(request, target_of(study))
+
+
+@readable(router, SERIES)
+def retrieve_series(request: Request, study: str, series: str) -> Response:
+    """All instances of a series (PS3.18 10.4.1.1.1)."""
+    return _instances(request, target_of(study, series))
+
+
+@readable(router, INSTANCE)
+def retrieve_instance(request: Request, study: str, series: str, instance: str) -> Response:
+    """One instance (PS3.18 10.4.1.1.1)."""
+    return _instances(request, target_of(study, series, instance))
+
+
+@readable(router, STUDY + "/metadata")
+def retrieve_study_metadata(request: Request, study: str) -> Response:
+    """The attributes of all instances of a study (PS3.18 10.4.1.1.2)."""
+    return _metadata(request, target_of(study))
+
+
+@readable(router, SERIES + "/metadata")
+def retrieve_series_metadata(request: Request, study: str, series: str) -> Response:
+    """The attributes of all instances of a series (PS3.18 10.4.1.1.2)."""
+    return _metadata(request, target_of(study, series))
+
+
+@readable(router, INSTANCE + "/metadata")
+def retrieve_instance_metadata(
+    request: Request, study: str, series: str, instance: str
+) -> Response:
+    """The attributes of an instance (PS3.18 10.4.1.1.2)."""
+    return _metadata(request, target_of(study, series, instance))
+
+
+@readable(router, INSTANCE + "/frames/{frame_list}")
+def retrieve_frames(
+    request: Request, study: str, series: str, instance: str, frame_list: str
+) -> Response:
+    """Frames by their numbers, `1,3,2`, in that order (PS3.18 10.4.1.1.6)."""
+    frame_numbers = _frame_numbers(frame_list)
+    located = retrieve.locate(services_of(request), target_of(study, series, instance))
+    return _frames(request, located, frame_numbers)
+
+
+@readable(router, INSTANCE + "/bulkdata/{path:path}")
+def retrieve_bulkdata(
+    request: Request, study: str, series: str, instance: str, path: str
+) -> Response:
+    """The value that a BulkDataURI of the metadata names (PS3.18 10.4.1.1.5)."""
+    services = services_of(request)
+    located = retrieve.locate(services, target_of(study, series, instance))
+    path = path.upper()
+    pixels = located.layout.pixels
+    if pixels is not None and path == pixels.tag:
+        return _pixel_data(request, located)
+    bulk_data = retrieve.bulk_data(services, located, path)
+    kinds = dict.fromkeys((bulk_data.media_type, OCTET_STREAM))
+    offers = [Offer(kind, multipart=form) for form in (False, True) for kind in kinds]
+    return _bulk_data(request, located, path, bulk_data.content, offers)
+
+
+def _instances(request: Request, target: Target) -> Response:
+    services = services_of(request)
+    instances = retrieve.find(services, target)
+    syntaxes = (instance.transfer_syntax_uid for instance in instances)
+    single = target.sop_instance_uid is not None
+    offer = negotiate_instances(accepted(request), syntaxes, single=single)
+    etag = responses.entity_tag(
+        offer.media_type, offer.multipart, [instance.sha256 for instance in instances]
+    )
+    if offer.media_type == ZIP:
+        return _zip(request, services, instances, etag)
+    if offer.multipart:
+        parts = [_file_part(services, instance) for instance in instances]
+        return responses.multipart(request, parts, DICOM, etag=etag)
+    file = file_content(services, instances[0])
+    return responses.content(request, file.pieces, str(offer), size=file.size, etag=etag)
+
+
+def _file_part(services: Services, instance: StoredInstance) -> Part:
+    file = file_content(services, instance)
+    return Part(str(Offer(DICOM, instance.transfer_syntax_uid)), file.all, file.size)
+
+
+def _zip(
+    request: Request, services: Services, instances: Sequence[StoredInstance], etag: str
+) -> Response:
+    response = responses.stream(request, zipped(services, instances), ZIP, etag=etag)
+    name = f"{instances[0].study_instance_uid}.zip"
+    response.headers["content-disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+def _metadata(request: Request, target: Target) -> Response:
+    offer = choose(accepted(request), [Offer(DICOM_JSON), Offer(JSON)])
+    documents = retrieve.metadata(services_of(request), target, base_url(request))
+    return responses.json_array(request, documents, offer.media_type)
+
+
+def _frame_numbers(frame_list: str) -> list[int]:
+    elements = frame_list.split(",")
+    if len(elements) > MAX_FRAMES:
+        raise TooLarge(f"One request may name {MAX_FRAMES:,} frames.")
+    # More than nine digits are beyond the frames that any object can have (PS3.5, VR IS).
+    numbers = [int(element) for element in elements if element.isdecimal() and len(element) < 11]
+    if len(numbers) < len(elements) or 0 in numbers:
+        raise InvalidRequest("Frames are numbers from 1, separated by commas: 1,3,2.")
+    return numbers
+
+
+def _frames(request: Request, located: LocatedInstance, frame_numbers: Sequence[int]) -> Response:
+    services = services_of(request)
+    offer = negotiate_frames(accepted(request), located, single=len(frame_numbers) == 1)
+    as_stored = offer.transfer_syntax_uid == frames.frame_syntax(located)
+    provide = frames.stored_frames if as_stored else frames.decoded_frames
+    provided = provide(services, located, frame_numbers)
+    etag = responses.entity_tag(located.instance.sha256, list(frame_numbers), str(offer))
+    if unchanged := responses.not_modified(request, etag):
+        return unchanged
+    if not offer.multipart:
+        frame = provided[0].load()
+        return responses.content(request, frame.pieces, str(offer), size=frame.size, etag=etag)
+    parts = _frame_parts(request, located, provided, offer)
+    return responses.multipart(
+        request, list(parts) if len(provided) == 1 else parts, offer.media_type, etag=etag
+    )
+
+
+def _frame_parts(
+    request: Request, located: LocatedInstance, provided: Sequence[Frame], offer: Offer
+) -> Iterator[Part]:
+    place = _location(request, located)
+    content_type = str(Offer(offer.media_type, offer.transfer_syntax_uid))
+    for frame in provided:
+        content = frame.load()
+        location = f"{place}/frames/{frame.frame_number}"
+        yield Part(content_type, content.all, content.size, location)
+
+
+def _pixel_data(request: Request, located: LocatedInstance) -> Response:
+    """All pixels: one value when uncompressed, else a part for each frame (PS3.18 8.7.3.3.2)."""
+    pixels = frames.pixels_of(located)
+    syntax = frames.frame_syntax(located)
+    if pixels.encapsulated and not lookup(syntax).is_video:
+        return _frames(request, located, range(1, pixels.number_of_frames + 1))
+    content = frames.whole_pixel_data(services_of(request), located)
+    media_type = lookup(syntax).media_type
+    offers = [Offer(media_type, syntax, multipart=form) for form in (False, True)]
+    return _bulk_data(request, located, pixels.tag, content, offers)
+
+
+def _bulk_data(
+    request: Request, located: LocatedInstance, path: str, content: Content, offers: Sequence[Offer]
+) -> Response:
+    offer = choose(accepted(request), offers)
+    etag = responses.entity_tag(located.instance.sha256, path, str(offer))
+    content_type = str(Offer(offer.media_type, offer.transfer_syntax_uid))
+    if offer.multipart:
+        location = f"{_location(request, located)}/bulkdata/{path}"
+        parts = [Part(content_type, content.all, content.size, location)]
+        return responses.multipart(request, parts, offer.media_type, etag=etag)
+    response = responses.content(
+        request, content.pieces, content_type, size=content.size, etag=etag
+    )
+    # Whoever stored the document chose its type; a browser must not run what it may hold.
+    response.headers["x-content-type-options"] = "nosniff"
+    if offer.media_type != "application/pdf":
+        response.headers["content-security-policy"] = "sandbox"
+    return response
+
+
+def _location(request: Request, located: LocatedInstance) -> str:
+    instance = located.instance
+    return (
+        f"{base_url(request)}/studies/{instance.study_instance_uid}"
+        f"/series/{instance.series_instance_uid}/instances/{instance.sop_instance_uid}"
+    )
