@@ -1,0 +1,91 @@
+"""Attributes of a dataset in the DICOM JSON Model, as numbers, codes and bytes.
+
+Values come from files of every age and make, so each reader answers None (or nothing) for what
+is absent, empty or of the wrong kind; a picture is not refused for an odd attribute it can do
+without.
+"""
+
+import base64
+import binascii
+import math
+import struct
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from lenticular.dicom.instance import Dataset
+
+BulkReader = Callable[[str], bytes]
+"""Gives the bytes of a value outside the dataset, little-endian, by its path in a BulkDataURI."""
+
+_BULKDATA = "/bulkdata/"
+_WORDS = {"US": "H", "SS": "h", "UL": "I", "SL": "i"}
+
+
+def values(dataset: Dataset, tag: str) -> list[Any]:
+    """All values of an attribute, none when it is absent or not held as values."""
+    found = dataset.get(tag, {}).get("Value")
+    return found if isinstance(found, list) else []
+
+
+def numbers(dataset: Dataset, tag: str) -> list[float]:
+    """The finite numbers among the values; DS and IS may be numbers or text."""
+    return list(_numbers(dataset.get(tag, {})))
+
+
+def number(dataset: Dataset, tag: str) -> float | None:
+    """The first number of an attribute."""
+    return next(_numbers(dataset.get(tag, {})), None)
+
+
+def integer(dataset: Dataset, tag: str) -> int | None:
+    """The first number of an attribute as an integer."""
+    found = number(dataset, tag)
+    return None if found is None else int(found)
+
+
+def code(dataset: Dataset, tag: str) -> str:
+    """The first value of a code string or UID: trimmed, in upper case, empty when absent."""
+    found = values(dataset, tag)
+    return str(found[0]).strip(" \0").upper() if found and found[0] is not None else ""
+
+
+def item(dataset: Dataset, tag: str) -> Dataset | None:
+    """The first item of a sequence."""
+    found = values(dataset, tag)
+    return found[0] if found and isinstance(found[0], dict) else None
+
+
+def content(dataset: Dataset, tag: str, bulk: BulkReader) -> bytes:
+    """The bytes of an attribute, wherever they are kept; numbers become words of 16 bits."""
+    element = dataset.get(tag, {})
+    if "InlineBinary" in element:
+        return _inline(element)
+    uri = element.get("BulkDataURI")
+    if isinstance(uri, str):
+        return bulk(uri.partition(_BULKDATA)[2])
+    words = [int(value) & 0xFFFF for value in _numbers(element)]
+    return struct.pack(f"<{len(words)}H", *words)
+
+
+def _numbers(element: dict[str, Any]) -> Iterator[float]:
+    if "InlineBinary" in element:  # the VR was not known: UN
+        raw = _inline(element)
+        letter = _WORDS.get(element.get("vr", ""), "H")
+        count = len(raw) // struct.calcsize(letter)
+        yield from struct.unpack_from(f"<{count}{letter}", raw)
+        return
+    found = element.get("Value")
+    for value in found if isinstance(found, list) else ():
+        try:
+            value_as_number = float(value)
+        except (TypeError, ValueError):
+            continue
+        if math.isfinite(value_as_number):
+            yield value_as_number
+
+
+def _inline(element: dict[str, Any]) -> bytes:
+    try:
+        return base64.b64decode(element["InlineBinary"])
+    except (TypeError, ValueError, binascii.Error):
+        return b""
