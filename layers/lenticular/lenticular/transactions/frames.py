@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from lenticular.dicom.instance import PixelLayout
-from lenticular.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, KNOWN
-from lenticular.errors import NotFound
+from lenticular.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, KNOWN, lookup
+from lenticular.errors import NotFound, Unacceptable
 from lenticular.index.records import LocatedInstance
 from lenticular.services import Services
 from lenticular.transactions.retrieve import dataset_of
@@ -58,6 +58,8 @@ def stored_frames(
     whole = layout_content(services, located.instance)
     if not pixels.encapsulated:
         return [Frame(number, partial(_native, whole, pixels, number)) for number in frame_numbers]
+    if lookup(located.instance.transfer_syntax_uid).is_video:
+        raise Unacceptable(f"A video is not kept by frames; all of it is at bulkdata/{pixels.tag}.")
     runs = services.index.frame_ranges(located, frame_numbers)
     return [
         Frame(number, partial(joined_fragments, whole, *run))
@@ -86,6 +88,16 @@ def can_decode(located: LocatedInstance) -> bool:
     """Tell whether frames in this transfer syntax can be decoded at all."""
     syntax = KNOWN.get(located.instance.transfer_syntax_uid)
     return syntax is not None and not syntax.is_video
+
+
+def are_apart(services: Services, located: LocatedInstance) -> bool:
+    """Tell whether the frames of encapsulated pixels can be told from each other (PS3.5 A.4)."""
+    pixels = pixels_of(located)
+    try:
+        stored_frames(services, located, (1, pixels.number_of_frames))
+    except (NotFound, Unacceptable):
+        return False
+    return True
 
 
 def whole_pixel_data(services: Services, located: LocatedInstance) -> Content:

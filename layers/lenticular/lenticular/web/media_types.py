@@ -83,20 +83,20 @@ class MediaRange:
         """Tell whether the offer lies in this range."""
         if self.multipart is not None and self.multipart != offer.multipart:
             return False
-        wanted, offered = self.transfer_syntax_uid, offer.transfer_syntax_uid
-        if wanted not in (None, "*") and offered is not None and wanted != offered:
-            return False
-        if self.name == OCTET_STREAM and wanted == "*":
-            # Bytes in whatever syntax: that is how viewers ask for frames as they are stored.
-            return True
-        if self.name == OCTET_STREAM and wanted is None:
+        wanted = self.transfer_syntax_uid
+        if self.name == OCTET_STREAM:
+            if wanted == "*":
+                # Bytes in whatever syntax: that is how viewers ask for frames as they are stored.
+                return True
             # The default of this media type is uncompressed (PS3.18 8.7.3.3).
-            wanted = transfer_syntaxes.EXPLICIT_VR_LITTLE_ENDIAN
-            if offered not in (None, wanted):
-                return False
+            wanted = wanted or transfer_syntaxes.EXPLICIT_VR_LITTLE_ENDIAN
+        takes_syntax = wanted in (None, "*") or offer.transfer_syntax_uid in (None, wanted)
+        return takes_syntax and self._names(offer.media_type)
+
+    def _names(self, media_type: str) -> bool:
         if self.name.endswith("/*"):
-            return self.name == "*/*" or offer.media_type.startswith(self.name[:-1])
-        return self.name == offer.media_type
+            return self.name == "*/*" or media_type.startswith(self.name[:-1])
+        return self.name == media_type
 
     def specificity(self) -> int:
         """Order ranges that hold one offer: the most exact decides (RFC 9110 12.5.1)."""

@@ -183,14 +183,15 @@ def _frame_parts(
 
 
 def _pixel_data(request: Request, located: LocatedInstance) -> Response:
-    """All pixels: one value when uncompressed, else a part for each frame (PS3.18 8.7.3.3.2)."""
+    """All pixels: a part for each compressed frame, else one value (PS3.18 8.7.3.3)."""
+    services = services_of(request)
     pixels = frames.pixels_of(located)
-    syntax = frames.frame_syntax(located)
-    if pixels.encapsulated and not lookup(syntax).is_video:
+    if pixels.encapsulated and frames.are_apart(services, located):
         return _frames(request, located, range(1, pixels.number_of_frames + 1))
-    content = frames.whole_pixel_data(services_of(request), located)
-    media_type = lookup(syntax).media_type
-    offers = [Offer(media_type, syntax, multipart=form) for form in (False, True)]
+    content = frames.whole_pixel_data(services, located)
+    syntax = frames.frame_syntax(located)
+    kind = lookup(syntax).media_type
+    offers = [Offer(kind, syntax, multipart=form) for form in (False, True)]
     return _bulk_data(request, located, pixels.tag, content, offers)
 
 
