@@ -1,0 +1,71 @@
+"""Which VR an element has when the file does not say: PS3.6, and vendors' own dictionaries.
+
+Everything comes from pydicom's dictionaries; only what several VRs are possible for is decided
+here, by what the data set says of itself (PS3.5 Annex A.1).
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+from pydicom.datadict import dictionary_VR, private_dictionary_VR
+
+from lenticular.dicom.instance import Dataset
+
+UNKNOWN = "UN"
+_DELIMITERS = 0xFFFE
+_LUT_DATA = 0x00283006
+
+
+class _PublicVRs(dict[int, str]):
+    """Tag to VR; only what exists is kept, so it cannot grow beyond the dictionary."""
+
+    def __missing__(self, tag: int) -> str:
+        if tag >> 16 == _DELIMITERS:
+            return UNKNOWN
+        try:
+            vr = self[tag] = dictionary_VR(tag)
+        except KeyError:
+            return UNKNOWN
+        return vr
+
+
+PUBLIC: dict[int, str] = _PublicVRs()
+
+
+def private_vr(tag: int, dataset: Dataset) -> str:
+    """The VR of a private element, if its creator is known and named in its data set."""
+    block = tag >> 8 & 0xFF
+    if block == 0:
+        return "LO" if tag & 0xFFFF >= 0x10 else UNKNOWN
+    creators = dataset.get(f"{tag >> 16:04X}00{block:02X}", {}).get("Value")
+    if not creators or not isinstance(creators[0], str):
+        return UNKNOWN
+    return _private_vr(tag, creators[0])
+
+
+@lru_cache(maxsize=8192)
+def _private_vr(tag: int, creator: str) -> str:
+    try:
+        return private_dictionary_VR(tag, creator)
+    except KeyError:
+        return UNKNOWN
+
+
+def resolve(tag: int, vr: str, around: Iterator[Dataset]) -> str:
+    """One VR of a choice such as `US or SS`; `around` are the data sets from inner to outer."""
+    if " or " not in vr:
+        return vr
+    if vr == "US or SS":
+        return "SS" if _first_number(around, "00280103") == 1 else "US"
+    if tag == _LUT_DATA and _first_number(around, "00283002") == 1:
+        return "US"
+    return "OW"
+
+
+def _first_number(around: Iterator[Dataset], key: str) -> object:
+    """The first value of the nearest element with this tag."""
+    for dataset in around:
+        values = dataset.get(key, {}).get("Value")
+        if values:
+            return values[0]
+    return None

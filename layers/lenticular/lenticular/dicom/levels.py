@@ -1,0 +1,75 @@
+"""What the reader of elements keeps on its stack: data sets and sequences that are being read."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from lenticular.dicom.charsets import Repertoire
+from lenticular.dicom.coding import Coding
+from lenticular.dicom.instance import Dataset
+
+
+@dataclass(slots=True)
+class Level:
+    """A data set that is being read: the file's, or an item of a sequence."""
+
+    dataset: Dataset
+    coding: Coding
+    repertoire: Repertoire
+    position: int
+    end: int
+    sequence: "Sequence | None" = None
+    is_delimited: bool = False
+    is_ordered: bool = True
+    last_key: str = "0003"  # so that what has no place in a data set is never in order
+
+    def datasets_outwards(self) -> Iterator[Dataset]:
+        """The data set itself and those around it."""
+        level = self
+        yield level.dataset
+        while level.sequence is not None:
+            level = level.sequence.level
+            yield level.dataset
+
+    def path(self, key: str) -> str:
+        """Where an element of it lies: tag, item index from 0, tag, and so on."""
+        level, parts = self, [key]
+        while level.sequence is not None:
+            sequence = level.sequence
+            parts += [str(len(sequence.items) - 1), sequence.key]
+            level = sequence.level
+        return "/".join(reversed(parts))
+
+    def sort(self) -> None:
+        """Bring the elements into the order that PS3.18 F.2.2 demands, if they came in another."""
+        if not self.is_ordered:
+            ordered = sorted(self.dataset.items())
+            self.dataset.clear()
+            self.dataset.update(ordered)
+
+
+@dataclass(slots=True)
+class Sequence:
+    """A sequence whose items are being read; `end` is its own or that of what holds it."""
+
+    key: str
+    element: dict[str, Any]
+    level: Level
+    coding: Coding
+    start: int
+    end: int
+    is_delimited: bool
+    depth: int  # how many sequences are open, this one included
+    bulkdata_before: int
+    items: list[Dataset] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """A value that is not in the dataset: its element there, its path, and its place."""
+
+    element: dict[str, Any]
+    path: str
+    offset: int
+    length: int
+    vr: str
