@@ -1,0 +1,174 @@
+"""`python -m bench`: our server and Debian's Orthanc, measured in turns in one run."""
+
+import argparse
+import resource
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench import large, parse, report
+from bench.files import ELEMENTS, Shape, Templates
+from bench.measure import Pair, load, reads, say, stores
+from bench.report import Section
+from bench.servers import (
+    HOW_TO_INSTALL,
+    Server,
+    machine_cpu_seconds,
+    orthanc_program,
+    start_orthanc,
+    start_ours,
+)
+from bench.work import AS_FAST, FEW, FIFTH, MANY, STORED, rest, retrieval, searches
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what was asked for and print the table."""
+    options = _options(arguments)
+    with_orthanc = options.servers != "ours" and orthanc_program() is not None
+    if options.servers != "ours" and not with_orthanc:
+        say(f"{HOW_TO_INSTALL} (measuring ours alone)")
+    options.folder.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="lenticular-bench-", dir=options.folder))
+    bench = Bench(options, folder, with_orthanc)
+    try:
+        bench.run()
+    finally:
+        bench.stop()
+        if not options.keep:
+            shutil.rmtree(folder, ignore_errors=True)
+    text = bench.report()
+    print(text)
+    if options.output:
+        options.output.write_text(text)
+    return 0
+
+
+class Bench:
+    """One run: the servers it started, and the sections that it measured."""
+
+    def __init__(self, options: argparse.Namespace, folder: Path, with_orthanc: bool) -> None:
+        self._options = options
+        self._folder = folder
+        self._with_orthanc = with_orthanc
+        self._files = options.folder / "lenticular-bench-files"
+        self._templates = Templates(self._files, options.elements)
+        self._sections: list[Section] = []
+        self._facts: dict[str, dict[str, str]] = {}
+        self._servers: list[Server] = []
+        self._began = time.monotonic(), machine_cpu_seconds()
+
+    def run(self) -> None:
+        """Measure everything that was asked for, each part on servers of its own."""
+        options = self._options
+        if options.servers != "orthanc":
+            self._parse()
+        self._stores(options.quick)
+        self._small(options.quick)
+        if options.big:
+            self._big(options.quick)
+        if options.servers != "orthanc":
+            if options.large:
+                server = self._ours("large")
+                self._sections += [large.memory(server), large.frames(server)]
+                self.stop()
+            if options.growth:
+                self._sections.append(
+                    large.growth(self._ours("growth"), self._templates, options.quick)
+                )
+                self.stop()
+
+    def stop(self) -> None:
+        """Stop the servers that still run, and free the disk."""
+        for server in self._servers:
+            server.stop()
+            if not self._options.keep:
+                shutil.rmtree(server.log.parent, ignore_errors=True)
+        self._servers = []
+
+    def report(self) -> str:
+        """The table of this run, in Markdown."""
+        command = " ".join(["python -m bench", *sys.argv[1:]])
+        rows = report.facts(self._facts, command, self._options.folder)
+        rows.append(("CPU that others took meanwhile", f"{self._other_cpu():.1f} cores"))
+        return report.markdown(self._sections, rows)
+
+    def _parse(self) -> None:
+        row = parse.measure(self._files, 50 if self._options.quick else 300)
+        if row is not None:
+            self._sections.append(Section("Head of a file", "pydicom", [row]))
+
+    def _stores(self, quick: bool) -> None:
+        pair = self._pair("stores")
+        self._sections.append(stores(pair, self._templates.picture, STORED, quick))
+        self.stop()
+
+    def _small(self, quick: bool) -> None:
+        count = 18 if quick else 63
+        pair = self._pair("small")
+        self._sections += [
+            load(pair, self._templates.picture, FEW, "CT of 0.5 MB"),
+            reads(pair, f"Search, {FEW.total:,} instances", searches(FEW, AS_FAST, count * 2)),
+            reads(pair, "Retrieve (DICOMweb)", retrieval(FEW, count)),
+            reads(pair, "Orthanc's REST", rest(FEW, count)),
+        ]
+        self.stop()
+
+    def _big(self, quick: bool) -> None:
+        shape = Shape(MANY.number, 100, 4, 25, MANY.days) if quick else MANY
+        pair = self._pair("big")
+        self._sections.append(load(pair, self._templates.tiny, shape, "tiny instances"))
+        title = f"Search, {shape.total:,} instances"
+        self._sections.append(reads(pair, title, searches(shape, FIFTH, 18 if quick else 63)))
+        self.stop()
+
+    def _pair(self, name: str) -> Pair:
+        ours = None if self._options.servers == "orthanc" else self._ours(name)
+        theirs = None
+        if self._with_orthanc:
+            theirs = self._started(start_orthanc(self._folder / f"{name}-orthanc"))
+        return Pair(ours, theirs)
+
+    def _ours(self, name: str) -> Server:
+        return self._started(start_ours(self._folder / f"{name}-ours", self._options.workers))
+
+    def _started(self, server: Server) -> Server:
+        self._servers.append(server)
+        self._facts[server.name] = server.facts
+        return server
+
+    def _other_cpu(self) -> float:
+        began, machine = self._began
+        elapsed = time.monotonic() - began
+        # The servers are our children and have ended, so they are in the second.
+        own = sum(
+            usage.ru_utime + usage.ru_stime
+            for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        )
+        return max(0.0, (machine_cpu_seconds() - machine - own) / elapsed)
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("python -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a short run, for a first look")
+    parser.add_argument("--big", action="store_true", help="search 100,000 instances (10 minutes)")
+    parser.add_argument("--large", action="store_true", help="an object of 2 GB, 100,000 frames")
+    parser.add_argument("--growth", action="store_true", help="search 1,000 and 100,000 studies")
+    parser.add_argument("--workers", type=int, help="of our server; its default when not given")
+    parser.add_argument("--elements", type=int, default=ELEMENTS, help="in the head of a CT")
+    parser.add_argument("--servers", choices=("both", "ours", "orthanc"), default="both")
+    parser.add_argument("--output", type=Path, help="write the table there too")
+    parser.add_argument("--keep", action="store_true", help="leave the data of the servers")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=Path(tempfile.gettempdir()),
+        help="where the files and the data of both servers go (default: %(default)s)",
+    )
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
