@@ -7,33 +7,33 @@ Values are strings as in the file, sequences are lists, binary and overlong valu
 
 import base64
 import struct
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Set
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydicom.datadict import dictionary_is_retired, dictionary_keyword, dictionary_VR
 from pydicom.datadict import private_dictionary_description as private_description
 
-from lenticular.dicom.instance import Dataset
+from lenticular.dicom.instance import Dataset, Level
 
 MAXIMUM_LENGTH = 256
 """Orthanc's limit: a string of more bytes than this (in UTF-8) is `TooLong`."""
 
 Style = Callable[[Dataset], dict[str, Any]]
 
-MAIN_DICOM_TAGS: dict[str, tuple[str, ...]] = {
-    "Patient": ("00100010", "00100020", "00100030", "00100040", "00101000"),
-    "Study": (
+MAIN_DICOM_TAGS: dict[Level, tuple[str, ...]] = {
+    Level.PATIENT: ("00100010", "00100020", "00100030", "00100040", "00101000"),
+    Level.STUDY: (
         *("00080020", "00080030", "00080050", "00080080", "00080090", "00081030"),
         *("0020000D", "00200010", "00321032", "00321060"),
     ),
-    "Series": (
+    Level.SERIES: (
         *("00080021", "00080031", "00080060", "00080070", "00081010", "0008103E", "00081070"),
         *("00180010", "00180015", "00180024", "00181030", "00181090", "00181400"),
         *("0020000E", "00200011", "00200037", "00200105", "00201002", "00400254"),
         *("00540071", "00540081", "00541000"),
     ),
-    "Instance": (
+    Level.INSTANCE: (
         *("00080012", "00080013", "00080018", "00200012", "00200013", "00200032", "00200037"),
         *("00200100", "00204000", "00280008", "00541330"),
     ),
@@ -47,13 +47,10 @@ _NOT_RETIRED = frozenset(
 )
 _BINARY = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 _NUMERIC = frozenset({"AT", "FD", "FL", "SL", "SS", "SV", "UL", "US", "UV"})
+_ODD = frozenset("13579BDF")  # the last digit of a private group
+# A letter takes at most four bytes, so a text this short need not be encoded to be measured.
+_SURELY_SHORT = MAXIMUM_LENGTH // 4
 _UNKNOWN_NAME = "Unknown Tag & Data"
-
-
-class _Element(NamedTuple):
-    tag: str
-    creator: str | None
-    element: dict[str, Any]
 
 
 def full(dataset: Dataset, untruncated: Set[str] = frozenset()) -> dict[str, Any]:
@@ -62,9 +59,10 @@ def full(dataset: Dataset, untruncated: Set[str] = frozenset()) -> dict[str, Any
     A string in one of the `untruncated` tags is told however long it is.
     """
     described: dict[str, Any] = {}
-    for tag, creator, element in _elements(dataset):
-        kind, value = _content(tag, element, full, untruncated)
-        entry = {"Name": name_of(tag, creator), "Type": kind, "Value": value}
+    for tag, element in dataset.items():
+        creator = _creator(tag, dataset) if tag[3] in _ODD else None
+        value = _value(tag, element, full, untruncated)
+        entry = {"Name": name_of(tag, creator), "Type": _type(element, value), "Value": value}
         if creator is not None:
             entry["PrivateCreator"] = creator
         described[orthanc_tag(tag)] = entry
@@ -74,7 +72,7 @@ def full(dataset: Dataset, untruncated: Set[str] = frozenset()) -> dict[str, Any
 def short(dataset: Dataset, untruncated: Set[str] = frozenset()) -> dict[str, Any]:
     """Tag → value."""
     return {
-        orthanc_tag(tag): _content(tag, element, short, untruncated)[1]
+        orthanc_tag(tag): _value(tag, element, short, untruncated)
         for tag, element in dataset.items()
     }
 
@@ -82,12 +80,14 @@ def short(dataset: Dataset, untruncated: Set[str] = frozenset()) -> dict[str, An
 def simplified(dataset: Dataset, untruncated: Set[str] = frozenset()) -> dict[str, Any]:
     """Name → value; of several elements with one name the last is told, as Orthanc does."""
     return {
-        name_of(tag, creator): _content(tag, element, simplified, untruncated)[1]
-        for tag, creator, element in _elements(dataset)
+        name_of(tag, _creator(tag, dataset) if tag[3] in _ODD else None): _value(
+            tag, element, simplified, untruncated
+        )
+        for tag, element in dataset.items()
     }
 
 
-def main_dicom_tags(level: str, attributes: Dataset, style: Style = simplified) -> dict[str, Any]:
+def main_dicom_tags(level: Level, attributes: Dataset, style: Style = simplified) -> dict[str, Any]:
     """The MainDicomTags of a patient, study, series or instance; a null value is left out."""
     chosen = {tag: attributes[tag] for tag in MAIN_DICOM_TAGS[level] if tag in attributes}
     return {name: value for name, value in style(chosen).items() if value is not None}
@@ -104,6 +104,7 @@ def shared(datasets: Iterable[Dataset]) -> Dataset:
     return common or {}
 
 
+@lru_cache(maxsize=16_384)
 def orthanc_tag(tag: str) -> str:
     """`0020000D` as Orthanc writes it: `0020,000d`."""
     return f"{tag[:4]},{tag[4:]}".lower()
@@ -136,66 +137,63 @@ def _private_name(number: int, creator: str | None) -> str:
     return _UNKNOWN_NAME if name in ("", "Unknown") else name
 
 
-def _elements(dataset: Dataset) -> Iterator[_Element]:
-    """Each element, a private one with its creator (PS3.5 7.8.1)."""
-    for tag, element in dataset.items():
-        creator = None
-        # The last digit of the group is odd in a private element.
-        if tag[3] in "13579BDF" and tag[4:6] != "00":
-            block = dataset.get(f"{tag[:4]}00{tag[4:6]}")
-            if block is not None and (values := block.get("Value")):
-                creator = str(values[0])
-        yield _Element(tag, creator, element)
+def _creator(tag: str, dataset: Dataset) -> str | None:
+    """Who defined a private element (PS3.5 7.8.1); nobody defines the creators themselves."""
+    block = dataset.get(f"{tag[:4]}00{tag[4:6]}") if tag[4:6] != "00" else None
+    values = block.get("Value") if block is not None else None
+    return str(values[0]) if values else None
 
 
-def _content(
-    tag: str, element: dict[str, Any], style: Style, untruncated: Set[str]
-) -> tuple[str, Any]:
-    """Type and value."""
+def _value(tag: str, element: dict[str, Any], style: Style, untruncated: Set[str]) -> Any:
+    """A string, a list of items, or None for what is binary or too long."""
     vr = element["vr"]
     values = element.get("Value")
     if vr == "SQ":
-        return "Sequence", [style(item or {}) for item in values or ()]
+        return [style(item or {}) for item in values or ()]
     if not values:
-        return _without_values(tag, vr, element)
-    text = values[0] if len(values) == 1 and type(values[0]) is str else _joined(vr, values)
-    # A letter takes at most four bytes, so a short text need not be encoded to be measured.
-    if len(text) * 4 > MAXIMUM_LENGTH and tag not in untruncated and _is_too_long(text):
-        return "TooLong", None
-    return "String", text
+        return _value_elsewhere(tag, vr, element)
+    text = values[0]
+    if len(values) > 1 or type(text) is not str or vr == "AT":
+        text = _joined(vr, values)
+    if len(text) <= _SURELY_SHORT or tag in untruncated:
+        return text
+    return None if _is_too_long(text) else text
 
 
-def _without_values(tag: str, vr: str, element: dict[str, Any]) -> tuple[str, Any]:
-    """Type and value of an element that is empty, binary, or kept outside the dataset."""
-    if "InlineBinary" in element or "BulkDataURI" in element:
-        text = _text_in_unknown(tag, element) if vr == "UN" else None
-        if text is not None:
-            return ("TooLong", None) if _is_too_long(text) else ("String", text)
-        return "Null" if vr in _BINARY else "TooLong", None
-    if vr in _BINARY or vr in _NUMERIC:
-        return "Null", None
-    return "String", ""
+def _value_elsewhere(tag: str, vr: str, element: dict[str, Any]) -> str | None:
+    """The value of an element that is empty, binary, or kept outside the dataset."""
+    if vr == "UN" and "InlineBinary" in element:
+        return _text_in_unknown(tag, element)
+    is_text = vr not in _BINARY and vr not in _NUMERIC and "BulkDataURI" not in element
+    return "" if is_text else None
+
+
+def _type(element: dict[str, Any], value: Any) -> str:
+    """Orthanc's name for what a value is, or why there is none."""
+    if isinstance(value, str):
+        return "String"
+    if isinstance(value, list):
+        return "Sequence"
+    is_long = "Value" in element or "BulkDataURI" in element
+    return "TooLong" if is_long and element["vr"] not in _BINARY else "Null"
 
 
 def _text_in_unknown(tag: str, element: dict[str, Any]) -> str | None:
     """The string in an element of unknown VR that the dictionary knows to be a string."""
     try:
-        known_vr = dictionary_VR(int(tag, 16))
+        vr = dictionary_VR(int(tag, 16))[:2]
     except KeyError:
         return None
-    if "InlineBinary" not in element or known_vr[:2] in _BINARY | _NUMERIC | {"SQ"}:
+    if vr in _BINARY or vr in _NUMERIC or vr == "SQ":
         return None
-    return base64.b64decode(element["InlineBinary"]).decode("utf-8", "replace").rstrip("\0 ")
+    text = base64.b64decode(element["InlineBinary"]).decode("utf-8", "replace").rstrip("\0 ")
+    return None if _is_too_long(text) else text
 
 
 def _joined(vr: str, values: list[Any]) -> str:
-    """Several values as they stand in the file, a backslash between them."""
-    text = _TEXT_OF.get(vr, _plain_text)
-    return "\\".join("" if value is None else text(value) for value in values)
-
-
-def _plain_text(value: Any) -> str:
-    return value if isinstance(value, str) else str(value)
+    """The values as they stand in the file, a backslash between several."""
+    text = _TEXT_OF.get(vr, str)
+    return "\\".join(["" if value is None else text(value) for value in values])
 
 
 def _name_text(value: Any) -> str:
