@@ -43,6 +43,11 @@ def integer(dataset: Dataset, tag: str) -> int | None:
     return None if found is None else int(found)
 
 
+def integers(dataset: Dataset, tag: str) -> list[int]:
+    """The numbers among the values as integers."""
+    return [int(value) for value in _numbers(dataset.get(tag, {}))]
+
+
 def code(dataset: Dataset, tag: str) -> str:
     """The first value of a code string or UID: trimmed, in upper case, empty when absent."""
     found = values(dataset, tag)

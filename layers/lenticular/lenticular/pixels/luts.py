@@ -1,0 +1,158 @@
+"""Lookup tables in a dataset: Modality and VOI LUTs, palettes; PS3.3 C.11.1.1, C.11.2.1, C.7.9.
+
+Descriptors lie about their tables in every possible way (0 for 65536 entries, 16 bits for 8-bit
+entries, signed numbers in unsigned words), so the data has the last word.
+"""
+
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lenticular.dicom.instance import Dataset
+from lenticular.pixels.attributes import BulkReader, content, integers
+
+Array = NDArray[Any]
+
+_PALETTE_DESCRIPTORS = ("00281101", "00281102", "00281103")
+_PALETTES = ("00281201", "00281202", "00281203")
+_SEGMENTED_PALETTES = ("00281221", "00281222", "00281223")
+
+
+@dataclass(frozen=True, slots=True)
+class Lut:
+    """A table for the values from `first` on; entries are 16-bit words, hashable as bytes."""
+
+    first: int
+    bits: int
+    entries: bytes
+
+    def look_up(self, values: Array) -> Array:
+        """The entries for these values; what lies outside of the table takes its ends."""
+        table = np.frombuffer(self.entries, "<u2")
+        index = np.clip(np.floor(values) - self.first, 0, len(table) - 1).astype(np.intp)
+        entries: Array = table[index]
+        return entries
+
+    @property
+    def greatest(self) -> int:
+        """The greatest value that an entry may have."""
+        return int((1 << self.bits) - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Palette:
+    """Red, green and blue of 8 bits for the values from `first` on."""
+
+    first: int
+    colours: Array
+
+    def look_up(self, values: Array) -> Array:
+        """The colours of these values, in the shape (..., 3)."""
+        index = np.clip(values.astype(np.int64) - self.first, 0, len(self.colours) - 1)
+        return np.take(self.colours, index, axis=0)
+
+
+def read_lut(item: Dataset, bulk: BulkReader, signed: bool) -> Lut | None:
+    """The table in an item of a Modality LUT or VOI LUT Sequence, None when it has none."""
+    descriptor = integers(item, "00283002")
+    if len(descriptor) < 3:
+        return None
+    count, first, bits = descriptor[:3]
+    entries = _entries(content(item, "00283006", bulk), count or 65536)
+    if not entries.size:
+        return None
+    needed = int(entries.max()).bit_length()
+    return Lut(_first(first, signed), max(needed, min(bits, 16), 1), entries.tobytes())
+
+
+def read_palette(dataset: Dataset, bulk: BulkReader, signed: bool) -> Palette | None:
+    """The palette of a PALETTE COLOR image, None when a colour of it is missing."""
+    channels, first = [], 0
+    for index in range(3):
+        descriptor = integers(dataset, _PALETTE_DESCRIPTORS[index])
+        if len(descriptor) < 3:
+            return None
+        count, first, bits = descriptor[:3]
+        channel = _channel(dataset, index, bulk, count or 65536, bits)
+        if not channel.size:
+            return None
+        channels.append(channel)
+    length = max(map(len, channels))
+    padded = [np.pad(channel, (0, length - len(channel)), mode="edge") for channel in channels]
+    colours = np.stack(padded, axis=1)
+    # 16 bits are often declared where the entries have 8.
+    shift = 8 if colours.max() > 255 else 0
+    return Palette(_first(first, signed), (colours >> shift).astype(np.uint8))
+
+
+def _channel(dataset: Dataset, index: int, bulk: BulkReader, count: int, bits: int) -> Array:
+    plain = content(dataset, _PALETTES[index], bulk)
+    if plain:
+        return _entries(plain, count)
+    segmented = content(dataset, _SEGMENTED_PALETTES[index], bulk)
+    return np.array(_expand(segmented, "B" if bits == 8 else "H", count), np.uint16)
+
+
+def _first(value: int, signed: bool) -> int:
+    """The first value mapped; for signed pixels it is signed, whatever its VR says."""
+    return value - 65536 if signed and value >= 32768 else value
+
+
+def _entries(data: bytes, count: int) -> Array:
+    """Entries of 16 bits each or, where there are just as many bytes as entries, of 8."""
+    if count <= len(data) <= count + 1 and len(data) < 2 * count:
+        return np.frombuffer(data, np.uint8, count).astype("<u2")
+    return np.frombuffer(data, "<u2", min(len(data) // 2, count))
+
+
+_DISCRETE, _LINEAR, _INDIRECT = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    kind: int
+    length: int
+    position: int  # of what follows kind and length
+
+
+def _expand(data: bytes, letter: str, count: int) -> list[int]:
+    """Write out a segmented table (PS3.3 C.7.9.2), at most `count` entries of it."""
+    table: list[int] = []
+    for segment in _segments(data, letter, 0):
+        repeated: Iterable[_Segment] = (segment,)
+        if segment.kind == _INDIRECT:
+            (offset,) = struct.unpack_from("<I", data, segment.position)
+            repeated = islice(_segments(data, letter, offset), segment.length)
+        for each in repeated:
+            table += _written_out(data, letter, each, table[-1:])
+            if len(table) >= count:
+                return table[:count]
+    return table
+
+
+def _segments(data: bytes, letter: str, position: int) -> Iterator[_Segment]:
+    """The segments from a position to the end, or to the first that makes no sense."""
+    width = struct.calcsize(letter)
+    while position + 2 * width <= len(data):
+        kind, length = struct.unpack_from(f"<2{letter}", data, position)
+        position += 2 * width
+        size = {_DISCRETE: length * width, _LINEAR: width, _INDIRECT: 4}.get(kind)
+        if size is None or position + size > len(data):
+            return
+        yield _Segment(kind, length, position)
+        position += size
+
+
+def _written_out(data: bytes, letter: str, segment: _Segment, before: list[int]) -> list[int]:
+    if segment.kind == _DISCRETE:
+        return list(struct.unpack_from(f"<{segment.length}{letter}", data, segment.position))
+    if segment.kind == _LINEAR and before:
+        (last,) = struct.unpack_from(f"<{letter}", data, segment.position)
+        line = np.linspace(before[0], last, segment.length + 1).round().astype(int)
+        return [int(value) for value in line[1:]]
+    return []

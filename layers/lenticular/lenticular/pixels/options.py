@@ -1,0 +1,140 @@
+"""How a picture is wanted: the query parameters of rendered resources, PS3.18 8.3.5.1.
+
+Nothing here needs a codec, so a route can read the parameters without loading one.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lenticular.errors import InvalidRequest
+
+JPEG = "image/jpeg"
+PNG = "image/png"
+PAM = "image/x-portable-arbitrarymap"
+
+THUMBNAIL_SIDE = 200
+MAX_VIEWPORT_SIDE = 8192
+DEFAULT_QUALITY = 90
+
+_FUNCTIONS = {
+    "": "LINEAR",
+    "linear": "LINEAR",
+    "linear-exact": "LINEAR_EXACT",
+    "linear_exact": "LINEAR_EXACT",
+    "sigmoid": "SIGMOID",
+}
+_DECIMAL = re.compile(r"[+-]?(\d{1,32}(\.\d{0,32})?|\.\d{1,32})([eE][+-]?\d{1,2})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which values become black and which white (PS3.3 C.11.2.1.2)."""
+
+    center: float
+    width: float
+    function: str = "LINEAR"
+
+
+@dataclass(frozen=True, slots=True)
+class Viewport:
+    """The box to fit into, and the region of the image that is shown in it.
+
+    A region has positive sides; None is what the image has. `enlarge` is whether a smaller
+    region grows to fill the box.
+    """
+
+    width: int
+    height: int
+    x: float = 0
+    y: float = 0
+    region_width: float | None = None
+    region_height: float | None = None
+    flip_horizontally: bool = False
+    flip_vertically: bool = False
+    enlarge: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RenderOptions:
+    """Everything that a client may say of the picture it wants."""
+
+    media_type: str = JPEG
+    quality: int = DEFAULT_QUALITY
+    window: Window | None = None
+    viewport: Viewport | None = None
+
+
+THUMBNAIL = Viewport(THUMBNAIL_SIDE, THUMBNAIL_SIDE, enlarge=False)
+
+
+def parse_options(
+    parameters: Mapping[str, str], media_type: str = JPEG, *, thumbnail: bool = False
+) -> RenderOptions:
+    """Read `window`, `viewport` and `quality`; other parameters are none of ours."""
+    viewport = parse_viewport(parameters["viewport"]) if "viewport" in parameters else None
+    return RenderOptions(
+        media_type=media_type,
+        quality=parse_quality(parameters.get("quality", str(DEFAULT_QUALITY))),
+        window=parse_window(parameters["window"]) if "window" in parameters else None,
+        viewport=viewport or (THUMBNAIL if thumbnail else None),
+    )
+
+
+def parse_quality(text: str) -> int:
+    """An integer from 1 to 100 (PS3.18 8.3.5.1.2)."""
+    if not re.fullmatch(r"[1-9]\d?|100", text.strip()):
+        raise InvalidRequest("`quality` is an integer from 1 to 100.")
+    return int(text)
+
+
+def parse_window(text: str) -> Window:
+    """`center,width,function`; without a function it is linear (PS3.18 8.3.5.1.4)."""
+    center, width, function, *more = [part.strip() for part in text.split(",")] + [""] * 3
+    name = _FUNCTIONS.get(function.lower())
+    if any(more) or text.count(",") > 2 or name is None:
+        raise InvalidRequest("`window` is center,width,function: linear, linear-exact or sigmoid.")
+    window = Window(_decimal(center, "window"), _decimal(width, "window"), name)
+    if window.width < (1 if name == "LINEAR" else 1e-9):
+        raise InvalidRequest("The width of a `window` is at least 1, or above 0 if not linear.")
+    return window
+
+
+def parse_viewport(text: str) -> Viewport:
+    """`vw,vh` or `vw,vh,sx,sy,sw,sh`, where what is left empty is the image's (8.3.5.1.3)."""
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) not in (2, 6):
+        raise InvalidRequest("`viewport` is vw,vh or vw,vh,sx,sy,sw,sh.")
+    width, height = (_side(part) for part in parts[:2])
+    if len(parts) == 2:
+        return Viewport(width, height)
+    x, y, region_width, region_height = (
+        _decimal(part, "viewport") if part else None for part in parts[2:]
+    )
+    x, y = x or 0.0, y or 0.0
+    if x < 0 or y < 0 or region_width == 0 or region_height == 0:
+        raise InvalidRequest("The region of a `viewport` lies within the image.")
+    return Viewport(
+        width,
+        height,
+        x,
+        y,
+        None if region_width is None else abs(region_width),
+        None if region_height is None else abs(region_height),
+        flip_horizontally=(region_width or 1) < 0,
+        flip_vertically=(region_height or 1) < 0,
+    )
+
+
+def _side(text: str) -> int:
+    if not re.fullmatch(r"\d{1,9}", text) or not 1 <= int(text) <= MAX_VIEWPORT_SIDE:
+        raise InvalidRequest(
+            f"Width and height of a `viewport` are integers from 1 to {MAX_VIEWPORT_SIDE}."
+        )
+    return int(text)
+
+
+def _decimal(text: str, parameter: str) -> float:
+    if not _DECIMAL.fullmatch(text):
+        raise InvalidRequest(f"`{parameter}` has something in it that is not a number.")
+    return float(text)
