@@ -63,19 +63,33 @@ class Coding:
     ) -> "tuple[Kind, Coding, int, int]":
         """The same of an element whose VR is none we know.
 
-        A VR of two capitals is of a later standard (PS3.5 6.2). With anything else someone wrote
-        an implicit element among explicit ones, and its 32 bit length has to make sense.
+        A VR of two capitals is of a later standard, with a long header (PS3.5 6.2). With anything
+        else someone wrote an implicit element among explicit ones, or left the VR blank. What is
+        right shows in what follows: the end, a delimiter or an element with a higher tag.
         """
-        coding = IMPLICIT_LITTLE if self.order == "<" else IMPLICIT_BIG
-        code = bytes(data[position + 4 : position + 6])
-        start, (length,) = position + 8, self.length(data, position + 4)
-        if code.isalpha() and code.isupper():
-            coding, length = IMPLICIT_LITTLE, self.header(data, position)[3]
-            if not length and position + 12 <= end:
-                start, (length,) = position + 12, self.length(data, position + 8)
-        if length != UNDEFINED and start + length > end:
-            raise cut_off("an element without a known VR", start + length, end)
-        return self.unknown, coding, start, length
+        tag, implicit_length = self.tag_at(data, position)
+        _, _, code, short_length = self.header(data, position)
+        candidates = [(position + 8, implicit_length), (position + 8, short_length)]
+        if code.isalpha() and code.isupper() and position + 12 <= end:
+            candidates[0] = (position + 12, self.length(data, position + 8)[0])
+        elif code.isspace():
+            candidates.append((position + 6, 0))  # not even a length was written
+        for start, length in candidates:
+            if self._continues(data, start, length, end, tag):
+                return self.unknown, self.implicit, start, length
+        raise Damaged(f"The data set is damaged at byte {position:,}: there is no such VR.")
+
+    def _continues(self, data: memoryview, start: int, length: int, end: int, tag: int) -> bool:
+        """Whether something sensible follows a value of this place and length."""
+        if length == UNDEFINED:
+            return start + 8 <= end and self.tag_at(data, start)[0] in (ITEM, SEQUENCE_END)
+        stop = start + length
+        return stop == end or (stop + 8 <= end and self.tag_at(data, stop)[0] >= tag)
+
+    @property
+    def implicit(self) -> "Coding":
+        """The implicit coding of the same byte order."""
+        return IMPLICIT_LITTLE if self.order == "<" else IMPLICIT_BIG
 
 
 IMPLICIT_LITTLE = Coding("<", explicit=False)

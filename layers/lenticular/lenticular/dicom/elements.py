@@ -126,7 +126,7 @@ class ElementReader:
         tag, kind, coding, start, length = self._header(level)
         key = f"{tag:08X}"
         if tag >> 16 == DELIMITERS:
-            return self._delimiter(level, tag)
+            return self._delimiter(level, tag, length)
         if level is self._root and self._ends_before(tag, key):
             level.position = level.end
         elif length == UNDEFINED:
@@ -306,11 +306,13 @@ class ElementReader:
             level, sequence.key, level.coding.unknown, start, stop - start
         )
 
-    def _delimiter(self, level: Level, tag: int) -> Level | None:
+    def _delimiter(self, level: Level, tag: int, length: int) -> Level | None:
         """Meet an item or a delimiter where an element should be."""
-        if level is self._root:
-            raise Damaged("The data set is damaged: a delimiter stands among its elements.")
-        if tag == ITEM_END:
+        if level is self._root and length <= level.end - level.position - 8:
+            # The head of its sequence was lost; what is in it cannot be told where to belong.
+            level.position += 8 + length
+            return level
+        if tag == ITEM_END and level is not self._root:
             level.position += 8
             return self._leave(level) if level.is_delimited else level
         if tag == SEQUENCE_END and level.is_delimited:

@@ -52,7 +52,7 @@ def _native(reader: ElementReader, syntax: TransferSyntax) -> PixelLayout | None
     bits = _FLOATING_POINT_BITS.get(pixels.path) or _number(dataset, "00280100")
     frames = _number(dataset, "00280008") or 1
     frame_bits = _frame_bits(dataset, bits, frames, pixels.length) or pixels.length * 8
-    swaps = syntax.big_endian_pixels or reader.is_big_endian
+    swaps = reader.is_big_endian or (syntax.big_endian_pixels and not syntax.big_endian)
     return PixelLayout(
         tag=pixels.path,
         vr=pixels.vr,

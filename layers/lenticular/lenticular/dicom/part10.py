@@ -20,7 +20,6 @@ from lenticular.dicom.coding import (
 from lenticular.dicom.elements import ElementReader
 from lenticular.dicom.frames import join_fragments, pixel_layout
 from lenticular.dicom.instance import BULKDATA_BASE, Dataset, Layout, ParsedInstance
-from lenticular.dicom.transfer_syntaxes import TransferSyntax
 from lenticular.errors import InvalidInstance
 
 __all__ = ["inflate", "join_fragments", "parse"]
@@ -145,16 +144,21 @@ def _check_that_a_data_set_begins(view: memoryview) -> None:
 def _coding(view: memoryview, start: int, syntax_uid: str | None) -> Coding:
     """How the data set is written: by its first element, which is right where the head is not."""
     first = bytes(view[start : start + 8])
-    is_big = int.from_bytes(first[:2], "big") < int.from_bytes(first[:2], "little")
+    declared = _declared(syntax_uid)
+    is_big = first[:2] == b"\x00\x08" or (declared.order == ">" and first[:2] != b"\x08\x00")
     code = first[4:6]
-    if code in EXPLICIT_LITTLE.kinds_by_code:
+    is_explicit = code in EXPLICIT_LITTLE.kinds_by_code or (
+        declared.explicit and code.isalpha() and code.isupper()
+    )
+    if is_explicit:
         return EXPLICIT_BIG if is_big else EXPLICIT_LITTLE
-    if syntax_uid is not None and code.isalpha() and code.isupper():
-        return _declared(transfer_syntaxes.lookup(syntax_uid))
     return IMPLICIT_BIG if is_big else IMPLICIT_LITTLE
 
 
-def _declared(syntax: TransferSyntax) -> Coding:
+def _declared(syntax_uid: str | None) -> Coding:
+    if syntax_uid is None:
+        return EXPLICIT_LITTLE
+    syntax = transfer_syntaxes.lookup(syntax_uid)
     if syntax.big_endian:
         return EXPLICIT_BIG
     return IMPLICIT_LITTLE if syntax.implicit else EXPLICIT_LITTLE
@@ -201,7 +205,7 @@ def _uid(dataset: Dataset, key: str) -> str:
     """An identifier without which the instance cannot be filed."""
     values = dataset.get(key, {}).get("Value")
     if not values:
-        raise InvalidInstance(f"The {_NAMES[key]} is missing.")
+        raise InvalidInstance(f"The {_NAMES[key]} is missing or empty.")
     if len(values) > 1:
         raise InvalidInstance(f"The {_NAMES[key]} has more than one value.")
     if not _is_uid(values[0]):

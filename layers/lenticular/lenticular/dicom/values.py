@@ -27,6 +27,7 @@ BINARY_LIMIT = 1024
 PADDING = " \0"
 _LARGEST_EXACT = 2**53 - 1  # beyond it a JSON number may change on its way (RFC 8259, 6)
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
+_SIMPLE_DECIMALS = re.compile(r"[0-9+\-. \\]*", re.ASCII)
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _EXACT_DIGITS = 15  # so many decimal digits survive the way through a double
 _LONGEST_DECIMAL = 64  # four times what PS3.5 allows; what is longer is no number anyone meant
@@ -84,17 +85,24 @@ def decimals(raw: bytes, repertoire: Repertoire) -> list[int | float | str | Non
     value = repertoire.decode(raw).strip(PADDING)
     if not value:
         return None
-    return [_decimal(part.strip(PADDING)) for part in value.split("\\")]
+    # A structure set has hundreds of thousands, nearly all of them of this simple form.
+    read = _simple_decimal if _SIMPLE_DECIMALS.fullmatch(value) else _decimal
+    return [read(part.strip(PADDING)) for part in value.split("\\")]
+
+
+def _simple_decimal(value: str) -> int | float | str | None:
+    try:
+        if len(value) <= _EXACT_DIGITS:
+            return float(value) if "." in value else int(value)
+    except ValueError:
+        pass
+    return _decimal(value)
 
 
 def _decimal(value: str) -> int | float | str | None:
     if len(value) > _LONGEST_DECIMAL or _DECIMAL.fullmatch(value) is None:
         return value or None
-    if len(value) <= _EXACT_DIGITS and "." not in value and value.lstrip("+-").isdigit():
-        return int(value)
     number = float(value)
-    if len(value) <= _EXACT_DIGITS and "e" not in value and "E" not in value:
-        return number
     return number if Decimal(repr(number)) == Decimal(value) else value
 
 
