@@ -74,17 +74,26 @@ class Coding:
             candidates[0] = (position + 12, self.length(data, position + 8)[0])
         elif code.isspace():
             candidates.append((position + 6, 0))  # not even a length was written
-        for start, length in candidates:
-            if self._continues(data, start, length, end, tag):
-                return self.unknown, self.implicit, start, length
-        raise Damaged(f"The data set is damaged at byte {position:,}: there is no such VR.")
+        likely = [self._likelihood(data, *place, end, tag) for place in candidates]
+        if not any(likely):
+            raise Damaged(f"The data set is damaged at byte {position:,}: there is no such VR.")
+        start, length = candidates[likely.index(max(likely))]
+        return self.unknown, self.implicit, start, length
 
-    def _continues(self, data: memoryview, start: int, length: int, end: int, tag: int) -> bool:
-        """Whether something sensible follows a value of this place and length."""
+    def _likelihood(self, data: memoryview, start: int, length: int, end: int, tag: int) -> int:
+        """How sensible what follows a value of this place and length looks: 2, 1, or not at all."""
+        stop = start if length == UNDEFINED else start + length
+        if stop == end:
+            return 2
+        if stop + 8 > end:
+            return 0
+        following, _ = self.tag_at(data, stop)
         if length == UNDEFINED:
-            return start + 8 <= end and self.tag_at(data, start)[0] in (ITEM, SEQUENCE_END)
-        stop = start + length
-        return stop == end or (stop + 8 <= end and self.tag_at(data, stop)[0] >= tag)
+            return 2 if following in (ITEM, SEQUENCE_END) else 0
+        if following < tag:
+            return 0
+        code = bytes(data[stop + 4 : stop + 6])
+        return 2 if following >> 16 == DELIMITERS or code in self.kinds_by_code else 1
 
     @property
     def implicit(self) -> "Coding":
