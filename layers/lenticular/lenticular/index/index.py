@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from lenticular.dicom.instance import Level, Target
 from lenticular.index import migrations
 from lenticular.index.database import Database
+from lenticular.index.query import Page, Query, search
 from lenticular.index.reader import Reader
 from lenticular.index.records import (
     Added,
@@ -79,3 +80,7 @@ class Index:
     def statistics(self) -> Statistics:
         """How much is stored."""
         return self._reader.statistics()
+
+    def search(self, query: Query) -> Page:
+        """The page of results of a search."""
+        return search(self._database, query)

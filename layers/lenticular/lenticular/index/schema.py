@@ -6,6 +6,8 @@ JSON, one attribute a line: `answer` has what every search answers, `extra` the 
 Times are milliseconds since 1970, UTC. Types and index lengths fit SQLite, MySQL and MariaDB.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -34,7 +36,7 @@ metadata = MetaData(
     }
 )
 
-_OPTIONS = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
+_OPTIONS: dict[str, Any] = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
 _ROW_ID = BigInteger().with_variant(Integer(), "sqlite")
 _DIGEST = LargeBinary(20)
 _LINES = LargeBinary(2**24 - 1)
@@ -160,7 +162,8 @@ instances = Table(
     **_OPTIONS,
 )
 
-# Clustered by series: the metadata of a series is one range.
+# On MySQL clustered by series, so that the metadata of a series is one range. SQLite keeps the
+# rows in the order of arrival: clustered rows of this size would leave most of a page empty.
 documents = Table(
     "documents",
     metadata,
@@ -170,7 +173,6 @@ documents = Table(
     Column("answer", _LINES, nullable=False),
     Column("extra", _LINES, nullable=False),
     Column("body", _DOCUMENT, nullable=False),
-    sqlite_with_rowid=False,
     **_OPTIONS,
 )
 

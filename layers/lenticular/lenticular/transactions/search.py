@@ -1,0 +1,162 @@
+"""Search transaction (QIDO-RS), PS3.18 10.6 and 8.3.4.
+
+Turns query parameters into a Query over the index, and matches into DICOM JSON. What cannot be
+understood is refused; what is not known is left out and said so.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from lenticular.dicom.attributes import Attribute, path_of, searchable
+from lenticular.dicom.instance import BULKDATA_BASE, Level, Target
+from lenticular.dicom.matching import Manner, Matcher, parse
+from lenticular.errors import InvalidRequest
+from lenticular.index.query import Match, Query
+from lenticular.services import Services
+
+MAXIMUM_RESULTS = 10_000
+"""The most that one search answers; without a limit it is the limit."""
+
+_DEPTH = {Level.STUDY: 1, Level.SERIES: 2, Level.INSTANCE: 3}
+_NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
+_SWITCHES = ("fuzzymatching", "emptyvaluematching", "multiplevaluematching")
+_ELSEWHERE = frozenset({"accept", "charset"})  # for content negotiation, PS3.18 8.3.3
+_AVAILABILITY = b'"00080056":{"vr":"CS","Value":["ONLINE"]}'
+_MODALITY, _MODALITIES_IN_STUDY = ("00080060",), ("00080061",)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchAnswer:
+    """The results as JSON objects; `more` when our own maximum cut them off."""
+
+    matches: list[bytes]
+    more: bool
+
+
+def parse_query(
+    level: Level, target: Target | None, parameters: Sequence[tuple[str, str]]
+) -> tuple[Query, list[str]]:
+    """The search that these parameters ask for, and what of them was not heeded.
+
+    `target` is what the path names above the level.
+    """
+    given: dict[str, list[str]] = {}
+    for name, value in parameters:
+        given.setdefault(name.strip(), []).append(value)
+    warnings: list[str] = []
+    manner = Manner(*(_switch(given, name) for name in _SWITCHES))
+    limit, offset = _number(given, "limit"), _number(given, "offset")
+    included, include_all = _included(given.pop("includefield", []), warnings)
+    conditions, matched = _conditions(level, given, manner, warnings)
+    return Query(
+        level=level,
+        conditions=conditions,
+        limit=_limit(limit),
+        offset=offset or 0,
+        study_instance_uid=target.study_instance_uid if target else None,
+        series_instance_uid=target.series_instance_uid if target else None,
+        included=included | matched,
+        include_all=include_all,
+        limit_given=limit is not None,
+    ), warnings
+
+
+def search(services: Services, query: Query, base_url: str) -> SearchAnswer:
+    """Run the search; `base_url` is the service's, for RetrieveURL."""
+    page = services.index.search(query)
+    matches = [_encode(match, base_url) for match in page.matches]
+    return SearchAnswer(matches, more=page.more and not query.limit_given)
+
+
+def _conditions(
+    level: Level, given: dict[str, list[str]], manner: Manner, warnings: list[str]
+) -> tuple[tuple[tuple[Attribute, Matcher], ...], frozenset[str]]:
+    """Attributes and what they must be; and the tags of all that was named, to answer them."""
+    by_attribute: dict[Attribute, list[str]] = {}
+    for name, values in given.items():
+        attribute = _attribute(level, name)
+        if attribute is not None:
+            by_attribute.setdefault(attribute, []).extend(values)
+        elif name.lower() not in _ELSEWHERE:
+            warnings.append(f"The parameter {_shown(name)} is not supported and was ignored.")
+    parsed = ((attribute, parse(attribute, keys, manner)) for attribute, keys in by_attribute.items())
+    conditions = tuple((attribute, matcher) for attribute, matcher in parsed if matcher is not None)
+    return conditions, frozenset(attribute.tag for attribute in by_attribute)
+
+
+def _attribute(level: Level, name: str) -> Attribute | None:
+    """The attribute of this name that can be searched for at the level."""
+    path = path_of(name)
+    if path == _MODALITY and level is Level.STUDY:
+        path = _MODALITIES_IN_STUDY  # what people mean, for a study has no modality of its own
+    attribute = searchable(path) if path else None
+    return attribute if attribute and _DEPTH[attribute.level] <= _DEPTH[level] else None
+
+
+def _included(values: Sequence[str], warnings: list[str]) -> tuple[frozenset[str], bool]:
+    names = [name.strip() for value in values for name in value.split(",") if name.strip()]
+    tags = set()
+    for name in names:
+        path = path_of(name)
+        if path is not None:
+            tags.add(path[0])
+        elif name != "all":
+            warnings.append(f"The includefield {_shown(name)} is not known and was ignored.")
+    return frozenset(tags), "all" in names
+
+
+def _switch(given: dict[str, list[str]], name: str) -> bool:
+    value = _single(given, name)
+    if value is None or value.lower() in ("true", "false", ""):
+        return value is not None and value.lower() == "true"
+    raise InvalidRequest(f"{name} is true or false.")
+
+
+def _number(given: dict[str, list[str]], name: str) -> int | None:
+    value = _single(given, name)
+    if value is None or value == "":
+        return None
+    if not _NUMBER.fullmatch(value):
+        raise InvalidRequest(f"{name} is a whole number from 0.")
+    return int(value)
+
+
+def _single(given: dict[str, list[str]], name: str) -> str | None:
+    values = given.pop(name, [])
+    if len(set(values)) > 1:
+        raise InvalidRequest(f"{name} is given more than once.")
+    return values[0].strip() if values else None
+
+
+def _limit(limit: int | None) -> int:
+    if limit is not None and limit > MAXIMUM_RESULTS:
+        raise InvalidRequest(f"limit is at most {MAXIMUM_RESULTS}; use offset to go on from there.")
+    return MAXIMUM_RESULTS if limit is None else limit
+
+
+def _encode(match: Match, base_url: str) -> bytes:
+    """The result as a JSON object with its availability and the URL to retrieve it from."""
+    url = orjson.dumps(f"{base_url}{path_to(match.target)}")
+    retrieve_url = b'"00081190":{"vr":"UR","Value":[%s]}' % url
+    attributes = sorted([*match.attributes, _AVAILABILITY, retrieve_url])
+    base = f'"BulkDataURI":"{base_url}/'.encode()
+    placeholder = f'"BulkDataURI":"{BULKDATA_BASE}'.encode()
+    return b"{%s}" % b",".join(attributes).replace(placeholder, base)
+
+
+def path_to(target: Target) -> str:
+    """The path of a study, series or instance below the service's base URL."""
+    parts = zip(
+        ("studies", "series", "instances"),
+        (target.study_instance_uid, target.series_instance_uid, target.sop_instance_uid),
+        strict=True,
+    )
+    return "".join(f"/{collection}/{uid}" for collection, uid in parts if uid is not None)
+
+
+def _shown(name: str) -> str:
+    """Enough of a client's text to recognise it, fit for a header."""
+    return "".join(c if c.isascii() and c.isprintable() else "?" for c in name[:64])

@@ -1,0 +1,70 @@
+"""Search transaction (QIDO-RS), PS3.18 10.6: studies, series and instances at six resources."""
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from lenticular.dicom.instance import Level, Target
+from lenticular.transactions.search import parse_query, search
+from lenticular.web import media_types
+from lenticular.web.context import base_url, services_of
+from lenticular.web.media_types import Offer
+from lenticular.web.paths import SERIES, STUDY, readable, target_of
+
+router = APIRouter(tags=["Search"])
+
+ANSWERS = [Offer(media_types.DICOM_JSON), Offer(media_types.JSON)]
+MORE_RESULTS = (
+    "The number of results exceeded the maximum supported by the server. "
+    "Additional results can be requested."
+)
+MAXIMUM_WARNINGS = 10
+"""Warning headers at most, so that a nonsensical query does not get an answer all of headers."""
+
+
+@readable(router, "/studies")
+def search_studies(request: Request) -> Response:
+    """Search for studies (PS3.18 10.6)."""
+    return _search(request, Level.STUDY)
+
+
+@readable(router, STUDY + "/series")
+def search_series_of_study(request: Request, study: str) -> Response:
+    """Search for series of a study (PS3.18 10.6)."""
+    return _search(request, Level.SERIES, target_of(study))
+
+
+@readable(router, STUDY + "/instances")
+def search_instances_of_study(request: Request, study: str) -> Response:
+    """Search for instances of a study (PS3.18 10.6)."""
+    return _search(request, Level.INSTANCE, target_of(study))
+
+
+@readable(router, SERIES + "/instances")
+def search_instances_of_series(request: Request, study: str, series: str) -> Response:
+    """Search for instances of a series (PS3.18 10.6)."""
+    return _search(request, Level.INSTANCE, target_of(study, series))
+
+
+@readable(router, "/series")
+def search_series(request: Request) -> Response:
+    """Search for series of all studies (PS3.18 10.6)."""
+    return _search(request, Level.SERIES)
+
+
+@readable(router, "/instances")
+def search_instances(request: Request) -> Response:
+    """Search for instances of all studies (PS3.18 10.6)."""
+    return _search(request, Level.INSTANCE)
+
+
+def _search(request: Request, level: Level, target: Target | None = None) -> Response:
+    media_type = media_types.choose(media_types.accepted(request), ANSWERS).media_type
+    query, warnings = parse_query(level, target, request.query_params.multi_items())
+    service = base_url(request)
+    answer = search(services_of(request), query, service)
+    if answer.more:
+        warnings.insert(0, MORE_RESULTS)
+    response = Response(b"[" + b",".join(answer.matches) + b"]", media_type=media_type)
+    for warning in warnings[:MAXIMUM_WARNINGS]:
+        response.headers.append("Warning", f"299 {service}: {warning}")
+    return response
