@@ -1,0 +1,143 @@
+"""Rendered resources and thumbnails (WADO-RS), PS3.18 10.4.1.1.3 and 10.4.1.1.4."""
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from lenticular.dicom.instance import Target
+from lenticular.errors import InvalidRequest, TooLarge
+from lenticular.transactions import render
+from lenticular.transactions.render import JPEG, PNG, Drawing, RenderOptions
+from lenticular.web import responses
+from lenticular.web.context import base_url, services_of
+from lenticular.web.media_types import Offer, accepted, choose
+from lenticular.web.multipart import Part
+from lenticular.web.paths import INSTANCE, SERIES, STUDY, readable, target_of
+
+router = APIRouter(tags=["Rendered"])
+
+MAX_FRAMES = 100
+"""Frames that one request may have drawn."""
+
+FRAMES = INSTANCE + "/frames/{frame_list}"
+
+
+@readable(router, STUDY + "/rendered")
+def rendered_study(request: Request, study: str) -> Response:
+    """A picture of the instance that stands for the study."""
+    return _rendered(request, target_of(study))
+
+
+@readable(router, SERIES + "/rendered")
+def rendered_series(request: Request, study: str, series: str) -> Response:
+    """A picture of the instance that stands for the series."""
+    return _rendered(request, target_of(study, series))
+
+
+@readable(router, INSTANCE + "/rendered")
+def rendered_instance(request: Request, study: str, series: str, instance: str) -> Response:
+    """A picture of the instance; of one with many frames, of the representative one."""
+    return _rendered(request, target_of(study, series, instance))
+
+
+@readable(router, FRAMES + "/rendered")
+def rendered_frames(
+    request: Request, study: str, series: str, instance: str, frame_list: str
+) -> Response:
+    """A picture of a frame; of several in the parts of a multipart answer."""
+    return _frames(request, target_of(study, series, instance), frame_list, thumbnail=False)
+
+
+@readable(router, STUDY + "/thumbnail")
+def study_thumbnail(request: Request, study: str) -> Response:
+    """A small picture of the instance that stands for the study."""
+    return _rendered(request, target_of(study), thumbnail=True)
+
+
+@readable(router, SERIES + "/thumbnail")
+def series_thumbnail(request: Request, study: str, series: str) -> Response:
+    """A small picture of the instance that stands for the series."""
+    return _rendered(request, target_of(study, series), thumbnail=True)
+
+
+@readable(router, INSTANCE + "/thumbnail")
+def instance_thumbnail(request: Request, study: str, series: str, instance: str) -> Response:
+    """A small picture of the instance; of one with many frames, of the representative one."""
+    return _rendered(request, target_of(study, series, instance), thumbnail=True)
+
+
+@readable(router, FRAMES + "/thumbnail")
+def frame_thumbnails(
+    request: Request, study: str, series: str, instance: str, frame_list: str
+) -> Response:
+    """A small picture of a frame; of several in the parts of a multipart answer."""
+    return _frames(request, target_of(study, series, instance), frame_list, thumbnail=True)
+
+
+def _rendered(request: Request, target: Target, *, thumbnail: bool = False) -> Response:
+    offer, options = _wanted(request, single=True, thumbnail=thumbnail)
+    services = services_of(request)
+    drawing = render.prepare(services, target, None, options, thumbnail=thumbnail)
+    return _answer(request, [drawing], offer)
+
+
+def _frames(request: Request, target: Target, frame_list: str, *, thumbnail: bool) -> Response:
+    frame_numbers = _frame_numbers(frame_list)
+    offer, options = _wanted(request, single=len(frame_numbers) == 1, thumbnail=thumbnail)
+    services = services_of(request)
+    drawings = [
+        render.prepare(services, target, number, options, thumbnail=thumbnail)
+        for number in frame_numbers
+    ]
+    return _answer(request, drawings, offer)
+
+
+def _wanted(request: Request, *, single: bool, thumbnail: bool) -> tuple[Offer, RenderOptions]:
+    """The media type that the client likes best, and what it says of the picture."""
+    offers = [Offer(JPEG, multipart=True), Offer(PNG, multipart=True)]
+    if single:
+        offers = [Offer(JPEG), Offer(PNG), *offers]
+    offer = choose(accepted(request), offers)
+    options = render.parse_options(request.query_params, offer.media_type, thumbnail=thumbnail)
+    return offer, options
+
+
+def _answer(request: Request, drawings: Sequence[Drawing], offer: Offer) -> Response:
+    etag = drawings[0].etag
+    if offer.multipart:
+        etag = responses.entity_tag(*(drawing.etag for drawing in drawings))
+        # All are drawn before the first goes out, so that a damaged frame still has its status.
+        parts = [_part(request, drawing) for drawing in drawings]
+        return responses.multipart(request, parts, offer.media_type, etag=etag)
+    if unchanged := responses.not_modified(request, etag):
+        return unchanged
+    picture = drawings[0].draw()
+    return responses.content(request, picture.body, picture.media_type, etag=etag)
+
+
+def _part(request: Request, drawing: Drawing) -> Part:
+    picture = drawing.draw()
+    location = _location(request, drawing)
+    return Part(picture.media_type, lambda: [picture.body], len(picture.body), location)
+
+
+def _location(request: Request, drawing: Drawing) -> str:
+    instance = drawing.located.instance
+    frame = "" if drawing.frame_number is None else f"/frames/{drawing.frame_number}"
+    view = "thumbnail" if drawing.thumbnail else "rendered"
+    return (
+        f"{base_url(request)}/studies/{instance.study_instance_uid}"
+        f"/series/{instance.series_instance_uid}/instances/{instance.sop_instance_uid}"
+        f"{frame}/{view}"
+    )
+
+
+def _frame_numbers(frame_list: str) -> list[int]:
+    elements = frame_list.split(",")
+    if len(elements) > MAX_FRAMES:
+        raise TooLarge(f"One request may have {MAX_FRAMES} frames drawn.")
+    numbers = [int(element) for element in elements if element.isdecimal() and len(element) < 11]
+    if len(numbers) < len(elements) or 0 in numbers:
+        raise InvalidRequest("Frames are numbers from 1, separated by commas: 1,3,2.")
+    return numbers
