@@ -17,10 +17,14 @@ from lenticular import errors
 from lenticular.services import Services
 from lenticular.settings import Settings
 from lenticular.storage.spool import Spool
+from lenticular.transactions.store import StoreResult, store
 
 SMALL_BYTES = 1024**3
 LARGEST_RATIO = 250
 PIECE_BYTES = 1024 * 1024
+# One transaction takes this much, so that memory and open files stay few.
+BATCH_FILES = 64
+BATCH_BYTES = 32 * 1024 * 1024
 
 _END = b"PK\x05\x06"
 _END_BYTES = 22
@@ -61,6 +65,32 @@ def zip_entries(services: Services, source: Path | Spool) -> Iterator[tuple[str,
             _check_entries(entries, len(view), services.settings)
             for number, entry in enumerate(entries, 1):
                 yield entry.filename, _unpack(services, archive, entry, number)
+
+
+def store_zip(services: Services, source: Spool) -> Iterator[StoreResult]:
+    """Store each file of a zip, several in one transaction; a result for each."""
+    batch: list[Spool] = []
+    try:
+        for _, spool in zip_entries(services, source):
+            batch.append(spool)
+            if len(batch) >= BATCH_FILES or sum(each.size for each in batch) >= BATCH_BYTES:
+                yield from _stored(services, batch)
+        yield from _stored(services, batch)
+    finally:
+        _close(batch)
+
+
+def _stored(services: Services, batch: list[Spool]) -> list[StoreResult]:
+    try:
+        return store(services, batch)
+    finally:
+        _close(batch)
+
+
+def _close(batch: list[Spool]) -> None:
+    for spool in batch:
+        spool.close()
+    batch.clear()
 
 
 def check_expansion(packed: int, unpacked: int) -> None:

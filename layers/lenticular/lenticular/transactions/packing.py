@@ -5,19 +5,24 @@ Nothing is compressed: pixels hardly shrink, and the time it takes would be the 
 
 import io
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from lenticular.index.records import StoredInstance
 from lenticular.services import Services
 from lenticular.transactions.stored_bytes import file_content
 
 
-def zipped(services: Services, instances: Sequence[StoredInstance]) -> Iterator[bytes]:
+def zipped(services: Services, instances: Iterable[StoredInstance]) -> Iterator[bytes]:
     """The archive piece by piece; a file is named `study/series/instance.dcm`."""
+    return zipped_as(services, ((_name(instance), instance) for instance in instances))
+
+
+def zipped_as(services: Services, files: Iterable[tuple[str, StoredInstance]]) -> Iterator[bytes]:
+    """The archive piece by piece, of files with these names."""
     sink = _Sink()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
-        for instance in instances:
-            entry = zipfile.ZipInfo(_name(instance))
+        for name, instance in files:
+            entry = zipfile.ZipInfo(name)
             entry.file_size = instance.size  # so that it knows whether it needs ZIP64
             with archive.open(entry, "w") as member:
                 for piece in file_content(services, instance).all():

@@ -1,0 +1,22 @@
+"""The everyday part of Orthanc's REST: what scripts written for it live on.
+
+Orthanc's answers, keys and numbers are kept, so that they work unchanged; see
+docs/decisions for where we differ and why.
+"""
+
+from fastapi import APIRouter
+
+from lenticular.web.routes.orthanc import (
+    content,
+    hierarchy,
+    instance,
+    pictures,
+    system,
+    upload,
+)
+
+router = APIRouter(tags=["Orthanc"])
+
+# Side by side, not nested: each nested router is one more table to search for every request.
+for _module in (hierarchy, instance, upload, system, pictures, content):
+    router.routes.extend(_module.router.routes)

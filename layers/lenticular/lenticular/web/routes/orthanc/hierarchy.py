@@ -1,0 +1,111 @@
+"""Patients, studies, series and instances: lists, one of them, what is above and below, delete."""
+
+import orjson
+from fastapi import APIRouter, Request
+from starlette.responses import PlainTextResponse, Response
+
+from lenticular import errors
+from lenticular.dicom.instance import Level
+from lenticular.dicom.orthanc_tags import simplified
+from lenticular.transactions import browse
+from lenticular.web import responses
+from lenticular.web.context import services_of
+from lenticular.web.paths import readable
+from lenticular.web.routes.orthanc.request import (
+    COLLECTION,
+    RESOURCE,
+    Collection,
+    Relation,
+    answer,
+    has,
+    tag_style,
+    window,
+)
+
+router = APIRouter(tags=["Orthanc"])
+
+
+@router.get(COLLECTION + "/", include_in_schema=False, response_class=Response)
+@readable(router, COLLECTION)
+def resources(request: Request, collection: Collection) -> Response:
+    """The identifiers of a level, in the order of arrival; with `expand` what there is to say."""
+    index = services_of(request).index
+    since, limit = window(request)
+    if not has(request, "expand"):
+        return answer(index.resource_ids(collection.level, since, limit))
+    style = tag_style(request, simplified)
+    pages = browse.all_resources(services_of(request), collection.level, since, limit)
+    return responses.json_array(
+        request,
+        (orjson.dumps(browse.describe(resource, style)) for resource in pages),
+        "application/json",
+    )
+
+
+@readable(router, RESOURCE)
+def resource(request: Request, collection: Collection, identifier: str) -> Response:
+    """A patient, study, series or instance."""
+    found = browse.find(services_of(request), collection.level, identifier)
+    return answer(browse.describe(found, tag_style(request, simplified)))
+
+
+@router.delete(RESOURCE, response_class=Response)
+def delete(request: Request, collection: Collection, identifier: str) -> Response:
+    """Delete it with all below it, and what is left empty above it."""
+    services = services_of(request)
+    return answer(browse.remove(services, browse.find(services, collection.level, identifier)))
+
+
+@readable(router, RESOURCE + "/{relation:relation}")
+def related(
+    request: Request, collection: Collection, identifier: str, relation: Relation
+) -> Response:
+    """The patient, study or series above it, or all studies, series or instances below it."""
+    services = services_of(request)
+    found = browse.find(services, collection.level, identifier)
+    style = tag_style(request, simplified)
+    if relation in _UP[collection.level]:
+        return answer(browse.describe(browse.ancestor(services, found, relation.level), style))
+    if relation in _DOWN[collection.level]:
+        below = browse.descendants(services, found, relation.level)
+        return answer([browse.describe(each, style) for each in below])
+    raise errors.NotFound(f"A {collection.level.lower()} has no {relation}.")
+
+
+_UP = {
+    Level.PATIENT: (),
+    Level.STUDY: (Relation.PATIENT,),
+    Level.SERIES: (Relation.PATIENT, Relation.STUDY),
+    Level.INSTANCE: (Relation.PATIENT, Relation.STUDY, Relation.SERIES),
+}
+_DOWN = {
+    Level.PATIENT: (Relation.STUDIES, Relation.SERIES, Relation.INSTANCES),
+    Level.STUDY: (Relation.SERIES, Relation.INSTANCES),
+    Level.SERIES: (Relation.INSTANCES,),
+    Level.INSTANCE: (),
+}
+
+
+@readable(router, RESOURCE + "/statistics")
+def statistics(request: Request, collection: Collection, identifier: str) -> Response:
+    """How much belongs to it."""
+    found = browse.find(services_of(request), collection.level, identifier)
+    return answer(browse.statistics_of(found))
+
+
+@readable(router, RESOURCE + "/metadata")
+def metadata(request: Request, collection: Collection, identifier: str) -> Response:
+    """The names of what the server noted of it; with `expand` the values too."""
+    noted = browse.notes(browse.find(services_of(request), collection.level, identifier))
+    return answer(noted if has(request, "expand") else list(noted))
+
+
+@readable(router, RESOURCE + "/metadata/{name}")
+def metadata_value(
+    request: Request, collection: Collection, identifier: str, name: str
+) -> Response:
+    """One of the things that the server noted of it."""
+    noted = browse.notes(browse.find(services_of(request), collection.level, identifier))
+    if name not in noted:
+        raise errors.NotFound(f"Nothing called {name!r} is noted of it.")
+    return PlainTextResponse(noted[name])

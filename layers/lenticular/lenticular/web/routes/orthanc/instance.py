@@ -1,0 +1,93 @@
+"""One instance: its file, its tags and its frames as they are stored."""
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from lenticular import errors
+from lenticular.dicom.instance import Level
+from lenticular.dicom.orthanc_tags import full, simplified
+from lenticular.dicom.transfer_syntaxes import lookup
+from lenticular.index.records import Resource, StoredInstance
+from lenticular.transactions import browse, frames, retrieve
+from lenticular.transactions.stored_bytes import Content, file_content
+from lenticular.web import responses
+from lenticular.web.context import services_of
+from lenticular.web.paths import readable
+from lenticular.web.routes.orthanc.request import INSTANCE, answer, tag_style
+
+router = APIRouter(tags=["Orthanc"])
+
+FRAME_KINDS = ("image-int16", "image-uint16", "image-uint8", "preview", "raw", "rendered")
+
+
+@readable(router, INSTANCE + "/file")
+def file(request: Request, identifier: str) -> Response:
+    """The file, byte for byte as it was received."""
+    services = services_of(request)
+    found = browse.find(services, Level.INSTANCE, identifier)
+    stored = stored_of(found)
+    content = file_content(services, stored)
+    response = _bytes(request, content, "application/dicom", stored.sha256.hex()[:32])
+    response.headers["content-disposition"] = f'attachment; filename="{found.uuid}.dcm"'
+    return response
+
+
+@readable(router, INSTANCE + "/tags")
+def tags(request: Request, identifier: str) -> Response:
+    """All tags; `simplify` and `short` tell less of each."""
+    found = browse.find(services_of(request), Level.INSTANCE, identifier)
+    dataset = browse.dataset_of(services_of(request), found)
+    named = request.query_params.get("ignore-length", "").split(",")
+    untruncated = frozenset(tag.replace("-", "").upper() for tag in named)
+    return answer(tag_style(request, full)(dataset, untruncated))
+
+
+@readable(router, INSTANCE + "/simplified-tags")
+def simplified_tags(request: Request, identifier: str) -> Response:
+    """All tags by name."""
+    found = browse.find(services_of(request), Level.INSTANCE, identifier)
+    return answer(simplified(browse.dataset_of(services_of(request), found)))
+
+
+@readable(router, INSTANCE + "/frames")
+def frame_indices(request: Request, identifier: str) -> Response:
+    """The indices of the frames, from 0."""
+    found = browse.find(services_of(request), Level.INSTANCE, identifier)
+    return answer(list(range(stored_of(found).number_of_frames)))
+
+
+@readable(router, INSTANCE + "/frames/{frame_index}")
+def frame_kinds(request: Request, identifier: str, frame_index: int) -> Response:
+    """As what a frame can be had."""
+    found = browse.find(services_of(request), Level.INSTANCE, identifier)
+    check_frame(stored_of(found), frame_index)
+    return answer(FRAME_KINDS)
+
+
+@readable(router, INSTANCE + "/frames/{frame_index}/raw")
+def raw_frame(request: Request, identifier: str, frame_index: int) -> Response:
+    """A frame as it is stored; one that is not compressed in little endian."""
+    services = services_of(request)
+    stored = stored_of(browse.find(services, Level.INSTANCE, identifier))
+    located = retrieve.locate(services, stored.target)
+    (frame,) = frames.stored_frames(services, located, [frame_index + 1])
+    media_type = lookup(frames.frame_syntax(located)).media_type
+    return _bytes(request, frame.load(), media_type, f"{stored.sha256.hex()[:32]}-{frame_index}")
+
+
+def stored_of(instance: Resource) -> StoredInstance:
+    """The instance as retrieval needs it."""
+    assert instance.instance is not None
+    return instance.instance
+
+
+def check_frame(stored: StoredInstance, frame_index: int) -> None:
+    """Refuse a frame that is not there."""
+    if not 0 <= frame_index < max(stored.number_of_frames, 1):
+        raise errors.NotFound(f"There is no frame {frame_index}; the first is 0.")
+
+
+def _bytes(request: Request, content: Content, media_type: str, identity: str) -> Response:
+    return responses.content(
+        request, content.pieces, media_type, size=content.size, etag=f'"{identity}"'
+    )

@@ -1,0 +1,67 @@
+"""Pictures of an instance and its frames, as Orthanc shows them; PNG unless the client says more.
+
+`rendered` is what the file wants to be seen as, `preview` stretches from the lowest to the
+highest value, `image-…` has the plain numbers cut off at what the type holds.
+"""
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from lenticular import errors
+from lenticular.dicom.instance import Level
+from lenticular.transactions import browse, render
+from lenticular.transactions.render import JPEG, PAM, PNG, Kind, RenderOptions
+from lenticular.web import responses
+from lenticular.web.context import services_of
+from lenticular.web.media_types import Offer, accepted, choose
+from lenticular.web.paths import readable
+from lenticular.web.routes.orthanc.instance import stored_of
+from lenticular.web.routes.orthanc.request import INSTANCE
+
+router = APIRouter(tags=["Orthanc"])
+
+_OFFERS = [Offer(PNG), Offer(JPEG), Offer(PAM)]
+_WITHOUT_JPEG = [Offer(PNG), Offer(PAM)]
+
+
+@readable(router, INSTANCE + "/{kind:picture}")
+def picture(request: Request, identifier: str, kind: Kind) -> Response:
+    """A picture of the first frame."""
+    return _picture(request, identifier, 0, kind)
+
+
+@readable(router, INSTANCE + "/frames/{frame_index}/{kind:picture}")
+def frame_picture(request: Request, identifier: str, frame_index: int, kind: Kind) -> Response:
+    """A picture of a frame, counted from 0."""
+    return _picture(request, identifier, frame_index, kind)
+
+
+def _picture(request: Request, identifier: str, frame_index: int, kind: Kind) -> Response:
+    services = services_of(request)
+    stored = stored_of(browse.find(services, Level.INSTANCE, identifier))
+    options = _options(request, kind)
+    try:
+        drawing = render.preview(services, stored.target, frame_index, kind, options)
+        if responses.is_current(request, drawing.etag):
+            return responses.content(request, b"", options.media_type, etag=drawing.etag)
+        drawn = drawing.draw()
+    except errors.NotRenderable as error:
+        # Orthanc's clients know by this status that there is no picture to be had.
+        raise errors.UnsupportedMedia(error.detail) from error
+    return responses.content(request, drawn.body, drawn.media_type, etag=drawn.etag)
+
+
+def _options(request: Request, kind: Kind) -> RenderOptions:
+    """What the client wants: Orthanc's parameters, and those of DICOMweb."""
+    deep = kind in (Kind.UINT16, Kind.INT16)
+    media_type = choose(accepted(request), _WITHOUT_JPEG if deep else _OFFERS).media_type
+    given = dict(request.query_params)
+    parameters = {name: given[name] for name in ("quality", "viewport", "window") if name in given}
+    if kind is Kind.RENDERED:
+        if "window-center" in given and "window-width" in given:
+            parameters["window"] = f"{given['window-center']},{given['window-width']}"
+        if "width" in given and "height" in given:
+            parameters["viewport"] = f"{given['width']},{given['height']}"
+    else:
+        parameters.pop("window", None)
+    return render.parse_options(parameters, media_type)

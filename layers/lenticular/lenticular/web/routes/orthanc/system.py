@@ -1,0 +1,104 @@
+"""The server as a whole: what it is, how much it holds, what has changed, what can be found."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import PlainTextResponse, Response
+
+from lenticular import __version__, errors
+from lenticular.transactions import browse, orthanc_find
+from lenticular.web.context import services_of
+from lenticular.web.paths import readable
+from lenticular.web.routes.orthanc.request import answer, has, number
+
+router = APIRouter(tags=["Orthanc"])
+
+# The release of Orthanc whose answers ours are modelled on: clients switch features by it.
+VERSION = "1.10.1"
+API_VERSION = 16
+DATABASE_VERSION = 6
+CHANGES_AT_ONCE = 100
+MOST_CHANGES_AT_ONCE = 10_000
+LARGEST_QUESTION = 64 * 1024
+
+
+@readable(router, "/system")
+def system(request: Request) -> Response:
+    """What the server is and can do."""
+    return answer(
+        {
+            "ApiVersion": API_VERSION,
+            "CheckRevisions": False,
+            "DatabaseBackendPlugin": None,
+            "DatabaseVersion": DATABASE_VERSION,
+            "DicomAet": "LENTICULAR",
+            "DicomPort": 0,
+            "HasLabels": False,
+            "HttpPort": services_of(request).settings.port,
+            "IsHttpServerSecure": True,
+            "Name": "Lenticular",
+            "PluginsEnabled": False,
+            "ProductVersion": __version__,
+            "StorageAreaPlugin": None,
+            "Version": VERSION,
+        }
+    )
+
+
+@readable(router, "/statistics")
+def statistics(request: Request) -> Response:
+    """How much is stored."""
+    return answer(browse.statistics(services_of(request)))
+
+
+@readable(router, "/changes")
+def changes(request: Request) -> Response:
+    """What has come since a change, the oldest first; with `last` only the newest."""
+    services = services_of(request)
+    if has(request, "last"):
+        return answer(browse.last_change(services))
+    limit = number(request, "limit")
+    limit = CHANGES_AT_ONCE if limit is None else min(limit, MOST_CHANGES_AT_ONCE)
+    return answer(browse.changes(services, number(request, "since") or 0, limit))
+
+
+@readable(router, "/tools/now")
+def now() -> Response:
+    """The time by the server's clock, UTC."""
+    return PlainTextResponse(browse.orthanc_time(datetime.now(UTC)))
+
+
+@router.post("/tools/lookup", response_class=Response)
+async def lookup(request: Request) -> Response:
+    """What has this PatientID, Study, Series or SOP Instance UID."""
+    text = (await _question(request)).decode("utf-8", "replace").rstrip("\0 \r\n")
+    return answer(await run_in_threadpool(orthanc_find.lookup, services_of(request), text))
+
+
+@router.post("/tools/find", response_class=Response)
+async def find(request: Request) -> Response:
+    """The resources of a level whose attributes match."""
+    question = orthanc_find.Question.parse(_json_object(await _question(request)))
+    return answer(await run_in_threadpool(orthanc_find.find, services_of(request), question))
+
+
+async def _question(request: Request) -> bytes:
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > LARGEST_QUESTION:
+            raise errors.TooLarge(f"A question may have {LARGEST_QUESTION:,} bytes.")
+    return bytes(body)
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        content = None
+    if not isinstance(content, dict):
+        raise errors.InvalidRequest("The body must contain a JSON object")
+    return content

@@ -1,0 +1,104 @@
+"""`POST /instances`: a file, a zip of files, or a form with either; gzip on the way if need be."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from lenticular import errors
+from lenticular.index.records import Level, Outcome
+from lenticular.services import Services
+from lenticular.storage.spool import Spool
+from lenticular.transactions.archive import is_zip, store_zip
+from lenticular.transactions.browse import reference
+from lenticular.transactions.store import (
+    DUPLICATE_SOP_INSTANCE,
+    OUT_OF_RESOURCES,
+    StoreResult,
+    store,
+)
+from lenticular.web.context import services_of
+from lenticular.web.routes.orthanc.body import body_of
+from lenticular.web.routes.orthanc.forms import files_of_form, is_form
+from lenticular.web.routes.orthanc.request import answer
+
+router = APIRouter(tags=["Orthanc"])
+
+_NEW = (Outcome.STORED, Outcome.REPLACED)
+
+
+@router.post("/instances/", include_in_schema=False, response_class=Response)
+@router.post("/instances", response_class=Response)
+async def upload(request: Request) -> Response:
+    """Store a DICOM file, or all DICOM files of a zip or of a form."""
+    services = services_of(request)
+    body = body_of(request, services.settings.maximum_body)
+    if is_form(request):
+        results = await _store_form(request, services, body)
+        if not any(map(_is_kept, results)):
+            raise _refusal(results[0])
+        return _answer_to_many(results)
+    with services.new_spool() as spool:
+        async for piece in body:
+            spool.write(piece)
+        results = await run_in_threadpool(_store, services, spool)
+        if is_zip(spool.view()[:4]):
+            return _answer_to_many(results)
+    if not _is_kept(results[0]):
+        raise _refusal(results[0])
+    return answer(_told(results[0]))
+
+
+async def _store_form(
+    request: Request, services: Services, body: AsyncIterator[bytes]
+) -> list[StoreResult]:
+    results: list[StoreResult] = []
+    async for spool in files_of_form(request, body, services):
+        with spool:
+            results += await run_in_threadpool(_store, services, spool)
+    return results
+
+
+def _store(services: Services, spool: Spool) -> list[StoreResult]:
+    if is_zip(spool.view()[:4]):
+        return list(store_zip(services, spool))
+    return store(services, [spool])
+
+
+def _answer_to_many(results: list[StoreResult]) -> Response:
+    """What was stored; what is no DICOM is left out, as Orthanc does, but mentioned."""
+    kept = [result for result in results if _is_kept(result)]
+    for result in results:
+        if result.failure_reason == OUT_OF_RESOURCES:
+            raise _refusal(result)
+    response = answer([_told(result) for result in kept])
+    if len(kept) < len(results):
+        left_out = f"{len(results) - len(kept)} of {len(results)} files were not stored"
+        response.headers["warning"] = f'299 - "{left_out}"'
+    return response
+
+
+def _is_kept(result: StoreResult) -> bool:
+    """Whether the instance is stored: with these bytes, or with those that came first."""
+    return result.outcome is not None or result.failure_reason == DUPLICATE_SOP_INSTANCE
+
+
+def _refusal(result: StoreResult) -> errors.LenticularError:
+    if result.failure_reason == OUT_OF_RESOURCES:
+        return errors.StorageFull(result.detail)
+    return errors.InvalidInstance(result.detail)
+
+
+def _told(result: StoreResult) -> dict[str, Any]:
+    ids = result.orthanc_ids or {}
+    stored = reference(Level.INSTANCE, ids[Level.INSTANCE])
+    return {
+        "ID": stored["ID"],
+        "ParentPatient": ids[Level.PATIENT],
+        "ParentSeries": ids[Level.SERIES],
+        "ParentStudy": ids[Level.STUDY],
+        "Path": stored["Path"],
+        "Status": "Success" if result.outcome in _NEW else "AlreadyStored",
+    }
