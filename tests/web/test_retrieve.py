@@ -19,6 +19,7 @@ from starlette.testclient import TestClient
 
 from lenticular.services import Services
 from tests import samples, wire
+from tests.server import Server
 
 ANY_DICOM = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 # What OHIF sends for every frame.
@@ -263,6 +264,15 @@ def test_bulk_data_uris_follow_the_host_that_the_client_named(client):
     assert dataset["7FE00010"]["BulkDataURI"] == (
         f"http://localhost:8443/dicom-web{samples.path('a')}/bulkdata/7FE00010"
     )
+
+
+def test_bulk_data_uris_have_our_port_when_the_client_leaves_it_out(server: Server):
+    with server.client() as client:
+        wire.must_store(client, samples.ct("no port"))
+        url = wire.DICOMWEB + samples.path("no port")
+        (dataset,) = client.get(url + "/metadata", headers={"Host": "127.0.0.1"}).json()
+
+        assert client.get(dataset["7FE00010"]["BulkDataURI"]).status_code == 200
 
 
 def test_metadata_that_did_not_change_is_not_sent_again(client):
@@ -525,6 +535,19 @@ def test_all_pixels_are_one_value_when_they_are_not_compressed(client):
         answer = get(client, f"{samples.path('a')}/bulkdata/{tag}", "*/*")
         assert answer.content == expected
         assert answer.headers["content-type"] == NATIVE
+
+
+def test_a_range_of_a_value_in_a_multipart_answer_is_that_of_the_value(client):
+    wire.must_store(client, samples.ct("a"))
+    url, accept = samples.path("a") + "/bulkdata/7FE00010", "multipart/related; type=*/*"
+
+    answer = get(client, url, accept, Range="bytes=2-9")
+
+    assert answer.status_code == 206
+    ((headers, body),) = wire.parts(answer)
+    assert body == samples.ramp(seed="a11").tobytes()[2:10]
+    assert headers["Content-Range"] == "bytes 2-9/512"
+    wire.assert_error(get(client, url, accept, Range="bytes=512-"), 416)
 
 
 def test_small_values_and_unknown_paths_are_no_bulk_data(client):

@@ -19,10 +19,22 @@ def root_url(request: Request) -> str:
     public_url = services_of(request).settings.public_url
     if public_url:
         return public_url.rstrip("/")
-    host = request.headers.get("host") or "{}:{}".format(*(request.scope["server"] or ("", "")))
-    return f"{request.url.scheme}://{host}{request.scope.get('root_path', '')}"
+    return f"{request.url.scheme}://{_host(request)}{request.scope.get('root_path', '')}"
 
 
 def base_url(request: Request) -> str:
     """The base URL of the DICOMweb service, without a slash at its end (PS3.18 8.2)."""
     return root_url(request) + DICOMWEB
+
+
+def _host(request: Request) -> str:
+    """The host as the client named it, with our port where a direct client left it out.
+
+    dicomweb-client does; without the port, the URLs of an answer would lead elsewhere. Behind a
+    proxy the host has another name than ours, and its port is not known.
+    """
+    address, port = request.scope.get("server") or ("", None)
+    own = f"[{address}]" if ":" in address else address
+    host = request.headers.get("host") or own
+    is_direct = host in (own, "localhost")
+    return f"{host}:{port}" if is_direct and port not in (None, 80, 443) else host

@@ -207,13 +207,17 @@ class Part:
     pieces: Callable[[], Iterable[bytes]]
     size: int | None = None
     location: str | None = None
+    content_range: str | None = None
 
     def head(self, boundary: str) -> bytes:
         """The delimiter without the line end before it, and the headers."""
         # Viewers look for `Content-Type:` spelled exactly so.
-        location = f"Content-Location: {self.location}\r\n" if self.location else ""
-        head = f"--{boundary}\r\nContent-Type: {self.content_type}\r\n{location}\r\n"
-        return head.encode("latin-1")
+        lines = [f"--{boundary}", f"Content-Type: {self.content_type}"]
+        if self.location is not None:
+            lines.append(f"Content-Location: {self.location}")
+        if self.content_range is not None:
+            lines.append(f"Content-Range: {self.content_range}")
+        return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
 def new_boundary() -> str:

@@ -8,6 +8,7 @@ proper status.
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import chain
 
 from starlette.requests import Request
@@ -32,6 +33,18 @@ _RANGE = re.compile(r"bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})", re.I)
 _ALWAYS = {"cache-control": "private, no-cache", "vary": "Accept"}
 
 
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A part of a content of a known size; its text is that of Content-Range."""
+
+    start: int
+    length: int
+    size: int
+
+    def __str__(self) -> str:
+        return f"bytes {self.start}-{self.start + self.length - 1}/{self.size}"
+
+
 def entity_tag(*parts: object) -> str:
     """A strong ETag made of whatever determines the bytes of a representation."""
     return f'"{hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}"'
@@ -53,12 +66,12 @@ def content(
     if unchanged := not_modified(request, etag):
         return unchanged
     sent = _headers(media_type, etag) | {"accept-ranges": "bytes"}
-    start, end = _asked_range(request, size, etag) or (0, size)
-    whole = (start, end) == (0, size)
-    if not whole:
-        sent["content-range"] = f"bytes {start}-{end - 1}/{size}"
-    sent["content-length"] = str(end - start)
-    return _answer(request, 200 if whole else 206, sent, lambda: body(start, end - start))
+    asked = asked_range(request, size, etag)
+    if asked is not None:
+        sent["content-range"] = str(asked)
+    start, length = (asked.start, asked.length) if asked else (0, size)
+    sent["content-length"] = str(length)
+    return _answer(request, 206 if asked else 200, sent, lambda: body(start, length))
 
 
 def multipart(
@@ -67,6 +80,7 @@ def multipart(
     media_type: str,
     *,
     etag: str | None = None,
+    status: int = 200,
 ) -> Response:
     """A multipart/related answer with parts of this media type.
 
@@ -81,7 +95,7 @@ def multipart(
     size = related_size(parts, boundary) if isinstance(parts, list) else None
     if size is not None:
         sent["content-length"] = str(size)
-    return _answer(request, 200, sent, lambda: multipart_related(parts, boundary))
+    return _answer(request, status, sent, lambda: multipart_related(parts, boundary))
 
 
 def stream(
@@ -129,8 +143,8 @@ def not_modified(request: Request, etag: str | None) -> Response | None:
     return Response(status_code=304, headers={**_ALWAYS, "etag": etag})
 
 
-def _asked_range(request: Request, size: int, etag: str | None) -> tuple[int, int] | None:
-    """Start and end of the one range that is asked for, None for all of it.
+def asked_range(request: Request, size: int, etag: str | None) -> Range | None:
+    """The one range of a content of this size that is asked for, None for all of it.
 
     Several ranges, other units and malformed ones may be ignored (RFC 9110 14.2).
     """
@@ -138,17 +152,15 @@ def _asked_range(request: Request, size: int, etag: str | None) -> tuple[int, in
     if match is None or request.method != "GET" or request.headers.get("if-range", etag) != etag:
         return None
     first, last = (int(digits) if digits else None for digits in match.groups())
-    if first is None:
-        if last is None:
-            return None
+    if first is None and last is not None:
         start, end = max(size - last, 0), size
-    else:
+    elif first is not None and (last is None or last >= first):
         start, end = first, size if last is None else min(last + 1, size)
-        if last is not None and last < first:
-            return None
+    else:
+        return None
     if start >= size or start >= end:
         raise RangeUnsatisfiable(f"The range lies outside the content's {size} bytes.", size)
-    return start, end
+    return Range(start, end - start, size) if end - start < size else None
 
 
 def _headers(media_type: str, etag: str | None) -> dict[str, str]:

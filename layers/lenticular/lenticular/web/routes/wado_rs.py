@@ -4,6 +4,8 @@ What the client leaves open is answered as it is stored; what it names it gets, 
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -203,8 +205,8 @@ def _bulk_data(
     content_type = str(Offer(offer.media_type, offer.transfer_syntax_uid))
     if offer.multipart:
         location = f"{_location(request, located)}/bulkdata/{path}"
-        parts = [Part(content_type, content.all, content.size, location)]
-        return responses.multipart(request, parts, offer.media_type, etag=etag)
+        part = Part(content_type, content.all, content.size, location)
+        return _lone_part(request, part, content, offer.media_type, etag)
     response = responses.content(
         request, content.pieces, content_type, size=content.size, etag=etag
     )
@@ -213,6 +215,21 @@ def _bulk_data(
     if offer.media_type != "application/pdf":
         response.headers["content-security-policy"] = "sandbox"
     return response
+
+
+def _lone_part(
+    request: Request, part: Part, content: Content, media_type: str, etag: str
+) -> Response:
+    """Multipart around one value; of that, and not of its wrapping, the Range header speaks.
+
+    So PS3.18 has had it since WADO-RS began, and dicomweb-client asks for it.
+    """
+    asked = responses.asked_range(request, content.size, etag)
+    if asked is None:
+        return responses.multipart(request, [part], media_type, etag=etag)
+    pieces = partial(content.pieces, asked.start, asked.length)
+    part = replace(part, pieces=pieces, size=asked.length, content_range=str(asked))
+    return responses.multipart(request, [part], media_type, etag=etag, status=206)
 
 
 def _location(request: Request, located: LocatedInstance) -> str:
