@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from sqlalchemy import ColumnElement, Table, and_
 
-from lenticular.dicom.attributes import ANSWERED, LEVEL_TAGS
+from lenticular.dicom.attributes import ALWAYS, ANSWERED, LEVEL_TAGS
 from lenticular.dicom.instance import Level
 from lenticular.index.rows import elements_of
 from lenticular.index.schema import (
@@ -24,6 +24,12 @@ from lenticular.index.schema import (
     studies,
     study_attributes,
 )
+
+_EMPTY = {
+    level: {tag.encode(): f'"{tag}":{{"vr":"{vr}"}}'.encode() for tag, vr in attributes}
+    for level, attributes in ALWAYS.items()
+}
+"""What is answered of attributes that are answered even without a value."""
 
 SEARCHED_LEVELS = (Level.STUDY, Level.SERIES, Level.INSTANCE)
 
@@ -92,6 +98,7 @@ class Recipe:
     columns: tuple[ColumnElement[Any], ...]
     tables: tuple[tuple[Table, ColumnElement[bool]], ...]
     _lines: tuple[Lines, ...]
+    _empty: dict[bytes, bytes]
 
     @classmethod
     def of(
@@ -99,8 +106,10 @@ class Recipe:
     ) -> "Recipe":
         """The recipe for results of a level; those above it that the path names are left out."""
         steps: list[tuple[ColumnElement[Any], Lines]] = []
+        empty: dict[bytes, bytes] = {}
         for part in _parts(level, in_path, included, include_all):
             steps += part.steps()
+            empty |= _EMPTY[part.level] if part.usual else {}
             computed = [each for each in _COMPUTED if each.level is part.level and part.wants(each)]
             steps += [(each.column, each.lines) for each in computed]
         columns = tuple(column for column, _ in steps)
@@ -108,15 +117,15 @@ class Recipe:
             columns,
             tuple(t for t in _ATTRIBUTES.values() if any(c.table is t[0] for c in columns)),
             tuple(lines for _, lines in steps),
+            empty,
         )
 
     def attributes(self, row: Iterable[Any]) -> list[bytes]:
         """The encoded attributes of a result; what several levels have is that of the lowest."""
-        merged = {
-            line[1:9]: line
-            for lines, value in zip(self._lines, row, strict=True)
-            for line in lines(value)
-        }
+        merged = self._empty.copy()
+        for lines, value in zip(self._lines, row, strict=True):
+            for line in lines(value):
+                merged[line[1:9]] = line
         return sorted(merged.values())
 
 

@@ -9,14 +9,17 @@ from collections.abc import Iterator, Sequence
 
 from lenticular.dicom.instance import Level, Target
 from lenticular.index import migrations
+from lenticular.index.browser import Browser
 from lenticular.index.database import Database
-from lenticular.index.query import Page, Query, search
+from lenticular.index.query import Page, Query, search, search_ids
 from lenticular.index.reader import Reader
 from lenticular.index.records import (
     Added,
+    Change,
     LocatedInstance,
     NewInstance,
     Removed,
+    Resource,
     Statistics,
     StoredInstance,
 )
@@ -29,6 +32,7 @@ class Index:
     def __init__(self, url: str) -> None:
         self._database = Database(url)
         self._reader = Reader(self._database)
+        self._browser = Browser(self._database)
         self._writer = Writer(self._database)
 
     def migrate(self) -> None:
@@ -84,3 +88,39 @@ class Index:
     def search(self, query: Query) -> Page:
         """The page of results of a search."""
         return search(self._database, query)
+
+    def search_ids(self, level: Level, query: Query) -> list[str]:
+        """The Orthanc ids of what a search finds; for patients, of a search for their studies."""
+        return search_ids(self._database, query, level)
+
+    def resource(self, level: Level, orthanc_id: str) -> Resource | None:
+        """The resource of this Orthanc id."""
+        return self._browser.resource(level, orthanc_id)
+
+    def resources(self, level: Level, since: int, limit: int) -> list[Resource]:
+        """Resources of a level in the order of arrival."""
+        return self._browser.resources(level, since, limit)
+
+    def resources_of(self, level: Level, orthanc_ids: Sequence[str]) -> list[Resource]:
+        """The resources of these Orthanc ids, in this order, as far as they are there."""
+        return self._browser.resources_of(level, orthanc_ids)
+
+    def resource_ids(self, level: Level, since: int = 0, limit: int | None = None) -> list[str]:
+        """Orthanc ids of a level in the order of arrival."""
+        return self._browser.resource_ids(level, since, limit)
+
+    def children(self, resource: Resource, level: Level) -> list[Resource]:
+        """All resources of a lower level that belong to this one."""
+        return self._browser.children(resource, level)
+
+    def target_of(self, level: Level, orthanc_id: str) -> Target | None:
+        """What DICOMweb calls a study, series or instance; None for a patient or when unknown."""
+        return self._browser.target_of(level, orthanc_id)
+
+    def changes(self, since: int, limit: int) -> list[Change]:
+        """The change feed after a sequence number, the oldest first."""
+        return self._browser.changes(since, limit)
+
+    def last_change(self) -> int:
+        """The sequence number of the newest change; 0 when there is none."""
+        return self._browser.last_change()

@@ -8,16 +8,17 @@ then by arrival, so that pages never overlap.
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Select, Subquery, UnaryExpression, select
+from sqlalchemy import ColumnElement, FromClause, Select, Subquery, Table, UnaryExpression, select
 from sqlalchemy.sql.operators import custom_op
 
 from lenticular.dicom.attributes import Attribute
 from lenticular.dicom.instance import Level, Target
 from lenticular.dicom.matching import Matcher
+from lenticular.dicom.orthanc_id import from_digest
 from lenticular.index.answers import SEARCHED_LEVELS, Recipe
 from lenticular.index.conditions import TABLES, condition
 from lenticular.index.database import Database
-from lenticular.index.schema import instances, series, studies
+from lenticular.index.schema import instances, patients, series, studies
 
 _UIDS = (studies.c.study_instance_uid, series.c.series_instance_uid, instances.c.sop_instance_uid)
 _ORDER: tuple[ColumnElement[Any], ...] = (
@@ -88,6 +89,21 @@ def search(database: Database, query: Query) -> Page:
     return Page(matches, more=len(found) > query.limit)
 
 
+def search_ids(database: Database, query: Query, level: Level) -> list[str]:
+    """The Orthanc ids of what a search finds; for patients, of a search for their studies."""
+    table: Table = patients if level is Level.PATIENT else TABLES[level]
+    found = select(table.c.orthanc_id)
+    if level is Level.PATIENT:
+        matching = select(studies.c.patient_row_id).where(*_conditions(query))
+        found = found.where(patients.c.row_id.in_(matching)).order_by(patients.c.row_id)
+    else:
+        found = found.select_from(_joined(query)).where(*_conditions(query))
+        found = found.order_by(*_ORDER_OF[level])
+    with database.connect() as connection:
+        ids = connection.scalars(found.offset(query.offset).limit(query.limit))
+        return [from_digest(each) for each in ids]
+
+
 def _statement(query: Query, recipe: Recipe) -> Select[Any]:
     page, table = _page(query), TABLES[query.level]
     rows = page.join(table, table.c.row_id == _as_given(page.c.row_id))
@@ -104,20 +120,24 @@ def _statement(query: Query, recipe: Recipe) -> Select[Any]:
 
 def _page(query: Query) -> Subquery:
     """The ids of the results, and of one more to know that there is one."""
-    conditions = [condition(attribute, matcher) for attribute, matcher in query.conditions]
-    if query.study_instance_uid is not None:
-        conditions.append(studies.c.study_instance_uid == query.study_instance_uid)
-    if query.series_instance_uid is not None:
-        conditions.append(series.c.series_instance_uid == query.series_instance_uid)
     return (
         select(TABLES[query.level].c.row_id)
         .select_from(_joined(query))
-        .where(*conditions)
+        .where(*_conditions(query))
         .order_by(*_ORDER_OF[query.level])
         .limit(query.limit + 1)
         .offset(query.offset)
         .subquery("page")
     )
+
+
+def _conditions(query: Query) -> list[ColumnElement[bool]]:
+    conditions = [condition(attribute, matcher) for attribute, matcher in query.conditions]
+    if query.study_instance_uid is not None:
+        conditions.append(studies.c.study_instance_uid == query.study_instance_uid)
+    if query.series_instance_uid is not None:
+        conditions.append(series.c.series_instance_uid == query.series_instance_uid)
+    return conditions
 
 
 def _joined(query: Query) -> FromClause:

@@ -16,7 +16,7 @@ from lenticular.index.schema import documents, frames, instances, patients, seri
 
 DOCUMENTS_AT_ONCE = 200
 
-_STORED = (
+STORED = (
     instances.c.row_id,
     studies.c.study_instance_uid,
     series.c.series_instance_uid,
@@ -46,7 +46,7 @@ class Reader:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._find = {
-            depth: database.prepare(_select(*_STORED, depth=depth).order_by(*_ORDER))
+            depth: database.prepare(_select(*STORED, depth=depth).order_by(*_ORDER))
             for depth in (1, 2, 3)
         }
         self._locate = database.prepare(_select_layout())
@@ -72,12 +72,12 @@ class Reader:
 
     def find(self, target: Target) -> list[StoredInstance]:
         """All instances of the target by SeriesNumber and InstanceNumber."""
-        return [_stored(row) for row in self._rows(self._find[_depth(target)], target)]
+        return [stored_instance(row) for row in self._rows(self._find[_depth(target)], target)]
 
     def locate(self, target: Target) -> LocatedInstance | None:
         """One instance and where its frames and bulk data lie."""
         for *stored, layout in self._rows(self._locate, target):
-            return LocatedInstance(_stored(stored), layouts.decode(layout))
+            return LocatedInstance(stored_instance(stored), layouts.decode(layout))
         return None
 
     def holds(self, target: Target, sha256: bytes) -> dict[Level, str] | None:
@@ -133,7 +133,7 @@ class Reader:
                 candidates = self.find(target)
                 return candidates[len(candidates) // 2] if candidates else None
             middle = _select_picture(found.row_id, found.pictures // 2)
-            return _stored(connection.execute(middle).one())
+            return stored_instance(connection.execute(middle).one())
 
     def statistics(self) -> Statistics:
         """How much is stored."""
@@ -179,7 +179,7 @@ def _select_layout() -> Select[Any]:
         documents.c.series_row_id == instances.c.series_row_id,
         documents.c.instance_row_id == instances.c.row_id,
     )
-    return _select(*_STORED, documents.c.layout, depth=3).join(documents, same)
+    return _select(*STORED, documents.c.layout, depth=3).join(documents, same)
 
 
 def _select_held() -> Select[Any]:
@@ -207,7 +207,7 @@ def _select_series_with_pixels(target: Target) -> Select[Any]:
 
 def _select_picture(series_row_id: int, position: int) -> Select[Any]:
     return (
-        select(*_STORED)
+        select(*STORED)
         .select_from(_ALL)
         .where(series.c.row_id == series_row_id, instances.c.frame_count > 0)
         .order_by(*_ORDER)
@@ -216,7 +216,7 @@ def _select_picture(series_row_id: int, position: int) -> Select[Any]:
     )
 
 
-def _stored(row: Sequence[Any]) -> StoredInstance:
+def stored_instance(row: Sequence[Any]) -> StoredInstance:
     *fields, orthanc_id = row
     return StoredInstance(*fields, orthanc_id=from_digest(orthanc_id))
 

@@ -11,7 +11,6 @@ from typing import Any
 import orjson
 
 from lenticular.dicom.attributes import (
-    ALWAYS,
     ANSWERED,
     LEVEL_TAGS,
     PATIENT_TAGS,
@@ -94,19 +93,15 @@ def matching_values(level: Level, dataset: Dataset) -> Row:
 
 def lines_of(level: Level, dataset: Dataset) -> dict[str, bytes]:
     """What is answered of a level, one encoded attribute a line: `answer` and `extra`."""
-    always = dict(ALWAYS[level])
-    kept = [
-        (tag, dataset[tag] if tag in dataset else {"vr": always[tag]})
-        for tag in _ANSWER_TAGS[level]
-        if tag in dataset or tag in always
-    ]
-    extra = [(tag, dataset[tag]) for tag in _EXTRA_TAGS[level] if tag in dataset]
-    return {"answer": _lines(kept), "extra": _lines(extra)}
+    return {
+        "answer": _lines(dataset, _ANSWER_TAGS[level]),
+        "extra": _lines(dataset, _EXTRA_TAGS[level]),
+    }
 
 
 def of_patient(dataset: Dataset) -> bytes:
     """The attributes of the patient as lines."""
-    return _lines((tag, dataset[tag]) for tag in sorted(PATIENT_TAGS & dataset.keys()))
+    return _lines(dataset, sorted(PATIENT_TAGS))
 
 
 def patient_id(dataset: Dataset) -> str:
@@ -130,8 +125,10 @@ def elements_of(marked: str | None) -> list[str]:
     return marked[1:-1].split(LIST_MARK) if marked else []
 
 
-def _lines(elements: Iterable[tuple[str, Any]]) -> bytes:
-    return b"\n".join(b'"%s":%s' % (tag.encode(), orjson.dumps(value)) for tag, value in elements)
+def _lines(dataset: Dataset, tags: Iterable[str]) -> bytes:
+    return b"\n".join(
+        b'"%s":%s' % (tag.encode(), orjson.dumps(dataset[tag])) for tag in tags if tag in dataset
+    )
 
 
 def _inside(items: Sequence[Any], tag: str) -> list[Any]:
