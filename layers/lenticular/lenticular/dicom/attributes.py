@@ -105,7 +105,8 @@ _PATIENT = """
     ResponsiblePerson ResponsiblePersonRole ResponsibleOrganization PatientIdentityRemoved
     DeidentificationMethod DeidentificationMethodCodeSequence QualityControlSubject
     SourcePatientGroupIdentificationSequence GroupOfPatientsIdentificationSequence
-    ReferencedPatientSequence ReferencedPatientPhotoSequence PatientAddress PatientTelephoneNumbers CountryOfResidence RegionOfResidence
+    ReferencedPatientSequence ReferencedPatientPhotoSequence PatientAddress
+    PatientTelephoneNumbers CountryOfResidence RegionOfResidence
     ClinicalTrialSponsorName ClinicalTrialProtocolID ClinicalTrialProtocolName
     ClinicalTrialSiteID ClinicalTrialSiteName ClinicalTrialSubjectID
     ClinicalTrialSubjectReadingID

@@ -101,7 +101,8 @@ class Manner:
 def parse(attribute: Attribute, keys: Sequence[str], manner: Manner = Manner()) -> Matcher | None:
     """What the values of an attribute must be; None when they may be anything.
 
-    Universal Matching, C.2.2.2.3, is an empty key; a lone `*` means the same. An attribute given more than once may match any of its keys, as a list does.
+    Universal Matching, C.2.2.2.3, is an empty key, and a lone `*` means the same. An attribute
+    given more than once may match any of its keys, as a list does.
     """
     idle = "*^= " if attribute.vr == "PN" else "*"
     given = [key for key in keys if key.strip().strip(idle)]
@@ -110,7 +111,7 @@ def parse(attribute: Attribute, keys: Sequence[str], manner: Manner = Manner()) 
 
 def _parse_key(attribute: Attribute, key: str, manner: Manner) -> Matcher:
     if len(key) > MAXIMUM_KEY and attribute.vr != "UI":
-        raise InvalidRequest(f"A value to search for may have {MAXIMUM_KEY} characters at most.")
+        raise InvalidRequest(f"A value to search for has {MAXIMUM_KEY} characters at most.")
     if manner.empty and key.strip() == '""':
         return Empty()
     values = [value for value in _split(attribute.vr, key) if value.strip()]

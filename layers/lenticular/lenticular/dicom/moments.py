@@ -18,6 +18,9 @@ _OFFSET = r"[+ -](?:0[0-9]|1[0-4])[0-5][0-9]"
 _DATETIME = re.compile(rf"({_MOMENT})({_OFFSET})?", re.ASCII)
 _DATETIME_RANGE = re.compile(rf"({_MOMENT}(?:{_OFFSET})?)?-({_MOMENT}(?:{_OFFSET})?)?", re.ASCII)
 
+_FIRST = "00000101000000"
+_LAST = "00000000235959"
+
 Bounds = tuple[str, str]
 
 
@@ -87,19 +90,23 @@ def _widened(moment: str) -> tuple[datetime, datetime]:
     digits, _, fraction = moment.partition(".")
     if len(digits) % 2 or (fraction and len(digits) != 14):
         raise ValueError(moment)
-    year, month = int(digits[:4]), int(digits[4:6] or 1)
-    last_month = int(digits[4:6] or 12)
-    last_day = int(digits[6:8] or calendar.monthrange(year, last_month)[1])
-    low = [int(digits[at : at + 2] or 0) for at in (8, 10, 12)]
-    high = [int(digits[at : at + 2] or top) for at, top in ((8, 23), (10, 59), (12, 59))]
-    leap = timedelta(seconds=1 if low[2] == 60 else 0)
-    seconds = slice(0, 2), low[2] - leap.seconds, high[2] - leap.seconds
-    first = datetime(year, month, int(digits[6:8] or 1), *low[seconds[0]], seconds[1])
-    last = datetime(year, last_month, last_day, *high[seconds[0]], seconds[2])
+    last = digits + "1231"[len(digits) - 4 :] if len(digits) < 6 else digits
+    if len(last) == 6:
+        last += str(calendar.monthrange(int(last[:4]), int(last[4:]))[1])
     return (
-        first + leap + timedelta(microseconds=int(fraction.ljust(6, "0") or 0)),
-        last + leap + timedelta(microseconds=int(fraction.ljust(6, "9"))),
+        _instant(digits + _FIRST[len(digits) :], fraction.ljust(6, "0")),
+        _instant(last + _LAST[len(last) :], fraction.ljust(6, "9")),
     )
+
+
+def _instant(digits: str, fraction: str) -> datetime:
+    year, month, day = int(digits[:4]), int(digits[4:6]), int(digits[6:8])
+    hour, minute, second = int(digits[8:10]), int(digits[10:12]), int(digits[12:])
+    if second > 60:
+        raise ValueError(digits)
+    # Added, for a leap second is the sixtieth.
+    since = timedelta(seconds=second, microseconds=int(fraction))
+    return datetime(year, month, day, hour, minute) + since
 
 
 def _shift(offset: str | None) -> timedelta:

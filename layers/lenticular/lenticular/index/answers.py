@@ -72,9 +72,7 @@ class _Part:
     everything: bool
 
     def wants(self, computed: _Computed) -> bool:
-        return (
-            computed.tag in self.tags or self.everything or (self.usual and computed.by_default)
-        )
+        return computed.tag in self.tags or self.everything or (self.usual and computed.by_default)
 
     def steps(self) -> Iterator[tuple[ColumnElement[Any], Lines]]:
         """The columns to read, and how each is taken apart."""

@@ -1,7 +1,7 @@
 """Browsing by Orthanc's identifiers: resources of the four levels, their children, the changes."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -12,7 +12,6 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     LargeBinary,
-    Row,
     Select,
     func,
     literal,
@@ -74,9 +73,9 @@ class Browser:
         column = _TABLES[level].c.orthanc_id
         digests = [digest for each in orthanc_ids if (digest := to_digest(each)) is not None]
         found: dict[str, Resource] = {}
-        for start in range(0, len(digests), AT_ONCE):
-            some = self._selects[level].where(column.in_(digests[start : start + AT_ONCE]))
-            found.update((resource.orthanc_id, resource) for resource in self._load(level, some))
+        for some in _batched(digests):
+            wanted = self._selects[level].where(column.in_(some))
+            found.update((resource.orthanc_id, resource) for resource in self._load(level, wanted))
         return [found[each] for each in orthanc_ids if each in found]
 
     def resources(self, level: Level, since: int, limit: int) -> list[Resource]:
@@ -136,10 +135,16 @@ class Browser:
             rows = connection.execute(wanted).all()
             children: dict[int, list[str]] = {row.row_id: [] for row in rows}
             for start in range(0, len(rows) if level in _BELOW else 0, AT_ONCE):
-                some = _select_children(level, [row.row_id for row in rows[start : start + AT_ONCE]])
+                some = _select_children(
+                    level, [row.row_id for row in rows[start : start + AT_ONCE]]
+                )
                 for parent, orthanc_id in connection.execute(some):
                     children[parent].append(from_digest(orthanc_id))
         return [_resource(level, row, tuple(children[row.row_id])) for row in rows]
+
+
+def _batched(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    return (values[start : start + AT_ONCE] for start in range(0, len(values), AT_ONCE))
 
 
 def _of_patient(aggregate: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -204,7 +209,7 @@ def _joined(level: Level) -> FromClause:
     return rows
 
 
-def _resource(level: Level, row: Row[Any], child_ids: tuple[str, ...]) -> Resource:
+def _resource(level: Level, row: Any, child_ids: tuple[str, ...]) -> Resource:
     row_id, orthanc_id, parent_id, answer, extra, created, updated, *counts = row[:10]
     attributes = _dataset(answer, extra)
     patient = {tag: attributes[tag] for tag in attributes.keys() & PATIENT_TAGS}

@@ -4,7 +4,7 @@ Beginnings of text become ranges, for which every database uses an index; what L
 for its own wildcards is escaped.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from sqlalchemy import ColumnElement, Table, and_, or_
 
@@ -22,7 +22,7 @@ from lenticular.dicom.matching import (
     Words,
 )
 from lenticular.index.rows import LIST_MARK
-from lenticular.index.schema import column_names, instances, series, studies
+from lenticular.index.schema import NAME_GROUPS, column_names, instances, series, studies
 
 TABLES: dict[Level, Table] = {
     Level.STUDY: studies,
@@ -40,13 +40,13 @@ Column = ColumnElement[str]
 
 def condition(attribute: Attribute, matcher: Matcher) -> Condition:
     """What must hold of the row that has the attribute."""
-    columns = [TABLES[attribute.level].c[name] for name in column_names(attribute)]
+    columns: list[Column] = [TABLES[attribute.level].c[name] for name in column_names(attribute)]
     several = attribute.kind in (Kind.TEXTS, Kind.UIDS)
     return _matches(columns, matcher, _element_matches if several else _value_matches)
 
 
 def _matches(
-    columns: Sequence[Column], matcher: Matcher, one: Callable[[Column, Matcher], Condition]
+    columns: list[Column], matcher: Matcher, one: Callable[[Column, Matcher], Condition]
 ) -> Condition:
     """Conditions over the columns of an attribute: any of the groups of a name will do."""
     match matcher:
@@ -56,15 +56,13 @@ def _matches(
             return and_(*(_matches(columns, each, one) for each in matchers))
         case Empty():
             return and_(*(column.is_(None) for column in columns))
-        case Groups(groups) if len(columns) > 1:
-            pairs = zip(columns, groups, strict=False)
-            return and_(*(_matches([c], group, one) for c, group in pairs if group is not None))
         case Groups(groups):
-            return and_(*(_matches(columns, group, one) for group in groups if group is not None))
-        case Words(patterns):
-            return and_(
-                *(or_(*(one(column, Words((word,))) for column in columns)) for word in patterns)
-            )
+            # A column for each group, or all groups in one.
+            own = columns if len(columns) == len(NAME_GROUPS) else columns * len(NAME_GROUPS)
+            pairs = [(c, group) for c, group in zip(own, groups, strict=False) if group is not None]
+            return and_(*(_matches([column], group, one) for column, group in pairs))
+        case Words(patterns) if len(patterns) > 1:
+            return and_(*(_matches(columns, Words((word,)), one) for word in patterns))
     return or_(*(one(column, matcher) for column in columns))
 
 

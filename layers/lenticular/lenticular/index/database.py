@@ -98,9 +98,12 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """A connection to write with: all of it is durable when this ends, or nothing happened."""
-        with self._lock(), self.engine.connect() as connection:
-            with connection.execution_options(writes=True).begin():
-                yield connection
+        with (
+            self._lock(),
+            self.engine.connect() as connection,
+            connection.execution_options(writes=True).begin(),
+        ):
+            yield connection
 
     def close(self) -> None:
         """Close all connections."""
@@ -114,7 +117,9 @@ class Database:
             return
         with self._writing:
             # Opened each time, so that a forked process never shares it with its parent.
-            lock = os.open(f"{self.url.database}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            lock = os.open(
+                f"{self.url.database}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+            )
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 yield
@@ -124,7 +129,7 @@ class Database:
 
 def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     # Transactions begin where we say so, not where the driver guesses.
-    connection.isolation_level = None  # type: ignore[attr-defined]
+    connection.isolation_level = None
     cursor = connection.cursor()
     for pragma in _SQLITE_PRAGMAS.strip().split(";"):
         cursor.execute(pragma)

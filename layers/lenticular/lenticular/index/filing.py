@@ -80,7 +80,9 @@ class Filing:
             if len(some) > 1:
                 some += some[-1:] * (KNOWN_AT_ONCE - len(some))
             parameters: Row = {f"uid_{number}": uid for number, uid in enumerate(some)}
-            yield from statement.run(cursor, parameters | {"series_row_id": series_row_id}).fetchall()
+            yield from statement.run(
+                cursor, parameters | {"series_row_id": series_row_id}
+            ).fetchall()
 
     def _file_one(self, new: InstanceRows, replace: bool) -> Added:
         parsed = new.new.parsed

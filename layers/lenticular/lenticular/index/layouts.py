@@ -37,7 +37,7 @@ def decode(encoded: bytes) -> Layout:
     if pixels is None:
         return Layout(places)
     *head, frames = pixels
-    return Layout(places, PixelLayout(*head, frames=array("Q", frames or ())))
+    return Layout(places, PixelLayout(*(*head, array("Q", frames or ()))))
 
 
 def chunk_of(frame_number: int) -> int:

@@ -217,8 +217,8 @@ def _select_picture(series_row_id: int, position: int) -> Select[Any]:
 
 
 def stored_instance(row: Sequence[Any]) -> StoredInstance:
-    *fields, orthanc_id = row
-    return StoredInstance(*fields, orthanc_id=from_digest(orthanc_id))
+    """The instance whose STORED columns these are."""
+    return StoredInstance(*(*row[:-1], from_digest(row[-1])))
 
 
 def _range_inline(frames: Sequence[int], frame_number: int) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, delete, func, insert, select, update
+from sqlalchemy import and_, delete, func, insert, select, update
 from sqlalchemy.engine import Connection
 
 from lenticular.dicom.instance import Level, Target
@@ -26,27 +26,31 @@ from lenticular.index.schema import (
     study_attributes,
 )
 
+# Of composed statements; their types say nothing that would help here.
+Condition = Any
+Row = Any
+
 
 @dataclass(frozen=True, slots=True)
 class _Place:
     """The rows on the way down to what is to be removed."""
 
-    study: Row[Any]
-    series: Row[Any] | None = None
-    instance: Row[Any] | None = None
+    study: Row
+    series: Row | None = None
+    instance: Row | None = None
 
-    def series_condition(self) -> ColumnElement[bool]:
+    def series_condition(self) -> Condition:
         if self.series is not None:
             return series.c.row_id == self.series.row_id
         return series.c.study_row_id == self.study.row_id
 
-    def child_condition(self, series_row_id: ColumnElement[int]) -> ColumnElement[bool]:
+    def child_condition(self, series_row_id: Any) -> Condition:
         """Which rows of a table that refers to series it concerns."""
         if self.series is not None:
             return series_row_id == self.series.row_id
         return series_row_id.in_(select(series.c.row_id).where(self.series_condition()))
 
-    def instance_condition(self) -> ColumnElement[bool]:
+    def instance_condition(self) -> Condition:
         if self.instance is not None:
             return instances.c.row_id == self.instance.row_id
         return self.child_condition(instances.c.series_row_id)
@@ -106,7 +110,7 @@ def _find(connection: Connection, target: Target) -> _Place | None:
     return _Place(study, found_series, instance) if instance is not None else None
 
 
-def _remove_instances(connection: Connection, place: _Place) -> Sequence[Row[Any]]:
+def _remove_instances(connection: Connection, place: _Place) -> Sequence[Row]:
     concerned = place.instance_condition()
     gone = connection.execute(
         select(instances.c.orthanc_id, instances.c.storage_key, instances.c.size)
@@ -152,7 +156,7 @@ def _remove_empty_series(connection: Connection, place: _Place, now: int) -> lis
 
 
 def _shrink_study(
-    connection: Connection, study: Row[Any], instance_count: int, size: int, now: int
+    connection: Connection, study: Row, instance_count: int, size: int, now: int
 ) -> list[tuple[tuple[Level, bytes], bool]]:
     """Make the study right, or remove it and its patient when empty; says which of them remain."""
     of_study = select(series.c.row_id, series.c.modality).where(
@@ -181,7 +185,7 @@ def _shrink_study(
     return [((Level.STUDY, study.orthanc_id), True), ((Level.PATIENT, patient), True)]
 
 
-def _remove_study(connection: Connection, study: Row[Any]) -> bool:
+def _remove_study(connection: Connection, study: Row) -> bool:
     """Remove the empty study, and its patient when it was the last; says if the patient remains."""
     attributes = study_attributes.c.study_row_id == study.row_id
     connection.execute(delete(study_attributes).where(attributes))

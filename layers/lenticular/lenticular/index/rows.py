@@ -169,7 +169,7 @@ _CONVERT: dict[Kind, Callable[[Sequence[Any]], Any]] = {
     Kind.TEXT: _first_text,
     Kind.TEXTS: lambda values: marked_list(value for value in values if value is not None),
     Kind.NAME: _first_text,
-    Kind.UID: lambda values: (str(values[0] or "").strip(" \0") or None),
+    Kind.UID: lambda values: str(values[0] or "").strip(" \0") or None,
     Kind.UIDS: lambda values: marked_list(value for value in values if value is not None),
     Kind.DATE: _low(date_bounds),
     Kind.TIME: _low(time_bounds),
@@ -182,7 +182,7 @@ def _converter(attribute: Attribute) -> Callable[[Sequence[Any]], Any]:
     if attribute.vr == "PN":
         return _names
     if attribute.kind is Kind.UID:
-        return lambda values: (str(values[0] or "").strip(" \0")[:64] or None)
+        return lambda values: str(values[0] or "").strip(" \0")[:64] or None
     return _CONVERT[attribute.kind]
 
 

@@ -36,7 +36,11 @@ metadata = MetaData(
     }
 )
 
-_OPTIONS: dict[str, Any] = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
+_OPTIONS: dict[str, Any] = {
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_bin",
+    "mysql_engine": "InnoDB",
+}
 _ROW_ID = BigInteger().with_variant(Integer(), "sqlite")
 _DIGEST = LargeBinary(20)
 _LINES = LargeBinary(2**24 - 1)
@@ -45,7 +49,7 @@ _DOCUMENT = LargeBinary(2**32 - 1)
 NAME_GROUPS = ("", "_ideographic", "_phonetic")
 """What the columns of a name's three groups end with."""
 
-_TYPES: dict[Kind, TypeEngine[str] | TypeEngine[int]] = {
+_TYPES: dict[Kind, TypeEngine[Any]] = {
     Kind.TEXT: String(COMPARED_LENGTH),
     Kind.TEXTS: Text(),
     Kind.NAME: String(COMPARED_LENGTH),
@@ -71,7 +75,7 @@ def column_names(attribute: Attribute) -> tuple[str, ...]:
     return tuple(attribute.column + suffix for suffix in suffixes)
 
 
-def _matching(level: Level) -> list[Column[str] | Column[int]]:
+def _matching(level: Level) -> list[Column[Any]]:
     return [
         Column(name, _TYPES[attribute.kind], nullable=name not in _REQUIRED)
         for attribute in SEARCHED[level]

@@ -72,7 +72,7 @@ def _find_place() -> Select[Any]:
 
 def _find_known(at_once: int) -> Select[Any]:
     """Those of these instances that the series has."""
-    wanted = [bindparam(f"uid_{number}") for number in range(at_once)]
+    wanted: list[Any] = [bindparam(f"uid_{number}") for number in range(at_once)]
     return select(
         instances.c.sop_instance_uid,
         instances.c.row_id,

@@ -15,11 +15,11 @@ from typing import TypeVar
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
+from lenticular.dicom.instance import Target
 from lenticular.index import removal, rows
 from lenticular.index.database import Database, raw_cursor
 from lenticular.index.filing import Filing
 from lenticular.index.places import Places
-from lenticular.dicom.instance import Target
 from lenticular.index.records import Added, NewInstance, Removed
 from lenticular.index.rows import InstanceRows
 from lenticular.index.statements import Statements

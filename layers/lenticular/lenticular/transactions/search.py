@@ -82,7 +82,9 @@ def _conditions(
             by_attribute.setdefault(attribute, []).extend(values)
         elif name.lower() not in _ELSEWHERE:
             warnings.append(f"The parameter {_shown(name)} is not supported and was ignored.")
-    parsed = ((attribute, parse(attribute, keys, manner)) for attribute, keys in by_attribute.items())
+    parsed = (
+        (attribute, parse(attribute, keys, manner)) for attribute, keys in by_attribute.items()
+    )
     conditions = tuple((attribute, matcher) for attribute, matcher in parsed if matcher is not None)
     return conditions, frozenset(attribute.tag for attribute in by_attribute)
 

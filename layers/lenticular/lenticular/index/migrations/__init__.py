@@ -6,7 +6,7 @@ has run, old code on the new one.
 
 from pathlib import Path
 
-from sqlalchemy import Connection, column, inspect, select, table
+from sqlalchemy import column, inspect, select, table
 
 from lenticular.index.database import Database
 
