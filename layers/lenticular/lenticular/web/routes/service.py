@@ -8,7 +8,8 @@ from lenticular.web.context import services_of
 router = APIRouter(tags=["Service"])
 
 
-@router.api_route("/health", methods=["GET", "HEAD"])
+@router.head("/health", include_in_schema=False)
+@router.get("/health")
 def health(request: Request) -> dict[str, str]:
     """Whether the server and its index answer."""
     services_of(request).index.ping()
