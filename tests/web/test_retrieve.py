@@ -2,6 +2,9 @@
 
 import io
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -17,7 +20,9 @@ from pydicom.uid import (
 )
 from starlette.testclient import TestClient
 
-from lenticular.services import Services
+from lenticular.services import Services, open_services
+from lenticular.settings import Settings
+from lenticular.web.app import create_app
 from tests import samples, wire
 from tests.server import Server
 
@@ -222,6 +227,29 @@ def test_a_file_that_vanished_before_the_first_byte_answers_404(client, services
     ):
         wire.assert_error(get(client, path, accept), 404)
     assert get(client, samples.path("a") + "/metadata").status_code == 200
+
+
+def test_readers_of_an_instance_that_is_replaced_get_one_version_or_the_other(tmp_path: Path):
+    versions = [samples.ct("a", PatientName=name) for name in ("One", "Two")]
+    services = open_services(Settings(data=tmp_path, replace=True))
+    services.index.migrate()
+    url = wire.DICOMWEB + samples.path("a")
+    with (
+        closing(services),
+        TestClient(create_app(services), base_url="http://127.0.0.1") as client,
+        ThreadPoolExecutor(3) as readers,
+    ):
+        wire.must_store(client, versions[0])
+        reads = [
+            readers.submit(client.get, url, headers={"Accept": "application/dicom"})
+            for _ in range(150)
+        ]
+        for version in versions * 15:
+            wire.must_store(client, version)
+        answers = [read.result() for read in reads]
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert {answer.content for answer in answers} <= set(versions)
 
 
 # Metadata

@@ -27,7 +27,6 @@ def zipped_as(services: Services, files: Iterable[tuple[str, StoredInstance]]) -
             with archive.open(entry, "w") as member:
                 for piece in file_content(services, instance).all():
                     yield sink.taken()
-                    # What has no gain from passing through the archive's buffers: crc and on.
                     member.write(piece)
             yield sink.taken()
     yield sink.taken()

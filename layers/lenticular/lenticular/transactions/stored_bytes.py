@@ -23,6 +23,13 @@ _WORD_BYTES = {
 }
 
 
+class Vanished(NotFound):
+    """The file of an instance was taken away after the index had named it.
+
+    Either the instance was deleted or it was replaced: asking the index again tells.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Content:
     """So many bytes, any range of which can be had: `pieces(offset, length)`."""
@@ -51,7 +58,7 @@ def file_content(services: Services, instance: StoredInstance) -> Content:
         try:
             return services.storage.stream(instance.key, offset, length)
         except FileNotFoundError:
-            raise NotFound(f"Instance {instance.sop_instance_uid} was just deleted.") from None
+            raise Vanished(f"The file of instance {instance.sop_instance_uid} is gone.") from None
 
     return Content(instance.size, pieces)
 

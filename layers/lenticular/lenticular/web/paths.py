@@ -1,13 +1,15 @@
 """Paths of resources: what they name, and the methods that read them."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 from fastapi import APIRouter, Response
 
 from lenticular.dicom import uids
 from lenticular.dicom.instance import Target
 from lenticular.errors import InvalidRequest
+from lenticular.transactions.stored_bytes import Vanished
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -20,11 +22,25 @@ def readable(router: APIRouter, path: str) -> Callable[[Handler], Handler]:
     """Register a handler for GET and HEAD; the documentation lists only the first."""
 
     def register(handler: Handler) -> Handler:
-        router.get(path, response_class=Response)(handler)
-        router.head(path, response_class=Response, include_in_schema=False)(handler)
+        steady = _steady(handler)
+        router.get(path, response_class=Response)(steady)
+        router.head(path, response_class=Response, include_in_schema=False)(steady)
         return handler
 
     return register
+
+
+def _steady(handler: Handler) -> Handler:
+    """Handle once more when an instance was replaced between being found and being read."""
+
+    @wraps(handler)
+    def handle(*arguments: Any, **named: Any) -> Any:
+        try:
+            return handler(*arguments, **named)
+        except Vanished:
+            return handler(*arguments, **named)
+
+    return cast("Handler", handle)
 
 
 def target_of(study: str, series: str | None = None, instance: str | None = None) -> Target:
