@@ -3,6 +3,7 @@
 The goals are those of the plan ("Numbers to reach"); ratios are ours / Orthanc's.
 """
 
+import calendar
 import hashlib
 import io
 import random
@@ -103,7 +104,7 @@ def searches(shape: Shape, goal: Goal, count: int, among: int | None = None) -> 
     any_of = random.Random(shape.number)
     number = among or shape.studies
     studies = [any_of.randrange(number) for _ in range(count)]
-    months = [f"{date[:6]}01-{date[:6]}31" for date in map(shape.date, studies)]
+    months = [_month(date) for date in map(shape.date, studies)]
     years = [f"{date[:4]}0101-{date[:4]}1231" for date in map(shape.date, studies)]
     places = [
         (study, any_of.randrange(shape.series), any_of.randrange(shape.instances))
@@ -235,6 +236,11 @@ def picture(answer: Answer) -> tuple[str | None, int, int]:
     """Format and size of a picture."""
     with Image.open(io.BytesIO(answer.body)) as image:
         return image.format, image.width, image.height
+
+
+def _month(date: str) -> str:
+    year, month = int(date[:4]), int(date[4:6])
+    return f"{date[:6]}01-{date[:6]}{calendar.monthrange(year, month)[1]}"
 
 
 def _same(
