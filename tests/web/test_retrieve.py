@@ -2,8 +2,9 @@
 
 import io
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from starlette.testclient import TestClient
 
 from lenticular.services import Services, open_services
 from lenticular.settings import Settings
+from lenticular.storage.folder import FolderStorage
 from lenticular.web.app import create_app
 from tests import samples, wire
 from tests.server import Server
@@ -229,27 +231,35 @@ def test_a_file_that_vanished_before_the_first_byte_answers_404(client, services
     assert get(client, samples.path("a") + "/metadata").status_code == 200
 
 
-def test_readers_of_an_instance_that_is_replaced_get_one_version_or_the_other(tmp_path: Path):
-    versions = [samples.ct("a", PatientName=name) for name in ("One", "Two")]
-    services = open_services(Settings(data=tmp_path, replace=True))
-    services.index.migrate()
-    url = wire.DICOMWEB + samples.path("a")
-    with (
-        closing(services),
-        TestClient(create_app(services), base_url="http://127.0.0.1") as client,
-        ThreadPoolExecutor(3) as readers,
-    ):
-        wire.must_store(client, versions[0])
-        reads = [
-            readers.submit(client.get, url, headers={"Accept": "application/dicom"})
-            for _ in range(150)
-        ]
-        for version in versions * 15:
-            wire.must_store(client, version)
-        answers = [read.result() for read in reads]
+class ReplacingStorage(FolderStorage):
+    """Has something happen just before a file is opened for the first time."""
 
-    assert {answer.status_code for answer in answers} == {200}
-    assert {answer.content for answer in answers} <= set(versions)
+    before_opening: Callable[[], None] | None = None
+
+    def stream(self, key: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        happen, self.before_opening = self.before_opening, None
+        if happen is not None:
+            happen()
+        return super().stream(key, offset, length)
+
+
+@pytest.mark.parametrize("accept", ["application/dicom", ANY_DICOM, "application/zip"])
+def test_an_instance_replaced_between_being_found_and_being_opened_is_the_new_one(
+    tmp_path: Path, accept: str
+):
+    old, new = (samples.ct("a", PatientName=name) for name in ("Old", "New"))
+    storage = ReplacingStorage(tmp_path / "files")
+    opened = open_services(Settings(data=tmp_path, replace=True))
+    opened.index.migrate()
+    app = create_app(replace(opened, storage=storage))
+    with closing(opened), TestClient(app, base_url="http://127.0.0.1") as client:
+        wire.must_store(client, old)
+        storage.before_opening = lambda: wire.must_store(client, new)
+
+        answer = get(client, samples.path("a"), accept)
+
+        assert answer.status_code == 200
+        assert new in answer.content
 
 
 # Metadata
