@@ -57,6 +57,8 @@ class Settings:
     """Whether other bytes under a known SOP Instance UID replace the stored ones."""
     public_url: str = ""
     """What clients call the server, when a proxy stands in front; empty follows the Host header."""
+    allowed_origins: str = ""
+    """Origins of web pages that may call, separated by commas, or `*`; empty is none but ours."""
     users: tuple[User, ...] = ()
     tokens: tuple[Token, ...] = ()
     maximum_body: int = 4 * GIBIBYTE

@@ -14,8 +14,13 @@ from lenticular.web.logs import AccessLog
 DESCRIPTION = "DICOMweb (PS3.18) at /dicom-web, and the everyday part of Orthanc's REST at /."
 
 
-def create_app(services: Services, routers: Iterable[APIRouter] | None = None) -> FastAPI:
-    """The application that answers these routers; all there are when none are given."""
+def create_app(
+    services: Services, routers: Iterable[APIRouter] | None = None, *, guarded: bool = True
+) -> FastAPI:
+    """The application that answers these routers; all there are when none are given.
+
+    Unguarded it trusts whoever reaches it: for where something in front has asked already.
+    """
     app = FastAPI(
         title="Lenticular",
         version=__version__,
@@ -30,7 +35,10 @@ def create_app(services: Services, routers: Iterable[APIRouter] | None = None) -
     if routers is None:
         _add_reference(app)
     add_error_handlers(app)
-    app.add_middleware(AccessControl, settings=services.settings)
+    if guarded:
+        app.add_middleware(AccessControl, settings=services.settings)
+    if services.settings.allowed_origins:
+        _allow_origins(app, services.settings.allowed_origins)
     app.add_middleware(AccessLog)
     return app
 
@@ -39,10 +47,34 @@ def all_routers() -> list[APIRouter]:
     """Every router, in the order in which they are asked; the services of PS3.18 share a prefix."""
     from lenticular.web.routes import delete, orthanc, qido, rendered, service, stow, wado_rs
 
-    dicomweb = APIRouter(prefix=DICOMWEB)
-    for module in (qido, stow, wado_rs, rendered, delete):
-        dicomweb.include_router(module.router)
-    return [dicomweb, service.router, orthanc.router]
+    services = (qido, stow, wado_rs, rendered, delete)
+    return [
+        dicomweb(*(module.router for module in services)),
+        service.router,
+        orthanc.router,
+    ]
+
+
+def dicomweb(*routers: APIRouter) -> APIRouter:
+    """Services of PS3.18 below their common prefix."""
+    together = APIRouter(prefix=DICOMWEB)
+    for router in routers:
+        together.include_router(router)
+    return together
+
+
+def _allow_origins(app: FastAPI, origins: str) -> None:
+    """Let web pages from elsewhere call and read (WHATWG Fetch 3.2); they bring no cookies."""
+    from starlette.middleware.cors import CORSMiddleware
+
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=[origin.strip() for origin in origins.split(",")],
+        allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=["Content-Range", "ETag", "Location", "Retry-After", "Warning"],
+        max_age=7200,
+    )
 
 
 def _add_reference(app: FastAPI) -> None:

@@ -1,0 +1,45 @@
+"""Web pages from elsewhere: allowed when configured, and only those."""
+
+from dataclasses import replace
+
+import pytest
+from starlette.testclient import TestClient
+
+from lenticular.web.app import create_app
+
+PAGE = "https://viewer.example"
+PREFLIGHT = {
+    "Origin": PAGE,
+    "Access-Control-Request-Method": "GET",
+    "Access-Control-Request-Headers": "authorization, range",
+}
+
+
+@pytest.fixture
+def make_client(services):
+    def make(origins: str) -> TestClient:
+        settings = replace(services.settings, allowed_origins=origins)
+        app = create_app(replace(services, settings=settings))
+        return TestClient(app, base_url="http://127.0.0.1:8042")
+
+    return make
+
+
+@pytest.mark.parametrize("origins", ["*", PAGE, f"https://other.example, {PAGE}"])
+def test_a_page_of_an_allowed_origin_may_ask_and_read(make_client, origins):
+    client = make_client(origins)
+    preflight = client.options("/dicom-web/studies", headers=PREFLIGHT)
+    assert preflight.status_code == 200
+    assert preflight.headers["Access-Control-Allow-Origin"] in ("*", PAGE)
+    assert "authorization" in preflight.headers["Access-Control-Allow-Headers"]
+    answer = client.get("/dicom-web/studies", headers={"Origin": PAGE})
+    assert answer.headers["Access-Control-Allow-Origin"] in ("*", PAGE)
+    assert "ETag" in answer.headers["Access-Control-Expose-Headers"]
+
+
+@pytest.mark.parametrize("origins", ["", "https://other.example"])
+def test_a_page_of_another_origin_may_not(make_client, origins):
+    client = make_client(origins)
+    assert client.options("/dicom-web/studies", headers=PREFLIGHT).status_code >= 400
+    answer = client.get("/dicom-web/studies", headers={"Origin": PAGE})
+    assert "Access-Control-Allow-Origin" not in answer.headers
