@@ -64,50 +64,59 @@ def test_a_small_body_is_kept_with_its_sha256(storage):
 )
 def test_an_object_with_any_key_is_fetched_and_put_elsewhere_by_a_copy(storage, key):
     put(storage, key, b"0123456789")
-    with storage.fetch(key) as fetched:
+    found = storage.find(key)
+    with storage.fetch(found) as fetched:
         assert bytes(fetched.view()) == b"0123456789"
         storage.put("instances/copy.dcm", fetched)
-        storage.discard(fetched)
+    storage.discard(found)
     assert storage.read("instances/copy.dcm") == b"0123456789"
     assert [found for found, _, _ in storage.keys("")] == ["instances/copy.dcm"]
 
 
 def test_an_object_that_changed_after_it_was_fetched_is_not_copied(storage):
     put(storage, "incoming/x", b"one")
-    with storage.fetch("incoming/x") as fetched:
+    with storage.fetch(storage.find("incoming/x")) as fetched:
         put(storage, "incoming/x", b"two")
         with pytest.raises(OSError, match="refuses"):
             storage.put("instances/copy.dcm", fetched)
 
 
+def test_an_object_that_changed_after_it_was_found_is_not_fetched(storage):
+    put(storage, "incoming/x", b"one")
+    found = storage.find("incoming/x")
+    put(storage, "incoming/x", b"two")
+    with pytest.raises(OSError, match="refuses"):
+        storage.fetch(found)
+
+
 def test_what_was_put_after_the_fetch_is_not_discarded(storage):
     put(storage, "incoming/x", b"one")
-    with storage.fetch("incoming/x") as fetched:
-        put(storage, "incoming/x", b"two")
-        storage.discard(fetched)
+    found = storage.find("incoming/x")
+    put(storage, "incoming/x", b"two")
+    storage.discard(found)
     assert storage.read("incoming/x") == b"two"
 
 
 def test_with_versions_exactly_the_fetched_one_is_copied_and_discarded(versioned):
     put(versioned, "incoming/x", b"one")
-    with versioned.fetch("incoming/x") as fetched:
-        put(versioned, "incoming/x", b"two")
-        versioned.put("instances/copy.dcm", fetched)
-        versioned.discard(fetched)
+    found = versioned.find("incoming/x")
+    put(versioned, "incoming/x", b"two")
+    versioned.copy(found, "instances/copy.dcm")
+    versioned.discard(found)
     assert versioned.read("instances/copy.dcm") == b"one"
     assert versioned.read("incoming/x") == b"two"
 
 
 def test_discarding_what_is_gone_already_is_no_error(storage):
     put(storage, "incoming/x", b"one")
-    with storage.fetch("incoming/x") as fetched:
-        storage.delete("incoming/x")
-        storage.discard(fetched)
+    found = storage.find("incoming/x")
+    storage.delete("incoming/x")
+    storage.discard(found)
 
 
-def test_fetching_what_is_gone_raises_file_not_found(storage):
+def test_finding_what_is_gone_raises_file_not_found(storage):
     with pytest.raises(FileNotFoundError):
-        storage.fetch("incoming/none")
+        storage.find("incoming/none")
 
 
 def test_a_presigned_url_reads_an_object_under_a_name_and_type(storage):

@@ -6,6 +6,7 @@ once, read any number of times and deleted at most once. Adapters raise the lang
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 from lenticular.storage.spool import Spool
@@ -31,3 +32,41 @@ class Storage(Protocol):
 
     def keys(self, prefix: str = "") -> Iterator[tuple[str, int, float]]:
         """Key, size in bytes and time of last change (seconds since 1970) of all under a prefix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One version of an object, whoever put it there and whatever its key looks like."""
+
+    key: str
+    size: int
+    etag: str
+    version_id: str | None = None
+
+
+class Bucket(Storage, Protocol):
+    """A storage into which others put objects too, and out of which they read with our leave."""
+
+    def find(self, key: str) -> Found:
+        """What lies under any key; FileNotFoundError when nothing does."""
+
+    def fetch(self, found: Found) -> Spool:
+        """Bring it here; `put` of the spool copies inside the service. The caller closes it."""
+
+    def copy(self, found: Found, key: str) -> None:
+        """Keep the same bytes under another key, without bringing them here."""
+
+    def discard(self, found: Found) -> None:
+        """Forget exactly this version, and not what was put under its key afterwards."""
+
+    def presign(
+        self,
+        key: str,
+        seconds: int = 3600,
+        media_type: str | None = None,
+        file_name: str | None = None,
+    ) -> str:
+        """A URL from which anybody who has it reads the object for a while."""
+
+    def presign_upload(self, key: str, seconds: int = 3600) -> str:
+        """A URL to which anybody who has it puts the object for a while."""

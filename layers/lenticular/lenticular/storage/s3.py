@@ -24,11 +24,12 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 
+from lenticular.storage.protocol import Found
 from lenticular.storage.spool import Spool
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
-    from types_boto3_s3.type_defs import GetObjectOutputTypeDef
+    from types_boto3_s3.type_defs import CopySourceTypeDef, GetObjectOutputTypeDef
 
 MEBIBYTE = 1024 * 1024
 PIECE_BYTES = MEBIBYTE
@@ -51,11 +52,11 @@ _PAST_THE_END = frozenset({"InvalidRange", "416"})
 
 
 class FetchedSpool(Spool):
-    """An object of the bucket, brought here to be read; it remembers where it came from."""
+    """An object of the bucket, brought here to be read; it knows where it came from."""
 
-    origin = ""
-    version_id: str | None = None
-    etag = ""
+    def __init__(self, found: Found) -> None:
+        super().__init__()
+        self.found = found
 
 
 class S3Storage:
@@ -74,7 +75,7 @@ class S3Storage:
         name = self._name(key)
         with _own_errors(key):
             if isinstance(body, FetchedSpool):
-                self._copy(body, name)
+                self.copy(body.found, key)
             elif body.size <= PART_BYTES:
                 self.client.put_object(
                     Bucket=self.bucket,
@@ -113,32 +114,52 @@ class S3Storage:
                     key = item["Key"].removeprefix(self.prefix)
                     yield key, item["Size"], item["LastModified"].timestamp()
 
-    def fetch(self, key: str) -> FetchedSpool:
-        """Bring an object here, whatever its key looks like; the caller closes the spool."""
-        name = self.prefix + key
-        answer = self._get(name, 0, None)
-        spool = FetchedSpool()
-        spool.origin, spool.etag = name, answer["ETag"]
+    def find(self, key: str) -> Found:
+        """What lies under any key; FileNotFoundError when nothing does."""
+        with _own_errors(key):
+            head = self.client.head_object(Bucket=self.bucket, Key=self.prefix + key)
         # Without versioning the service says nothing, or "null".
-        version_id = answer.get("VersionId")
-        spool.version_id = version_id if version_id != "null" else None
+        version_id = head.get("VersionId")
+        return Found(
+            key,
+            head["ContentLength"],
+            head["ETag"],
+            version_id if version_id != "null" else None,
+        )
+
+    def fetch(self, found: Found) -> FetchedSpool:
+        """Bring it here; `put` of the spool copies inside the service. The caller closes it."""
+        name = self.prefix + found.key
+        spool = FetchedSpool(found)
         try:
-            for piece in self._pieces(name, answer, 0, answer["ContentLength"]):
+            answer = self._get(name, 0, None, found.etag)
+            for piece in self._pieces(name, answer, 0, found.size):
                 spool.write(piece)
         except BaseException:
             spool.close()
             raise
         return spool
 
-    def discard(self, fetched: FetchedSpool) -> None:
-        """Forget what was fetched, and not what somebody put under its key in the meantime."""
-        with _own_errors(fetched.origin):
-            if fetched.version_id is not None:
-                self.client.delete_object(
-                    Bucket=self.bucket, Key=fetched.origin, VersionId=fetched.version_id
-                )
-            elif self._etag(fetched.origin) == fetched.etag:
-                self.client.delete_object(Bucket=self.bucket, Key=fetched.origin)
+    def copy(self, found: Found, key: str) -> None:
+        """Keep the same bytes under another key, without bringing them here."""
+        source: CopySourceTypeDef = {"Bucket": self.bucket, "Key": self.prefix + found.key}
+        if found.version_id is not None:
+            source["VersionId"] = found.version_id
+        # What was found is what is kept, or the copy fails.
+        condition = {"CopySourceIfMatch": found.etag}
+        with _own_errors(key):
+            self.client.copy(
+                source, self.bucket, self._name(key), ExtraArgs=condition, Config=_COPY
+            )
+
+    def discard(self, found: Found) -> None:
+        """Forget exactly this version, and not what was put under its key afterwards."""
+        name = self.prefix + found.key
+        with _own_errors(found.key):
+            if found.version_id is not None:
+                self.client.delete_object(Bucket=self.bucket, Key=name, VersionId=found.version_id)
+            elif self._etag(name) == found.etag:
+                self.client.delete_object(Bucket=self.bucket, Key=name)
 
     def presign(
         self,
@@ -221,14 +242,6 @@ class S3Storage:
             self.client.upload_file(str(body.path), self.bucket, name, Config=_UPLOAD)
         else:
             self.client.upload_fileobj(io.BytesIO(body.view()), self.bucket, name, Config=_UPLOAD)
-
-    def _copy(self, fetched: FetchedSpool, name: str) -> None:
-        source = {"Bucket": self.bucket, "Key": fetched.origin}
-        if fetched.version_id is not None:
-            source["VersionId"] = fetched.version_id
-        # What was read is what is kept, or the copy fails.
-        condition = {"CopySourceIfMatch": fetched.etag}
-        self.client.copy(source, self.bucket, name, ExtraArgs=condition, Config=_COPY)  # type: ignore[arg-type]
 
     def _etag(self, name: str) -> str | None:
         try:

@@ -122,14 +122,8 @@ class DropFolder:
     def _reject(self, path: Path, refusals: list[Refusal]) -> None:
         target = _free_name(self.rejected / path.relative_to(self.incoming))
         target.parent.mkdir(parents=True, exist_ok=True)
-        report = {
-            "file": str(path.relative_to(self.incoming)),
-            "time": datetime.now(UTC).isoformat(timespec="seconds"),
-            "refused": [asdict(refusal) for refusal in refusals],
-        }
-        target.with_name(target.name + ".json").write_bytes(
-            orjson.dumps(report, option=orjson.OPT_INDENT_2)
-        )
+        report = rejection_report(str(path.relative_to(self.incoming)), refusals)
+        target.with_name(target.name + ".json").write_bytes(report)
         os.replace(path, target)
         log.info("a dropped file was refused: %s", refusals[0].detail)
 
@@ -142,6 +136,16 @@ class DropFolder:
                     path.rmdir()
                 except OSError:  # not empty
                     continue
+
+
+def rejection_report(file: str, refusals: list[Refusal]) -> bytes:
+    """The `.json` that is put beside a refused file, for people to read."""
+    report = {
+        "file": file,
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "refused": [asdict(refusal) for refusal in refusals],
+    }
+    return orjson.dumps(report, option=orjson.OPT_INDENT_2)
 
 
 def _refusals(names: list[str], results: list[StoreResult]) -> list[Refusal]:
