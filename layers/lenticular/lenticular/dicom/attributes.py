@@ -160,7 +160,7 @@ _INSTANCE = """
 
 def tag_of(keyword: str) -> str | None:
     """The tag of a keyword as eight upper-case hexadecimal digits."""
-    number = tag_for_keyword(keyword)
+    number = tag_for_keyword(keyword) if keyword else None  # some retired tags have no keyword
     return None if number is None else f"{number:08X}"
 
 

@@ -108,6 +108,8 @@ class Recipe:
         for part in _parts(level, in_path, included, include_all):
             steps += part.steps()
             empty |= _EMPTY[part.level] if part.usual else {}
+            if not part.usual:  # the unique key all the same, as with C-FIND (PS3.4 C.4.1.1.3.2)
+                steps.append(_UNIQUE_KEYS[part.level])
             computed = [each for each in _COMPUTED if each.level is part.level and part.wants(each)]
             steps += [(each.column, each.lines) for each in computed]
         columns = tuple(column for column, _ in steps)
@@ -188,7 +190,10 @@ def _sop_classes(marked: str | None) -> tuple[bytes, ...]:
     return (b'"00080062":{"vr":"UI","Value":%s}' % orjson.dumps(elements_of(marked)),)
 
 
-# The unique keys are answered even of levels in the path, as C-FIND does (PS3.4 C.2.2.1.1).
+_UNIQUE_KEYS = {
+    Level.STUDY: (studies.c.study_instance_uid, _text("0020000D", "UI")),
+    Level.SERIES: (series.c.series_instance_uid, _text("0020000E", "UI")),
+}
 _COMPUTED = (
     _Computed(Level.STUDY, "00080061", studies.c.modalities_in_study, _modalities),
     _Computed(Level.STUDY, "00080062", studies.c.sop_classes_in_study, _sop_classes, False),

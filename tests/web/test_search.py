@@ -1,0 +1,343 @@
+"""QIDO-RS matching (PS3.18 10.6 and 8.3.4.1, PS3.4 C.2.2.2) through the real application."""
+# ruff: noqa: RUF001 (letters that look like others are what names are made of)
+
+import pytest
+from lenticular.services import open_services
+from lenticular.settings import Settings
+from lenticular.web.app import create_app
+from pydicom.dataset import Dataset
+from starlette.testclient import TestClient
+
+from tests import samples, wire
+from tests.wire import DICOM_JSON, DICOMWEB, assert_error, must_store, search, uids
+
+NAMES = {
+    "anna": "Müller^Anna",
+    "smith": "Smith^John^^Dr",
+    "smithers": "Smithers^Mary Ann",
+    "yamada": "Yamada^Tarou=山田^太郎=やまだ^たろう",
+    "percent": "O'Brien_100%^Pat",
+    "nobody": "",
+}
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    """One application for all of this file; each test looks at studies of its own."""
+    services = open_services(Settings(data=tmp_path_factory.mktemp("search")))
+    services.index.migrate()
+    with TestClient(create_app(services), base_url="http://127.0.0.1:8042") as session:
+        yield session
+    services.close()
+
+
+@pytest.fixture(scope="module")
+def people(client):
+    """A study for each of the NAMES."""
+    must_store(
+        client,
+        *(samples.ct(label, PatientName=name, PatientID=label) for label, name in NAMES.items()),
+    )
+    return client
+
+
+def found(client, labels=NAMES, **keys):
+    """Those of these labels whose studies are found."""
+    studies = uids(search(client, **keys))
+    return sorted(label for label in labels if samples.study_uid(label) in studies)
+
+
+@pytest.mark.parametrize(
+    ("key", "labels"),
+    [
+        ("Smith^John", []),  # the prefix `Dr` belongs to the name
+        ("Smith^John^^Dr", ["smith"]),
+        ("smith john dr", ["smith"]),
+        ("SMITH*", ["smith", "smithers"]),
+        ("smith^*", ["smith"]),
+        ("muller^anna", ["anna"]),
+        ("MÜLLER^ANNA^^^", ["anna"]),
+        ("mu?ler*", ["anna"]),
+        ("*ar*", ["smithers", "yamada"]),
+        ("山田*", ["yamada"]),
+        ("やまだ^たろう", ["yamada"]),
+        ("yamada^tarou=山田^太郎", ["yamada"]),
+        ("=山田^太郎", ["yamada"]),
+        ("smith*=山田^太郎", []),
+        ("o'brien_100%^pat", ["percent"]),
+        ("o'brien?100%*", ["percent"]),
+        ("%", []),
+        ("*", sorted(NAMES)),
+        ("", sorted(NAMES)),
+        ("^", sorted(NAMES)),
+        ("smith*\\yamada*", ["smith", "smithers", "yamada"]),
+    ],
+)
+def test_names_match_in_any_case_accent_and_group(people, key, labels):
+    assert found(people, PatientName=key) == labels
+
+
+@pytest.mark.parametrize(
+    ("key", "labels"),
+    [
+        ("john smi", ["smith"]),
+        ("smi", ["smith", "smithers"]),
+        ("ann", ["anna", "smithers"]),
+        ("mary,smithers", ["smithers"]),
+        ("太 yam", ["yamada"]),
+        ("*ith*", ["smith", "smithers"]),
+        ("mith", []),
+        ("smith mary anna", []),
+    ],
+)
+def test_fuzzy_matching_takes_beginnings_of_words_in_any_order(people, key, labels):
+    assert found(people, PatientName=key, fuzzymatching="true") == labels
+
+
+def test_a_name_without_a_value_is_found_by_empty_value_matching(people):
+    assert found(people, PatientName='""', emptyvaluematching="true") == ["nobody"]
+    assert found(people, PatientName='""') == []
+
+
+@pytest.mark.parametrize("name", ["PatientID", "patientid", "00100020", "0010,0020"])
+def test_an_attribute_has_a_keyword_and_a_tag(people, name):
+    assert found(people, **{name: "ANNA"}) == ["anna"]
+
+
+def test_an_attribute_given_twice_matches_either_value(people):
+    answer = people.get(f"{DICOMWEB}/studies?PatientID=anna&PatientID=smith")
+
+    assert len(answer.json()) == 2
+
+
+def test_percent_encoded_queries_are_understood(people):
+    answer = people.get(f"{DICOMWEB}/studies?PatientName=M%C3%BCl%2A&limit=%31")
+
+    assert uids(answer.json()) == [samples.study_uid("anna")]
+
+
+DATES = {
+    "date a": ("20231231", "235959.9"),
+    "date b": ("20240101", "1030"),
+    "date c": ("20240601", "103015.25"),
+    "date d": ("", ""),
+}
+
+
+@pytest.fixture(scope="module")
+def dates(client):
+    """Studies of three days, and one of none."""
+    must_store(client, *(samples.ct(k, StudyDate=d, StudyTime=t) for k, (d, t) in DATES.items()))
+    return client
+
+
+@pytest.mark.parametrize(
+    ("keys", "labels"),
+    [
+        ({"StudyDate": "20240101"}, "b"),
+        ({"StudyDate": "2024.01.01"}, "b"),
+        ({"StudyDate": "20240101-"}, "bc"),
+        ({"StudyDate": "-20240101"}, "ab"),
+        ({"StudyDate": "20240101-20241231"}, "bc"),
+        ({"StudyDate": "20240101,20231231"}, "ab"),
+        ({"StudyDate": "20250101-20240101"}, ""),
+        ({"StudyTime": "10"}, "bc"),
+        ({"StudyTime": "103015.25"}, "c"),
+        ({"StudyTime": "1031-"}, "a"),
+        ({"StudyTime": "10:30-10:30"}, "bc"),
+        ({"StudyTime": "-103000"}, "b"),
+        ({"StudyDate": "20240101-", "StudyTime": "103001-"}, "c"),
+        ({"StudyDate": '""', "emptyvaluematching": "true"}, "d"),
+    ],
+)
+def test_dates_and_times_match_by_range_and_precision(dates, keys, labels):
+    assert found(dates, DATES, **keys) == [f"date {label}" for label in labels]
+
+
+def test_moments_match_whatever_their_offset_from_utc(client):
+    written = {"1": "20240601120000+0200", "2": "20240601120000-0500", "3": "20240601"}
+    must_store(
+        client, *(samples.ct("moments", 1, k, AcquisitionDateTime=v) for k, v in written.items())
+    )
+
+    def numbers(key):
+        matches = search(client, "/instances", AcquisitionDateTime=key)
+        return [wire.value(match, "00200013") for match in matches]
+
+    assert numbers("20240601100000+0000") == [1]
+    assert numbers("20240601120000 0200") == [1]  # a plus that was not escaped
+    assert numbers("20240601110000-") == [2]
+    assert numbers("20240601120000-0500-20240602") == [2]
+    assert numbers("-20240601100000") == [1, 3]
+    assert numbers("2024") == [1, 2, 3]
+
+
+@pytest.fixture(scope="module")
+def mixed(client):
+    """A study of CT and MR, one of MR alone."""
+    must_store(
+        client,
+        samples.ct("mixed a", 1, 1, Modality="CT", InstanceNumber="0007"),
+        samples.ct("mixed a", 2, 1, Modality="MR", ImageType=["ORIGINAL", "PRIMARY", "AXIAL"]),
+        samples.ct("mixed b", 1, 1, Modality="MR"),
+    )
+    return client
+
+
+@pytest.mark.parametrize(
+    ("keys", "labels"),
+    [
+        ({"ModalitiesInStudy": "CT"}, "a"),
+        ({"ModalitiesInStudy": "MR"}, "ab"),
+        ({"ModalitiesInStudy": "CT,MR"}, "ab"),
+        ({"ModalitiesInStudy": "CT\\MR"}, "ab"),
+        ({"ModalitiesInStudy": "CT\\MR", "multiplevaluematching": "true"}, "a"),
+        ({"ModalitiesInStudy": "C*"}, "a"),
+        ({"ModalitiesInStudy": "C"}, ""),
+        ({"Modality": "CT"}, "a"),
+        ({"SOPClassesInStudy": samples.CT_IMAGE_STORAGE}, "ab"),
+        ({"NumberOfStudyRelatedSeries": "2"}, "a"),
+    ],
+)
+def test_studies_are_found_by_what_is_in_them(mixed, keys, labels):
+    studies = ("mixed a", "mixed b")
+
+    assert found(mixed, studies, **keys) == [f"mixed {label}" for label in labels]
+
+
+@pytest.mark.parametrize(
+    ("keys", "count"),
+    [
+        ({"InstanceNumber": "7"}, 1),
+        ({"InstanceNumber": "007"}, 1),
+        ({"ImageType": "axial"}, 1),
+        ({"Modality": "MR"}, 2),
+        ({"SOPInstanceUID": samples.sop_uid("mixed a", 1)}, 1),
+        ({"SOPInstanceUID": f"{samples.sop_uid('mixed a', 1)},{samples.sop_uid('mixed b', 1)}"}, 2),
+        (
+            {"SOPInstanceUID": f"{samples.sop_uid('mixed a', 1)}\\{samples.sop_uid('mixed b', 1)}"},
+            2,
+        ),
+        ({"StudyInstanceUID": samples.study_uid("mixed a"), "Modality": "MR"}, 1),
+        ({"AvailableTransferSyntaxUID": "1.2.840.10008.1.2.1"}, 3),
+        ({"Rows": "16"}, 3),
+        ({"Rows": "17"}, 0),
+    ],
+)
+def test_instances_are_found_by_attributes_of_every_level(mixed, keys, count):
+    matches = search(mixed, "/instances", **{"PatientID": "Pmixed*", **keys})
+
+    assert len(matches) == count
+
+
+def test_series_are_found_inside_and_outside_of_their_study(mixed):
+    study = samples.study_uid("mixed a")
+
+    assert len(search(mixed, "/series", Modality="MR", PatientID="Pmixed*")) == 2
+    (series,) = search(mixed, f"/studies/{study}/series", Modality="MR")
+    assert wire.value(series, "0020000E") == samples.series_uid("mixed a", 2)
+    assert len(search(mixed, f"/studies/{study}/instances", Modality="MR")) == 1
+    path = f"/studies/{study}/series/{samples.series_uid('mixed a', 2)}/instances"
+    assert len(search(mixed, path)) == 1
+    assert search(mixed, path, SOPInstanceUID=samples.sop_uid("mixed a", 1)) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "RequestAttributesSequence.ScheduledProcedureStepID",
+        "00400275.00400009",
+        "0040,0275.0040,0009",
+    ],
+)
+def test_an_attribute_inside_a_sequence_has_a_path(client, name):
+    item = Dataset()
+    item.ScheduledProcedureStepID = "STEP_1"
+    must_store(client, samples.ct("step", RequestAttributesSequence=[item]), samples.ct("none"))
+
+    (series,) = search(client, "/series", **{name: "step_1"})
+
+    assert wire.value(series, "0020000D") == samples.study_uid("step")
+    (told,) = wire.items(series, "00400275")
+    assert wire.value(told, "00400009") == "STEP_1"
+    assert search(client, "/series", **{name: "step?2"}) == []
+
+
+def test_every_required_key_of_the_standard_can_be_searched_for(mixed):
+    """PS3.18 Table 10.6.1-5; a key that is not supported would be named in a warning."""
+    study = "StudyDate StudyTime AccessionNumber ModalitiesInStudy ReferringPhysicianName"
+    study += " PatientName PatientID StudyInstanceUID StudyID"
+    series = "Modality SeriesInstanceUID SeriesNumber PerformedProcedureStepStartDate"
+    series += " PerformedProcedureStepStartTime"
+    series += " RequestAttributesSequence.ScheduledProcedureStepID"
+    series += " RequestAttributesSequence.RequestedProcedureID"
+    instance = "SOPClassUID SOPInstanceUID InstanceNumber"
+    for path, keywords in (
+        ("/studies", study),
+        ("/series", f"{study} {series}"),
+        ("/instances", f"{study} {series} {instance}"),
+    ):
+        keys = dict.fromkeys(keywords.split(), "")
+        answer = mixed.get(DICOMWEB + path, params=keys)
+        assert answer.status_code == 200
+        assert "warning" not in answer.headers
+        assert answer.json()
+
+
+def test_an_unknown_study_has_no_series(client):
+    answer = client.get(f"{DICOMWEB}/studies/1.2.3/series")
+
+    assert (answer.status_code, answer.content) == (200, b"[]")
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"StudyDate": "20240230"},
+        {"StudyDate": "2024-01-01"},
+        {"StudyDate": "yesterday"},
+        {"StudyDate": "-"},
+        {"StudyTime": "2560"},
+        {"StudyInstanceUID": "1.2.*"},
+        {"StudyInstanceUID": "1..2"},
+        {"StudyInstanceUID": "1.2.3,../etc"},
+        {"NumberOfStudyRelatedSeries": "many"},
+        {"NumberOfStudyRelatedSeries": "9" * 400},
+        {"PatientName": "x" * 5000},
+        {"limit": "abc"},
+        {"limit": "-1"},
+        {"limit": "1.5"},
+        {"limit": "1000000000"},
+        {"offset": "-1"},
+        {"offset": "9" * 40},
+        {"fuzzymatching": "maybe"},
+    ],
+)
+def test_what_cannot_be_understood_is_refused(client, keys):
+    assert_error(client.get(f"{DICOMWEB}/studies", params=keys), 400)
+
+
+def test_a_path_without_a_uid_is_refused(client):
+    assert_error(client.get(f"{DICOMWEB}/studies/abc/series"), 400)
+
+
+@pytest.mark.parametrize("accept", ["application/dicom+json", "application/json", "*/*", ""])
+def test_results_are_dicom_json(people, accept):
+    answer = people.get(f"{DICOMWEB}/studies", headers={"Accept": accept})
+
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith(accept.replace("*/*", "") or DICOM_JSON)
+
+
+def test_other_media_types_are_not_acceptable(people):
+    answer = people.get(f"{DICOMWEB}/studies", headers={"Accept": "text/html"})
+
+    assert_error(answer, 406)
+
+
+def test_head_tells_what_get_would(people):
+    head, get = people.head(f"{DICOMWEB}/studies"), people.get(f"{DICOMWEB}/studies")
+
+    assert head.status_code == 200
+    assert head.headers["content-length"] == get.headers["content-length"]
+    assert head.content == b""
