@@ -12,6 +12,7 @@ from lenticular.pixels.options import JPEG, PAM, PNG, Viewport
 Array = NDArray[Any]
 
 _MAX_JPEG_SIDE = 65500
+_LEAST = 0.01  # of a pixel, that there be something to enlarge
 
 
 def encode(picture: Array, media_type: str, quality: int) -> bytes:
@@ -23,6 +24,8 @@ def encode(picture: Array, media_type: str, quality: int) -> bytes:
 
 def to_jpeg(picture: Array, quality: int) -> bytes:
     """Encode 8 bits, grey or RGB, as baseline JPEG."""
+    if picture.dtype != np.uint8:
+        raise NotRenderable("A JPEG holds 8 bits; ask for image/png.")
     if max(picture.shape) > _MAX_JPEG_SIDE:
         raise NotRenderable("The picture is too long for a JPEG; ask for image/png.")
     return bytes(imagecodecs.jpeg8_encode(np.ascontiguousarray(picture), quality))
@@ -72,7 +75,7 @@ def fit(picture: Array, viewport: Viewport) -> Array:
 
 def _region(viewport: Viewport, rows: int, columns: int) -> tuple[float, float, float, float]:
     """Left, upper, right and lower edge of what is shown."""
-    if viewport.x >= columns or viewport.y >= rows:
+    if viewport.x > columns - _LEAST or viewport.y > rows - _LEAST:
         raise InvalidRequest("The region of the `viewport` lies outside of the image.")
     width = columns if viewport.region_width is None else viewport.region_width
     height = rows if viewport.region_height is None else viewport.region_height

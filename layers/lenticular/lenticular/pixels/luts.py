@@ -34,8 +34,8 @@ class Lut:
     def look_up(self, values: Array) -> Array:
         """The entries for these values; what lies outside of the table takes its ends."""
         table = np.frombuffer(self.entries, "<u2")
-        index = np.clip(np.floor(values) - self.first, 0, len(table) - 1).astype(np.intp)
-        entries: Array = table[index]
+        places = np.nan_to_num(np.floor(values) - self.first)
+        entries: Array = table[np.clip(places, 0, len(table) - 1).astype(np.intp)]
         return entries
 
     @property
@@ -59,48 +59,60 @@ class Palette:
 
 def read_lut(item: Dataset, bulk: BulkReader, signed: bool) -> Lut | None:
     """The table in an item of a Modality LUT or VOI LUT Sequence, None when it has none."""
-    descriptor = integers(item, "00283002")
-    if len(descriptor) < 3:
+    descriptor = _descriptor(item, "00283002", signed)
+    if descriptor is None:
         return None
-    count, first, bits = descriptor[:3]
-    entries = _entries(content(item, "00283006", bulk), count or 65536)
+    entries = _entries(content(item, "00283006", bulk), descriptor.count)
     if not entries.size:
         return None
     needed = int(entries.max()).bit_length()
-    return Lut(_first(first, signed), max(needed, min(bits, 16), 1), entries.tobytes())
+    bits = max(needed, min(descriptor.bits, 16), 1)
+    return Lut(descriptor.first, bits, entries.tobytes())
 
 
 def read_palette(dataset: Dataset, bulk: BulkReader, signed: bool) -> Palette | None:
     """The palette of a PALETTE COLOR image, None when a colour of it is missing."""
     channels, first = [], 0
     for index in range(3):
-        descriptor = integers(dataset, _PALETTE_DESCRIPTORS[index])
-        if len(descriptor) < 3:
+        descriptor = _descriptor(dataset, _PALETTE_DESCRIPTORS[index], signed)
+        channel = None if descriptor is None else _channel(dataset, index, bulk, descriptor)
+        if descriptor is None or channel is None or not channel.size:
             return None
-        count, first, bits = descriptor[:3]
-        channel = _channel(dataset, index, bulk, count or 65536, bits)
-        if not channel.size:
-            return None
+        first = descriptor.first
         channels.append(channel)
     length = max(map(len, channels))
     padded = [np.pad(channel, (0, length - len(channel)), mode="edge") for channel in channels]
     colours = np.stack(padded, axis=1)
     # 16 bits are often declared where the entries have 8.
     shift = 8 if colours.max() > 255 else 0
-    return Palette(_first(first, signed), (colours >> shift).astype(np.uint8))
+    return Palette(first, (colours >> shift).astype(np.uint8))
 
 
-def _channel(dataset: Dataset, index: int, bulk: BulkReader, count: int, bits: int) -> Array:
+@dataclass(frozen=True, slots=True)
+class _Descriptor:
+    count: int
+    first: int
+    bits: int
+
+
+def _descriptor(dataset: Dataset, tag: str, signed: bool) -> _Descriptor | None:
+    """Read a LUT Descriptor (PS3.3 C.11.1.1.1)."""
+    values = integers(dataset, tag)
+    if len(values) < 3 or not -32768 <= values[1] <= 65535:
+        return None
+    count, first, bits = values[:3]
+    # For signed pixels the first value is signed, whatever its VR says.
+    first = first - 65536 if signed and first >= 32768 else first
+    return _Descriptor(count & 0xFFFF or 65536, first, bits)
+
+
+def _channel(dataset: Dataset, index: int, bulk: BulkReader, descriptor: _Descriptor) -> Array:
     plain = content(dataset, _PALETTES[index], bulk)
     if plain:
-        return _entries(plain, count)
+        return _entries(plain, descriptor.count)
     segmented = content(dataset, _SEGMENTED_PALETTES[index], bulk)
-    return np.array(_expand(segmented, "B" if bits == 8 else "H", count), np.uint16)
-
-
-def _first(value: int, signed: bool) -> int:
-    """The first value mapped; for signed pixels it is signed, whatever its VR says."""
-    return value - 65536 if signed and value >= 32768 else value
+    letter = "B" if descriptor.bits == 8 else "H"
+    return np.array(_expand(segmented, letter, descriptor.count), np.uint16)
 
 
 def _entries(data: bytes, count: int) -> Array:

@@ -19,6 +19,9 @@ Array = NDArray[Any]
 
 _WHOLE_WORDS = (8, 16, 32, 64)
 
+MAX_ODD_SAMPLES = 1 << 24
+"""Samples of an odd number of bits are unpacked to a byte for each bit, so fewer are taken."""
+
 
 def read_native(frame: bytes, description: PixelDescription) -> Array:
     """The words of a frame in the shape (rows, columns[, samples]); colours stay as they are."""

@@ -81,6 +81,19 @@ def parse_options(
     )
 
 
+def parse_orthanc_options(parameters: Mapping[str, str], media_type: str = PNG) -> RenderOptions:
+    """Read what Orthanc's views take: `window-center`, `window-width`, `width`, `height`."""
+    window = viewport = None
+    if "window-center" in parameters and "window-width" in parameters:
+        window = parse_window(f"{parameters['window-center']},{parameters['window-width']}")
+    if "width" in parameters or "height" in parameters:
+        # A side that is not given follows from the proportions.
+        sides = [parameters.get(name) or str(MAX_VIEWPORT_SIDE) for name in ("width", "height")]
+        viewport = parse_viewport(",".join(sides))
+    quality = parse_quality(parameters.get("quality", str(DEFAULT_QUALITY)))
+    return RenderOptions(media_type, quality, window, viewport)
+
+
 def parse_quality(text: str) -> int:
     """An integer from 1 to 100 (PS3.18 8.3.5.1.2)."""
     if not re.fullmatch(r"[1-9]\d?|100", text.strip()):
@@ -112,8 +125,8 @@ def parse_viewport(text: str) -> Viewport:
         _decimal(part, "viewport") if part else None for part in parts[2:]
     )
     x, y = x or 0.0, y or 0.0
-    if x < 0 or y < 0 or region_width == 0 or region_height == 0:
-        raise InvalidRequest("The region of a `viewport` lies within the image.")
+    if x < 0 or y < 0 or not _is_visible(region_width, region_height):
+        raise InvalidRequest("The region of a `viewport` is at least a pixel within the image.")
     return Viewport(
         width,
         height,
@@ -124,6 +137,10 @@ def parse_viewport(text: str) -> Viewport:
         flip_horizontally=(region_width or 1) < 0,
         flip_vertically=(region_height or 1) < 0,
     )
+
+
+def _is_visible(*sides: float | None) -> bool:
+    return all(side is None or abs(side) >= 1 for side in sides)
 
 
 def _side(text: str) -> int:

@@ -27,6 +27,7 @@ Array = NDArray[Any]
 _MODALITY_LUT_NOT_FOR_DISPLAY = {f"1.2.840.10008.5.1.4.1.1.12.{kind}" for kind in (1, 2, 3)}
 
 _TABLES = 64
+_COMPUTED_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,20 @@ def grey_transformation(
 def apply(transformation: GreyTransformation, samples: Array) -> Array:
     """The greys of these samples."""
     if samples.dtype.kind not in "iu" or samples.dtype.itemsize > 2:
-        return _greys(transformation, samples.astype(np.float64))
+        return _computed(transformation, samples)
     size = samples.dtype.itemsize
     table = _table(transformation, f"{samples.dtype.kind}{size}")
     return np.take(table, samples.view(f"u{size}"))
+
+
+def _computed(transformation: GreyTransformation, samples: Array) -> Array:
+    """Compute what is too deep for a table, some rows at a time to spare memory."""
+    picture = np.empty(samples.shape, np.uint8)
+    step = max(_COMPUTED_AT_ONCE // max(samples.shape[1], 1), 1)
+    for start in range(0, len(samples), step):
+        rows = samples[start : start + step].astype(np.float64)
+        picture[start : start + step] = _greys(transformation, rows)
+    return picture
 
 
 @lru_cache(maxsize=_TABLES)
@@ -89,10 +100,11 @@ def _table(transformation: GreyTransformation, kind: str) -> Array:
 
 
 def _greys(transformation: GreyTransformation, values: Array) -> Array:
-    light = _light(transformation.voi, _modality(transformation, values))
+    with np.errstate(all="ignore"):  # files have slopes and widths of every size
+        light = np.nan_to_num(_light(transformation.voi, _modality(transformation, values)))
     if transformation.inverted:
         light = 1.0 - light
-    greys: Array = (np.nan_to_num(light) * 255.0 + 0.5).astype(np.uint8)
+    greys: Array = (light * 255.0 + 0.5).astype(np.uint8)
     return greys
 
 
@@ -155,7 +167,8 @@ def _full_range(
     ends = np.array([low, high])
     if transformation.modality is not None and high - low <= 65536:
         ends = np.arange(low, high + 1)  # a table need not grow steadily
-    outputs = _modality(transformation, ends)
+    with np.errstate(all="ignore"):
+        outputs = np.nan_to_num(_modality(transformation, ends))
     low, high = float(outputs.min()), float(outputs.max())
     return Window((low + high) / 2, high - low, "LINEAR_EXACT")
 
