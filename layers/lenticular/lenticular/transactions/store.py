@@ -66,7 +66,16 @@ def store(
             kept.append(_Kept(position, prepared))
     for item, result in zip(kept, _add(services, [item.new for item in kept]), strict=True):
         results[item.position] = result
-    return [result for result in results if result is not None]
+    done = [result for result in results if result is not None]
+    log.info("store", extra={"counts": _counts(spools, done)})
+    return done
+
+
+def _counts(spools: Sequence[Spool], results: Sequence[StoreResult]) -> dict[str, int]:
+    """What an operator wants to see of a store: nothing of it is patient data."""
+    refused = sum(result.outcome is None for result in results)
+    received = sum(spool.size for spool in spools)
+    return {"stored": len(results) - refused, "refused": refused, "bytes": received}
 
 
 def _prepare(

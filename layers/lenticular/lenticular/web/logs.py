@@ -12,7 +12,7 @@ access = logging.getLogger("lenticular.access")
 
 
 class JsonFormatter(logging.Formatter):
-    """A log record as one line of JSON; what was passed as `extra={"fields": …}` is merged in."""
+    """A log record as one line of JSON; `fields` and `counts` passed as `extra` are merged in."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
@@ -22,6 +22,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
             **getattr(record, "fields", {}),
+            **getattr(record, "counts", {}),
         }
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)

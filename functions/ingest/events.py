@@ -1,0 +1,42 @@
+"""The shapes in which S3 tells that an object was dropped: itself, through SNS, or EventBridge."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_plus
+
+
+class UnknownEvent(ValueError):
+    """A message that tells of no object in a shape that S3 uses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A bucket and the key of a new object in it."""
+
+    bucket: str
+    key: str
+
+
+def dropped_objects(body: str) -> list[Dropped]:
+    """The new objects that the body of a message tells of; none for S3's test message."""
+    try:
+        return _objects(json.loads(body))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UnknownEvent("The message is no event of S3 that tells of new objects.") from error
+
+
+def _objects(event: dict[str, Any]) -> list[Dropped]:
+    if event.get("Event") == "s3:TestEvent":
+        return []
+    if event.get("Type") == "Notification":
+        return dropped_objects(event["Message"])
+    if "detail" in event:
+        detail = event["detail"]
+        # EventBridge gives the key as it is, S3's own events as in a query string.
+        return [Dropped(detail["bucket"]["name"], detail["object"]["key"])]
+    return [
+        Dropped(record["s3"]["bucket"]["name"], unquote_plus(record["s3"]["object"]["key"]))
+        for record in event["Records"]
+        if record["eventName"].startswith("ObjectCreated:")
+    ]

@@ -1,0 +1,45 @@
+"""The drop folder of the bucket: S3 event, queue, store; what fails goes back to the queue."""
+
+from typing import TYPE_CHECKING, Any, cast
+
+from aws_lambda_powertools.utilities.batch import (
+    BatchProcessor,
+    EventType,
+    process_partial_response,
+)
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from ingest.events import dropped_objects
+from lenticular import settings
+from lenticular.services import open_services
+from lenticular.transactions.incoming import take
+from shared import logger, observed
+
+if TYPE_CHECKING:
+    from lenticular.storage.s3 import S3Storage
+
+services = open_services(settings.load())
+# The drop folder is in a bucket, so the storage is one.
+bucket = cast("S3Storage", services.storage)
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+
+def take_dropped(record: SQSRecord) -> None:
+    """Take the objects that one message of the queue tells of."""
+    try:
+        for dropped in dropped_objects(record.body):
+            if dropped.bucket == bucket.bucket:
+                take(services, bucket, dropped.key.removeprefix(bucket.prefix))
+            else:
+                logger.warning("an event of another bucket is ignored")
+    except Exception:
+        logger.exception("a message is left in the queue", message_id=record.message_id)
+        raise
+
+
+def respond(event: dict[str, Any], context: Any) -> Any:
+    """Take each message on its own; answer which ones are to come again."""
+    return process_partial_response(event, take_dropped, processor, context)
+
+
+handler = observed(respond)

@@ -1,0 +1,124 @@
+"""What the functions share: logs, metrics and traces, and HTTP through API Gateway.
+
+Nothing here may hold patient data: events are not logged, answers are not traced, and of a request
+only its path is told.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.logging import correlation_paths
+from aws_lambda_powertools.metrics import MetricUnit
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter, FastAPI
+    from starlette.routing import BaseRoute
+
+    from lenticular.services import Services
+
+Handler = Callable[[dict[str, Any], Any], Any]
+
+TEXT = ["text/", "application/json", "application/dicom+json", "application/problem+json"]
+UNITS = {"bytes": MetricUnit.Bytes}
+
+# The template names each function in POWERTOOLS_SERVICE_NAME.
+logger = Logger()
+metrics = Metrics(namespace="Lenticular")
+# Only calls to AWS are followed; patching every library it knows would cost start-up time.
+tracer = Tracer(patch_modules=("botocore",))
+
+
+class _Counts(logging.Handler):
+    """Turn what the package logs as counts into metrics."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Add each count of the record."""
+        for name, value in getattr(record, "counts", {}).items():
+            metrics.add_metric(name.capitalize(), UNITS.get(name, MetricUnit.Count), value)
+
+
+def _adopt_logs() -> None:
+    """Send the package's own logs where the function's go."""
+    package = logging.getLogger("lenticular")
+    package.handlers = [*logger.handlers, _Counts()]
+    package.setLevel(logger.log_level)
+    package.propagate = False
+
+
+_adopt_logs()
+
+
+def observed(handler: Handler, correlation_id_path: str | None = None) -> Handler:
+    """The handler with structured logs, a trace, and metrics of latency and cold starts."""
+
+    def timed(event: dict[str, Any], context: Any) -> Any:
+        started = time.perf_counter()
+        try:
+            return handler(event, context)
+        finally:
+            milliseconds = (time.perf_counter() - started) * 1000
+            metrics.add_metric("Latency", MetricUnit.Milliseconds, milliseconds)
+
+    inner = tracer.capture_lambda_handler(timed, capture_response=False, capture_error=False)
+    counted = metrics.log_metrics(inner, capture_cold_start_metric=True)
+    return logger.inject_lambda_context(
+        counted, correlation_id_path=correlation_id_path, clear_state=True
+    )
+
+
+def http(services: "Services", routers: Iterable["APIRouter"]) -> Handler:
+    """The handler that answers these routers behind API Gateway."""
+    from mangum import Mangum
+
+    from lenticular.web.app import create_app
+
+    # API Gateway has asked its authoriser already; nobody else can invoke the function.
+    app = create_app(services, routers, guarded=False)
+    base_path = os.path.join("/", *services.settings.public_url.split("/")[3:])
+    adapter = Mangum(
+        _Gateway(app), lifespan="off", api_gateway_base_path=base_path, text_mime_types=TEXT
+    )
+    return observed(adapter, correlation_paths.API_GATEWAY_REST)
+
+
+class _Gateway:
+    """Tell the application what API Gateway leaves out of the request."""
+
+    def __init__(self, app: "FastAPI") -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Add the stage to the path that clients see, and the length of the body."""
+        event = scope["aws.event"]
+        full_path = event["requestContext"].get("path") or ""
+        if full_path.endswith(event["path"]):
+            scope["root_path"] = full_path.removesuffix(event["path"])
+        if event.get("body") and not any(name == b"content-length" for name, _ in scope["headers"]):
+            scope["headers"].append([b"content-length", b"%d" % _length(event)])
+        await self._app(scope, receive, send)
+
+
+def _length(event: dict[str, Any]) -> int:
+    body: str = event["body"]
+    if event.get("isBase64Encoded"):
+        return len(body) // 4 * 3 - body[-2:].count("=")
+    return len(body.encode())
+
+
+def only(router: "APIRouter", keep: "Callable[[BaseRoute], bool]") -> "APIRouter":
+    """A router with some of the routes of another."""
+    from fastapi import APIRouter
+
+    kept = APIRouter()
+    kept.routes.extend(route for route in router.routes if keep(route))
+    return kept
+
+
+def writes(route: "BaseRoute") -> bool:
+    """Whether a route changes anything; Orthanc's look-ups are posted and do not."""
+    methods = set(getattr(route, "methods", ()))
+    return bool(methods - {"GET", "HEAD"}) and not getattr(route, "path", "").startswith("/tools/")

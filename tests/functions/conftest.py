@@ -1,0 +1,75 @@
+"""The functions as Lambda has them: made once by their import, on S3 and an index that is shared."""
+
+import secrets
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from lenticular.storage.s3 import S3Storage
+from tests.functions.gateway import Functions
+from tests.s3 import bucket, make_bucket, s3_environment
+
+__all__ = ["bucket", "s3_environment"]
+
+PACKAGES = ("authorizer", "dicomweb", "ingest", "maintenance", "preview", "shared", "upload")
+
+
+@pytest.fixture(scope="session")
+def import_function(
+    s3_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[object]:
+    """Import a handler in the environment that the template gives it."""
+    name = f"test-{secrets.token_hex(8)}"
+    make_bucket(s3_environment, name, versioning=True)
+    index = tmp_path_factory.mktemp("index") / "index.sqlite"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LENTICULAR_STORAGE", f"s3://{name}")
+        patch.setenv("LENTICULAR_INDEX", f"sqlite:///{index}")
+        patch.setenv("OIDC_ISSUER", "https://issuer.example")
+        patch.setenv("OIDC_AUDIENCE", "lenticular")
+        patch.setenv("OIDC_READ_SCOPE", "lenticular/read")
+        patch.setenv("OIDC_WRITE_SCOPE", "lenticular/write")
+
+        def load(module: str) -> ModuleType:
+            return import_module(module)
+
+        load("maintenance.handler").handler({"action": "migrate"}, _context())
+        yield load
+        for package in PACKAGES:
+            for module in [name for name in sys.modules if name.split(".")[0] == package]:
+                del sys.modules[module]
+
+
+@pytest.fixture
+def functions(import_function) -> Functions:
+    """The functions behind HTTP."""
+    names = ("upload", "dicomweb", "preview")
+    return Functions({name: import_function(f"{name}.handler").handler for name in names})
+
+
+@pytest.fixture
+def ingest(import_function) -> ModuleType:
+    """The module of the drop folder."""
+    return import_function("ingest.handler")
+
+
+@pytest.fixture
+def storage(ingest) -> S3Storage:
+    """The bucket that all functions work with."""
+    return ingest.bucket
+
+
+@pytest.fixture
+def root() -> Path:
+    """The repository."""
+    return Path(__file__).parents[2]
+
+
+def _context():
+    from tests.functions.gateway import Context
+
+    return Context()
