@@ -34,7 +34,7 @@ MAX_JSON_DEPTH = 64
 """Sequences inside sequences that the JSON shows; JSON readers give up soon beyond it (orjson at
 84). What lies deeper is bulk data, of VR UN as any value that is not looked into."""
 
-MAX_INLINE_BYTES = 64 * 1024 * 1024
+MAX_INLINE_BYTES = 16 * 1024 * 1024
 """All values in one data set's JSON; when they are more, the rest become bulk data."""
 
 PIXEL_TAGS = frozenset({"7FE00008", "7FE00009", "7FE00010"})
@@ -169,8 +169,12 @@ class ElementReader:
             return True
         if self.pixels is not None:
             return key <= self._root.last_key
-        rest = self._data[self._root.position :]
-        return tag == 0 and len(rest) <= _PADDING_LIMIT and not any(rest)
+        if tag != 0:
+            return False
+        start, end = self._root.position, self._root.end
+        if end - start <= _PADDING_LIMIT and self._data[start:] == bytes(end - start):
+            return True
+        raise Damaged(f"The data set is damaged: there are zeros at byte {start:,}.")
 
     def _put(self, level: Level, key: str, element: dict[str, Any]) -> None:
         level.dataset[key] = element
@@ -211,6 +215,8 @@ class ElementReader:
 
     def _bulk(self, level: Level, key: str, vr: str, start: int, length: int) -> dict[str, Any]:
         """An element without its value, which is noted for a BulkDataURI."""
+        if level.sequence is not None and level.sequence.depth > MAX_JSON_DEPTH:
+            return {"vr": vr}
         bulk = Bulk({"vr": vr}, level.path(key), start, length, vr)
         if level is self._root and key in PIXEL_TAGS:
             if self.pixels is not None:
@@ -291,8 +297,8 @@ class ElementReader:
         )
 
     def _close(self, sequence: Sequence, stop: int, following: int) -> Level:
-        if sequence.depth > MAX_JSON_DEPTH:
-            self._keep_as_bytes(sequence, stop)
+        if sequence.depth == MAX_JSON_DEPTH + 1:
+            self._keep_as_bytes(sequence, stop)  # and with it all that is deeper
         elif sequence.items:
             sequence.element["Value"] = sequence.items
         sequence.level.position = following
@@ -326,8 +332,7 @@ class ElementReader:
             return self._next_item(
                 level.sequence, level.position if level.is_delimited else level.end
             )
-        rest = self._data[level.position :]
-        if self.pixels is None and any(rest):
+        if self.pixels is None and any(self._data[level.position :].tobytes()):
             raise cut_off("the last element", level.position + 8, level.end)
         return None
 

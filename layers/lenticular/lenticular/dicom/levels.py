@@ -8,6 +8,8 @@ from lenticular.dicom.charsets import Repertoire
 from lenticular.dicom.coding import Coding
 from lenticular.dicom.instance import Dataset
 
+_FAR = 100
+
 
 @dataclass(slots=True)
 class Level:
@@ -24,10 +26,12 @@ class Level:
     last_key: str = "0003"  # so that what has no place in a data set is never in order
 
     def datasets_outwards(self) -> Iterator[Dataset]:
-        """The data set itself and those around it."""
+        """The data set itself and those around it, as far as anyone could mean them."""
         level = self
         yield level.dataset
-        while level.sequence is not None:
+        for _ in range(_FAR):
+            if level.sequence is None:
+                return
             level = level.sequence.level
             yield level.dataset
 

@@ -92,8 +92,11 @@ def decimals(raw: bytes, repertoire: Repertoire) -> list[int | float | str | Non
 
 def _simple_decimal(value: str) -> int | float | str | None:
     try:
-        if len(value) <= _EXACT_DIGITS:
-            return float(value) if "." in value else int(value)
+        if "." in value:
+            if len(value) <= _EXACT_DIGITS + 1:
+                return float(value)
+        elif len(value) <= _EXACT_DIGITS:
+            return int(value)
     except ValueError:
         pass
     return _decimal(value)
