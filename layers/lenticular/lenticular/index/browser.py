@@ -9,10 +9,12 @@ from uuid import UUID
 
 import orjson
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     FromClause,
     LargeBinary,
     Select,
+    bindparam,
     func,
     literal,
     null,
@@ -63,10 +65,31 @@ class Browser:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._selects = {level: _select(level) for level in _LEVELS}
+        self._one = {
+            level: database.prepare(
+                _select(level).where(_TABLES[level].c.orthanc_id == bindparam("orthanc_id"))
+            )
+            for level in _LEVELS
+        }
+        self._children_of_one = {
+            level: database.prepare(_select_children(level, bindparam("row_id")))
+            for level in _BELOW
+        }
 
     def resource(self, level: Level, orthanc_id: str) -> Resource | None:
-        """The resource of this identifier."""
-        return next(iter(self.resources_of(level, [orthanc_id])), None)
+        """The resource of this identifier: what scripts ask most, so the statements are ready."""
+        digest = to_digest(orthanc_id)
+        if digest is None:
+            return None
+        with self._database.cursor() as cursor:
+            row: Any = self._one[level].run(cursor, {"orthanc_id": digest}).fetchone()
+            if row is None:
+                return None
+            children: Any = ()
+            if level in _BELOW:
+                below = self._children_of_one[level]
+                children = below.run(cursor, {"row_id": row[0]}).fetchall()
+        return _resource(level, row, tuple(from_digest(child) for _, child in children))
 
     def resources_of(self, level: Level, orthanc_ids: Sequence[str]) -> list[Resource]:
         """The resources of these identifiers, in this order; those that are not there are not."""
@@ -196,10 +219,11 @@ def _select(level: Level) -> Select[Any]:
             ).select_from(instances.join(series).join(studies).join(documents, answered))
 
 
-def _select_children(level: Level, row_ids: Sequence[int]) -> Select[Any]:
+def _select_children(level: Level, of: Sequence[int] | BindParameter[int]) -> Select[Any]:
     below = _TABLES[_BELOW[level]]
     parent = _PARENTS[_BELOW[level]]
-    return select(parent, below.c.orthanc_id).where(parent.in_(row_ids)).order_by(below.c.row_id)
+    inside = parent == of if isinstance(of, BindParameter) else parent.in_(of)
+    return select(parent, below.c.orthanc_id).where(inside).order_by(below.c.row_id)
 
 
 def _joined(level: Level) -> FromClause:
