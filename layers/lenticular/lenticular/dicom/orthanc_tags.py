@@ -9,7 +9,7 @@ import base64
 import struct
 from collections.abc import Callable, Iterable, Set
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from pydicom.datadict import dictionary_is_retired, dictionary_keyword, dictionary_VR
 from pydicom.datadict import private_dictionary_description as private_description
@@ -19,7 +19,13 @@ from lenticular.dicom.instance import Dataset, Level
 MAXIMUM_LENGTH = 256
 """Orthanc's limit: a string of more bytes than this (in UTF-8) is `TooLong`."""
 
-Style = Callable[[Dataset], dict[str, Any]]
+
+class Style(Protocol):
+    """`full`, `short` or `simplified`."""
+
+    def __call__(self, dataset: Dataset, untruncated: Set[str] = ..., /) -> dict[str, Any]:
+        """The dataset in this style, strings in the untruncated tags in full length."""
+
 
 MAIN_DICOM_TAGS: dict[Level, tuple[str, ...]] = {
     Level.PATIENT: ("00100010", "00100020", "00100030", "00100040", "00101000"),

@@ -6,9 +6,10 @@ data set, or when its identifiers cannot name it; the refusal says so in a sente
 """
 
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-from lenticular.dicom import transfer_syntaxes, uids
+from lenticular.dicom import charsets, transfer_syntaxes, uids
 from lenticular.dicom.coding import (
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
@@ -22,7 +23,7 @@ from lenticular.dicom.frames import join_fragments, pixel_layout
 from lenticular.dicom.instance import BULKDATA_BASE, Dataset, Layout, ParsedInstance
 from lenticular.errors import InvalidInstance
 
-__all__ = ["inflate", "join_fragments", "parse"]
+__all__ = ["file_meta", "inflate", "join_fragments", "parse"]
 
 _PREAMBLE = 128
 _PREFIX = b"DICM"
@@ -78,6 +79,23 @@ def inflate(data: memoryview | bytes) -> bytes:
     """A deflated file (PS3.5 A.5) as if it had not been: what the offsets of its layout mean."""
     with memoryview(data) as view:
         return _inflated(view, _read_head(view).start)
+
+
+def file_meta(data: memoryview | bytes) -> Dataset:
+    """The File Meta Information, PS3.10 7.1, of a file or of its beginning."""
+    meta: Dataset = {}
+    with memoryview(data) as view:
+        position = _start(view)
+        while position + 8 <= len(view):
+            tag, _ = EXPLICIT_LITTLE.tag_at(view, position)
+            if tag >> 16 != _META:
+                break
+            kind, _, begin, length = EXPLICIT_LITTLE.explicit_header(view, position, len(view))
+            position = begin + length
+            with suppress(ValueError):  # a damaged value is left out
+                value = kind.encode(bytes(view[begin:position]), charsets.DEFAULT)
+                meta[f"{tag:08X}"] = {"vr": kind.vr} | ({} if value is None else {kind.key: value})
+    return meta
 
 
 def _parse(view: memoryview, head: _Head, syntax_uid: str | None) -> ParsedInstance:

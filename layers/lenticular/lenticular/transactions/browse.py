@@ -27,6 +27,7 @@ LEVELS = tuple(PLURAL)
 """From the top of the hierarchy down."""
 
 PAGE = 500
+_STUDY_UID = "0020000D"
 MEGABYTE = 1024 * 1024
 
 # Attributes whose product is the number of instances that a series should have.
@@ -129,14 +130,16 @@ def descendants(services: Services, resource: Resource, level: Level) -> list[Re
 
 
 def targets(services: Services, resource: Resource) -> list[Target]:
-    """What DICOMweb calls a resource: one target, for a patient one for each of its studies."""
-    if resource.level is not Level.PATIENT:
+    """What DICOMweb calls a resource: one target, for a patient one for each of the studies."""
+    if resource.instance is not None:
+        return [resource.instance.target]
+    if resource.level is Level.SERIES:
         target = services.index.target_of(resource.level, resource.orthanc_id)
-        if target is None:
-            raise errors.NotFound(f"This {resource.level.lower()} was just deleted.")
-        return [target]
-    found = (services.index.target_of(Level.STUDY, study) for study in resource.child_ids)
-    return [target for target in found if target is not None]
+        return [target] if target is not None else []
+    studies = [resource]
+    if resource.level is Level.PATIENT:
+        studies = descendants(services, resource, Level.STUDY)
+    return [Target(str(study.attributes[_STUDY_UID]["Value"][0])) for study in studies]
 
 
 def dataset_of(services: Services, resource: Resource) -> Dataset:

@@ -7,7 +7,8 @@ docs/decisions for where we differ and why.
 from fastapi import APIRouter
 
 from lenticular.web.routes.orthanc import (
-    content,
+    below,
+    elements,
     hierarchy,
     instance,
     pictures,
@@ -18,5 +19,5 @@ from lenticular.web.routes.orthanc import (
 router = APIRouter(tags=["Orthanc"])
 
 # Side by side, not nested: each nested router is one more table to search for every request.
-for _module in (hierarchy, instance, upload, system, pictures, content):
+for _module in (hierarchy, instance, upload, system, pictures, below, elements):
     router.routes.extend(_module.router.routes)

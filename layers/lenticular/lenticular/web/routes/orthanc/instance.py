@@ -20,6 +20,7 @@ router = APIRouter(tags=["Orthanc"])
 FRAME_KINDS = ("image-int16", "image-uint16", "image-uint8", "preview", "raw", "rendered")
 
 
+@readable(router, INSTANCE + "/attachments/dicom/data")
 @readable(router, INSTANCE + "/file")
 def file(request: Request, identifier: str) -> Response:
     """The file, byte for byte as it was received."""

@@ -21,6 +21,7 @@ from lenticular.web.routes.orthanc.request import INSTANCE
 router = APIRouter(tags=["Orthanc"])
 
 _OFFERS = [Offer(PNG), Offer(JPEG), Offer(PAM)]
+_OF_DICOMWEB = ("quality", "viewport", "window")
 _WITHOUT_JPEG = [Offer(PNG), Offer(PAM)]
 
 
@@ -42,8 +43,9 @@ def _picture(request: Request, identifier: str, frame_index: int, kind: Kind) ->
     options = _options(request, kind)
     try:
         drawing = render.preview(services, stored.target, frame_index, kind, options)
-        if responses.is_current(request, drawing.etag):
-            return responses.content(request, b"", options.media_type, etag=drawing.etag)
+        known = responses.not_modified(request, drawing.etag)
+        if known is not None:
+            return known
         drawn = drawing.draw()
     except errors.NotRenderable as error:
         # Orthanc's clients know by this status that there is no picture to be had.
@@ -56,7 +58,7 @@ def _options(request: Request, kind: Kind) -> RenderOptions:
     deep = kind in (Kind.UINT16, Kind.INT16)
     media_type = choose(accepted(request), _WITHOUT_JPEG if deep else _OFFERS).media_type
     given = dict(request.query_params)
-    parameters = {name: given[name] for name in ("quality", "viewport", "window") if name in given}
+    parameters = {name: value for name, value in given.items() if name in _OF_DICOMWEB}
     if kind is Kind.RENDERED:
         if "window-center" in given and "window-width" in given:
             parameters["window"] = f"{given['window-center']},{given['window-width']}"

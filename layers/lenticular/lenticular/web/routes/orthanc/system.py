@@ -54,6 +54,16 @@ def statistics(request: Request) -> Response:
     return answer(browse.statistics(services_of(request)))
 
 
+@readable(router, "/jobs")
+@readable(router, "/modalities")
+@readable(router, "/peers")
+@readable(router, "/plugins")
+@readable(router, "/queries")
+def nothing() -> Response:
+    """What other servers keep a list of and there is none of here."""
+    return answer([])
+
+
 @readable(router, "/changes")
 def changes(request: Request) -> Response:
     """What has come since a change, the oldest first; with `last` only the newest."""
