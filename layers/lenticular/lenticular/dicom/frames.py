@@ -30,7 +30,6 @@ _IMAGE_STARTS = (
     b"\xff\x0a",
     b"\x00\x00\x00\x0cJX",
 )
-_IMAGE_END = b"\xff\xd9"
 _START_LENGTH = 8
 
 
@@ -140,9 +139,9 @@ def _is_true(table: "array[int]", items: "array[int]") -> bool:
 
     A table of 32 bits wraps round in an object of more than 4 GB; then it is not true.
     """
-    places = set(items)
-    ascending = all(map(int.__lt__, table, table[1:]))
-    return ascending and table[0] == 0 and all(items[0] + offset in places for offset in table)
+    # Looked up in one iterator, each has to lie behind the one before.
+    places = iter(items)
+    return table[0] == 0 and all(items[0] + offset in places for offset in table)
 
 
 def _extended_offset_table(data: memoryview, reader: ElementReader) -> "array[int]":
@@ -179,9 +178,12 @@ def _image_starts(data: memoryview, items: "array[int]") -> "array[int]":
 
 def _runs(starts: "array[int]", stop: int) -> "array[int]":
     """Offset and length, by turns, of the items from each start to the next."""
+    ends = starts[1:]
+    ends.append(stop)
     runs = array("Q")
-    for start, following in zip(starts, [*starts[1:], stop], strict=False):
-        runs.extend((start, following - start))
+    for start, end in zip(starts, ends, strict=False):
+        runs.append(start)
+        runs.append(end - start)
     return runs
 
 

@@ -6,6 +6,7 @@ data set, or when its identifiers cannot name it; the refusal says so in a sente
 """
 
 import zlib
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -21,6 +22,7 @@ from lenticular.dicom.coding import (
 from lenticular.dicom.elements import ElementReader
 from lenticular.dicom.frames import join_fragments, pixel_layout
 from lenticular.dicom.instance import BULKDATA_BASE, Dataset, Layout, ParsedInstance
+from lenticular.dicom.values import Kind
 from lenticular.errors import InvalidInstance
 
 __all__ = ["file_meta", "inflate", "join_fragments", "parse"]
@@ -85,15 +87,9 @@ def file_meta(data: memoryview | bytes) -> Dataset:
     """The File Meta Information, PS3.10 7.1, of a file or of its beginning."""
     meta: Dataset = {}
     with memoryview(data) as view:
-        position = _start(view)
-        while position + 8 <= len(view):
-            tag, _ = EXPLICIT_LITTLE.tag_at(view, position)
-            if tag >> 16 != _META:
-                break
-            kind, _, begin, length = EXPLICIT_LITTLE.explicit_header(view, position, len(view))
-            position = begin + length
+        for tag, kind, begin, end in _meta_elements(view, _start(view)):
             with suppress(ValueError):  # a damaged value is left out
-                value = kind.encode(bytes(view[begin:position]), charsets.DEFAULT)
+                value = kind.encode(bytes(view[begin:end]), charsets.DEFAULT)
                 meta[f"{tag:08X}"] = {"vr": kind.vr} | ({} if value is None else {kind.key: value})
     return meta
 
@@ -120,22 +116,28 @@ def _parse(view: memoryview, head: _Head, syntax_uid: str | None) -> ParsedInsta
 
 
 def _read_head(view: memoryview) -> _Head:
-    """Read the File Meta Information; its group length is often wrong and never needed."""
-    start = _start(view)
-    position, values = start, {}
-    while position + 8 <= len(view):
-        tag, _ = EXPLICIT_LITTLE.tag_at(view, position)
-        if tag >> 16 != _META:
-            break
-        _, _, begin, length = EXPLICIT_LITTLE.explicit_header(view, position, len(view))
-        position = begin + length
-        if position > len(view):
-            raise cut_off("the File Meta Information", position, len(view))
+    """Read the File Meta Information and find where it ends."""
+    start = position = _start(view)
+    values = {}
+    for tag, _, begin, position in _meta_elements(view, start):
         if tag in (_MEDIA_STORAGE_SOP_CLASS, _TRANSFER_SYNTAX):
             values[tag] = str(view[begin:position], "ascii", "replace").strip(" \0")
     if position == start == 0:
         _check_that_a_data_set_begins(view)
     return _Head(position, values)
+
+
+def _meta_elements(view: memoryview, position: int) -> Iterator[tuple[int, Kind, int, int]]:
+    """Tag, kind, begin and end of each; the group length is often wrong and never needed."""
+    while position + 8 <= len(view):
+        tag, _ = EXPLICIT_LITTLE.tag_at(view, position)
+        if tag >> 16 != _META:
+            break
+        kind, _, begin, length = EXPLICIT_LITTLE.explicit_header(view, position, len(view))
+        position = begin + length
+        if position > len(view):
+            raise cut_off("the File Meta Information", position, len(view))
+        yield tag, kind, begin, position
 
 
 def _start(view: memoryview) -> int:

@@ -26,7 +26,7 @@ BINARY_LIMIT = 1024
 
 PADDING = " \0"
 _LARGEST_EXACT = 2**53 - 1  # beyond it a JSON number may change on its way (RFC 8259, 6)
-_DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
 _SIMPLE_DECIMALS = re.compile(r"[0-9+\-. \\]*", re.ASCII)
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _EXACT_DIGITS = 15  # so many decimal digits survive the way through a double
