@@ -1,13 +1,12 @@
 """QIDO-RS matching (PS3.18 10.6 and 8.3.4.1, PS3.4 C.2.2.2) through the real application."""
-# ruff: noqa: RUF001 (letters that look like others are what names are made of)
 
 import pytest
-from lenticular.services import open_services
-from lenticular.settings import Settings
-from lenticular.web.app import create_app
 from pydicom.dataset import Dataset
 from starlette.testclient import TestClient
 
+from lenticular.services import open_services
+from lenticular.settings import Settings
+from lenticular.web.app import create_app
 from tests import samples, wire
 from tests.wire import DICOM_JSON, DICOMWEB, assert_error, must_store, search, uids
 

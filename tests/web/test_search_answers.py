@@ -6,14 +6,16 @@ from tests import samples, wire
 from tests.wire import DICOM_JSON, DICOMWEB, assert_error, must_store, search, uids
 
 BASE = "http://127.0.0.1:8042/dicom-web"
-STUDY_TAGS = set(
-    "00080020 00080030 00080050 00080056 00080061 00080090 00081190 00100010 00100020 00100030 "
-    "00100040 0020000D 00200010 00201206 00201208".split()
-)
+STUDY_TAGS = {
+    *("00080020", "00080030", "00080050", "00080056", "00080061", "00080090", "00081190"),
+    *("00100010", "00100020", "00100030", "00100040", "0020000D", "00200010", "00201206"),
+    "00201208",
+}
 SERIES_TAGS = {"00080060", "0008103E", "00081190", "0020000E", "00200011", "00201209"}
-INSTANCE_TAGS = set(
-    "00080016 00080018 00080056 00081190 00200013 00280010 00280011 00280100".split()
-)
+INSTANCE_TAGS = {
+    *("00080016", "00080018", "00080056", "00081190", "00200013", "00280010", "00280011"),
+    "00280100",
+}
 
 
 @pytest.fixture
@@ -156,7 +158,7 @@ def test_studies_come_newest_first_and_pages_never_overlap(client):
 
     expected = [samples.study_uid(n) for n in (0, 5, 3, 2, 1, 4)]
     assert everything == expected
-    assert sum(pages, []) == expected
+    assert [uid for page in pages for uid in page] == expected
     assert pages[3] == []
 
 

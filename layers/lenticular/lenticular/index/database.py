@@ -24,9 +24,9 @@ _SQLITE_PRAGMAS = """
     PRAGMA journal_mode=WAL;
     PRAGMA synchronous=FULL;
     PRAGMA foreign_keys=ON;
-    PRAGMA busy_timeout=30000;
-    PRAGMA cache_size=-32768;
-    PRAGMA mmap_size=1073741824;
+    PRAGMA busy_timeout=10000;
+    PRAGMA cache_size=-8192;
+    PRAGMA mmap_size=268435456;
     PRAGMA wal_autocheckpoint=4000;
     PRAGMA temp_store=MEMORY;
 """

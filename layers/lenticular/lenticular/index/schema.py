@@ -9,6 +9,7 @@ Times are milliseconds since 1970, UTC. Types and index lengths fit SQLite, MySQ
 from typing import Any
 
 from sqlalchemy import (
+    BINARY,
     BigInteger,
     Column,
     ForeignKey,
@@ -42,7 +43,8 @@ _OPTIONS: dict[str, Any] = {
     "mysql_engine": "InnoDB",
 }
 _ROW_ID = BigInteger().with_variant(Integer(), "sqlite")
-_DIGEST = LargeBinary(20)
+_DIGEST = BINARY(20).with_variant(LargeBinary(20), "sqlite")
+_SHA256 = BINARY(32).with_variant(LargeBinary(32), "sqlite")
 _LINES = LargeBinary(2**24 - 1)
 _DOCUMENT = LargeBinary(2**32 - 1)
 
@@ -157,7 +159,7 @@ instances = Table(
     Column("orthanc_id", _DIGEST, nullable=False, unique=True),
     Column("storage_key", String(255), nullable=False),
     Column("size", BigInteger, nullable=False),
-    Column("sha256", LargeBinary(32), nullable=False),
+    Column("sha256", _SHA256, nullable=False),
     Column("frame_count", BigInteger, nullable=False),
     Column("created", BigInteger, nullable=False),
     *_matching(Level.INSTANCE),

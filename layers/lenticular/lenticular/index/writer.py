@@ -26,7 +26,7 @@ from lenticular.index.statements import Statements
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS = 10
+ATTEMPTS = 6
 """How often a transaction is tried that loses to a lock or a deadlock."""
 
 _LOST = frozenset({1205, 1213})  # lock wait timeout, deadlock
