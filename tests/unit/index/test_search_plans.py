@@ -56,9 +56,7 @@ def plan(index, level, target, parameters):
         (Level.INSTANCE, None, {"PatientID": "x"}, "SEARCH studies USING INDEX", False),
     ],
 )
-def test_a_page_is_found_along_an_index(
-    index, level, target, parameters, start, in_order, analysed
-):
+def test_a_page_is_found_along_an_index(index, level, target, keys, start, in_order, analysed):
     if analysed:  # the statistics of a small database mislead many a planner
         with index._database.connect() as connection:
             connection.exec_driver_sql("ANALYZE")
