@@ -1,5 +1,6 @@
 """Compressed frames: every codec, and codestreams that say other things than their files."""
 
+import io
 import random
 import time
 from pathlib import Path
@@ -8,6 +9,7 @@ import imagecodecs
 import numpy as np
 import pydicom
 import pytest
+from PIL import Image
 from pydicom.data import get_testdata_file
 
 from lenticular.errors import NotRenderable
@@ -196,6 +198,19 @@ def test_a_codestream_that_claims_to_be_enormous_is_refused_at_once(codec):
 
     with pytest.raises(NotRenderable):
         decoded(claims(bytes(frame), codec), like(samples), syntax)
+
+    assert time.perf_counter() - started < 0.5
+
+
+def test_a_jpeg_of_very_many_scans_is_refused_at_once():
+    buffer = io.BytesIO()
+    Image.fromarray(np.zeros((2000, 2000), np.uint8)).save(buffer, "JPEG", progressive=True)
+    frame = buffer.getvalue()
+    bomb = frame[:-2] + frame[frame.rfind(b"\xff\xc4") : -2] * 5000
+    started = time.perf_counter()
+
+    with pytest.raises(NotRenderable):
+        decoded(bomb, like(np.zeros((2000, 2000), np.uint8)), BASELINE)
 
     assert time.perf_counter() - started < 0.5
 

@@ -14,7 +14,6 @@ from lenticular.pixels.options import (
     Viewport,
     Window,
     parse_options,
-    parse_orthanc_options,
     parse_viewport,
     parse_window,
 )
@@ -81,14 +80,6 @@ def test_a_thumbnail_has_a_viewport_of_its_own_unless_another_is_asked_for():
     assert parse_options({}, thumbnail=True).viewport == THUMBNAIL
     asked = parse_options({"viewport": "256,256"}, PNG, thumbnail=True)
     assert asked == RenderOptions(PNG, 90, None, Viewport(256, 256))
-
-
-def test_orthancs_parameters_are_read():
-    asked = {"window-center": "40", "window-width": "400", "width": "100", "quality": "50"}
-
-    options = parse_orthanc_options(asked, JPEG)
-
-    assert options == RenderOptions(JPEG, 50, Window(40, 400), Viewport(100, 8192))
 
 
 def test_reading_parameters_loads_no_codec():

@@ -40,7 +40,8 @@ class Head:
     precision: int = 0
     signed: bool = False
     transformed: bool | None = None
-    parts: int = 1  # scans or tiles: what multiplies the work
+    scans: int = 1
+    tiles: int = 1
 
 
 def read_head(frame: bytes) -> Head | None:
@@ -105,7 +106,7 @@ def _jpeg_head(marker: int, segment: bytes, jfif: bool, adobe: int | None, frame
         samplings = {segment[7 + 3 * index] for index in range(3)}
         transformed = _is_ycbcr(identifiers, len(samplings) > 1, jfif, adobe)
     scans = frame.count(b"\xff\xda")
-    return Head(codec, rows, columns, count, precision, transformed=transformed, parts=scans)
+    return Head(codec, rows, columns, count, precision, transformed=transformed, scans=scans)
 
 
 def _is_ycbcr(identifiers: bytes, subsampled: bool, jfif: bool, adobe: int | None) -> bool | None:
@@ -135,7 +136,7 @@ def _jpeg_2000(frame: bytes, start: int) -> Head | None:
         precision=(depth & 0x7F) + 1,
         signed=bool(depth & 0x80),
         transformed=_multiple_component_transformation(frame, start),
-        parts=tiles,
+        tiles=tiles,
     )
 
 

@@ -23,8 +23,10 @@ SPARE_PIXELS = 1 << 20
 """A codestream may have twice the pixels that the attributes declare, or this many; padding and
 swapped sides are forgiven, but a few bytes that claim gigabytes are not decoded."""
 
-MAX_PARTS = 10_000
-"""Scans of a JPEG or tiles of a JPEG 2000 that are decoded; more are made to keep us busy."""
+MAX_TILES = 10_000
+MAX_SCANNED_PIXELS = 4_000_000_000
+"""Tiles of a JPEG 2000, and pixels of all scans of a JPEG, that are decoded: some seconds' work.
+More are only made to keep us busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,8 @@ def _decompress(frame: bytes, head: Head, description: PixelDescription) -> Fram
 def _check_head(head: Head, description: PixelDescription) -> None:
     """Refuse before decoding what would cost too much or is no picture."""
     check_size(head.rows, head.columns, head.components or description.samples_per_pixel)
-    if head.rows < 1 or head.columns < 1 or head.parts > MAX_PARTS:
+    work = head.rows * head.columns * head.scans
+    if work < 1 or work > MAX_SCANNED_PIXELS or head.tiles > MAX_TILES:
         raise NotRenderable(f"The {head.codec.value} frame does not make sense.")
     declared = description.rows * description.columns
     if head.rows * head.columns > max(2 * declared, SPARE_PIXELS):

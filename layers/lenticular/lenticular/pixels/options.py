@@ -81,19 +81,6 @@ def parse_options(
     )
 
 
-def parse_orthanc_options(parameters: Mapping[str, str], media_type: str = PNG) -> RenderOptions:
-    """Read what Orthanc's views take: `window-center`, `window-width`, `width`, `height`."""
-    window = viewport = None
-    if "window-center" in parameters and "window-width" in parameters:
-        window = parse_window(f"{parameters['window-center']},{parameters['window-width']}")
-    if "width" in parameters or "height" in parameters:
-        # A side that is not given follows from the proportions.
-        sides = [parameters.get(name) or str(MAX_VIEWPORT_SIDE) for name in ("width", "height")]
-        viewport = parse_viewport(",".join(sides))
-    quality = parse_quality(parameters.get("quality", str(DEFAULT_QUALITY)))
-    return RenderOptions(media_type, quality, window, viewport)
-
-
 def parse_quality(text: str) -> int:
     """An integer from 1 to 100 (PS3.18 8.3.5.1.2)."""
     if not re.fullmatch(r"[1-9]\d?|100", text.strip()):

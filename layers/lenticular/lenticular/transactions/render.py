@@ -102,11 +102,6 @@ def parse_options(
     return pixel_options.parse_options(parameters, media_type, thumbnail=thumbnail)
 
 
-def parse_orthanc_options(parameters: Mapping[str, str], media_type: str) -> RenderOptions:
-    """What the query parameters of Orthanc's views ask for."""
-    return pixel_options.parse_orthanc_options(parameters, media_type)
-
-
 def prepare(
     services: Services,
     target: Target,
