@@ -40,12 +40,18 @@ def post(path: str, *headers: str) -> bytes:
     return "\r\n".join(lines).encode()
 
 
-@pytest.mark.parametrize("path", [STUDIES, "/instances"])
-def test_a_store_without_a_length_answers_411(server, path):
-    status, body = send(server, post(path, "Content-Type: application/dicom"))
+def test_a_store_without_a_length_answers_411(server):
+    status, body = send(server, post(STUDIES, "Content-Type: application/dicom"))
 
     assert status == 411
-    assert body
+    assert set(orjson.loads(body)) == {"error", "detail"}
+
+
+def test_orthanc_s_route_takes_a_body_without_a_length_for_an_empty_one(server):
+    status, body = send(server, post("/instances"))
+
+    assert status == 400
+    assert orjson.loads(body)["OrthancStatus"] == 15
 
 
 @pytest.mark.parametrize("path", [STUDIES, "/instances"])

@@ -7,7 +7,6 @@ write with a form.
 
 import asyncio
 import base64
-import binascii
 import hashlib
 import hmac
 import secrets
@@ -72,7 +71,7 @@ class AccessControl:
             detail = "Without credentials configured, only this machine is served, by its own name."
             return HTTPStatus.FORBIDDEN, detail, {}
         origin = headers.get("origin")
-        if origin is not None and _needed(scope) == "write" and urlsplit(origin).netloc != host:
+        if origin is not None and _needed(scope) == "write" and _netloc(origin) != host:
             return HTTPStatus.FORBIDDEN, "A page from another origin may not write here.", {}
         return None
 
@@ -115,10 +114,17 @@ def _hostname(host: str) -> str:
         return ""
 
 
+def _netloc(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # an address that is none, such as `http://[`
+        return None
+
+
 def _basic(credentials: str) -> tuple[str, str]:
     try:
         name, _, password = base64.b64decode(credentials, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # neither ASCII nor Base64 nor UTF-8
         return "", ""
     return name, password
 

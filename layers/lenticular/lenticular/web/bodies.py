@@ -22,6 +22,13 @@ def require_body(request: Request, maximum: int) -> AsyncIterator[bytes]:
     return _pieces(request, maximum)
 
 
+def refuse_encoded(request: Request) -> None:
+    """Refuse a body in a Content-Encoding, which the multipart reader would take for junk."""
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding != "identity":
+        raise errors.UnsupportedMedia(f"Send the body as it is, without {encoding!r} encoding.")
+
+
 async def _pieces(request: Request, maximum: int) -> AsyncIterator[bytes]:
     received = 0
     async for piece in request.stream():

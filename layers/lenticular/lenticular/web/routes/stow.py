@@ -13,7 +13,7 @@ from lenticular.services import Services
 from lenticular.storage.spool import Spool
 from lenticular.transactions.store import StoreResult, store
 from lenticular.web import media_types, multipart
-from lenticular.web.bodies import require_body
+from lenticular.web.bodies import refuse_encoded, require_body
 from lenticular.web.context import base_url, services_of
 from lenticular.web.media_types import MediaType, Offer
 from lenticular.web.store_answer import store_answer
@@ -45,6 +45,7 @@ async def _store(request: Request, study: str | None) -> Response:
     accept = media_types.accepted(request)
     media_type = media_types.choose(accept, ANSWERS).media_type
     services = services_of(request)
+    refuse_encoded(request)
     body = require_body(request, services.settings.maximum_body)
     results: list[StoreResult] = []
     batch = Batch(services, study)
