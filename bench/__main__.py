@@ -23,6 +23,8 @@ from bench.servers import (
 )
 from bench.work import AS_FAST, FEW, FIFTH, MANY, STORED, rest, retrieval, searches
 
+PARTS = ("parse", "store", "read", "big", "large", "growth")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what was asked for and print the table."""
@@ -62,22 +64,16 @@ class Bench:
 
     def run(self) -> None:
         """Measure everything that was asked for, each part on servers of its own."""
-        options = self._options
-        if options.servers != "orthanc":
-            self._parse()
-        self._stores(options.quick)
-        self._small(options.quick)
-        if options.big:
-            self._big(options.quick)
-        if options.servers != "orthanc":
-            if options.large:
-                server = self._ours("large")
-                self._sections += [large.memory(server), large.frames(server)]
-                self.stop()
-            if options.growth:
-                self._sections.append(
-                    large.growth(self._ours("growth"), self._templates, options.quick)
-                )
+        for part, measure in (
+            ("parse", self._parse),
+            ("store", self._store),
+            ("read", self._read),
+            ("big", self._big),
+            ("large", self._large),
+            ("growth", self._growth),
+        ):
+            if part in self._options.parts:
+                measure(self._options.quick)
                 self.stop()
 
     def stop(self) -> None:
@@ -95,34 +91,41 @@ class Bench:
         rows.append(("CPU that others took meanwhile", f"{self._other_cpu():.1f} cores"))
         return report.markdown(self._sections, rows)
 
-    def _parse(self) -> None:
-        row = parse.measure(self._files, 50 if self._options.quick else 300)
+    def _parse(self, quick: bool) -> None:
+        row = parse.measure(self._files, 50 if quick else 300)
         if row is not None:
             self._sections.append(Section("Head of a file", "pydicom", [row]))
 
-    def _stores(self, quick: bool) -> None:
-        pair = self._pair("stores")
+    def _store(self, quick: bool) -> None:
+        pair = self._pair("store")
         self._sections.append(stores(pair, self._templates.picture, STORED, quick))
-        self.stop()
 
-    def _small(self, quick: bool) -> None:
+    def _read(self, quick: bool) -> None:
         count = 18 if quick else 63
-        pair = self._pair("small")
+        pair = self._pair("read")
         self._sections += [
             load(pair, self._templates.picture, FEW, "CT of 0.5 MB"),
             reads(pair, f"Search, {FEW.total:,} instances", searches(FEW, AS_FAST, count * 2)),
             reads(pair, "Retrieve (DICOMweb)", retrieval(FEW, count)),
             reads(pair, "Orthanc's REST", rest(FEW, count)),
         ]
-        self.stop()
 
     def _big(self, quick: bool) -> None:
         shape = Shape(MANY.number, 100, 4, 25, MANY.days) if quick else MANY
         pair = self._pair("big")
-        self._sections.append(load(pair, self._templates.tiny, shape, "tiny instances"))
         title = f"Search, {shape.total:,} instances"
-        self._sections.append(reads(pair, title, searches(shape, FIFTH, 18 if quick else 63)))
-        self.stop()
+        self._sections += [
+            load(pair, self._templates.tiny, shape, "tiny instances"),
+            reads(pair, title, searches(shape, FIFTH, 18 if quick else 63)),
+        ]
+
+    def _large(self, _quick: bool) -> None:
+        server = self._ours("large")
+        self._sections += [large.memory(server), large.frames(server)]
+
+    def _growth(self, quick: bool) -> None:
+        full, sparse = self._ours("full"), self._ours("sparse")
+        self._sections.append(large.growth(full, sparse, self._templates, quick))
 
     def _pair(self, name: str) -> Pair:
         ours = None if self._options.servers == "orthanc" else self._ours(name)
@@ -156,6 +159,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--big", action="store_true", help="search 100,000 instances (10 minutes)")
     parser.add_argument("--large", action="store_true", help="an object of 2 GB, 100,000 frames")
     parser.add_argument("--growth", action="store_true", help="search 1,000 and 100,000 studies")
+    parser.add_argument("--only", nargs="+", choices=PARTS, help="these parts and no other")
     parser.add_argument("--workers", type=int, help="of our server; its default when not given")
     parser.add_argument("--elements", type=int, default=ELEMENTS, help="in the head of a CT")
     parser.add_argument("--servers", choices=("both", "ours", "orthanc"), default="both")
@@ -167,7 +171,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         default=Path(tempfile.gettempdir()),
         help="where the files and the data of both servers go (default: %(default)s)",
     )
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    asked_for = [part for part in ("big", "large", "growth") if getattr(options, part)]
+    options.parts = options.only or ["parse", "store", "read", *asked_for]
+    if options.servers == "orthanc":
+        options.parts = [part for part in options.parts if part in ("store", "read", "big")]
+    return options
 
 
 if __name__ == "__main__":

@@ -15,9 +15,9 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import RLELossless
 
 from bench import ct
-from bench.driver import Client, Request
+from bench.driver import Client, Request, run_clients
 from bench.files import Shape, Templates, placeholders
-from bench.measure import Pair, reads, say
+from bench.measure import WARM, Pair, reads, say
 from bench.report import Goal, Row, Section
 from bench.servers import Memory, Server
 from bench.work import DICOMWEB, FRAMES, INSTANCES, searches, stow
@@ -76,21 +76,17 @@ def frames(server: Server, few: int = 10, many: int = 100_000) -> Section:
     return section
 
 
-def growth(server: Server, templates: Templates, quick: bool) -> Section:
-    """Search by indexed keys with 1,000 studies and with 100,000."""
+def growth(full: Server, sparse: Server, templates: Templates, quick: bool) -> Section:
+    """Search by indexed keys among 100,000 studies and among 1,000, both servers ours."""
     shape = Shape(number=3, studies=10_000 if quick else 100_000, series=1, instances=1, days=3650)
-    small = shape.studies // 100
-    section = Section(f"Search growth, {small:,} to {shape.studies:,} studies", f"{small:,}")
-    work = [read for read in searches(shape, SAME, 60, small) if _is_keyed(read.name)]
-    alone = Pair(server, None)
-    rows: list[list[Row]] = []
-    for start, end in ((0, small), (small, shape.studies)):
-        say(f"loading studies {start:,} to {end:,}")
-        files = (templates.tiny(shape, study, 0, 0) for study in range(start, end))
-        _load(server, list(files))
-        rows.append(reads(alone, "", work).rows)
-    for before, after in zip(*rows, strict=True):
-        section.rows.append(Row(after.work, "ms", after.ours, before.ours, SAME))
+    few = shape.studies // 100
+    sparse.name = f"{few:,} studies"
+    for server, studies in ((sparse, few), (full, shape.studies)):
+        say(f"loading {studies:,} studies")
+        _load(server, [templates.tiny(shape, study, 0, 0) for study in range(studies)])
+    work = [read for read in searches(shape, SAME, 63, few) if _is_keyed(read.name)]
+    section = reads(Pair(full, sparse), f"Search, {shape.studies:,} and {few:,} studies", work)
+    section.peer = sparse.name
     return section
 
 
@@ -99,12 +95,11 @@ def _is_keyed(name: str) -> bool:
     return name == "studies, page of 25" or any(key in name for key in keyed)
 
 
-def _load(server: Server, files: list[bytes]) -> None:
-    with server.client() as client:
-        for start in range(0, len(files), 100):
-            answer = client.send(stow(files[start : start + 100]))
-            if answer.status != 200:
-                raise RuntimeError(f"a store was answered {answer.status}")
+def _load(server: Server, files: list[bytes], clients: int = 4) -> None:
+    requests = [stow(files[start : start + 100]) for start in range(0, len(files), 100)]
+    run = run_clients(server.port, [requests[client::clients] for client in range(clients)], WARM)
+    if run.refused:
+        raise RuntimeError(f"{run.refused} stores were refused")
 
 
 def _frame_times(client: Client, path: str, count: int) -> list[float]:
