@@ -2,7 +2,6 @@
 
 from lenticular import settings
 from lenticular.services import open_services
-from lenticular.web.app import dicomweb
 from lenticular.web.routes import orthanc, qido, service, wado_rs
 from lenticular.web.routes.orthanc import pictures
 from shared import http, only, writes
@@ -12,5 +11,5 @@ browsing = only(
 )
 handler = http(
     open_services(settings.load()),
-    [dicomweb(qido.router, wado_rs.router), service.router, browsing],
+    [qido.router, wado_rs.router, service.router, browsing],
 )

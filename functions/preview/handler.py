@@ -2,9 +2,8 @@
 
 from lenticular import settings
 from lenticular.services import open_services
-from lenticular.web.app import dicomweb
 from lenticular.web.routes import rendered
 from lenticular.web.routes.orthanc import pictures
 from shared import http
 
-handler = http(open_services(settings.load()), [dicomweb(rendered.router), pictures.router])
+handler = http(open_services(settings.load()), [rendered.router, pictures.router])

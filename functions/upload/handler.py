@@ -2,11 +2,10 @@
 
 from lenticular import settings
 from lenticular.services import open_services
-from lenticular.web.app import dicomweb
 from lenticular.web.routes import delete, orthanc, stow
 from shared import http, only, writes
 
 handler = http(
     open_services(settings.load()),
-    [dicomweb(stow.router, delete.router), only(orthanc.router, writes)],
+    [stow.router, delete.router, only(orthanc.router, writes)],
 )

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 
 from fastapi import APIRouter, FastAPI
+from starlette.routing import BaseRoute
 
 from lenticular import __version__
 from lenticular.services import Services
 from lenticular.web.access import AccessControl
-from lenticular.web.context import DICOMWEB
 from lenticular.web.errors import add_error_handlers
 from lenticular.web.logs import AccessLog
 
@@ -30,8 +30,7 @@ def create_app(
         swagger_ui_oauth2_redirect_url=None,
     )
     app.state.services = services
-    for router in all_routers() if routers is None else routers:
-        app.include_router(router)
+    app.router.routes.extend(_in_order(all_routers() if routers is None else routers))
     if routers is None:
         _add_reference(app)
     add_error_handlers(app)
@@ -44,37 +43,20 @@ def create_app(
 
 
 def all_routers() -> list[APIRouter]:
-    """Every router, in the order in which they are asked; the services of PS3.18 share a prefix."""
+    """Every router, in the order in which they are asked."""
     from lenticular.web.routes import delete, orthanc, qido, rendered, service, stow, wado_rs
 
-    services = (qido, stow, wado_rs, rendered, delete)
-    return [
-        dicomweb(*(module.router for module in services)),
-        service.router,
-        orthanc.router,
-    ]
+    modules = (stow, qido, wado_rs, rendered, delete, service, orthanc)
+    return [module.router for module in modules]
 
 
-def dicomweb(*routers: APIRouter) -> APIRouter:
-    """Services of PS3.18 below their common prefix."""
-    together = APIRouter(prefix=DICOMWEB)
-    for router in routers:
-        together.include_router(router)
-    return together
+def _in_order(routers: Iterable[APIRouter]) -> list[BaseRoute]:
+    """Their routes as one list, which is searched from its beginning for every request.
 
-
-def _allow_origins(app: FastAPI, origins: str) -> None:
-    """Let web pages from elsewhere call and read (WHATWG Fetch 3.2); they bring no cookies."""
-    from starlette.middleware.cors import CORSMiddleware
-
-    app.add_middleware(
-        CORSMiddleware,
-        allow_origins=[origin.strip() for origin in origins.split(",")],
-        allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
-        allow_headers=["*"],
-        expose_headers=["Content-Range", "ETag", "Location", "Retry-After", "Warning"],
-        max_age=7200,
-    )
+    Not nested, since a nested router is searched twice, and what is seldom asked for comes last.
+    """
+    routes = [route for router in routers for route in router.routes]
+    return sorted(routes, key=lambda route: getattr(route, "methods", None) == {"HEAD"})
 
 
 def _add_reference(app: FastAPI) -> None:

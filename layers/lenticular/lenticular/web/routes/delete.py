@@ -4,10 +4,10 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from lenticular.transactions.delete import delete
-from lenticular.web.context import services_of
+from lenticular.web.context import DICOMWEB, services_of
 from lenticular.web.paths import INSTANCE, SERIES, STUDY, target_of
 
-router = APIRouter(tags=["Delete"])
+router = APIRouter(prefix=DICOMWEB, tags=["Delete"])
 
 
 @router.delete(STUDY, status_code=204)

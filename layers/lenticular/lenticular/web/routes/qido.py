@@ -6,11 +6,11 @@ from starlette.responses import Response
 from lenticular.dicom.instance import Level, Target
 from lenticular.transactions.search import parse_query, search
 from lenticular.web import media_types
-from lenticular.web.context import base_url, services_of
+from lenticular.web.context import DICOMWEB, base_url, services_of
 from lenticular.web.media_types import Offer
 from lenticular.web.paths import SERIES, STUDY, readable, target_of
 
-router = APIRouter(tags=["Search"])
+router = APIRouter(prefix=DICOMWEB, tags=["Search"])
 
 ANSWERS = [Offer(media_types.DICOM_JSON), Offer(media_types.JSON)]
 MORE_RESULTS = (

@@ -10,12 +10,12 @@ from lenticular.errors import InvalidRequest, TooLarge
 from lenticular.transactions import render
 from lenticular.transactions.render import JPEG, PNG, Drawing, RenderOptions
 from lenticular.web import responses
-from lenticular.web.context import base_url, services_of
+from lenticular.web.context import DICOMWEB, base_url, services_of
 from lenticular.web.media_types import Offer, accepted, choose
 from lenticular.web.multipart import Part
 from lenticular.web.paths import INSTANCE, SERIES, STUDY, readable, target_of
 
-router = APIRouter(tags=["Rendered"])
+router = APIRouter(prefix=DICOMWEB, tags=["Rendered"])
 
 MAX_FRAMES = 100
 """Frames that one request may have drawn."""

@@ -14,11 +14,11 @@ from lenticular.storage.spool import Spool
 from lenticular.transactions.store import StoreResult, store
 from lenticular.web import media_types, multipart
 from lenticular.web.bodies import refuse_encoded, require_body
-from lenticular.web.context import base_url, services_of
+from lenticular.web.context import DICOMWEB, base_url, services_of
 from lenticular.web.media_types import MediaType, Offer
 from lenticular.web.store_answer import store_answer
 
-router = APIRouter(tags=["Store"])
+router = APIRouter(prefix=DICOMWEB, tags=["Store"])
 
 # One durable transaction takes this much at a time, so that memory stays bounded.
 BATCH_INSTANCES = 64

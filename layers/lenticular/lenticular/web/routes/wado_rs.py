@@ -20,7 +20,7 @@ from lenticular.transactions.frames import Frame
 from lenticular.transactions.packing import zipped
 from lenticular.transactions.stored_bytes import Content, file_content
 from lenticular.web import responses
-from lenticular.web.context import base_url, services_of
+from lenticular.web.context import DICOMWEB, base_url, services_of
 from lenticular.web.media_types import (
     DICOM,
     DICOM_JSON,
@@ -35,7 +35,7 @@ from lenticular.web.multipart import Part
 from lenticular.web.negotiation import negotiate_frames, negotiate_instances
 from lenticular.web.paths import INSTANCE, SERIES, STUDY, readable, target_of
 
-router = APIRouter(tags=["Retrieve"])
+router = APIRouter(prefix=DICOMWEB, tags=["Retrieve"])
 
 MAX_FRAMES = 10_000
 """Frames that one request may name."""
