@@ -59,6 +59,20 @@ def _in_order(routers: Iterable[APIRouter]) -> list[BaseRoute]:
     return sorted(routes, key=lambda route: getattr(route, "methods", None) == {"HEAD"})
 
 
+def _allow_origins(app: FastAPI, origins: str) -> None:
+    """Let web pages from elsewhere call and read (WHATWG Fetch 3.2); they bring no cookies."""
+    from starlette.middleware.cors import CORSMiddleware
+
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=[origin.strip() for origin in origins.split(",")],
+        allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=["Content-Range", "ETag", "Location", "Retry-After", "Warning"],
+        max_age=7200,
+    )
+
+
 def _add_reference(app: FastAPI) -> None:
     """Serve the API reference at /docs with its scripts from here: hospitals have no internet."""
     from fastapi_swagger import patch_fastapi
