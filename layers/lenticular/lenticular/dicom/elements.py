@@ -258,7 +258,12 @@ class ElementReader:
             bulkdata_before=len(self.bulkdata),
         )
         self._put(level, key, sequence.element)
-        return self._next_item(sequence, start)
+        try:
+            return self._next_item(sequence, start)
+        except Damaged:
+            if sequence.is_delimited:
+                raise
+            return self._given_up(sequence)
 
     def _is_explicit(self, start: int) -> bool:
         """Whether the first item holds an explicit element, though in a value of VR UN."""
@@ -304,6 +309,12 @@ class ElementReader:
         sequence.level.position = following
         return sequence.level
 
+    def _given_up(self, sequence: Sequence) -> Level:
+        """Go on behind a sequence of known length that is damaged inside."""
+        self._keep_as_bytes(sequence, sequence.end)
+        sequence.level.position = sequence.end
+        return sequence.level
+
     def _keep_as_bytes(self, sequence: Sequence, stop: int) -> None:
         """Take a sequence for a value of unknown VR after all."""
         del self.bulkdata[sequence.bulkdata_before :]
@@ -342,9 +353,7 @@ class ElementReader:
         while sequence is not None and sequence.is_delimited:
             sequence = sequence.level.sequence
         if sequence is not None:
-            self._keep_as_bytes(sequence, sequence.end)
-            sequence.level.position = sequence.end
-            return sequence.level
+            return self._given_up(sequence)
         if level is self._root and self.pixels is not None and not self._is_element(level):
             level.position = level.end
             return self._leave(level)
