@@ -1,8 +1,8 @@
 """Files in a folder of this machine: durable once `put` has returned."""
 
 import os
-import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -10,7 +10,8 @@ from pathlib import Path
 from lenticular.storage.spool import Spool
 
 PIECE_BYTES = 1024 * 1024
-MOVE_ATTEMPTS = 10
+PUT_ATTEMPTS = 10
+SYNCS_AT_ONCE = 16
 
 
 class FolderStorage:
@@ -20,18 +21,33 @@ class FolderStorage:
         self.root = root
         self.spool_folder = root / "spool"
         self.spool_folder.mkdir(parents=True, exist_ok=True)
+        self._syncing = ThreadPoolExecutor(SYNCS_AT_ONCE, thread_name_prefix="sync")
 
     def put(self, key: str, body: Spool) -> None:
-        """Write beside, sync, rename into place, sync the folder: all of it or nothing is seen."""
+        """Write the file and sync it together with its folder, whose new name is in it.
+
+        A crash may leave a part of it under its key, which was never used before and which nobody
+        knows until this returns.
+        """
         target = self._path(key)
-        source = self._write(body.view()) if body.path is None else body.path
-        body.sync()
-        try:
-            self._move(source, target)
-        finally:
-            body.forget_file()
-            source.unlink(missing_ok=True)
-        _sync_folder(target.parent)
+        for attempt in range(PUT_ATTEMPTS):
+            self._make_folder(target.parent)
+            try:
+                file = self._place(target, body)
+                break
+            except FileNotFoundError:
+                # A delete took the folder away, empty as it was, in between.
+                if attempt == PUT_ATTEMPTS - 1:
+                    raise
+        with file:
+            try:
+                # Side by side, both wait for the same commit of the file system's journal.
+                folder_synced = self._syncing.submit(_sync_folder, target.parent)
+                os.fsync(file.fileno())
+                folder_synced.result()
+            except BaseException:
+                target.unlink(missing_ok=True)
+                raise
 
     def read(self, key: str, offset: int = 0, length: int | None = None) -> bytes:
         """The bytes from offset, at most length of them, to the end without a length."""
@@ -90,28 +106,22 @@ class FolderStorage:
             folder.mkdir(exist_ok=True)
         _sync_folder(folder.parent)
 
-    def _write(self, data: memoryview) -> Path:
-        file_descriptor, name = tempfile.mkstemp(prefix="put-", dir=self.spool_folder)
+    def _place(self, target: Path, body: Spool) -> FileIO:
+        """Bring the bytes under their name, not yet safely."""
+        if body.path is not None:
+            os.rename(body.path, target)
+            body.forget_file()
+            return target.open("rb", buffering=0)
+        file = target.open("xb", buffering=0)
         try:
-            with os.fdopen(file_descriptor, "wb", buffering=0) as file:
-                while data:
-                    data = data[file.write(data) :]
-                os.fsync(file.fileno())
+            rest = body.view()
+            while rest:
+                rest = rest[file.write(rest) :]
         except BaseException:
-            os.unlink(name)
+            file.close()
+            target.unlink(missing_ok=True)
             raise
-        return Path(name)
-
-    def _move(self, source: Path, target: Path) -> None:
-        for attempt in range(MOVE_ATTEMPTS):
-            self._make_folder(target.parent)
-            try:
-                os.rename(source, target)
-                return
-            except FileNotFoundError:
-                # A delete took the folder away, empty as it was, in between.
-                if attempt == MOVE_ATTEMPTS - 1:
-                    raise
+        return file
 
 
 def _pieces(file: FileIO, offset: int, length: int) -> Iterator[bytes]:

@@ -60,11 +60,6 @@ class Spool:
         """At most length bytes from offset."""
         return bytes(self.view()[offset : offset + length])
 
-    def sync(self) -> None:
-        """Bring a body that lies in a file safely to the disk."""
-        if self._file_descriptor >= 0:
-            os.fsync(self._file_descriptor)
-
     def forget_file(self) -> None:
         """The file of a large body was moved to its final place and is no longer ours to remove."""
         self.path = None

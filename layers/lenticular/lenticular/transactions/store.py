@@ -9,7 +9,9 @@ import hashlib
 import logging
 import secrets
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from lenticular import errors
 from lenticular.dicom import part10
@@ -23,6 +25,8 @@ log = logging.getLogger(__name__)
 DUPLICATE_SOP_INSTANCE = 0x0111
 OUT_OF_RESOURCES = 0xA700
 STUDY_MISMATCH = 0x0110
+
+FILES_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +45,6 @@ class StoreResult:
     detail: str = ""
 
 
-@dataclass(slots=True)
-class _Kept:
-    """An instance whose file is kept and that waits for its row."""
-
-    position: int
-    new: NewInstance
-
-
 def store(
     services: Services, spools: Sequence[Spool], study_instance_uid: str | None = None
 ) -> list[StoreResult]:
@@ -56,19 +52,12 @@ def store(
 
     With a study_instance_uid, instances of other studies are refused (PS3.18 10.5.1).
     """
-    results: list[StoreResult | None] = [None] * len(spools)
-    kept: list[_Kept] = []
-    for position, spool in enumerate(spools):
-        prepared = _prepare(services, spool, study_instance_uid)
-        if isinstance(prepared, StoreResult):
-            results[position] = prepared
-        else:
-            kept.append(_Kept(position, prepared))
-    for item, result in zip(kept, _add(services, [item.new for item in kept]), strict=True):
-        results[item.position] = result
-    done = [result for result in results if result is not None]
-    log.info("store", extra={"counts": _counts(spools, done)})
-    return done
+    read = [_read(services, spool, study_instance_uid) for spool in spools]
+    kept = _keep_all(services, read, spools)
+    added = iter(_add(services, [item for item in kept if isinstance(item, NewInstance)]))
+    results = [next(added) if isinstance(item, NewInstance) else item for item in kept]
+    log.info("store", extra={"counts": _counts(spools, results)})
+    return results
 
 
 def _counts(spools: Sequence[Spool], results: Sequence[StoreResult]) -> dict[str, int]:
@@ -78,10 +67,10 @@ def _counts(spools: Sequence[Spool], results: Sequence[StoreResult]) -> dict[str
     return {"stored": len(results) - refused, "refused": refused, "bytes": received}
 
 
-def _prepare(
+def _read(
     services: Services, spool: Spool, study_instance_uid: str | None
 ) -> NewInstance | StoreResult:
-    """Read the head and keep the file; a result instead when that already settles it."""
+    """Read the head; a result instead when that already settles it."""
     try:
         parsed = part10.parse(spool.view())
     except errors.InvalidInstance as error:
@@ -96,15 +85,32 @@ def _prepare(
     orthanc_ids = services.index.holds(target, sha256)
     if orthanc_ids is not None:
         return StoreResult(Outcome.ALREADY_STORED, parsed.sop_class_uid, target, orthanc_ids)
-    key = instance_key(parsed, sha256)
+    return NewInstance(parsed, instance_key(parsed, sha256), spool.size, sha256)
+
+
+def _keep_all(
+    services: Services, read: Sequence[NewInstance | StoreResult], spools: Sequence[Spool]
+) -> list[NewInstance | StoreResult]:
+    """Keep the files, several at a time: what takes long is to wait until they are safe."""
+    if len(spools) == 1:
+        return [_keep(services, read[0], spools[0])]
+    with ThreadPoolExecutor(FILES_AT_ONCE) as executor:
+        return list(executor.map(partial(_keep, services), read, spools))
+
+
+def _keep(
+    services: Services, item: NewInstance | StoreResult, spool: Spool
+) -> NewInstance | StoreResult:
+    if isinstance(item, StoreResult):
+        return item
     try:
-        services.storage.put(key, spool)
+        services.storage.put(item.key, spool)
     except OSError as error:
         log.exception("the storage refuses a file")
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         why = "The storage is full." if full else "The storage does not take files now."
-        return _refused(parsed, OUT_OF_RESOURCES, why)
-    return NewInstance(parsed, key, spool.size, sha256)
+        return _refused(item.parsed, OUT_OF_RESOURCES, why)
+    return item
 
 
 def instance_key(parsed: ParsedInstance, sha256: bytes) -> str:
