@@ -13,6 +13,7 @@ from lenticular.dicom.coding import cut_off
 from lenticular.dicom.elements import ElementReader
 from lenticular.dicom.fragments import Fragments
 from lenticular.dicom.instance import Dataset, PixelLayout
+from lenticular.dicom.levels import Bulk
 from lenticular.dicom.transfer_syntaxes import TransferSyntax
 from lenticular.dicom.values import swap
 from lenticular.errors import NotFound
@@ -40,14 +41,12 @@ def pixel_layout(
     if reader.pixels is None:
         return None
     if reader.fragments is None:
-        return _native(reader, syntax)
-    return _encapsulated(data, reader, reader.fragments, syntax)
+        return _native(reader.pixels, reader, syntax)
+    return _encapsulated(data, reader.pixels, reader.fragments, reader, syntax)
 
 
-def _native(reader: ElementReader, syntax: TransferSyntax) -> PixelLayout | None:
-    dataset, pixels = reader.dataset, reader.pixels
-    if pixels is None:
-        return None
+def _native(pixels: Bulk, reader: ElementReader, syntax: TransferSyntax) -> PixelLayout:
+    dataset = reader.dataset
     bits = _FLOATING_POINT_BITS.get(pixels.path) or _number(dataset, "00280100")
     frames = _number(dataset, "00280008") or 1
     frame_bits = _frame_bits(dataset, bits, frames, pixels.length) or pixels.length * 8
@@ -91,12 +90,13 @@ def _number(dataset: Dataset, key: str) -> int:
 
 
 def _encapsulated(
-    data: memoryview, reader: ElementReader, fragments: Fragments, syntax: TransferSyntax
-) -> PixelLayout | None:
-    dataset, pixels = reader.dataset, reader.pixels
-    if pixels is None:
-        return None
-    count = _number(dataset, "00280008") or 1
+    data: memoryview,
+    pixels: Bulk,
+    fragments: Fragments,
+    reader: ElementReader,
+    syntax: TransferSyntax,
+) -> PixelLayout:
+    count = _number(reader.dataset, "00280008") or 1
     tables = [_extended_offset_table(data, reader), _basic_offset_table(data, fragments)]
     starts = _frame_starts(data, fragments, count, tables)
     if not starts and not syntax.is_video and len(fragments.items) - 1 < count:

@@ -40,9 +40,11 @@ class PixelLayout:
     """Where the pixels lie in the (inflated) file.
 
     `tag` is 7FE00010, 7FE00008 or 7FE00009. Native: frame i starts `i * frame_bits` bits after
-    `offset`, and `word_bytes` is what a big-endian word swaps by (1, 2, 4 or 8). Encapsulated:
-    frame i is the run of fragment items (headers included) at `frames[2 * i]` of length
-    `frames[2 * i + 1]`; `frames` is empty when no rule of PS3.5 A.4 tells the frames apart.
+    `offset`, and `word_bytes` is what a big-endian word swaps by (2, 4 or 8; 1 where nothing is to
+    be swapped). Encapsulated: the value begins with the item of the Basic Offset Table and ends
+    before the delimiter; frame i is the run of fragment items (headers included) at
+    `frames[2 * i]` of length `frames[2 * i + 1]`; `frames` is empty when no rule of PS3.5 A.4
+    tells the frames apart.
     """
 
     tag: str
