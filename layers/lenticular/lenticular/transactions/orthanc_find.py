@@ -100,13 +100,14 @@ def lookup(services: Services, identifier: str) -> list[dict[str, str]]:
 
 def _ids(services: Services, question: Question, since: int = 0, limit: int = 0) -> Iterator[str]:
     """The identifiers of what matches, but for case; 0 is no limit."""
-    while True:
-        wanted = min(limit, PAGE) if limit else PAGE
+    end = since + limit if limit else None
+    while end is None or since < end:
+        wanted = PAGE if end is None else min(PAGE, end - since)
         page = services.index.search_ids(question.level, question.query(wanted, since))
         yield from page
-        since, limit = since + wanted, limit - wanted
-        if len(page) < wanted or limit == 0:
+        if len(page) < wanted:
             return
+        since += wanted
 
 
 def _in_right_case(services: Services, question: Question) -> Iterator[Resource]:
