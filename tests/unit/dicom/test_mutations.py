@@ -7,9 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lenticular.dicom import frames, part10
+from lenticular.dicom import part10
 from lenticular.dicom.instance import ParsedInstance
 from lenticular.errors import InvalidInstance
+from lenticular.transactions.frames import joined_fragments, native_frame
+from lenticular.transactions.stored_bytes import Content
 from tests import samples
 
 KINDS = sorted(samples.gallery())
@@ -72,13 +74,9 @@ def check_places(content: bytes, parsed: ParsedInstance) -> None:
     assert len(runs) in (0, pixels.number_of_frames)
     assert all(start + length <= pixels.offset + pixels.length for start, length in runs)
     for start, length in runs[:3]:
-        frames.join_fragments(content[start : start + length])
+        joined_fragments(Content.of(content), start, length).read()
     if not pixels.encapsulated and pixels.number_of_frames:
-        start, length = frames.native_frame(pixels, pixels.number_of_frames)
-        assert start + length <= pixels.offset + pixels.length
-        frame = frames.extract_native(
-            pixels, pixels.number_of_frames, content[start : start + length]
-        )
+        frame = native_frame(Content.of(content), pixels, pixels.number_of_frames).read()
         assert len(frame) == -(-pixels.frame_bits // 8)
 
 

@@ -4,7 +4,6 @@ Only the headers of fragments are read, and the first bytes of fragments when no
 frames apart, so an object of any size is done in a moment.
 """
 
-import struct
 import sys
 from array import array
 from typing import Any
@@ -15,11 +14,7 @@ from lenticular.dicom.fragments import Fragments
 from lenticular.dicom.instance import Dataset, PixelLayout
 from lenticular.dicom.levels import Bulk
 from lenticular.dicom.transfer_syntaxes import TransferSyntax
-from lenticular.dicom.values import swap
-from lenticular.errors import NotFound
 
-_ITEM_HEADER = struct.Struct("<4sI")
-_ITEM_TAG = b"\xfe\xff\x00\xe0"
 _FLOATING_POINT_BITS = {"7FE00008": 32, "7FE00009": 64}
 
 # How a compressed image begins: JPEG and JPEG-LS, JPEG 2000 and HTJ2K (bare, in a JP2 file),
@@ -185,46 +180,3 @@ def _runs(starts: "array[int]", stop: int) -> "array[int]":
         runs.append(start)
         runs.append(end - start)
     return runs
-
-
-def join_fragments(run: bytes) -> bytes:
-    """The bytes of a frame from its run of items, without their headers."""
-    position, pieces = 0, []
-    while position + _ITEM_HEADER.size <= len(run):
-        tag, length = _ITEM_HEADER.unpack_from(run, position)
-        if tag != _ITEM_TAG:
-            break
-        position += _ITEM_HEADER.size
-        pieces.append(run[position : position + length])
-        position += length
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-
-def native_frame(layout: PixelLayout, frame_number: int) -> tuple[int, int]:
-    """Offset and length in the file of the bytes that hold a native frame."""
-    start, stop = _bit_range(layout, frame_number)
-    word_bits = layout.word_bytes * 8
-    first = start // word_bits * layout.word_bytes
-    last = min(-(-stop // word_bits) * layout.word_bytes, layout.length)
-    return layout.offset + first, last - first
-
-
-def extract_native(layout: PixelLayout, frame_number: int, raw: bytes) -> bytes:
-    """A native frame from the bytes that hold it: little endian, its first pixel at bit 0.
-
-    Frames of single bits are packed without a gap (PS3.5 8.1.1), so they begin within a byte.
-    """
-    start, _ = _bit_range(layout, frame_number)
-    shift = start % (layout.word_bytes * 8)
-    words = swap(layout.word_bytes, raw)
-    size, rest = divmod(layout.frame_bits, 8)
-    if not shift and not rest:
-        return words if len(words) == size else words[:size]
-    bits = int.from_bytes(words, "little") >> shift & ((1 << layout.frame_bits) - 1)
-    return bits.to_bytes(size + (rest > 0), "little")
-
-
-def _bit_range(layout: PixelLayout, frame_number: int) -> tuple[int, int]:
-    if not 1 <= frame_number <= layout.number_of_frames:
-        raise NotFound(f"There is no frame {frame_number}, the last is {layout.number_of_frames}.")
-    return (frame_number - 1) * layout.frame_bits, frame_number * layout.frame_bits

@@ -20,12 +20,12 @@ from lenticular.dicom.coding import (
     cut_off,
 )
 from lenticular.dicom.elements import ElementReader
-from lenticular.dicom.frames import join_fragments, pixel_layout
+from lenticular.dicom.frames import pixel_layout
 from lenticular.dicom.instance import BULKDATA_BASE, Dataset, Layout, ParsedInstance
 from lenticular.dicom.values import Kind
 from lenticular.errors import InvalidInstance
 
-__all__ = ["file_meta", "inflate", "join_fragments", "parse"]
+__all__ = ["file_meta", "inflate", "parse"]
 
 _PREAMBLE = 128
 _PREFIX = b"DICM"

@@ -57,7 +57,9 @@ def stored_frames(
     _check(pixels, frame_numbers)
     whole = layout_content(services, located.instance)
     if not pixels.encapsulated:
-        return [Frame(number, partial(_native, whole, pixels, number)) for number in frame_numbers]
+        return [
+            Frame(number, partial(native_frame, whole, pixels, number)) for number in frame_numbers
+        ]
     if lookup(located.instance.transfer_syntax_uid).is_video:
         raise Unacceptable(f"A video is not kept by frames; all of it is at bulkdata/{pixels.tag}.")
     runs = services.index.frame_ranges(located, frame_numbers)
@@ -124,7 +126,7 @@ def _check(pixels: PixelLayout, frame_numbers: Sequence[int]) -> None:
             raise NotFound(f"There is no frame {number}; the last is {pixels.number_of_frames}.")
 
 
-def _native(whole: Content, pixels: PixelLayout, frame_number: int) -> Content:
+def native_frame(whole: Content, pixels: PixelLayout, frame_number: int) -> Content:
     """A frame of pixels that are not encapsulated; its first sample begins its first byte."""
     bits = pixels.frame_bits or (pixels.length * 8 if pixels.number_of_frames == 1 else 0)
     start, shift = divmod((frame_number - 1) * bits, 8)
