@@ -1,6 +1,7 @@
 """Fixtures: the real application within this process, the real server as a process, files."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import pytest
 from tests import samples
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
     from starlette.testclient import TestClient
 
     from lenticular.services import Services
@@ -18,27 +20,52 @@ if TYPE_CHECKING:
 ADDRESS = "http://127.0.0.1:8042"
 
 
+@pytest.fixture(scope="session")
+def empty_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An index that is migrated and empty, to copy: migrating takes longer than most tests."""
+    from lenticular.services import open_services
+    from lenticular.settings import Settings
+
+    folder = tmp_path_factory.mktemp("empty")
+    opened = open_services(Settings(data=folder))
+    opened.index.migrate()
+    opened.close()
+    return folder / "index.sqlite"
+
+
+@pytest.fixture(scope="session")
+def application(empty_index: Path) -> "Iterator[FastAPI]":
+    """The application with all its routes; each test gives it services of its own."""
+    from lenticular.services import open_services
+    from lenticular.settings import Settings
+    from lenticular.web.app import create_app
+
+    opened = open_services(Settings(data=empty_index.parent))
+    yield create_app(opened)
+    opened.close()
+
+
 @pytest.fixture
-def services(tmp_path: Path) -> "Iterator[Services]":
+def services(tmp_path: Path, empty_index: Path) -> "Iterator[Services]":
     """Folder and SQLite, empty, in a temporary folder."""
     from lenticular.services import open_services
     from lenticular.settings import Settings
 
-    opened = open_services(Settings(data=tmp_path / "data"))
-    opened.index.migrate()
+    settings = Settings(data=tmp_path / "data")
+    settings.data.mkdir()
+    shutil.copy(empty_index, settings.data)
+    opened = open_services(settings)
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def client(services: "Services") -> "Iterator[TestClient]":
+def client(services: "Services", application: "FastAPI") -> "Iterator[TestClient]":
     """HTTP to the real application on `services`; a mistake of ours shows as a status of 500."""
     from starlette.testclient import TestClient
 
-    from lenticular.web.app import create_app
-
-    app = create_app(services)
-    with TestClient(app, base_url=ADDRESS, raise_server_exceptions=False) as session:
+    application.state.services = services
+    with TestClient(application, ADDRESS, raise_server_exceptions=False) as session:
         yield session
 
 

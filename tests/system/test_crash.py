@@ -23,6 +23,7 @@ class Acknowledged:
     """DICOMweb path and SHA-256 of every instance whose store was answered with success."""
 
     instances: dict[str, str] = field(default_factory=dict)
+    first: threading.Event = field(default_factory=threading.Event)
 
     def upload(self, server: Server, label: str, stop: threading.Event) -> None:
         """Store one instance after the other, now this way and now that, until it breaks off."""
@@ -45,6 +46,7 @@ class Acknowledged:
             return False
         assert answer.status_code == 200, answer.text
         self.instances[samples.path(label, 1, number)] = hashlib.sha256(content).hexdigest()
+        self.first.set()
         return True
 
 
@@ -70,18 +72,19 @@ def all_paths(client: httpx2.Client) -> list[str]:
 @pytest.mark.slow
 def test_whatever_was_acknowledged_survives_twenty_kills(tmp_path: Path):
     chance = random.Random(2)
-    server = Server(tmp_path / "data", workers=2)
     acknowledged = Acknowledged()
     for round_number in range(KILLS):
-        server.start()
+        server = Server(tmp_path / "data", workers=2 if round_number % 5 == 4 else 1).start()
         stop = threading.Event()
         before = len(acknowledged.instances)
+        acknowledged.first.clear()
         with ThreadPoolExecutor(CLIENTS) as clients:
             uploads = [
                 clients.submit(acknowledged.upload, server, f"{round_number} {number}", stop)
                 for number in range(CLIENTS)
             ]
-            stop.wait(chance.uniform(0.1, 0.9))
+            acknowledged.first.wait(20)
+            stop.wait(chance.uniform(0, 0.6))
             server.kill()
             stop.set()
         for upload in uploads:
@@ -89,7 +92,7 @@ def test_whatever_was_acknowledged_survives_twenty_kills(tmp_path: Path):
         print(f"round {round_number}: {len(acknowledged.instances) - before} acknowledged")
     assert acknowledged.instances, "no upload ever got through"
 
-    with server, server.client() as client:
+    with Server(tmp_path / "data", workers=2) as server, server.client() as client:
         paths = all_paths(client)
         assert set(acknowledged.instances) <= set(paths)
         with ThreadPoolExecutor(CLIENTS) as readers:
