@@ -145,7 +145,7 @@ _SERIES = """
     InstitutionalDepartmentName StationName ManufacturerModelName DeviceSerialNumber
     SoftwareVersions GantryID SpatialResolution DateOfLastCalibration TimeOfLastCalibration
     PixelPaddingValue DeviceUID UDISequence ContrastBolusAgent ScanningSequence
-    CardiacNumberOfImages ImagesInAcquisition AcquisitionDeviceProcessingDescription
+    CardiacNumberOfImages ImagesInAcquisition AcquisitionDeviceProcessingDescription SequenceName
     NumberOfTemporalPositions NumberOfSlices NumberOfTimeSlices SeriesType ImageOrientationPatient
     SpecificCharacterSet TimezoneOffsetFromUTC
 """

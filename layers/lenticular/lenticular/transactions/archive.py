@@ -5,13 +5,12 @@ no entry unpacks to more than the directory says. Zips in zips stay closed.
 """
 
 import io
-import mmap
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from lenticular import errors
 from lenticular.services import Services
@@ -54,15 +53,16 @@ def zip_entries(services: Services, source: Path | Spool) -> Iterator[tuple[str,
 
     Raises InvalidInstance for a zip that is broken or encrypted, TooLarge for one past a limit.
     """
-    with _view(source) as view:
-        _check_directory(view, services.settings.maximum_zip_entries)
+    with _opened(source) as file:
+        size = file.seek(0, io.SEEK_END)
+        _check_directory(file, size, services.settings.maximum_zip_entries)
         try:
-            archive = zipfile.ZipFile(_File(view))
+            archive = zipfile.ZipFile(file)
         except _BROKEN as error:
             raise errors.InvalidInstance("The zip cannot be opened.") from error
         with archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-            _check_entries(entries, len(view), services.settings)
+            _check_entries(entries, size, services.settings)
             for number, entry in enumerate(entries, 1):
                 yield entry.filename, _unpack(services, archive, entry, number)
 
@@ -149,78 +149,47 @@ def _pieces(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, number: int) -> It
         raise errors.InvalidInstance(f"File {number} in the zip is damaged.") from error
 
 
-def _check_directory(view: memoryview, maximum_entries: int) -> None:
-    """Count the entries before zipfile makes an object of each (APPNOTE 4.3.12, 4.3.14, 4.3.16)."""
-    position, end = _directory(view)
+def _check_directory(file: BinaryIO, size: int, maximum_entries: int) -> None:
+    """Count the entries before zipfile makes an object of each (APPNOTE 4.3.12)."""
+    position, end = _directory(file, size)
     count = 0
-    while position + _ENTRY_BYTES <= end and view[position : position + 4] == _ENTRY:
+    while position + _ENTRY_BYTES <= end:
+        head = _read(file, position, _ENTRY_BYTES)
+        if not head.startswith(_ENTRY):
+            return
         count += 1
         if count > maximum_entries:
             raise errors.TooLarge(f"The zip holds more than {maximum_entries:,} files.")
-        position += _ENTRY_BYTES + sum(struct.unpack_from("<3H", view, position + 28))
+        position += _ENTRY_BYTES + sum(struct.unpack_from("<3H", head, 28))
 
 
-def _directory(view: memoryview) -> tuple[int, int]:
-    """Where the central directory begins and ends."""
-    tail = max(0, len(view) - _END_BYTES - _LONGEST_COMMENT)
-    end = bytes(view[tail:]).rfind(_END)
-    if end < 0 or tail + end + _END_BYTES > len(view):
+def _directory(file: BinaryIO, size: int) -> tuple[int, int]:
+    """Where the central directory begins and ends (APPNOTE 4.3.14 to 4.3.16)."""
+    tail_start = max(0, size - _END_BYTES - _LONGEST_COMMENT)
+    tail = _read(file, tail_start, size - tail_start)
+    end = tail.rfind(_END)
+    if end < 0 or end + _END_BYTES > len(tail):
         raise errors.InvalidInstance("The zip cannot be opened: its end is missing.")
-    end += tail
-    (size,) = struct.unpack_from("<L", view, end + 12)
-    locator = end - _ZIP64_LOCATOR_BYTES
-    zip64_end = locator - _ZIP64_END_BYTES
-    if (
-        zip64_end >= 0
-        and view[locator : locator + 4] == _ZIP64_LOCATOR
-        and view[zip64_end : zip64_end + 4] == _ZIP64_END
-    ):
-        (size,) = struct.unpack_from("<Q", view, zip64_end + 40)
-        end = zip64_end
-    if size > end:
+    (length,) = struct.unpack_from("<L", tail, end + 12)
+    end += tail_start
+    behind = _ZIP64_END_BYTES + _ZIP64_LOCATOR_BYTES
+    if end >= behind:
+        zip64 = _read(file, end - behind, behind)
+        if zip64.startswith(_ZIP64_END) and zip64[_ZIP64_END_BYTES:].startswith(_ZIP64_LOCATOR):
+            (length,) = struct.unpack_from("<Q", zip64, 40)
+            end -= behind
+    if length > end:
         raise errors.InvalidInstance("The zip cannot be opened: its directory is missing.")
-    return end - size, end
+    return end - length, end
 
 
-@contextmanager
-def _view(source: Path | Spool) -> Iterator[memoryview]:
-    """The bytes of the zip, without reading a large file into memory."""
-    if isinstance(source, Spool):
-        yield source.view()
-        return
-    with (
-        source.open("rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
-        memoryview(mapped) as view,
-    ):
-        yield view
+def _read(file: BinaryIO, position: int, size: int) -> bytes:
+    file.seek(position)
+    return file.read(size)
 
 
-class _File(io.RawIOBase):
-    """Bytes as the file that zipfile reads from; BytesIO would copy them."""
-
-    def __init__(self, view: memoryview) -> None:
-        self._view = view
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        piece = self._view[self._position : self._position + len(buffer)]
-        buffer[: len(piece)] = piece
-        self._position += len(piece)
-        return len(piece)
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: len(self._view)}[whence]
-        if start + offset < 0:
-            raise OSError("a position before the beginning")
-        self._position = start + offset
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
+def _opened(source: Path | Spool) -> BinaryIO:
+    """The zip as a file: mapped into memory it would be counted as memory that we use."""
+    if isinstance(source, Path):
+        return source.open("rb")
+    return source.path.open("rb") if source.path is not None else io.BytesIO(source.view())

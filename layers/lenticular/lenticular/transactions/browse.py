@@ -31,7 +31,7 @@ _STUDY_UID = "0020000D"
 MEGABYTE = 1024 * 1024
 
 # Attributes whose product is the number of instances that a series should have.
-_EXPECTED = (("00201002", "00200105"), ("00540081", "00540071"), ("00181090",))
+_EXPECTED = (("00201002", "00200105"), ("00540081", "00540101"), ("00181090",))
 
 
 def find(services: Services, level: Level, orthanc_id: str) -> Resource:
