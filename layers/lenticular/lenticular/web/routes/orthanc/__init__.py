@@ -1,7 +1,7 @@
 """The everyday part of Orthanc's REST: what scripts written for it live on.
 
 Orthanc's answers, keys and numbers are kept, so that they work unchanged; see
-docs/decisions for where we differ and why.
+docs/decisions/0008-orthancs-rest.md for where we differ and why.
 """
 
 from fastapi import APIRouter
