@@ -2,6 +2,9 @@
 # make test      install what the tests need and run them all
 # make check     lint and type-check
 # make bench     compare with Orthanc on this machine, if it is installed
+# make build     the layers of the Lambda functions, on any host  [ARCHITECTURE=arm64]
+# make stack     the whole stack on this machine: LocalStack, SAM, functions  [STACK_PORT=4566]
+# make stack-test   test it from outside; make stack-down stops it
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,7 +12,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 TESTING := $(VENV)/testing
 
-.PHONY: serve test check bench clean
+.PHONY: serve test check bench clean build stack stack-test stack-down
 
 serve: $(INSTALLED)
 	@$(BIN)/lenticular serve $(if $(PORT),--port $(PORT)) $(if $(DATA),--data "$(DATA)") $(if $(WORKERS),--workers $(WORKERS))
@@ -24,6 +27,18 @@ check: $(TESTING)
 
 bench: $(TESTING)
 	$(BIN)/python -m bench $(ARGS)
+
+build: $(BIN)/python
+	$(MAKE) -C layers PYTHON=$(abspath $(BIN)/python) $(if $(ARCHITECTURE),ARCHITECTURE=$(ARCHITECTURE))
+
+stack: build
+	$(BIN)/python localstack/stack.py up
+
+stack-test: $(TESTING)
+	$(BIN)/python -m pytest tests/stack $(ARGS)
+
+stack-down:
+	$(BIN)/python localstack/stack.py down
 
 clean:
 	rm -rf $(VENV) build layers/lenticular/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

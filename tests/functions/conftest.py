@@ -1,4 +1,4 @@
-"""The functions as Lambda has them: made once by their import, on S3 and an index that is shared."""
+"""The functions as Lambda has them: made once by their import, on S3 and a shared index."""
 
 import secrets
 import sys
@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from lenticular.storage.s3 import S3Storage
-from tests.functions.gateway import Functions
+from tests.functions.gateway import Context, Functions
 from tests.s3 import bucket, make_bucket, s3_environment
 
 __all__ = ["bucket", "s3_environment"]
@@ -37,7 +37,7 @@ def import_function(
         def load(module: str) -> ModuleType:
             return import_module(module)
 
-        load("maintenance.handler").handler({"action": "migrate"}, _context())
+        load("maintenance.handler").handler({"action": "migrate"}, Context())
         yield load
         for package in PACKAGES:
             for module in [name for name in sys.modules if name.split(".")[0] == package]:
@@ -67,9 +67,3 @@ def storage(ingest) -> S3Storage:
 def root() -> Path:
     """The repository."""
     return Path(__file__).parents[2]
-
-
-def _context():
-    from tests.functions.gateway import Context
-
-    return Context()

@@ -1,0 +1,147 @@
+"""Maintenance: sweep, reindex, and the answers that a deployment waits for."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from lenticular.dicom.instance import Target
+from lenticular.errors import Conflict
+from lenticular.index import Index
+from lenticular.services import Services
+from lenticular.storage.spool import Spool
+from lenticular.transactions import maintain
+from lenticular.transactions.store import store
+from tests import samples
+from tests.functions.gateway import Context
+
+
+@pytest.fixture
+def maintenance(import_function):
+    return import_function("maintenance.handler")
+
+
+def put(services, *contents: bytes) -> None:
+    spools = [Spool() for _ in contents]
+    for spool, content in zip(spools, contents, strict=True):
+        spool.write(content)
+    store(services, spools)
+
+
+@pytest.fixture
+def empty(services, tmp_path):
+    """The same files with an index that knows nothing of them."""
+    index = Index(f"sqlite:///{tmp_path / 'other.sqlite'}")
+    index.migrate()
+    yield Services(services.settings, services.storage, index)
+    index.close()
+
+
+def test_files_that_no_row_names_are_swept_when_they_are_old(services):
+    put(services, *samples.ct_series("swept", 3))
+    (known, *_) = (key for key, _, _ in services.storage.keys("instances/"))
+    orphan = known.replace(".dcm", "-orphan.dcm")
+    with Spool() as spool:
+        spool.write(b"left by a crash")
+        services.storage.put(orphan, spool)
+
+    assert maintain.sweep(services).removed == 0
+    assert maintain.sweep(services, older_than_seconds=-1).removed == 1
+    assert len(list(services.storage.keys("instances/"))) == 3
+
+
+def test_an_empty_index_is_no_leave_to_sweep_everything(services, empty):
+    put(services, samples.ct("kept"))
+    with pytest.raises(Conflict, match="reindex"):
+        maintain.sweep(empty, older_than_seconds=-1)
+    assert len(list(services.storage.keys("instances/"))) == 1
+
+
+def test_the_index_is_rebuilt_from_the_files_alone(services, empty):
+    put(services, *samples.ct_series("a", 3), *samples.ct_series("b", 2), samples.ct("c"))
+
+    done = maintain.reindex(empty)
+
+    assert (done.filed, done.unreadable, done.complete) == (6, 0, True)
+    for label in "abc":
+        target = Target(samples.study_uid(label))
+        assert list(empty.index.documents(target)) == list(services.index.documents(target))
+    assert empty.index.statistics() == services.index.statistics()
+    assert maintain.reindex(empty).filed == 0
+
+
+def test_reindexing_goes_on_where_it_was_stopped(services, empty):
+    put(services, *samples.ct_series("a", 2), *samples.ct_series("b", 2))
+    answers = iter([False, True])
+    assert not maintain.reindex(empty, should_stop=lambda: next(answers)).complete
+    assert empty.index.statistics().instances == 2
+    assert maintain.reindex(empty).filed == 2
+
+
+def test_a_file_that_cannot_be_read_does_not_stop_reindexing(services, empty):
+    put(services, samples.ct("whole"))
+    (key,) = (key for key, _, _ in services.storage.keys("instances/"))
+    with Spool() as spool:
+        spool.write(b"no DICOM")
+        services.storage.put(key.replace("-", "9-", 1), spool)
+    done = maintain.reindex(empty)
+    assert (done.filed, done.unreadable) == (1, 1)
+
+
+def test_actions_are_called_by_name(maintenance):
+    assert maintenance.handler({"action": "migrate"}, Context()) == {"complete": True}
+    assert maintenance.handler({"action": "sweep"}, Context())["complete"] in (True, False)
+    with pytest.raises(ValueError, match="action"):
+        maintenance.handler({"action": "explode"}, Context())
+
+
+class _CloudFormation(BaseHTTPRequestHandler):
+    def do_PUT(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.received.append((json.loads(body), self.headers.get("Content-Type")))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *arguments) -> None:
+        pass
+
+
+@pytest.fixture
+def cloudformation():
+    with HTTPServer(("127.0.0.1", 0), _CloudFormation) as server:
+        server.received = []
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def deployment(server, kind: str) -> dict:
+    return {
+        "RequestType": kind,
+        "ResponseURL": f"http://127.0.0.1:{server.server_port}/",
+        "StackId": "stack",
+        "RequestId": "request",
+        "LogicalResourceId": "Migration",
+        "ResourceType": "Custom::Migration",
+        "ResourceProperties": {},
+    }
+
+
+@pytest.mark.parametrize("kind", ["Create", "Update", "Delete"])
+def test_a_deployment_hears_of_success(maintenance, cloudformation, kind):
+    maintenance.handler(deployment(cloudformation, kind), Context())
+    ((outcome, content_type),) = cloudformation.received
+    assert outcome["Status"] == "SUCCESS"
+    assert outcome["PhysicalResourceId"] == "Migration"
+    assert not content_type
+
+
+def test_a_deployment_hears_of_failure_too(maintenance, cloudformation, monkeypatch):
+    def fail(index) -> None:
+        raise OSError("The database is down.")
+
+    monkeypatch.setattr(Index, "migrate", fail)
+    maintenance.handler(deployment(cloudformation, "Update"), Context())
+    assert cloudformation.received[0][0]["Status"] == "FAILED"
+    assert "OSError" in cloudformation.received[0][0]["Reason"]
