@@ -134,6 +134,33 @@ def test_all_attributes_of_the_level_can_be_included(client, study):
     assert all(instance[tag] == metadata[tag] for tag in metadata.keys() - {"00081190"})
 
 
+def test_a_file_does_not_say_what_the_service_says(client):
+    must_store(
+        client,
+        samples.ct(
+            "a",
+            RetrieveURL="http://elsewhere/",
+            InstanceAvailability="OFFLINE",
+            NumberOfStudyRelatedInstances=99,
+        ),
+    )
+
+    for path in ("/studies", "/series", "/instances"):
+        answer = client.get(f"{DICOMWEB}{path}?includefield=all")
+        assert answer.text.count('"00081190"') == answer.text.count('"00080056"') == 1
+        (match,) = answer.json()
+        assert wire.value(match, "00081190").startswith(BASE)
+        assert wire.value(match, "00080056") == "ONLINE"
+        assert wire.value(match, "00201208") == 1
+
+
+def test_an_instance_is_told_with_the_patient_of_its_study(client):
+    must_store(client, samples.ct("a", 1, 1), samples.ct("a", 1, 2, PatientID="other"))
+
+    for matches in (search(client, "/instances"), search(client, "/instances", includefield="all")):
+        assert [wire.value(match, "00100020") for match in matches] == ["Pa", "Pa"]
+
+
 def test_matched_attributes_are_answered_too(client, study):
     (match,) = search(client, StudyDescription="head*")
 

@@ -50,6 +50,11 @@ _STUDY_TAGS = LEVEL_TAGS[Level.PATIENT] | LEVEL_TAGS[Level.STUDY]
 Lines = Callable[[Any], Iterable[bytes]]
 """Takes a column's value apart into encoded attributes."""
 
+Step = tuple[ColumnElement[Any], Lines]
+
+_OURS = frozenset({b"00080056", b"00081190"})
+"""InstanceAvailability and RetrieveURL are the service's to say, whatever a file holds."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Computed:
@@ -72,9 +77,11 @@ class _Part:
     everything: bool
 
     def wants(self, computed: _Computed) -> bool:
-        return computed.tag in self.tags or self.everything or (self.usual and computed.by_default)
+        asked_for = computed.tag in self.tags or self.everything
+        usual = self.usual and computed.by_default
+        return computed.level is self.level and (asked_for or usual)
 
-    def steps(self) -> Iterator[tuple[ColumnElement[Any], Lines]]:
+    def steps(self) -> Iterator[Step]:
         """The columns to read, and how each is taken apart."""
         columns, answered = _ATTRIBUTES[self.level][0].c, ANSWERED[self.level]
         beyond = self.tags - answered
@@ -103,15 +110,19 @@ class Recipe:
         cls, level: Level, in_path: Set[Level], included: frozenset[str], include_all: bool
     ) -> "Recipe":
         """The recipe for results of a level; those above it that the path names are left out."""
-        steps: list[tuple[ColumnElement[Any], Lines]] = []
+        steps: list[Step] = []
+        computed: list[Step] = []
         empty: dict[bytes, bytes] = {}
         for part in _parts(level, in_path, included, include_all):
             steps += part.steps()
-            empty |= _EMPTY[part.level] if part.usual else {}
-            if not part.usual:  # the unique key all the same, as with C-FIND (PS3.4 C.4.1.1.3.2)
+            computed += [(c.column, c.lines) for c in _COMPUTED if part.wants(c)]
+            if part.usual:
+                empty |= _EMPTY[part.level]
+            else:  # the unique key all the same, as with C-FIND (PS3.4 C.4.1.1.3.2)
                 steps.append(_UNIQUE_KEYS[part.level])
-            computed = [each for each in _COMPUTED if each.level is part.level and part.wants(each)]
-            steps += [(each.column, each.lines) for each in computed]
+        # What is computed stands above what is kept, and that above the document of an instance.
+        steps.sort(key=lambda step: step[0] is not documents.c.body)
+        steps += computed
         columns = tuple(column for column, _ in steps)
         return cls(
             columns,
@@ -126,6 +137,8 @@ class Recipe:
         for lines, value in zip(self._lines, row, strict=True):
             for line in lines(value):
                 merged[line[1:9]] = line
+        for tag in _OURS & merged.keys():
+            del merged[tag]
         return sorted(merged.values())
 
 

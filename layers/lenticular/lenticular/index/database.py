@@ -70,7 +70,8 @@ class Database:
             pool_size=_POOL_SIZE,
             max_overflow=-1,
             pool_pre_ping=not self.is_sqlite,
-            **({"connect_args": {"check_same_thread": False}} if self.is_sqlite else {}),
+            paramstyle="qmark" if self.is_sqlite else "format",  # by position, for Statement
+            connect_args={"check_same_thread": False} if self.is_sqlite else {},
         )
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
