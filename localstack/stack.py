@@ -87,7 +87,7 @@ def python(*versions: str) -> str:
         ]
         for candidate in filter(None, found):
             check = f"import sys; sys.exit('%d.%d' % sys.version_info[:2] != '{version}')"
-            if subprocess.run([candidate, "-c", check], capture_output=True).returncode == 0:
+            if subprocess.call([candidate, "-c", check], stderr=subprocess.DEVNULL) == 0:
                 return candidate
     sys.exit(f"Python {' or '.join(versions)} is needed, or Docker and localstack/compose.yaml.")
 
@@ -153,10 +153,10 @@ def deploy(sam: Path) -> None:
         *("--parameter-overrides", f"IndexUrl={index}"),
     ]
     with (PLACE / "deploy.log").open("wb") as log:
-        done = subprocess.run(
+        failed = subprocess.call(
             command, cwd=ROOT, env={**os.environ, **AWS}, stdout=log, stderr=subprocess.STDOUT
         )
-    if done.returncode:
+    if failed:
         sys.exit((PLACE / "deploy.log").read_text()[-3000:])
 
 

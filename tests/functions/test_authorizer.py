@@ -136,13 +136,13 @@ def test_a_token_without_our_scopes_may_do_nothing(authorizer, make_token):
     ids=str,
 )
 def test_any_other_token_lets_nobody_in(authorizer, make_token, claims):
-    with pytest.raises(Exception, match="^Unauthorized$"):
+    with pytest.raises(Exception, match=r"^Unauthorized$"):
         ask(authorizer, f"Bearer {make_token(**claims)}")
 
 
 @pytest.mark.parametrize("text", ["", "Bearer", "Bearer ", "Bearer a.b.c", "Basic YTpi", "x y z"])
 def test_nonsense_lets_nobody_in(authorizer, text):
-    with pytest.raises(Exception, match="^Unauthorized$"):
+    with pytest.raises(Exception, match=r"^Unauthorized$"):
         ask(authorizer, text)
 
 
@@ -152,7 +152,7 @@ def test_unsigned_and_symmetric_tokens_let_nobody_in(authorizer, make_token):
         jwt.encode(claims, None, "none", headers={"kid": "RS256"}),
         jwt.encode(claims, "s" * 32, "HS256", headers={"kid": "RS256"}),
     ):
-        with pytest.raises(Exception, match="^Unauthorized$"):
+        with pytest.raises(Exception, match=r"^Unauthorized$"):
             ask(authorizer, f"Bearer {token}")
 
 

@@ -1,0 +1,166 @@
+"""template.yaml and the code agree: handlers, routes, permissions, events."""
+
+import json
+
+import pytest
+from fastapi.routing import APIRoute
+
+from lenticular.web.routes import delete, orthanc, qido, rendered, service, stow, wado_rs
+from lenticular.web.routes.orthanc import pictures
+from tests.functions.gateway import Context
+from tests.functions.template import ROOT, api, functions, load, target
+
+TEMPLATE = load()
+FUNCTIONS = functions(TEMPLATE)
+WEB = {"UploadFunction": "upload", "DicomwebFunction": "dicomweb", "PreviewFunction": "preview"}
+EVENTS = sorted(path.name for path in (ROOT / "events").glob("*.json"))
+VALUES = {
+    **{"study": "1.2.3", "series": "1.2.3.4", "instance": "1.2.3.4.5", "frame_list": "1,2"},
+    **{
+        "path": "7FE00010",
+        "frame_index": "0",
+        "identifier": "abc",
+        "name": "x",
+        "tag": "0010-0010",
+    },
+}
+WRITING = {"s3:PutObject", "s3:DeleteObject"}
+
+
+def routes():
+    """Method and path of every route, and the function whose it is."""
+    for router in (stow.router, delete.router):
+        yield from owned(router, "UploadFunction")
+    for router in (qido.router, wado_rs.router):
+        yield from owned(router, "DicomwebFunction")
+    yield from owned(rendered.router, "PreviewFunction")
+    yield from owned(service.router, "DicomwebFunction")
+    for route in orthanc.router.routes:
+        for method in route.methods:
+            path = fill(route)
+            if route in pictures.router.routes:
+                for kind in ("preview", "rendered", "image-uint8", "image-uint16", "image-int16"):
+                    yield method, path.replace("KIND", kind), "PreviewFunction"
+            elif method in ("GET", "HEAD") or path.startswith("/tools/"):
+                yield method, path, "DicomwebFunction"
+            else:
+                yield method, path, "UploadFunction"
+
+
+def owned(router, function: str):
+    for route in router.routes:
+        for method in route.methods:
+            yield method, fill(route), function
+
+
+def fill(route: APIRoute) -> str:
+    """The path of a route with values in place of its variables."""
+    values = {name: VALUES.get(name, name) for name in route.param_convertors}
+    values.update({"kind": "KIND"} if "kind" in values else {})
+    path = route.path
+    for name, value in values.items():
+        path = path.replace("{" + name + "}", value)
+        for converter in ("path", "picture", "relation", "resource", "collection"):
+            path = path.replace("{" + f"{name}:{converter}" + "}", value)
+    return path
+
+
+@pytest.mark.parametrize(("method", "path", "function"), sorted(set(routes())))
+def test_api_gateway_asks_the_function_whose_route_it_is(method, path, function):
+    assert target(TEMPLATE, method, path) == function
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_handler_exists(name):
+    *module, attribute = FUNCTIONS[name]["Handler"].split(".")
+    folder = ROOT / TEMPLATE["Globals"]["Function"]["CodeUri"]
+    source = (folder.joinpath(*module).with_suffix(".py")).read_text("utf-8")
+    assert f"\n{attribute} = " in source
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_layer_is_built_from_a_folder_that_exists(name):
+    for layer in FUNCTIONS[name]["Layers"]:
+        uri = TEMPLATE["Resources"][layer["Ref"]]["Properties"]["ContentUri"]
+        assert (ROOT / uri.replace("build/layers", "layers")).is_dir()
+
+
+def test_only_pictures_need_the_codecs():
+    with_codecs = [
+        name for name in FUNCTIONS if {"Ref": "CodecsLayer"} in FUNCTIONS[name]["Layers"]
+    ]
+    assert with_codecs == ["PreviewFunction"]
+
+
+def test_nobody_gets_in_without_asking_the_authoriser():
+    body = TEMPLATE["Resources"]["Api"]["Properties"]["DefinitionBody"]
+    assert body["security"] == [{"authorizer": []}]
+    for path, operations in api(TEMPLATE).items():
+        for method, operation in operations.items():
+            # A browser's preflight brings no credentials, and gets no data.
+            assert ("security" in operation) == (method == "options"), path
+
+
+def test_a_function_that_only_reads_may_not_write_instances():
+    for name in ("DicomwebFunction", "PreviewFunction"):
+        for actions, resources in statements(name):
+            if "instances/*" in resources:
+                assert not actions & WRITING
+    for actions, resources in statements("UploadFunction"):
+        assert "s3:GetObject" not in actions or "instances/*" not in resources
+
+
+def test_no_function_may_do_everything():
+    for name in FUNCTIONS:
+        for actions, resources in statements(name):
+            assert not [action for action in actions if action.endswith("*")]
+            assert resources not in ("*", "['*']")
+
+
+def statements(name: str):
+    """Actions and resources of what a function is allowed."""
+    for policy in FUNCTIONS[name].get("Policies", []):
+        for statement in policy.get("Statement", []):
+            actions = statement["Action"]
+            yield (
+                {actions} if isinstance(actions, str) else set(actions),
+                str(statement["Resource"]),
+            )
+
+
+def test_a_message_stays_hidden_six_times_as_long_as_the_function_may_take():
+    queue = TEMPLATE["Resources"]["IncomingQueue"]["Properties"]
+    assert queue["VisibilityTimeout"] >= 6 * FUNCTIONS["IngestFunction"]["Timeout"]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_function_has_a_sample_event(name):
+    words = "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name)
+    prefix = words.strip("-").removesuffix("-function")
+    assert [event for event in EVENTS if event.startswith(prefix)]
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in EVENTS if name.split("-")[0] in {"upload", "dicomweb", "preview"}]
+)
+def test_sample_events_for_http_are_answered(functions, import_function, name):
+    def call(name: str) -> int:
+        event = json.loads((ROOT / "events" / name).read_text("utf-8"))
+        handler = import_function(f"{name.split('-', maxsplit=1)[0]}.handler").handler
+        return handler(event, Context())["statusCode"]
+
+    assert call("upload-stow.json") == 200
+    assert call(name) in (200, 204)
+
+
+def test_sample_events_of_the_drop_folder_and_of_maintenance_are_answered(import_function):
+    def call(name: str):
+        event = json.loads((ROOT / "events" / name).read_text("utf-8"))
+        function = name.split("-", maxsplit=1)[0]
+        return import_function(f"{function}.handler").handler(event, Context())
+
+    assert call("ingest-dropped.json") == {"batchItemFailures": []}
+    for action in ("migrate", "sweep", "reindex"):
+        assert "complete" in call(f"maintenance-{action}.json")
+    with pytest.raises(Exception, match="Unauthorized"):
+        call("authorizer-token.json")
