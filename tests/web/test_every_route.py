@@ -1,0 +1,115 @@
+"""Every route there is, asked for what exists, for what does not, and for nonsense."""
+
+import pytest
+from fastapi import FastAPI
+
+from lenticular.web.app import all_routers
+from tests import samples, wire
+
+NONSENSE = ["%00", "%FF", "..%2F..", "9" * 4000, "-1", "%C3%A9", "%20", "*", "1.2.3", "null"]
+ODD_QUERIES = [
+    *("limit=x&since=y", "%FF=%00", "expand=%FF", "accept=%00", "a=" * 300, "=&&;"),
+    *("since=-1&limit=0", "since=99999999999999999999&limit=1", "viewport=,,,&window=,,&quality=,"),
+]
+
+
+def templates() -> list[str]:
+    """The path template of every route that answers GET."""
+    app = FastAPI()
+    for router in all_routers():
+        app.include_router(router)
+    return [path for path, methods in app.openapi()["paths"].items() if "get" in methods]
+
+
+@pytest.fixture
+def existing(client) -> dict[str, str]:
+    """A value for each path parameter that leads to something."""
+    wire.must_store(client, samples.multi_frame("a"))
+    instance = client.get("/instances").json()[0]
+    return {
+        "study": samples.study_uid("a"),
+        "series": samples.series_uid("a"),
+        "instance": samples.sop_uid("a"),
+        "frame_list": "1",
+        "frame_index": "0",
+        "collection": "instances",
+        "identifier": instance,
+        "relation": "study",
+        "kind": "preview",
+        "name": "ReceptionDate",
+    }
+
+
+def fill(template: str, values: dict[str, str]) -> str:
+    """The template with these values; a path is bulk data of DICOMweb, or content of Orthanc's."""
+    if "instances-tags" in template or "shared-tags" in template or "archive" in template:
+        return template.replace("{collection}/{identifier}", "studies/{unknown}").format(
+            unknown=values["identifier"]
+        )
+    path = "7FE00010" if wire.DICOMWEB in template else "0010-0010"
+    return template.format(path=path, **values)
+
+
+@pytest.mark.parametrize("template", templates())
+def test_head_tells_what_get_would_answer(client, existing, template):
+    url = fill(template, existing)
+
+    answer, head = client.get(url), client.head(url)
+
+    assert answer.status_code in (200, 404), answer.text
+    assert head.status_code == answer.status_code
+    assert head.content == b""
+    assert head.headers.get("content-type") == answer.headers.get("content-type") or (
+        "multipart" in answer.headers["content-type"]
+    )
+    length = head.headers.get("content-length")
+    assert length is None or int(length) == len(answer.content) or answer.status_code == 404
+
+
+@pytest.mark.parametrize("template", [path for path in templates() if "{" in path])
+def test_nonsense_in_a_path_is_refused(client, existing, template):
+    for nonsense in NONSENSE:
+        for parameter in existing:
+            if "{" + parameter + "}" in template:
+                url = fill(template, existing | {parameter: nonsense})
+                answer = client.get(url)
+                # A search below a study that is not there is one without a match.
+                if answer.status_code != 200 or answer.text != "[]":
+                    assert 400 <= answer.status_code < 500, (url, answer.text[:300])
+                assert "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize("template", templates())
+def test_nonsense_in_a_query_never_breaks_a_route(client, existing, template):
+    for query in ODD_QUERIES:
+        answer = client.get(f"{fill(template, existing)}?{query}")
+        assert answer.status_code < 500, (query, answer.text[:300])
+
+
+@pytest.mark.parametrize("template", templates())
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "TRACE"])
+def test_methods_that_nobody_offers_are_refused(client, existing, template, method):
+    answer = client.request(method, fill(template, existing))
+
+    assert answer.status_code in (404, 405), answer.text
+
+
+@pytest.mark.parametrize(
+    "accept", ["", "nonsense", "*/*;q=0", "a/b;q=x", ",,,", "*/*;q=1;q=2", "\u00ff/*"]
+)
+def test_an_odd_accept_never_breaks_a_route(client, existing, accept):
+    for template in templates():
+        answer = client.get(fill(template, existing), headers={"Accept": accept.encode("latin-1")})
+        assert answer.status_code < 500, (template, answer.text[:300])
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["bytes=0-", "bytes=-1", "bytes=5-1", "bytes=x-y", "bytes=0-0,2-3", "lines=1-2", "bytes=-",
+     "bytes=99999999999999999999-", "bytes=0-99999999999999999999", "bytes"],
+)  # fmt: skip
+def test_an_odd_range_never_breaks_a_route(client, existing, header):
+    for template in templates():
+        answer = client.get(fill(template, existing), headers={"Range": header})
+        assert answer.status_code < 500, (template, answer.text[:300])
+        assert answer.status_code != 206 or "content-range" in answer.headers
