@@ -9,6 +9,7 @@ import fcntl
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -21,10 +22,10 @@ from sqlalchemy.sql.elements import CompilerElement
 # A commit returns when its data is on the disk; a reader sees the last commit and never waits.
 # `busy_timeout` only matters to tools that know nothing of our lock.
 _SQLITE_PRAGMAS = """
+    PRAGMA busy_timeout=10000;
     PRAGMA journal_mode=WAL;
     PRAGMA synchronous=FULL;
     PRAGMA foreign_keys=ON;
-    PRAGMA busy_timeout=10000;
     PRAGMA cache_size=-8192;
     PRAGMA mmap_size=268435456;
     PRAGMA wal_autocheckpoint=4000;
@@ -76,6 +77,11 @@ class Database:
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
+
+    def make_room(self) -> None:
+        """Make the folder that an embedded database lies in."""
+        if self.is_sqlite and self.url.database:
+            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
 
     def prepare(self, statement: CompilerElement, **options: Any) -> Statement:
         """Compile a statement for this database."""

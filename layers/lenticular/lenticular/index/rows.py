@@ -19,7 +19,7 @@ from lenticular.dicom.attributes import (
     Kind,
 )
 from lenticular.dicom.instance import Dataset, Level
-from lenticular.dicom.matching import name_groups, normal_name, normal_number, normal_text
+from lenticular.dicom.matching import name_groups, normal_number, normal_text
 from lenticular.dicom.moments import date_bounds, datetime_bounds, time_bounds
 from lenticular.index import layouts
 from lenticular.index.records import NewInstance
@@ -32,11 +32,14 @@ LIST_MARK = "\\"
 """Stands before and after each element of a column with several: `\\CT\\PT\\`."""
 
 PATIENT_ID = "00100020"
-MODALITY = "00080060"
 _TIMEZONE = "00080201"
-_COMPUTED = frozenset({"ModalitiesInStudy", "SOPClassesInStudy"})
+_NOTHING = (None, None)
 
 Row = dict[str, Any]
+Values = Sequence[Any]
+Compared = tuple[Any, ...]
+Convert = Callable[[Values, Dataset], Compared]
+"""From the values of an attribute to its matching columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,22 +76,13 @@ def of_instance(new: NewInstance) -> InstanceRows:
 
 
 def matching_values(level: Level, dataset: Dataset) -> Row:
-    """The matching columns of a level; those that are counted come out empty."""
-    values: Row = {}
-    for attribute, tag, columns, convert in _CONVERTERS[level]:
+    """The matching columns of a level; what is counted or computed is left to the caller."""
+    row = _EMPTY[level].copy()
+    for tag, columns, convert in _CONVERTERS[level]:
         element = dataset.get(tag)
-        if element is None or not element.get("Value"):
-            for column in columns:
-                values[column] = None
-        elif attribute.kind is Kind.NAME:
-            values.update(zip(columns, name_groups(element["Value"][0]), strict=True))
-        elif attribute.kind is Kind.DATETIME:
-            values[attribute.column] = _moment(element["Value"][0], dataset)
-        elif len(attribute.path) > 1:
-            values[attribute.column] = marked_list(_inside(element["Value"], attribute.path[1]))
-        else:
-            values[attribute.column] = convert(element["Value"])
-    return values
+        if element is not None and (values := element.get("Value")):
+            row.update(zip(columns, convert(values, dataset), strict=True))
+    return row
 
 
 def lines_of(level: Level, dataset: Dataset) -> dict[str, bytes]:
@@ -112,7 +106,7 @@ def patient_id(dataset: Dataset) -> str:
 
 def marked_list(values: Iterable[Any]) -> str | None:
     """Several values as one column holds them, folded; None when there are none."""
-    return marked(dict.fromkeys(filter(None, map(normal_text, values))))
+    return marked(dict.fromkeys(filter(None, (normal_text(each) for each in values if each))))
 
 
 def marked(elements: Collection[str]) -> str | None:
@@ -131,66 +125,69 @@ def _lines(dataset: Dataset, tags: Iterable[str]) -> bytes:
     )
 
 
-def _inside(items: Sequence[Any], tag: str) -> list[Any]:
+def _inside(tag: str) -> Convert:
     """The values of an attribute in all items of a sequence."""
-    elements = [item.get(tag) or {} for item in items if isinstance(item, dict)]
-    return [value for element in elements for value in element.get("Value") or ()]
 
-
-def _moment(value: Any, dataset: Dataset) -> str | None:
-    offset = ((dataset.get(_TIMEZONE) or {}).get("Value") or [None])[0]
-    bounds = datetime_bounds(str(value), str(offset) if offset else None)
-    return bounds[0] if bounds else None
-
-
-def _low(bounds: Callable[[str], tuple[str, str] | None]) -> Callable[[Sequence[Any]], str | None]:
-    def convert(values: Sequence[Any]) -> str | None:
-        found = bounds(str(values[0]))
-        return found[0] if found else None
+    def convert(items: Values, dataset: Dataset) -> Compared:
+        elements = [item.get(tag) or {} for item in items if isinstance(item, dict)]
+        return (marked_list(value for each in elements for value in each.get("Value") or ()),)
 
     return convert
 
 
-def _first_text(values: Sequence[Any]) -> str | None:
-    return None if values[0] is None else normal_text(values[0])
+def _first(normal: Callable[[str], Any]) -> Convert:
+    """The first of the values, in the form in which it is compared."""
+    return lambda values, _: (None if values[0] is None else normal(str(values[0])),)
 
 
-def _names(values: Sequence[Any]) -> str | None:
+def _start(bounds: Callable[[str], tuple[str, str] | None]) -> Convert:
+    """The first moment that the value covers."""
+    return _first(lambda value: (bounds(value) or _NOTHING)[0])
+
+
+def _moment(values: Values, dataset: Dataset) -> Compared:
+    offsets = (dataset.get(_TIMEZONE) or {}).get("Value") or [""]
+    return ((datetime_bounds(str(values[0]), str(offsets[0])) or _NOTHING)[0],)
+
+
+def _list(values: Values, _: Dataset) -> Compared:
+    return (marked_list(values),)
+
+
+def _names(values: Values, _: Dataset) -> Compared:
     """The groups of all names, each an element."""
-    groups = [group for value in values for group in name_groups(value)]
-    return marked_list(normal_name(group) for group in groups if group)
+    return (marked_list(group for value in values for group in name_groups(value)),)
 
 
-def _first_number(values: Sequence[Any]) -> int | None:
-    return normal_number(values[0])
-
-
-_CONVERT: dict[Kind, Callable[[Sequence[Any]], Any]] = {
-    Kind.TEXT: _first_text,
-    Kind.TEXTS: lambda values: marked_list(value for value in values if value is not None),
-    Kind.NAME: _first_text,
-    Kind.UID: lambda values: str(values[0] or "").strip(" \0") or None,
-    Kind.UIDS: lambda values: marked_list(value for value in values if value is not None),
-    Kind.DATE: _low(date_bounds),
-    Kind.TIME: _low(time_bounds),
-    Kind.DATETIME: _first_text,
-    Kind.NUMBER: _first_number,
+_CONVERT: dict[Kind, Convert] = {
+    Kind.TEXT: _first(normal_text),
+    Kind.TEXTS: _list,
+    Kind.NAME: lambda values, _: name_groups(values[0]),
+    Kind.UID: _first(lambda value: value.strip(" \0")[:64] or None),
+    Kind.UIDS: _list,
+    Kind.DATE: _start(date_bounds),
+    Kind.TIME: _start(time_bounds),
+    Kind.DATETIME: _moment,
+    Kind.NUMBER: _first(normal_number),
 }
 
 
-def _converter(attribute: Attribute) -> Callable[[Sequence[Any]], Any]:
-    if attribute.vr == "PN":
-        return _names
-    if attribute.kind is Kind.UID:
-        return lambda values: str(values[0] or "").strip(" \0")[:64] or None
-    return _CONVERT[attribute.kind]
+def _converter(attribute: Attribute) -> Convert:
+    if len(attribute.path) > 1:
+        return _inside(attribute.path[1])
+    return (
+        _names
+        if attribute.kind is Kind.TEXTS and attribute.vr == "PN"
+        else _CONVERT[attribute.kind]
+    )
 
 
 _CONVERTERS = {
-    level: [
-        (attribute, attribute.tag, column_names(attribute), _converter(attribute))
-        for attribute in attributes
-    ]
+    level: [(each.tag, column_names(each), _converter(each)) for each in attributes]
+    for level, attributes in SEARCHED.items()
+}
+_EMPTY: dict[Level, Row] = {
+    level: dict.fromkeys(column for each in attributes for column in column_names(each))
     for level, attributes in SEARCHED.items()
 }
 _ANSWER_TAGS = {level: sorted(tags) for level, tags in ANSWERED.items()}

@@ -18,6 +18,7 @@ _VERSION = table("alembic_version", column("version_num"))
 
 def upgrade(database: Database) -> None:
     """Run what has not run yet; costs one query when there is nothing to do."""
+    database.make_room()
     if _revision(database) == HEAD:
         return
     # Imported here, for it takes longer than everything else this does.
