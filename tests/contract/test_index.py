@@ -1,13 +1,7 @@
 """What every index does, whichever database it is in."""
 
 import dataclasses
-import fcntl
-import hashlib
-import multiprocessing
-import threading
-import time
 from array import array
-from concurrent.futures import ThreadPoolExecutor
 
 import orjson
 import pytest
@@ -16,58 +10,15 @@ from alembic.migration import MigrationContext
 from sqlalchemy import func, select
 
 from lenticular import errors
-from lenticular.dicom import part10
-from lenticular.dicom.instance import Layout, PixelLayout, Target
+from lenticular.dicom.instance import Layout, Level, PixelLayout
 from lenticular.dicom.orthanc_id import orthanc_id
 from lenticular.index import Index
-from lenticular.index.records import Level, NewInstance, Outcome, Statistics
+from lenticular.index.records import Outcome, Statistics
 from lenticular.index.schema import frames, metadata
 from tests import samples
+from tests.indexes import counts, new, target
 
 EMPTY = Statistics(0, 0, 0, 0, 0)
-
-
-@pytest.fixture
-def url(tmp_path):
-    """The URL of a database that is empty but for its tables."""
-    address = f"sqlite:///{tmp_path / 'index.sqlite'}"
-    opened = Index(address)
-    opened.migrate()
-    opened.close()
-    return address
-
-
-@pytest.fixture
-def index(url):
-    opened = Index(url)
-    yield opened
-    opened.close()
-
-
-def new(study="s", series=1, instance=1, version=0, layout=None, **attributes):
-    """An instance whose file is thought to be stored; `version` stands for other bytes."""
-    content = samples.encode(samples.dataset(study, series, instance, **attributes))
-    parsed = part10.parse(content)
-    sha256 = hashlib.sha256(content + bytes([version])).digest()
-    key = f"{study}/{series}/{instance}/{sha256.hex()[:8]}"
-    if layout is not None:
-        parsed = dataclasses.replace(parsed, layout=layout)
-    return NewInstance(parsed, key, 1000, sha256)
-
-
-def target(study="s", series=None, instance=None):
-    return Target(
-        samples.study_uid(study),
-        samples.series_uid(study, series) if series else None,
-        samples.sop_uid(study, series, instance) if series and instance else None,
-    )
-
-
-def counts(index, study="s"):
-    """Series and instances that the study says it has, and instances of each of its series."""
-    resource = index.resource(Level.STUDY, orthanc_id(f"P{study}", samples.study_uid(study)))
-    series = index.children(resource, Level.SERIES)
-    return resource.series_count, resource.instance_count, [one.instance_count for one in series]
 
 
 def test_what_was_added_is_found_at_every_level(index):
@@ -331,79 +282,6 @@ def test_what_was_removed_can_be_added_again(index):
     assert counts(index) == (1, 1, [1])
 
 
-def test_changes_are_told_in_order(index):
-    (added,) = index.add([new()])
-    index.add([new(), new(instance=2)])
-    index.remove(target())
-
-    changes = index.changes(0, 100)
-
-    numbers = [change.sequence for change in changes]
-    assert numbers == sorted(set(numbers))
-    told = [change.kind for change in changes]
-    assert told[:5] == ["NewInstance", "NewSeries", "NewStudy", "NewPatient", "NewInstance"]
-    assert told[5:] == ["Deleted"] * 5
-    assert changes[1].orthanc_id == added.orthanc_ids[Level.SERIES]
-    assert [change.level for change in changes[5:]] == [
-        *(Level.INSTANCE, Level.INSTANCE, Level.SERIES, Level.STUDY, Level.PATIENT),
-    ]
-    assert index.changes(numbers[3], 2) == changes[4:6]
-    assert index.last_change() == numbers[-1]
-    assert index.changes(numbers[-1], 10) == []
-
-
-def test_resources_are_browsed_by_identifier(index):
-    added = index.add([new("s", 1, 1), new("s", 1, 2), new("s", 2, 1), new("t")])
-    patient, study, series, instance = added[0].orthanc_ids.values()
-
-    assert index.resource(Level.PATIENT, patient).child_ids == (study,)
-    found = index.resource(Level.STUDY, study)
-    assert found.parent_id == patient
-    assert found.child_ids == (series, added[2].orthanc_ids[Level.SERIES])
-    assert (found.series_count, found.instance_count, found.size) == (2, 3, 3000)
-    assert found.attributes["00081030"]["Value"] == ["Head plain"]
-    assert "00100020" not in found.attributes
-    assert found.patient_attributes["00100020"]["Value"] == ["Ps"]
-    assert not found.is_stable
-    assert index.resource(Level.SERIES, series).parent_id == study
-    bottom = index.resource(Level.INSTANCE, instance)
-    assert (bottom.parent_id, bottom.index_in_series, bottom.size) == (series, 1, 1000)
-    assert bottom.instance == index.find(target("s", 1, 1))[0]
-    assert index.resource(Level.SERIES, study) is None
-    assert index.resource(Level.STUDY, "no identifier") is None
-
-
-def test_resources_come_in_the_order_of_arrival(index):
-    added = index.add([new(n) for n in range(5)])
-    ids = [each.orthanc_ids[Level.STUDY] for each in added]
-
-    assert index.resource_ids(Level.STUDY) == ids
-    assert index.resource_ids(Level.STUDY, 1, 2) == ids[1:3]
-    assert [each.orthanc_id for each in index.resources(Level.STUDY, 3, 9)] == ids[3:]
-    some = [ids[4], ids[0], orthanc_id("unknown")]
-    assert [each.orthanc_id for each in index.resources_of(Level.STUDY, some)] == some[:2]
-
-
-def test_everything_below_a_resource_is_found(index):
-    index.add([new("s", series, n) for series in (1, 2) for n in (1, 2)])
-    index.add([new("t", PatientID="Ps")])
-    patient = index.resource(Level.PATIENT, orthanc_id("Ps"))
-
-    below = [len(index.children(patient, level)) for level in list(Level)[1:]]
-
-    assert below == [2, 3, 5]
-
-
-def test_identifiers_lead_to_targets(index):
-    ids = index.add([new()])[0].orthanc_ids
-
-    assert index.target_of(Level.STUDY, ids[Level.STUDY]) == target()
-    assert index.target_of(Level.SERIES, ids[Level.SERIES]) == target("s", 1)
-    assert index.target_of(Level.INSTANCE, ids[Level.INSTANCE]) == target("s", 1, 1)
-    assert index.target_of(Level.PATIENT, ids[Level.PATIENT]) is None
-    assert index.target_of(Level.STUDY, ids[Level.SERIES]) is None
-
-
 def test_what_was_acknowledged_is_there_after_opening_anew(index, url):
     index.add([new()])
 
@@ -434,83 +312,6 @@ def test_an_index_without_tables_does_not_pretend_to_be_well(tmp_path):
     with pytest.raises(RuntimeError, match="migrate"):
         opened.ping()
     opened.close()
-
-
-def test_threads_share_transactions_and_counts_stay_exact(index):
-    batches = [[new("s", 1 + n % 3, n), new("s", 1, 999)] for n in range(1, 41)]
-
-    with ThreadPoolExecutor(8) as pool:
-        added = list(pool.map(index.add, batches))
-
-    stored = [each for batch in added for each in batch if each.outcome is Outcome.STORED]
-    assert len(stored) == 41
-    assert counts(index)[:2] == (3, 41)
-    assert index.statistics() == Statistics(1, 1, 3, 41, 41_000)
-
-
-def test_a_bad_batch_harms_only_itself(index, url):
-    bad = dataclasses.replace(new("bad"), size=2**70)  # no database has such an integer
-    with (
-        open(url.removeprefix("sqlite:///") + ".lock", "w") as lock,
-        ThreadPoolExecutor(6) as pool,
-    ):
-        # While another process writes, batches pile up and become one transaction.
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        answers = [pool.submit(index.add, [new(n)]) for n in range(2)]
-        time.sleep(0.2)
-        answers += [pool.submit(index.add, [each]) for each in (new(2), bad, new(3))]
-        time.sleep(0.2)
-        fcntl.flock(lock, fcntl.LOCK_UN)
-
-        with pytest.raises(OverflowError):
-            answers[3].result(timeout=20)
-        good = [answer.result(timeout=20)[0].outcome for answer in answers if answer != answers[3]]
-
-    assert good == [Outcome.STORED] * 4
-    assert index.statistics() == Statistics(4, 4, 4, 4, 4000)
-    assert index.find(target("bad")) == []
-
-
-def add_some(url, worker, together):
-    """Another process: instances of its own and instances that every process adds."""
-    index = Index(url)
-    index.migrate()
-    threads = [
-        threading.Thread(target=add_few, args=(index, worker, thread, together))
-        for thread in range(2)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    index.close()
-
-
-def add_few(index, worker, thread, together):
-    together.wait(timeout=60)
-    for n in range(1, 11):
-        index.add([new("s", worker + 1, 100 * thread + n), new("s", 9, n), new(("own", worker))])
-
-
-def test_processes_add_to_one_study_and_counts_stay_exact(tmp_path):
-    url = f"sqlite:///{tmp_path / 'index.sqlite'}"
-    context = multiprocessing.get_context("spawn")
-    together = context.Barrier(6)
-    workers = [context.Process(target=add_some, args=(url, n, together)) for n in range(3)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(timeout=120)
-
-    assert [worker.exitcode for worker in workers] == [0, 0, 0]
-    index = Index(url)
-    series, instances, of_each = counts(index)
-    assert (series, instances, sorted(of_each)) == (4, 70, [10, 20, 20, 20])
-    assert index.statistics() == Statistics(4, 4, 7, 73, 73_000)
-    sequence = [change.sequence for change in index.changes(0, 1000)]
-    assert sequence == sorted(set(sequence))
-    assert len(sequence) == 73 + 7 + 4 + 4
-    index.close()
 
 
 def test_a_single_instance_takes_few_statements(index):

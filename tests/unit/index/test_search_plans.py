@@ -8,7 +8,7 @@ from lenticular.index import Index, query
 from lenticular.index.answers import Recipe
 from lenticular.transactions.search import parse_query
 from tests import samples
-from tests.contract.test_index import new
+from tests.indexes import new
 
 FROM_ABOVE = Target("1.2")
 
