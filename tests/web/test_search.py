@@ -303,6 +303,9 @@ def test_an_unknown_study_has_no_series(client):
         {"NumberOfStudyRelatedSeries": "many"},
         {"NumberOfStudyRelatedSeries": "9" * 400},
         {"PatientName": "x" * 5000},
+        {"PatientName": "\\".join("ab*" for _ in range(101))},
+        {"PatientName": ",", "fuzzymatching": "true"},
+        {"PatientName": "a " * 40, "fuzzymatching": "true"},
         {"limit": "abc"},
         {"limit": "-1"},
         {"limit": "1.5"},
@@ -314,6 +317,26 @@ def test_an_unknown_study_has_no_series(client):
 )
 def test_what_cannot_be_understood_is_refused(client, keys):
     assert_error(client.get(f"{DICOMWEB}/studies", params=keys), 400)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"PatientName": "\\".join(f"a^{n}^*" for n in range(100))},
+        {"PatientName": "\\".join("a b c d" for _ in range(100)), "fuzzymatching": "true"},
+        {"OtherPatientIDs": "\\".join(f"{n}*" for n in range(100))},
+        {"SOPClassesInStudy": ",".join(f"1.2.{n}" for n in range(100))},
+        {"StudyInstanceUID": ",".join(f"1.2.{n}" for n in range(5000))},
+        {"PatientName": "*a" * 500},
+        {"PatientID": "*" * 4000},
+        {"PatientName": "a\\^\\=*"},
+        {"PatientName": "a\\*\\=", "fuzzymatching": "true"},
+        {"PatientID": "\0"},
+        {"PatientID": "\u0301"},
+    ],
+)
+def test_long_and_odd_questions_are_answered(client, keys):
+    assert isinstance(search(client, **keys), list)
 
 
 def test_a_path_without_a_uid_is_refused(client):

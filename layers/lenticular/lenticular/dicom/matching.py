@@ -25,7 +25,10 @@ from lenticular.errors import InvalidRequest
 COMPARED_LENGTH = 255
 """Text is compared by as many characters; every VR that identifies something is shorter."""
 
-MAXIMUM_KEY = 1024
+MAXIMUM_KEY = 4096
+MAXIMUM_VALUES = 100
+MAXIMUM_UIDS = 10_000
+MAXIMUM_WORDS = 32
 _INTEGER = re.compile(r"\s*[+-]?[0-9]{1,18}\s*", re.ASCII)
 _WORD_BREAKS = re.compile(r"[\s^=,]+")
 _WITHOUT_COMMA = frozenset({"UI", "CS", "DA", "TM", "DT", "IS", "US", "UL", "AS"})
@@ -104,27 +107,39 @@ def parse(attribute: Attribute, keys: Sequence[str], manner: Manner = Manner()) 
     Universal Matching, C.2.2.2.3, is an empty key, and a lone `*` means the same. An attribute
     given more than once may match any of its keys, as a list does.
     """
-    idle = "*^= " if attribute.vr == "PN" else "*"
-    given = [key for key in keys if key.strip().strip(idle)]
+    given = [key for key in keys if not _is_universal(attribute, key)]
+    _check_size(attribute, given)
     return _any_of([_parse_key(attribute, key, manner) for key in given])
 
 
 def _parse_key(attribute: Attribute, key: str, manner: Manner) -> Matcher:
-    if len(key) > MAXIMUM_KEY and attribute.vr != "UI":
-        raise InvalidRequest(f"A value to search for has {MAXIMUM_KEY} characters at most.")
     if manner.empty and key.strip() == '""':
         return Empty()
-    values = [value for value in _split(attribute.vr, key) if value.strip()]
+    values = [value for value in _split(attribute.vr, key) if not _is_universal(attribute, value)]
     if not values:
         raise InvalidRequest(f"'{_shown(key)}' is a list without a value.")
     several = attribute.kind in (Kind.TEXTS, Kind.UIDS)
     if manner.multiple and several and len(values) > 1:
         return AllOf(tuple(_parse_value(attribute, value, manner) for value in values))
-    if attribute.kind in (Kind.UID, Kind.UIDS):
-        return OneOf(tuple(dict.fromkeys(map(_uid, values))))
     matcher = _any_of([_parse_value(attribute, value, manner) for value in values])
     assert matcher is not None
     return matcher
+
+
+def _is_universal(attribute: Attribute, key: str) -> bool:
+    return not key.strip(" *^=" if attribute.vr == "PN" else " *")
+
+
+def _check_size(attribute: Attribute, keys: Sequence[str]) -> None:
+    """Keep statements within what databases take; lists of UIDs may be long."""
+    values = sum(len(_split(attribute.vr, key)) for key in keys)
+    if attribute.kind is Kind.UID:
+        if values > MAXIMUM_UIDS:
+            raise InvalidRequest(f"A list holds {MAXIMUM_UIDS} UIDs at most.")
+    elif values > MAXIMUM_VALUES or sum(map(len, keys)) > MAXIMUM_KEY:
+        raise InvalidRequest(
+            f"What to search for has {MAXIMUM_KEY} characters and {MAXIMUM_VALUES} values at most."
+        )
 
 
 def _any_of(matchers: list[Matcher]) -> Matcher | None:
@@ -170,14 +185,20 @@ def _plain_or_wildcard(folded: str) -> Matcher:
 
 def _name(attribute: Attribute, value: str, manner: Manner) -> Matcher:
     if manner.fuzzy:
-        words = [_wildcard_word(word) for word in _WORD_BREAKS.split(fold(value))]
-        return Words(tuple(filter(None, words)))
+        return _words(value)
     if "=" not in value:
         return _name_group(value)
     groups = tuple(
         _name_group(group) if group.strip("*^ ") else None for group in value.split("=")[:3]
     )
     return Groups(groups)
+
+
+def _words(value: str) -> Words:
+    patterns = tuple(filter(None, map(_wildcard_word, _WORD_BREAKS.split(fold(value)))))
+    if not 0 < len(patterns) <= MAXIMUM_WORDS:
+        raise InvalidRequest(f"A name to search for has 1 to {MAXIMUM_WORDS} words.")
+    return Words(patterns)
 
 
 def _wildcard_word(word: str) -> str:
@@ -211,6 +232,7 @@ def _range_of(
 
 
 _PARSERS: dict[Kind, Callable[[str], Matcher]] = {
+    Kind.UID: lambda value: OneOf((_uid(value),)),
     Kind.UIDS: lambda value: OneOf((_uid(value),)),
     Kind.NUMBER: _number,
     Kind.DATE: _range_of(date_bounds, split_range, "a date such as 20240229"),
