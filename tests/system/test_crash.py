@@ -1,7 +1,9 @@
-"""Nothing acknowledged is lost, whenever the server is killed."""
+"""Nothing acknowledged is lost, whenever the server is killed, and no row lacks its file."""
 
 import hashlib
+import os
 import random
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -33,6 +35,19 @@ class Acknowledged:
                 number += 1
                 if not self.upload_one(client, label, number):
                     return
+                if number % 7 == 0 and not self.delete(client, label, number - 2):
+                    return
+
+    def delete(self, client: httpx2.Client, label: str, number: int) -> bool:
+        """Ask for an instance to be deleted; from then on it may be there or not."""
+        path = samples.path(label, 1, number)
+        self.instances.pop(path, None)
+        try:
+            answer = client.delete(wire.DICOMWEB + path)
+        except httpx2.TransportError:
+            return False
+        assert answer.status_code in (200, 204), answer.text
+        return True
 
     def upload_one(self, client: httpx2.Client, label: str, number: int) -> bool:
         comments = "x" * LARGE_BYTES if number % 25 == 5 else None
@@ -100,3 +115,22 @@ def test_whatever_was_acknowledged_survives_twenty_kills(tmp_path: Path):
                 zip(paths, readers.map(lambda path: sha256_of(client, path), paths), strict=True)
             )
     assert {path: found[path] for path in acknowledged.instances} == acknowledged.instances
+
+
+def test_a_killed_worker_is_replaced_and_the_others_carry_on(tmp_path: Path):
+    with Server(tmp_path / "data", workers=2) as server, server.client() as client:
+        wire.must_store(client, samples.ct("before"))
+        _, *workers = server.processes()
+        assert len(workers) >= 2
+        os.kill(workers[-1], signal.SIGKILL)
+
+        stored = 0
+        for number in range(40):
+            try:
+                wire.must_store(client, samples.ct("after", instance=number))
+                stored += 1
+            except httpx2.TransportError:  # this connection was to the one that died
+                continue
+
+        assert stored >= 39
+        assert wire.search(client, "/studies", StudyInstanceUID=samples.study_uid("before"))

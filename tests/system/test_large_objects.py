@@ -1,6 +1,7 @@
 """Objects larger than memory should be: constant memory, and a frame costs what a frame costs."""
 
 import hashlib
+import resource
 import statistics
 import time
 from collections.abc import Iterator
@@ -88,6 +89,21 @@ def test_a_gigabyte_is_stored_through_orthanc_s_route_within_300_megabytes(tmp_p
         assert client.get(path + "/preview").status_code == 200
         assert client.get(path + "/simplified-tags").status_code == 200
         assert server.peak_memory() < MEMORY
+
+
+def test_a_body_that_the_disk_cannot_take_is_refused_and_leaves_nothing_behind(tmp_path):
+    """A limit on the size of files stands in for a full disk: the same place fails."""
+    with Server(tmp_path / "data", workers=1) as server, server.client() as client:
+        for process in server.processes():
+            resource.prlimit(process, resource.RLIMIT_FSIZE, (8 * MEGABYTE, 8 * MEGABYTE))
+        for path in (f"{wire.DICOMWEB}/studies", "/instances"):
+            body = b"".join(large_object("full", 20))
+            answer = client.post(path, content=body, headers={"Content-Type": wire.DICOM})
+            assert answer.status_code == 507, answer.text
+            assert "full" in answer.text
+        assert list((server.data / "spool").iterdir()) == []
+        wire.must_store(client, samples.ct("small"))
+        assert len(wire.search(client, "/studies")) == 1
 
 
 def tiles(study: str, count: int) -> bytes:

@@ -86,12 +86,11 @@ def test_nonsense_in_a_query_never_breaks_a_route(client, existing, template):
         assert answer.status_code < 500, (query, answer.text[:300])
 
 
-@pytest.mark.parametrize("template", templates())
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "TRACE"])
-def test_methods_that_nobody_offers_are_refused(client, existing, template, method):
-    answer = client.request(method, fill(template, existing))
-
-    assert answer.status_code in (404, 405), answer.text
+def test_methods_that_nobody_offers_are_refused(client, existing, method):
+    for template in templates():
+        answer = client.request(method, fill(template, existing))
+        assert answer.status_code in (404, 405), (template, answer.text)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@
 (`orthanc_errors.py`), for that is what the clients there understand.
 """
 
+import errno
 import logging
 from http import HTTPStatus
 
@@ -19,6 +20,8 @@ from lenticular.web.context import DICOMWEB
 from lenticular.web.orthanc_errors import code_of, orthanc_error
 
 log = logging.getLogger(__name__)
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 STATUS: dict[type[errors.LenticularError], HTTPStatus] = {
     errors.InvalidRequest: HTTPStatus.BAD_REQUEST,
@@ -58,6 +61,7 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(errors.LenticularError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(OSError, _failed)
     app.add_exception_handler(Exception, _broken)
 
 
@@ -87,6 +91,15 @@ def _http(request: Request, error: Exception) -> Response:
     if status is HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = ", ".join(_methods_of(request))
     return _answer(request, status, detail, headers)
+
+
+def _failed(request: Request, error: Exception) -> Response:
+    """A body on its way in may find the disk full before any storage is asked to keep it."""
+    assert isinstance(error, OSError)
+    if error.errno not in DISK_FULL:
+        return _broken(request, error)
+    log.error("%s %s failed: %s", request.method, request.url.path, error.strerror)
+    return _refused(request, errors.StorageFull("The disk of the server is full."))
 
 
 def _broken(request: Request, error: Exception) -> Response:
