@@ -1,12 +1,19 @@
-"""From a matcher to SQL: every matching of PS3.4 C.2.2.2 over the folded columns.
+"""From matchers to SQL: every matching of PS3.4 C.2.2.2 over the folded columns.
+
+In two steps, so that a statement is composed and compiled once for all questions of a kind: a
+matcher becomes a Shape, a nested tuple that says how columns are compared, and the values they
+are compared with; a Shape becomes a condition with a parameter for each of the values.
 
 Beginnings of text become ranges, for which every database uses an index; what LIKE would take
 for its own wildcards is escaped.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import count
+from operator import eq, ge, le, lt
+from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, or_
+from sqlalchemy import ColumnElement, Table, and_, bindparam, or_
 
 from lenticular.dicom.attributes import Attribute, Kind
 from lenticular.dicom.instance import Level
@@ -30,86 +37,118 @@ TABLES: dict[Level, Table] = {
     Level.INSTANCE: instances,
 }
 
+Shape = tuple[Any, ...]
+"""("and" | "or", shape, …), ("null", column), ("in", column, how many) or (">=" | "<=" | "<" |
+"like", column); a column is a level and a name."""
+
+Values = list[str | int]
+Column = tuple[Level, str]
+
+_JOINS: dict[str, Callable[..., Any]] = {"and": and_, "or": or_}
+_COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
+    "in": eq,
+    ">=": ge,
+    "<=": le,
+    "<": lt,
+    "like": lambda column, pattern: column.like(pattern, escape=_ESCAPE),
+}
 _ESCAPE = "!"
 _LAST_CHARACTER = "\U0010ffff"
-_LIKE = str.maketrans({"*": "%", "?": "_", **{c: _ESCAPE + c for c in ("%", "_", _ESCAPE)}})
-
-Condition = ColumnElement[bool]
-Column = ColumnElement[str]
+_LITERAL = str.maketrans({c: _ESCAPE + c for c in ("%", "_", _ESCAPE)})
+_LIKE = {**_LITERAL, ord("*"): "%", ord("?"): "_"}
 
 
-def condition(attribute: Attribute, matcher: Matcher) -> Condition:
-    """What must hold of the row that has the attribute."""
-    columns: list[Column] = [TABLES[attribute.level].c[name] for name in column_names(attribute)]
+def shape_of(attribute: Attribute, matcher: Matcher, values: Values) -> Shape:
+    """The shape of what must hold; the values it compares with are appended."""
+    columns = [(attribute.level, name) for name in column_names(attribute)]
     several = attribute.kind in (Kind.TEXTS, Kind.UIDS)
-    return _matches(columns, matcher, _element_matches if several else _value_matches)
+    return _shape(columns, matcher, values, several)
 
 
-def _matches(
-    columns: list[Column], matcher: Matcher, one: Callable[[Column, Matcher], Condition]
-) -> Condition:
-    """Conditions over the columns of an attribute: any of the groups of a name will do."""
+def conditions(shapes: Iterable[Shape]) -> list[ColumnElement[bool]]:
+    """The shapes in SQL, whose parameters are `value_0`, `value_1` and so on."""
+    numbers = count()
+    return [_condition(shape, numbers) for shape in shapes]
+
+
+def parameters(values: Values) -> dict[str, Any]:
+    """The values as those parameters."""
+    return {f"value_{number}": value for number, value in enumerate(values)}
+
+
+def _condition(shape: Shape, numbers: Iterator[int]) -> Any:
+    kind, *rest = shape
+    if kind in _JOINS:
+        return _JOINS[kind](*(_condition(each, numbers) for each in rest))
+    (level, name), *how_many = rest
+    column = TABLES[level].c[name]
+    if kind == "null":
+        return column.is_(None)
+    values: list[Any] = [bindparam(f"value_{next(numbers)}") for _ in range(*how_many or (1,))]
+    if kind == "in" and len(values) > 1:
+        return column.in_(values)
+    return _COMPARISONS[kind](column, values[0])
+
+
+def _shape(columns: list[Column], matcher: Matcher, values: Values, several: bool) -> Shape:
     match matcher:
         case AnyOf(matchers):
-            return or_(*(_matches(columns, each, one) for each in matchers))
+            return ("or", *(_shape(columns, each, values, several) for each in matchers))
         case AllOf(matchers):
-            return and_(*(_matches(columns, each, one) for each in matchers))
+            return ("and", *(_shape(columns, each, values, several) for each in matchers))
         case Empty():
-            return and_(*(column.is_(None) for column in columns))
+            return ("and", *(("null", column) for column in columns))
         case Groups(groups):
             # A column for each group, or all groups in one.
             own = columns if len(columns) == len(NAME_GROUPS) else columns * len(NAME_GROUPS)
             pairs = [(c, group) for c, group in zip(own, groups, strict=False) if group is not None]
-            return and_(*(_matches([column], group, one) for column, group in pairs))
+            return ("and", *(_shape([c], group, values, several) for c, group in pairs))
         case Words(patterns) if len(patterns) > 1:
-            return and_(*(_matches(columns, Words((word,)), one) for word in patterns))
-    return or_(*(one(column, matcher) for column in columns))
+            words = (Words((pattern,)) for pattern in patterns)
+            return ("and", *(_shape(columns, word, values, several) for word in words))
+    compare = _element_shape if several else _value_shape
+    return ("or", *(compare(column, matcher, values) for column in columns))
 
 
-def _value_matches(column: Column, matcher: Matcher) -> Condition:
+def _value_shape(column: Column, matcher: Matcher, values: Values) -> Shape:
     match matcher:
-        case OneOf((value,)):
-            return column == value
-        case OneOf(values):
-            return column.in_(values)
+        case OneOf(wanted):
+            values += wanted
+            return ("in", column, len(wanted))
         case Wildcard(pattern):
-            return _like(column, pattern)
+            return _like(column, pattern, values)
         case Words((word,)):
-            return or_(_like(column, word + "*"), _like(column, f"* {word}*"))
+            beginning = _like(column, word + "*", values)
+            return ("or", beginning, _like(column, f"* {word}*", values))
         case Range(low, high):
-            ends = (
-                column >= low if low is not None else None,
-                column <= high if high is not None else None,
-            )
-            return and_(*(end for end in ends if end is not None))
+            ends = [(">=", low), ("<=", high)]
+            values += [end for _, end in ends if end is not None]
+            return ("and", *((kind, column) for kind, end in ends if end is not None))
     raise TypeError(f"{matcher} does not match a value")
 
 
-def _element_matches(column: Column, matcher: Matcher) -> Condition:
+def _element_shape(column: Column, matcher: Matcher, values: Values) -> Shape:
     """One of the elements of a list matches, each of which stands between marks."""
     match matcher:
-        case OneOf(values):
-            return or_(*(_contains(column, f"{LIST_MARK}{_literal(v)}{LIST_MARK}") for v in values))
+        case OneOf(wanted):
+            likes = [f"{LIST_MARK}{str(value).translate(_LITERAL)}{LIST_MARK}" for value in wanted]
         case Wildcard(pattern):
-            return _contains(column, f"{LIST_MARK}{pattern.translate(_LIKE)}{LIST_MARK}")
+            likes = [f"{LIST_MARK}{pattern.translate(_LIKE)}{LIST_MARK}"]
         case Words((word,)):
-            like = word.translate(_LIKE)
-            return or_(_contains(column, LIST_MARK + like), _contains(column, " " + like))
-    raise TypeError(f"{matcher} does not match an element")
+            likes = [before + word.translate(_LIKE) for before in (LIST_MARK, " ")]
+        case _:
+            raise TypeError(f"{matcher} does not match an element")
+    values += [f"%{like}%" for like in likes]
+    return ("or", *(("like", column) for _ in likes))
 
 
-def _like(column: Column, pattern: str) -> Condition:
+def _like(column: Column, pattern: str, values: Values) -> Shape:
     beginning = pattern[: min(pattern.find(c) % (len(pattern) + 1) for c in "*?")]
-    like = column.like(pattern.translate(_LIKE), escape=_ESCAPE)
-    if not beginning:
-        return like
-    in_range = and_(column >= beginning, column < beginning + _LAST_CHARACTER)
-    return in_range if pattern == beginning + "*" else and_(in_range, like)
-
-
-def _contains(column: Column, like: str) -> Condition:
-    return column.like(f"%{like}%", escape=_ESCAPE)
-
-
-def _literal(value: str | int) -> str:
-    return "".join(_ESCAPE + c if c in ("%", "_", _ESCAPE) else c for c in str(value))
+    steps: list[Shape] = []
+    if beginning:
+        values += [beginning, beginning + _LAST_CHARACTER]
+        steps += [(">=", column), ("<", column)]
+    if not beginning or pattern != beginning + "*":
+        values.append(pattern.translate(_LIKE))
+        steps.append(("like", column))
+    return ("and", *steps)

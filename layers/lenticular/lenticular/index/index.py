@@ -11,7 +11,7 @@ from lenticular.dicom.instance import Level, Target
 from lenticular.index import migrations
 from lenticular.index.browser import Browser
 from lenticular.index.database import Database
-from lenticular.index.query import Page, Query, search, search_ids
+from lenticular.index.query import Page, Query, Searcher
 from lenticular.index.reader import Reader
 from lenticular.index.records import (
     Added,
@@ -32,6 +32,7 @@ class Index:
     def __init__(self, url: str) -> None:
         self._database = Database(url)
         self._reader = Reader(self._database)
+        self._searcher = Searcher(self._database)
         self._browser = Browser(self._database)
         self._writer = Writer(self._database)
 
@@ -87,11 +88,11 @@ class Index:
 
     def search(self, query: Query) -> Page:
         """The page of results of a search."""
-        return search(self._database, query)
+        return self._searcher.search(query)
 
     def search_ids(self, level: Level, query: Query) -> list[str]:
         """The Orthanc ids of what a search finds; for patients, of a search for their studies."""
-        return search_ids(self._database, query, level)
+        return self._searcher.ids(level, query)
 
     def resource(self, level: Level, orthanc_id: str) -> Resource | None:
         """The resource of this Orthanc id."""

@@ -6,9 +6,18 @@ then by arrival, so that pages never overlap.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Select, Subquery, Table, UnaryExpression, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Subquery,
+    UnaryExpression,
+    bindparam,
+    select,
+)
 from sqlalchemy.sql.operators import custom_op
 
 from lenticular.dicom.attributes import Attribute
@@ -16,10 +25,22 @@ from lenticular.dicom.instance import Level, Target
 from lenticular.dicom.matching import Matcher
 from lenticular.dicom.orthanc_id import from_digest
 from lenticular.index.answers import SEARCHED_LEVELS, Recipe
-from lenticular.index.conditions import TABLES, condition
-from lenticular.index.database import Database
+from lenticular.index.conditions import (
+    TABLES,
+    Shape,
+    Values,
+    conditions,
+    parameters,
+    shape_of,
+)
+from lenticular.index.database import Database, Statement
 from lenticular.index.schema import instances, patients, series, studies
 
+STATEMENTS_KEPT = 500
+"""Compiled statements, of the kinds of questions asked last."""
+
+COMMON_PARAMETERS = 64
+_LIMIT, _OFFSET = bindparam("limit", type_=BigInteger), bindparam("offset", type_=BigInteger)
 _UIDS = (studies.c.study_instance_uid, series.c.series_instance_uid, instances.c.sop_instance_uid)
 _ORDER: tuple[ColumnElement[Any], ...] = (
     studies.c.study_date.desc(),
@@ -67,95 +88,150 @@ class Page:
     more: bool
 
 
-def search(database: Database, query: Query) -> Page:
-    """Run a search."""
-    if query.limit == 0:
-        return Page([], more=False)
-    in_path = {
-        level
-        for level, uid in (
-            (Level.STUDY, query.study_instance_uid),
-            (Level.SERIES, query.series_instance_uid),
-        )
-        if uid is not None and level is not query.level
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What is alike in all questions of a kind: all but the values, the limit and the offset."""
+
+    level: Level
+    shapes: tuple[Shape, ...]
+    columns: frozenset[str]
+    in_study: bool
+    in_series: bool
+
+    @property
+    def in_path(self) -> frozenset[Level]:
+        """The levels that the path names above the one searched for."""
+        named = ((Level.STUDY, self.in_study), (Level.SERIES, self.in_series))
+        return frozenset(level for level, is_named in named if is_named and level is not self.level)
+
+
+class Searcher:
+    """Runs searches; a statement is composed once for all questions of a kind."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._kept_results = lru_cache(STATEMENTS_KEPT)(self._prepare_results)
+        self._kept_ids = lru_cache(STATEMENTS_KEPT)(self._prepare_ids)
+
+    def search(self, query: Query) -> Page:
+        """The page of results."""
+        if query.limit == 0:
+            return Page([], more=False)
+        form, values = _form(query)
+        prepare = self._kept_results if _is_common(values) else self._prepare_results
+        recipe, statement = prepare(form, query.included, query.include_all)
+        with self._database.cursor() as cursor:
+            # One more than asked for, to know that there is one.
+            values["limit"] += 1
+            found: list[Any] = list(statement.run(cursor, values).fetchall())
+        depth = _depth(query.level)
+        matches = [
+            Match(Target(*row[:depth]), recipe.attributes(row[depth:]))
+            for row in found[: query.limit]
+        ]
+        return Page(matches, more=len(found) > query.limit)
+
+    def ids(self, level: Level, query: Query) -> list[str]:
+        """The Orthanc ids of what is found; for patients, of those whose studies are."""
+        form, values = _form(query)
+        prepare = self._kept_ids if _is_common(values) else self._prepare_ids
+        with self._database.cursor() as cursor:
+            found: list[Any] = list(prepare(level, form).run(cursor, values).fetchall())
+        return [from_digest(row[0]) for row in found]
+
+    def _prepare_results(
+        self, form: _Form, included: frozenset[str], include_all: bool
+    ) -> tuple[Recipe, Statement]:
+        recipe = Recipe.of(form.level, form.in_path, included, include_all)
+        page, table = _page(form), TABLES[form.level]
+        rows = page.join(table, table.c.row_id == _as_given(page.c.row_id))
+        if form.level is Level.INSTANCE:
+            rows = rows.join(series, series.c.row_id == instances.c.series_row_id)
+        if form.level is not Level.STUDY:
+            rows = rows.join(studies, studies.c.row_id == series.c.study_row_id)
+        for attributes, key in recipe.tables:
+            rows = rows.join(attributes, key)
+        order = [_as_given(column) for column in _ORDER_OF[form.level]]
+        uids = _UIDS[: _depth(form.level)]
+        results = select(*uids, *recipe.columns).select_from(rows).order_by(*order)
+        return recipe, self._database.prepare(results)
+
+    def _prepare_ids(self, level: Level, form: _Form) -> Statement:
+        if level is Level.PATIENT:
+            matching = select(studies.c.patient_row_id).where(*_conditions(form))
+            found = select(patients.c.orthanc_id).where(patients.c.row_id.in_(matching))
+            found = found.order_by(patients.c.row_id)
+        else:
+            found = select(TABLES[level].c.orthanc_id).select_from(_joined(form))
+            found = found.where(*_conditions(form)).order_by(*_ORDER_OF[level])
+        return self._database.prepare(found.limit(_LIMIT).offset(_OFFSET))
+
+
+def _form(query: Query) -> tuple[_Form, dict[str, Any]]:
+    """The form of a question, and the parameters that make it this one."""
+    values: Values = []
+    form = _Form(
+        query.level,
+        tuple(shape_of(attribute, matcher, values) for attribute, matcher in query.conditions),
+        frozenset(attribute.column for attribute, _ in query.conditions),
+        query.study_instance_uid is not None,
+        query.series_instance_uid is not None,
+    )
+    return form, {
+        **parameters(values),
+        "study_uid": query.study_instance_uid,
+        "series_uid": query.series_instance_uid,
+        "limit": query.limit,
+        "offset": query.offset,
     }
-    recipe = Recipe.of(query.level, in_path, query.included, query.include_all)
-    with database.connect() as connection:
-        found = connection.execute(_statement(query, recipe)).all()
-    depth = SEARCHED_LEVELS.index(query.level) + 1
-    matches = [
-        Match(Target(*row[:depth]), recipe.attributes(row[depth:])) for row in found[: query.limit]
-    ]
-    return Page(matches, more=len(found) > query.limit)
 
 
-def search_ids(database: Database, query: Query, level: Level) -> list[str]:
-    """The Orthanc ids of what a search finds; for patients, of a search for their studies."""
-    table: Table = patients if level is Level.PATIENT else TABLES[level]
-    found = select(table.c.orthanc_id)
-    if level is Level.PATIENT:
-        matching = select(studies.c.patient_row_id).where(*_conditions(query))
-        found = found.where(patients.c.row_id.in_(matching)).order_by(patients.c.row_id)
-    else:
-        found = found.select_from(_joined(query)).where(*_conditions(query))
-        found = found.order_by(*_ORDER_OF[level])
-    with database.connect() as connection:
-        ids = connection.scalars(found.offset(query.offset).limit(query.limit))
-        return [from_digest(each) for each in ids]
+def _is_common(parameters: dict[str, Any]) -> bool:
+    """Whether others will ask the like: a long list of UIDs is of a length of its own."""
+    return len(parameters) < COMMON_PARAMETERS
 
 
-def _statement(query: Query, recipe: Recipe) -> Select[Any]:
-    page, table = _page(query), TABLES[query.level]
-    rows = page.join(table, table.c.row_id == _as_given(page.c.row_id))
-    if query.level is Level.INSTANCE:
-        rows = rows.join(series, series.c.row_id == instances.c.series_row_id)
-    if query.level is not Level.STUDY:
-        rows = rows.join(studies, studies.c.row_id == series.c.study_row_id)
-    for attributes, key in recipe.tables:
-        rows = rows.join(attributes, key)
-    uids = _UIDS[: SEARCHED_LEVELS.index(query.level) + 1]
-    order = [_as_given(column) for column in _ORDER_OF[query.level]]
-    return select(*uids, *recipe.columns).select_from(rows).order_by(*order)
-
-
-def _page(query: Query) -> Subquery:
-    """The ids of the results, and of one more to know that there is one."""
+def _page(form: _Form) -> Subquery:
+    """The ids of the results."""
     return (
-        select(TABLES[query.level].c.row_id)
-        .select_from(_joined(query))
-        .where(*_conditions(query))
-        .order_by(*_ORDER_OF[query.level])
-        .limit(query.limit + 1)
-        .offset(query.offset)
+        select(TABLES[form.level].c.row_id)
+        .select_from(_joined(form))
+        .where(*_conditions(form))
+        .order_by(*_ORDER_OF[form.level])
+        .limit(_LIMIT)
+        .offset(_OFFSET)
         .subquery("page")
     )
 
 
-def _conditions(query: Query) -> list[ColumnElement[bool]]:
-    conditions = [condition(attribute, matcher) for attribute, matcher in query.conditions]
-    if query.study_instance_uid is not None:
-        conditions.append(studies.c.study_instance_uid == query.study_instance_uid)
-    if query.series_instance_uid is not None:
-        conditions.append(series.c.series_instance_uid == query.series_instance_uid)
-    return conditions
+def _conditions(form: _Form) -> list[ColumnElement[bool]]:
+    found = conditions(form.shapes)
+    if form.in_study:
+        found.append(studies.c.study_instance_uid == bindparam("study_uid"))
+    if form.in_series:
+        found.append(series.c.series_instance_uid == bindparam("series_uid"))
+    return found
 
 
-def _joined(query: Query) -> FromClause:
+def _joined(form: _Form) -> FromClause:
     """Studies down to the level.
 
     From the studies down everything comes in order and a page ends early, unless a unique key
     of a lower level is asked for: then the planner may start there.
     """
-    keys = {attribute.column for attribute, _ in query.conditions}
-    down = keys.isdisjoint({"series_instance_uid", "sop_instance_uid"})
+    down = form.columns.isdisjoint({"series_instance_uid", "sop_instance_uid"})
     study_row_id: Any = _as_given(studies.c.row_id) if down else studies.c.row_id
     series_row_id: Any = _as_given(series.c.row_id) if down else series.c.row_id
     rows: FromClause = studies
-    if query.level is not Level.STUDY:
+    if form.level is not Level.STUDY:
         rows = rows.join(series, series.c.study_row_id == study_row_id)
-    if query.level is Level.INSTANCE:
+    if form.level is Level.INSTANCE:
         rows = rows.join(instances, instances.c.series_row_id == series_row_id)
     return rows
+
+
+def _depth(level: Level) -> int:
+    return SEARCHED_LEVELS.index(level) + 1
 
 
 def _as_given(column: ColumnElement[Any]) -> ColumnElement[Any]:
