@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 
 from lenticular.dicom import uids
 from lenticular.dicom.instance import Target
-from lenticular.errors import InvalidRequest
+from lenticular.errors import InvalidRequest, TooLarge
 from lenticular.transactions.stored_bytes import Vanished
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
@@ -50,3 +50,15 @@ def target_of(study: str, series: str | None = None, instance: str | None = None
         if uid is not None and not uids.is_valid(uid):
             raise InvalidRequest(f"The {level} Instance UID in the path is not a valid UID.")
     return Target(study, series, instance)
+
+
+def frame_numbers_of(frame_list: str, maximum: int) -> list[int]:
+    """The frames that a path names, numbered from 1, in their order (PS3.18 10.1.2)."""
+    elements = frame_list.split(",")
+    if len(elements) > maximum:
+        raise TooLarge(f"One request may name {maximum:,} frames.")
+    # More than nine digits are beyond the frames that any object can have (PS3.5, VR IS).
+    numbers = [int(element) for element in elements if element.isdecimal() and len(element) < 11]
+    if len(numbers) < len(elements) or 0 in numbers:
+        raise InvalidRequest("Frames are numbers from 1, separated by commas: 1,3,2.")
+    return numbers

@@ -6,14 +6,13 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from lenticular.dicom.instance import Target
-from lenticular.errors import InvalidRequest, TooLarge
 from lenticular.transactions import render
 from lenticular.transactions.render import JPEG, PNG, Drawing, RenderOptions
 from lenticular.web import responses
 from lenticular.web.context import DICOMWEB, base_url, services_of
 from lenticular.web.media_types import Offer, accepted, choose
 from lenticular.web.multipart import Part
-from lenticular.web.paths import INSTANCE, SERIES, STUDY, readable, target_of
+from lenticular.web.paths import INSTANCE, SERIES, STUDY, frame_numbers_of, readable, target_of
 
 router = APIRouter(prefix=DICOMWEB, tags=["Rendered"])
 
@@ -83,7 +82,7 @@ def _rendered(request: Request, target: Target, *, thumbnail: bool = False) -> R
 
 
 def _frames(request: Request, target: Target, frame_list: str, *, thumbnail: bool) -> Response:
-    frame_numbers = _frame_numbers(frame_list)
+    frame_numbers = frame_numbers_of(frame_list, MAX_FRAMES)
     offer, options = _wanted(request, single=len(frame_numbers) == 1, thumbnail=thumbnail)
     services = services_of(request)
     drawings = [
@@ -131,13 +130,3 @@ def _location(request: Request, drawing: Drawing) -> str:
         f"/series/{instance.series_instance_uid}/instances/{instance.sop_instance_uid}"
         f"{frame}/{view}"
     )
-
-
-def _frame_numbers(frame_list: str) -> list[int]:
-    elements = frame_list.split(",")
-    if len(elements) > MAX_FRAMES:
-        raise TooLarge(f"One request may have {MAX_FRAMES} frames drawn.")
-    numbers = [int(element) for element in elements if element.isdecimal() and len(element) < 11]
-    if len(numbers) < len(elements) or 0 in numbers:
-        raise InvalidRequest("Frames are numbers from 1, separated by commas: 1,3,2.")
-    return numbers

@@ -12,7 +12,6 @@ from starlette.responses import Response
 
 from lenticular.dicom.instance import Target
 from lenticular.dicom.transfer_syntaxes import lookup
-from lenticular.errors import InvalidRequest, TooLarge
 from lenticular.index.records import LocatedInstance, StoredInstance
 from lenticular.services import Services
 from lenticular.transactions import frames, retrieve
@@ -33,7 +32,7 @@ from lenticular.web.media_types import (
 )
 from lenticular.web.multipart import Part
 from lenticular.web.negotiation import negotiate_frames, negotiate_instances
-from lenticular.web.paths import INSTANCE, SERIES, STUDY, readable, target_of
+from lenticular.web.paths import INSTANCE, SERIES, STUDY, frame_numbers_of, readable, target_of
 
 router = APIRouter(prefix=DICOMWEB, tags=["Retrieve"])
 
@@ -84,7 +83,7 @@ def retrieve_frames(
     request: Request, study: str, series: str, instance: str, frame_list: str
 ) -> Response:
     """Frames by their numbers, `1,3,2`, in that order (PS3.18 10.4.1.1.6)."""
-    frame_numbers = _frame_numbers(frame_list)
+    frame_numbers = frame_numbers_of(frame_list, MAX_FRAMES)
     located = retrieve.locate(services_of(request), target_of(study, series, instance))
     return _frames(request, located, frame_numbers)
 
@@ -142,17 +141,6 @@ def _metadata(request: Request, target: Target) -> Response:
     offer = choose(accepted(request), [Offer(DICOM_JSON), Offer(JSON)])
     documents = retrieve.metadata(services_of(request), target, base_url(request))
     return responses.json_array(request, documents, offer.media_type)
-
-
-def _frame_numbers(frame_list: str) -> list[int]:
-    elements = frame_list.split(",")
-    if len(elements) > MAX_FRAMES:
-        raise TooLarge(f"One request may name {MAX_FRAMES:,} frames.")
-    # More than nine digits are beyond the frames that any object can have (PS3.5, VR IS).
-    numbers = [int(element) for element in elements if element.isdecimal() and len(element) < 11]
-    if len(numbers) < len(elements) or 0 in numbers:
-        raise InvalidRequest("Frames are numbers from 1, separated by commas: 1,3,2.")
-    return numbers
 
 
 def _frames(request: Request, located: LocatedInstance, frame_numbers: Sequence[int]) -> Response:
