@@ -36,7 +36,7 @@ class Server:
             *("--port", str(self.port), "--data", str(data), "--workers", str(workers)),
             *arguments,
         ]
-        self._environment = {**os.environ, **environment}
+        self._environment = environment_with(environment)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:
@@ -121,6 +121,12 @@ class Server:
                 time.sleep(0.05)
         self.kill()
         raise RuntimeError(f"the server did not start:\n{self.output()}")
+
+
+def environment_with(settings: Mapping[str, str]) -> dict[str, str]:
+    """The environment of this process with these settings of Lenticular and no others."""
+    inherited = {name: text for name, text in os.environ.items() if "LENTICULAR_" not in name}
+    return {**inherited, **settings}
 
 
 def free_port() -> int:

@@ -12,7 +12,7 @@ from lenticular.settings import load
 from lenticular.web.access import hash_password
 from lenticular.web.app import create_app
 from tests import samples, wire
-from tests.server import Server, free_port
+from tests.server import Server, environment_with, free_port
 
 STUDIES = f"{wire.DICOMWEB}/studies"
 READER, WRITER = ("ann", "sécret"), ("bob", "hidden:colon")
@@ -136,7 +136,9 @@ def test_serve_refuses_any_other_address_until_someone_can_sign_in(tmp_path, hos
     command = [sys.executable, "-m", "lenticular", "serve", "--host", host]
     command += ["--port", str(free_port()), "--data", str(tmp_path)]
 
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    ended = subprocess.run(
+        command, env=environment_with({}), capture_output=True, text=True, timeout=30, check=False
+    )
 
     assert ended.returncode != 0
     assert "Traceback" not in ended.stderr

@@ -1,6 +1,5 @@
 """The command line: upload, config, migrate, and what serve says."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests import samples, wire
-from tests.server import Server
+from tests.server import Server, environment_with
 
 
 def lenticular(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command to its end."""
     return subprocess.run(
         [sys.executable, "-m", "lenticular", *arguments],
-        env={**os.environ, **environment},
+        env=environment_with(environment),
         capture_output=True,
         text=True,
         timeout=120,
