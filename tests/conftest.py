@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import samples
+from tests.databases import mariadb, mariadb_url, migrated_mariadb
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from lenticular.services import Services
     from tests.server import Server
+
+__all__ = ["mariadb", "mariadb_url", "migrated_mariadb"]
 
 ADDRESS = "http://127.0.0.1:8042"
 

@@ -17,9 +17,12 @@ from tests import samples
 from tests.samples import Label
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
+@pytest.fixture(params=["SQLite", "MariaDB"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a database that is empty but for its tables."""
+    if request.param == "MariaDB":
+        address: str = request.getfixturevalue("mariadb_url")
+        return address
     address = f"sqlite:///{tmp_path / 'index.sqlite'}"
     opened = Index(address)
     opened.migrate()

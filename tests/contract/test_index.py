@@ -314,7 +314,9 @@ def test_an_index_without_tables_does_not_pretend_to_be_well(tmp_path):
     opened.close()
 
 
-def test_a_single_instance_takes_few_statements(index):
+def test_a_single_instance_takes_few_statements(tmp_path):
+    index = Index(f"sqlite:///{tmp_path / 'index.sqlite'}")
+    index.migrate()
     index.add([new("s", 1, 1)])
     executed = []
     with index._database.cursor() as cursor:
@@ -325,3 +327,4 @@ def test_a_single_instance_takes_few_statements(index):
     assert executed[0] == "BEGIN IMMEDIATE"
     assert executed[-1] == "COMMIT"
     assert len(executed) - 2 <= 7
+    index.close()

@@ -3,6 +3,7 @@
 import dataclasses
 import fcntl
 import multiprocessing
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,7 @@ def test_threads_share_transactions_and_counts_stay_exact(index):
     assert index.statistics() == Statistics(1, 1, 3, 41, 41_000)
 
 
+@pytest.mark.parametrize("url", ["SQLite"], indirect=True)
 def test_a_bad_batch_harms_only_itself(index, url):
     bad = dataclasses.replace(new("bad"), size=2**70)  # no database has such an integer
     with (
@@ -53,8 +55,9 @@ def add_some(url, worker, together):
     """Another process: instances of its own and instances that every process adds."""
     index = Index(url)
     index.migrate()
+    failed = []
     threads = [
-        threading.Thread(target=add_few, args=(index, worker, thread, together))
+        threading.Thread(target=add_few, args=(index, worker, thread, together, failed))
         for thread in range(2)
     ]
     for thread in threads:
@@ -62,30 +65,40 @@ def add_some(url, worker, together):
     for thread in threads:
         thread.join()
     index.close()
+    sys.exit(len(failed))
 
 
-def add_few(index, worker, thread, together):
+def add_few(index, worker, thread, together, failed):
     together.wait(timeout=60)
-    for n in range(1, 11):
-        index.add([new("s", worker + 1, 100 * thread + n), new("s", 9, n), new(("own", worker))])
+    try:
+        for n in range(1, 11):
+            own = [new("s", worker + 1, 100 * thread + n), new(("own", worker))]
+            index.add([own[0], new("s", 99, n), own[1]])
+    except Exception as error:
+        failed.append(error)
+        raise
 
 
-def test_processes_add_to_one_study_and_counts_stay_exact(tmp_path):
-    url = f"sqlite:///{tmp_path / 'index.sqlite'}"
+@pytest.mark.parametrize(("url", "processes"), [("SQLite", 3), ("MariaDB", 8)], indirect=["url"])
+def test_processes_add_to_one_study_and_counts_stay_exact(url, processes):
     context = multiprocessing.get_context("spawn")
-    together = context.Barrier(6)
-    workers = [context.Process(target=add_some, args=(url, n, together)) for n in range(3)]
+    together = context.Barrier(2 * processes)
+    workers = [context.Process(target=add_some, args=(url, n, together)) for n in range(processes)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join(timeout=120)
 
-    assert [worker.exitcode for worker in workers] == [0, 0, 0]
+    assert [worker.exitcode for worker in workers] == [0] * processes
     index = Index(url)
+    total = 20 * processes + 10
     series, instances, of_each = counts(index)
-    assert (series, instances, sorted(of_each)) == (4, 70, [10, 20, 20, 20])
-    assert index.statistics() == Statistics(4, 4, 7, 73, 73_000)
-    sequence = [change.sequence for change in index.changes(0, 1000)]
+    assert (series, instances) == (processes + 1, total)
+    assert sorted(of_each) == [10] + [20] * processes
+    studies = processes + 1
+    expected = (studies, studies, studies + processes, total + processes)
+    assert index.statistics() == Statistics(*expected, 1000 * expected[-1])
+    sequence = [change.sequence for change in index.changes(0, 10_000)]
     assert sequence == sorted(set(sequence))
-    assert len(sequence) == 73 + 7 + 4 + 4
+    assert len(sequence) == sum(expected)
     index.close()

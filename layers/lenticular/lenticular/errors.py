@@ -12,6 +12,7 @@
     ├── UnsupportedMedia          the body is of a kind that is not taken here
     ├── NotRenderable             the instance holds nothing that can become a picture
     ├── StorageFull               there is no room for what was sent
+    ├── Unavailable               what is needed to answer is not there now; later it is
     └── RangeUnsatisfiable        the byte range lies outside the content
 
 An error names the refusal; `web/errors.py` alone knows which status that is. The message is a
@@ -77,6 +78,14 @@ class NotRenderable(LenticularError):
 
 class StorageFull(LenticularError):
     """The place that keeps the files has no room, or does not take files now."""
+
+
+class Unavailable(LenticularError):
+    """What is needed to answer is not there now: try again after `retry_after` seconds."""
+
+    def __init__(self, detail: str, retry_after: int = 5) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
 
 
 class RangeUnsatisfiable(LenticularError):

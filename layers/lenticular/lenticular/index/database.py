@@ -13,11 +13,13 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.elements import CompilerElement
+
+from lenticular.index import failures, mysql
 
 # A commit returns when its data is on the disk; a reader sees the last commit and never waits.
 # `busy_timeout` only matters to tools that know nothing of our lock.
@@ -66,17 +68,7 @@ class Database:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._writing = Lock()
-        self.engine = create_engine(
-            self.url,
-            pool_size=_POOL_SIZE,
-            max_overflow=-1,
-            pool_pre_ping=not self.is_sqlite,
-            paramstyle="qmark" if self.is_sqlite else "format",  # by position, for Statement
-            connect_args={"check_same_thread": False} if self.is_sqlite else {},
-        )
-        if self.is_sqlite:
-            event.listen(self.engine, "connect", _prepare_sqlite)
-            event.listen(self.engine, "begin", _begin_sqlite)
+        self.engine = _open_sqlite(self.url) if self.is_sqlite else mysql.open_engine(self.url)
 
     def make_room(self) -> None:
         """Make the folder that an embedded database lies in."""
@@ -90,17 +82,22 @@ class Database:
     @contextmanager
     def connect(self) -> Iterator[Connection]:
         """A connection for composed statements, within one snapshot of the data."""
-        with self.engine.connect() as connection:
+        with _refusing(), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
     def cursor(self) -> Iterator[DBAPICursor]:
         """A cursor to read with compiled statements."""
-        connection = self.engine.raw_connection()
-        try:
-            yield connection.cursor()
-        finally:
-            connection.close()
+        with _refusing():
+            connection = self.engine.raw_connection()
+            try:
+                yield connection.cursor()
+            except Exception as error:
+                if failures.is_lost(error):
+                    connection.invalidate(error)
+                raise
+            finally:
+                connection.close()
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -110,7 +107,23 @@ class Database:
             self.engine.connect() as connection,
             connection.execution_options(writes=True).begin(),
         ):
+            try:
+                yield connection
+            except Exception as error:
+                if failures.is_lost(error):
+                    connection.invalidate(error)
+                raise
+
+    @contextmanager
+    def alone(self) -> Iterator[Connection]:
+        """A connection to change the schema with, while nobody else does."""
+        if self.is_sqlite:
+            with self.transaction() as connection:
+                yield connection
+            return
+        with _refusing(), self.engine.connect() as connection, mysql.named_lock(connection):
             yield connection
+            connection.commit()
 
     def close(self) -> None:
         """Close all connections."""
@@ -132,6 +145,31 @@ class Database:
                 yield
             finally:
                 os.close(lock)
+
+
+def _open_sqlite(url: URL) -> Engine:
+    engine = create_engine(
+        url,
+        pool_size=_POOL_SIZE,
+        max_overflow=-1,
+        paramstyle="qmark",  # by position, for Statement
+        connect_args={"check_same_thread": False},
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Refuse what cannot be answered while the database is not there."""
+    try:
+        yield
+    except Exception as error:
+        refusal = failures.refusal(error)
+        if refusal is None:
+            raise
+        raise refusal from error
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:

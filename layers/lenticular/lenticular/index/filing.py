@@ -53,10 +53,13 @@ class Filing:
         for statement, make in (
             (statements.add_document, _document),
             (statements.add_frames, _frames),
-            (statements.add_change, self._changes),
         ):
             statement.run_many(cursor, [row for each in waiting for row in make(each)])
         self.places.grow()
+        if statements.order_commits is not None:
+            statements.order_commits.run(cursor).fetchall()
+        rows = [row for each in waiting for row in self._changes(each)]
+        statements.add_change.run_many(cursor, rows)
 
     def _look_up(self, batch: Sequence[InstanceRows]) -> None:
         """Find the series of the batch, and which of its instances they have."""

@@ -129,11 +129,11 @@ class Reader:
             return next(iter(self.find(target)), None)
         with self._database.connect() as connection:
             found = connection.execute(_select_series_with_pixels(target)).first()
-            if found is None:
-                candidates = self.find(target)
-                return candidates[len(candidates) // 2] if candidates else None
-            middle = _select_picture(found.row_id, found.pictures // 2)
-            return stored_instance(connection.execute(middle).one())
+            if found is not None:
+                middle = _select_picture(found.row_id, found.pictures // 2)
+                return stored_instance(connection.execute(middle).one())
+        candidates = self.find(target)
+        return candidates[len(candidates) // 2] if candidates else None
 
     def statistics(self) -> Statistics:
         """How much is stored."""

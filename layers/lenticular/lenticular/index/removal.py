@@ -25,6 +25,9 @@ from lenticular.index.schema import (
     studies,
     study_attributes,
 )
+from lenticular.index.statements import ORDER_COMMITS
+
+AT_ONCE = 500
 
 # Of composed statements; their types say nothing that would help here.
 Condition = Any
@@ -38,6 +41,7 @@ class _Place:
     study: Row
     series: Row | None = None
     instance: Row | None = None
+    series_ids: Sequence[int] = ()
 
     def series_condition(self) -> Condition:
         if self.series is not None:
@@ -48,7 +52,7 @@ class _Place:
         """Which rows of a table that refers to series it concerns."""
         if self.series is not None:
             return series_row_id == self.series.row_id
-        return series_row_id.in_(select(series.c.row_id).where(self.series_condition()))
+        return series_row_id.in_(self.series_ids)
 
     def instance_condition(self) -> Condition:
         if self.instance is not None:
@@ -91,8 +95,11 @@ def _find(connection: Connection, target: Target) -> _Place | None:
         .where(studies.c.study_instance_uid == target.study_instance_uid)
         .with_for_update()
     ).first()
-    if study is None or target.series_instance_uid is None:
-        return _Place(study) if study is not None else None
+    if study is None:
+        return None
+    if target.series_instance_uid is None:
+        of_study = select(series.c.row_id).where(series.c.study_row_id == study.row_id)
+        return _Place(study, series_ids=connection.scalars(of_study).all())
     found_series = connection.execute(
         select(series.c.row_id, series.c.orthanc_id).where(
             series.c.study_row_id == study.row_id,
@@ -113,12 +120,16 @@ def _find(connection: Connection, target: Target) -> _Place | None:
 def _remove_instances(connection: Connection, place: _Place) -> Sequence[Row]:
     concerned = place.instance_condition()
     gone = connection.execute(
-        select(instances.c.orthanc_id, instances.c.storage_key, instances.c.size)
+        select(
+            instances.c.row_id, instances.c.orthanc_id, instances.c.storage_key, instances.c.size
+        )
         .where(concerned)
         .order_by(instances.c.row_id)
     ).all()
-    ids = select(instances.c.row_id).where(concerned)
-    connection.execute(delete(frames).where(frames.c.instance_row_id.in_(ids)))
+    # By their ids and not by a subquery, for which MariaDB would read the whole table.
+    for start in range(0, len(gone), AT_ONCE):
+        ids = [row.row_id for row in gone[start : start + AT_ONCE]]
+        connection.execute(delete(frames).where(frames.c.instance_row_id.in_(ids)))
     of_series = place.child_condition(documents.c.series_row_id)
     if place.instance is not None:
         of_series = and_(of_series, documents.c.instance_row_id == place.instance.row_id)
@@ -164,7 +175,10 @@ def _shrink_study(
     )
     left = connection.execute(of_study.order_by(series.c.row_id)).all()
     patient = connection.execute(
-        select(patients.c.orthanc_id).where(patients.c.row_id == study.patient_row_id)
+        # Locked, or two that remove the last two studies of a patient would both see the other's.
+        select(patients.c.orthanc_id)
+        .where(patients.c.row_id == study.patient_row_id)
+        .with_for_update()
     ).scalar_one()
     if not left:
         patient_remains = _remove_study(connection, study)
@@ -216,4 +230,6 @@ def _add_changes(connection: Connection, deleted: list[tuple[Level, bytes]], now
         {"kind": "Deleted", "level": level.value, "orthanc_id": orthanc_id, "created": now}
         for level, orthanc_id in deleted
     ]
+    if connection.dialect.name != "sqlite":
+        connection.execute(ORDER_COMMITS).all()
     connection.execute(insert(changes), values)

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
+from sqlalchemy.dialects.mysql import LONGBLOB, MEDIUMBLOB
 from sqlalchemy.types import TypeEngine
 
 from lenticular.dicom.attributes import SEARCHED, Attribute, Kind
@@ -45,8 +46,8 @@ _OPTIONS: dict[str, Any] = {
 _ROW_ID = BigInteger().with_variant(Integer(), "sqlite")
 _DIGEST = BINARY(20).with_variant(LargeBinary(20), "sqlite")
 _SHA256 = BINARY(32).with_variant(LargeBinary(32), "sqlite")
-_LINES = LargeBinary(2**24 - 1)
-_DOCUMENT = LargeBinary(2**32 - 1)
+_LINES = LargeBinary(2**24 - 1).with_variant(MEDIUMBLOB(), "mysql", "mariadb")
+_DOCUMENT = LargeBinary(2**32 - 1).with_variant(LONGBLOB(), "mysql", "mariadb")
 
 NAME_GROUPS = ("", "_ideographic", "_phonetic")
 """What the columns of a name's three groups end with."""

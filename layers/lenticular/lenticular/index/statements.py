@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Select, Table, Update, and_, bindparam, insert, select, update
+from sqlalchemy import Select, Table, Update, and_, bindparam, column, insert, select, table, update
 
 from lenticular.index.database import Database, Statement
 from lenticular.index.schema import (
@@ -19,6 +19,16 @@ from lenticular.index.schema import (
 
 KNOWN_AT_ONCE = 64
 """How many instances one `find_many_known` looks up."""
+
+_ONE_ROW = table("alembic_version", column("version_num"))
+
+ORDER_COMMITS: Select[Any] = select(_ONE_ROW.c.version_num).with_for_update()
+"""Locks the one row of a table of one row, until the commit.
+
+Numbers are given to changes as they are written, but a client that reads the feed may only see
+them grow. So whoever writes changes waits here for those before it to commit. SQLite has one
+writer anyway.
+"""
 
 
 class Statements:
@@ -43,6 +53,7 @@ class Statements:
         self.add_instance = adding(instances, "row_id")
         self.add_document = adding(documents)
         self.add_frames = adding(frames)
+        self.order_commits = None if database.is_sqlite else database.prepare(ORDER_COMMITS)
         self.add_change = adding(changes, "sequence")
         self.grow_series = database.prepare(_grow_series())
         self.grow_study = database.prepare(_grow_study())
@@ -67,6 +78,8 @@ def _find_place() -> Select[Any]:
         )
         .select_from(studies.join(patients).outerjoin(series, here))
         .where(studies.c.study_instance_uid == bindparam("study_instance_uid"))
+        # One writer per study at a time: what is read here is what the counts are made of.
+        .with_for_update()
     )
 
 

@@ -6,6 +6,7 @@ tried alone, so that a bad one harms only itself.
 """
 
 import logging
+import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,10 +14,9 @@ from threading import Lock
 from typing import TypeVar
 
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
 
 from lenticular.dicom.instance import Target
-from lenticular.index import removal, rows
+from lenticular.index import failures, removal, rows
 from lenticular.index.database import Database, raw_cursor
 from lenticular.index.filing import Filing
 from lenticular.index.places import Places
@@ -26,10 +26,10 @@ from lenticular.index.statements import Statements
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS = 6
-"""How often a transaction is tried that loses to a lock or a deadlock."""
+ATTEMPTS = 10
+"""How often a transaction is tried that loses to another, or its connection."""
 
-_LOST = frozenset({1205, 1213})  # lock wait timeout, deadlock
+LONGEST_PAUSE = 0.5
 
 Result = TypeVar("Result")
 
@@ -73,8 +73,9 @@ class Writer:
     def remove(self, targets: Sequence[Target]) -> Removed | None:
         """Remove what the targets name; None when there is nothing."""
         with self._writing:
+            # Repeated after a commit whose answer was lost, it would say that nothing was there.
             return self._in_transaction(
-                lambda connection: removal.remove(connection, targets, now())
+                lambda connection: removal.remove(connection, targets, now()), may_repeat=False
             )
 
     def _take_pile(self) -> list[_Request]:
@@ -84,7 +85,9 @@ class Writer:
 
     def _write(self, pile: list[_Request]) -> None:
         try:
-            results = self._in_transaction(lambda connection: self._file(connection, pile))
+            results = self._in_transaction(
+                lambda connection: self._file(connection, pile), may_repeat=True
+            )
         except Exception as error:
             if len(pile) == 1:
                 pile[0].error = error
@@ -103,23 +106,19 @@ class Writer:
         filing.flush()
         return results
 
-    def _in_transaction(self, work: Callable[[Connection], Result]) -> Result:
+    def _in_transaction(self, work: Callable[[Connection], Result], may_repeat: bool) -> Result:
         for attempt in range(ATTEMPTS):
             try:
                 with self._database.transaction() as connection:
                     return work(connection)
             except Exception as error:
-                if attempt == ATTEMPTS - 1 or not _may_succeed_later(error):
-                    raise
-                time.sleep(0.01 * 2**attempt)
+                again = failures.is_contention(error) or (may_repeat and failures.is_lost(error))
+                if attempt == ATTEMPTS - 1 or not again:
+                    raise failures.refusal(error) or error from error
+                # Of different length for each, or those who met would meet again.
+                pause = min(LONGEST_PAUSE, 0.005 * 2**attempt)
+                time.sleep(random.uniform(pause / 2, pause))  # noqa: S311
         raise AssertionError("unreachable")
-
-
-def _may_succeed_later(error: Exception) -> bool:
-    """A lock that was not granted or a deadlock; on MySQL by number, on SQLite by its words."""
-    original = error.orig if isinstance(error, DBAPIError) else error
-    reason = original.args[0] if original is not None and original.args else None
-    return reason in _LOST or (isinstance(reason, str) and "locked" in reason)
 
 
 def now() -> int:

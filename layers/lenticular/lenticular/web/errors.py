@@ -35,6 +35,7 @@ STATUS: dict[type[errors.LenticularError], HTTPStatus] = {
     errors.UnsupportedMedia: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.RangeUnsatisfiable: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
     errors.StorageFull: HTTPStatus.INSUFFICIENT_STORAGE,
+    errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 
@@ -70,6 +71,8 @@ def _refused(request: Request, error: Exception) -> Response:
     headers = {}
     if isinstance(error, errors.RangeUnsatisfiable):
         headers["Content-Range"] = f"bytes */{error.size}"
+    if isinstance(error, errors.Unavailable):
+        headers["Retry-After"] = str(error.retry_after)
     return _answer(request, status_of(error), error.detail, headers, code_of(error))
 
 

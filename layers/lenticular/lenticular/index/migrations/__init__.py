@@ -27,7 +27,7 @@ def upgrade(database: Database) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-    with database.transaction() as connection:
+    with database.alone() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 

@@ -1,0 +1,54 @@
+"""Which failures of a database pass by themselves, and what to do about them.
+
+MySQL and MariaDB number their errors; the driver raises them as they are where statements run on
+a cursor, SQLAlchemy wraps them elsewhere.
+"""
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from lenticular.errors import Unavailable
+
+# Lock wait timeout, deadlock. Then a duplicate key and the two sides of a foreign key: somebody
+# else created or removed the same row since we looked, so looking again tells us.
+_CONTENTION = frozenset({1205, 1213, 1062, 1451, 1452, 1020})
+
+# Gone away, lost during a query, closed; killed (MariaDB 1927), idle for too long (4031), and
+# what a writer says that has become a reader by a fail-over: its connections are of no use either.
+_LOST = frozenset({0, 2006, 2013, 2014, 2055, 1053, 1077, 1152, 1184, 1290, 1836, 1927, 4031})
+
+# Cannot connect; too many connections already; Aurora waking up.
+_DOWN = frozenset({1040, 1203, 1226, 2002, 2003, 2005, 1129})
+
+
+def is_contention(error: BaseException) -> bool:
+    """Whether the same transaction, run again, may well succeed."""
+    reason = _reason(error)
+    return reason in _CONTENTION or (isinstance(reason, str) and "locked" in reason)
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether the connection is of no more use; what was not committed is not there."""
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    return _is_numbered(error) and _reason(error) in _LOST
+
+
+def refusal(error: BaseException) -> Unavailable | None:
+    """The refusal that tells of a database that is not there now; None for other failures."""
+    if isinstance(error, PoolTimeout):
+        return Unavailable("All connections to the index are in use; try again in a moment.")
+    if is_lost(error) or (_is_numbered(error) and _reason(error) in _DOWN):
+        return Unavailable("The index does not answer now; try again in a moment.")
+    return None
+
+
+def _reason(error: BaseException) -> object:
+    original = error.orig if isinstance(error, DBAPIError) else error
+    return original.args[0] if original is not None and original.args else None
+
+
+def _is_numbered(error: BaseException) -> bool:
+    """Whether it comes from the driver, whose numbers we know; an OSError has others."""
+    original = error.orig if isinstance(error, DBAPIError) else error
+    return type(original).__module__.startswith("pymysql")

@@ -1,0 +1,118 @@
+"""MySQL, MariaDB and Aurora: how to connect, and how to sign in.
+
+Besides what the driver takes (`ssl_ca`, `connect_timeout`…) the query of the URL may say:
+
+    authentication=iam   sign in with a token of AWS instead of a password, over TLS
+    region=eu-west-1     of that token, where the environment does not tell it
+    pool_size=1          connections kept open; a Lambda function answers one request at a time
+
+Reading goes on in REPEATABLE READ, so that what several statements see is one state. Writing is
+READ COMMITTED: it locks rows, not gaps, and once it has waited for a lock it sees what the one
+before it did.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine, event, func, select
+from sqlalchemy.engine import Connection
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from lenticular.errors import Unavailable
+
+POOL_SIZE = 8
+BEYOND_POOL = 8
+"""Connections opened beyond those that are kept, while many requests are answered at once."""
+
+SECONDS_FOR_CONNECTION = 10
+"""How long a request waits for one of the pool, and at most for the server to take a new one."""
+
+SECONDS_TO_BE_ALONE = 600
+
+TRUSTED_FOR = 1.0
+"""Seconds after which a connection that lay idle is asked whether it still lives."""
+
+_OURS = ("authentication", "region", "pool_size")
+_LAST_USED = "last_used"
+
+
+def open_engine(url: URL) -> Engine:
+    """An engine for a URL of ours."""
+    options = {name: str(url.query[name]) for name in _OURS if name in url.query}
+    url = url.difference_update_query(_OURS)
+    url = url.update_query_dict({"charset": "utf8mb4"})
+    if "connect_timeout" not in url.query:
+        url = url.update_query_dict({"connect_timeout": str(SECONDS_FOR_CONNECTION)})
+    engine = create_engine(
+        url,
+        pool_size=int(options.get("pool_size", POOL_SIZE)),
+        max_overflow=BEYOND_POOL,
+        pool_timeout=SECONDS_FOR_CONNECTION,
+        pool_use_lifo=True,
+        paramstyle="format",  # by position, for Statement
+    )
+    event.listen(engine, "checkin", _remember)
+    event.listen(engine, "checkout", _ask_after_pause)
+    event.listen(engine, "begin", _begin)
+    if options.get("authentication") == "iam":
+        event.listen(engine, "do_connect", _signer(url, options.get("region")))
+    return engine
+
+
+@contextmanager
+def named_lock(connection: Connection) -> Iterator[None]:
+    """Be the only session of this database that is in here; ends with the session at the latest."""
+    # Names of locks are shared by all databases of a server, and at most 64 characters long.
+    name = func.left(func.concat("lenticular.", func.database()), 64)
+    if connection.scalar(select(func.get_lock(name, SECONDS_TO_BE_ALONE))) != 1:
+        raise Unavailable("Somebody else has been changing the schema for long; try again later.")
+    try:
+        yield
+    finally:
+        if not connection.invalidated:
+            connection.execute(select(func.release_lock(name)))
+
+
+def _remember(_: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
+    entry.info[_LAST_USED] = time.monotonic()
+
+
+def _ask_after_pause(connection: Any, entry: ConnectionPoolEntry, _: object) -> None:
+    """See that the server still knows the connection; a new one is made when it does not."""
+    if time.monotonic() - entry.info.get(_LAST_USED, time.monotonic()) < TRUSTED_FOR:
+        return
+    try:
+        connection.ping(reconnect=False)
+    except Exception as error:
+        raise DisconnectionError from error
+
+
+def _begin(connection: Connection) -> None:
+    if connection.get_execution_options().get("writes"):
+        connection.connection.cursor().execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+
+
+def _signer(url: URL, region: str | None) -> Any:
+    """What gives each new connection a token: it is good for 15 minutes, connections for longer."""
+
+    def sign(dialect: Any, entry: Any, arguments: Any, parameters: dict[str, Any]) -> None:
+        parameters["password"] = _client(region).generate_db_auth_token(
+            DBHostname=url.host, Port=url.port or 3306, DBUsername=url.username
+        )
+        # Never in clear text: without a certificate to check against, encrypted all the same.
+        parameters.setdefault("ssl", {"check_hostname": False})
+
+    return sign
+
+
+@lru_cache(maxsize=1)
+def _client(region: str | None) -> Any:
+    # Imported here, for only Aurora needs it and it takes a quarter of a second.
+    import boto3
+
+    return boto3.client("rds", region_name=region)

@@ -1,0 +1,243 @@
+"""What only an index on a server has: connections that break, writers that meet, failures."""
+
+import os
+import threading
+import time
+
+import pytest
+from sqlalchemy import event
+from starlette.testclient import TestClient
+
+from lenticular.dicom.instance import Level
+from lenticular.errors import Unavailable
+from lenticular.index import Index
+from lenticular.index.database import Database
+from lenticular.index.records import Outcome, Statistics
+from lenticular.services import open_services
+from lenticular.settings import Settings
+from lenticular.transactions.search import parse_query
+from lenticular.web.app import create_app
+from tests.conftest import ADDRESS
+from tests.databases import FAST, mariadb_server
+from tests.indexes import counts, new, target
+
+
+@pytest.fixture
+def index(mariadb_url):
+    opened = Index(mariadb_url)
+    yield opened
+    opened.close()
+
+
+def in_threads(*works):
+    """Run works at once; what they raised."""
+    failed = []
+
+    def run(work):
+        try:
+            work()
+        except Exception as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=run, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return failed
+
+
+def questions(mariadb):
+    """How many statements the server has been sent, this one included."""
+    with mariadb.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SHOW GLOBAL STATUS LIKE 'Questions'")
+        return int(cursor.fetchone()[1])
+
+
+@pytest.mark.parametrize("level", [Level.STUDY, Level.SERIES, Level.INSTANCE])
+def test_a_search_takes_at_most_two_round_trips(index, mariadb, level):
+    index.add([new("s", series, n) for series in (1, 2) for n in (1, 2)])
+    query, _ = parse_query(level, None, [("PatientID", "Ps"), ("includefield", "all")])
+    index.search(query)
+    nothing = [questions(mariadb) for _ in range(2)]
+
+    before = questions(mariadb)
+    assert index.search(query).matches
+    after = questions(mariadb)
+
+    assert after - before - (nothing[1] - nothing[0]) <= 2
+
+
+def test_indexes_of_many_processes_add_and_remove_at_once(mariadb_url):
+    opened = [Index(mariadb_url) for _ in range(6)]  # none shares anything with another
+
+    def work(number, index):
+        for n in range(1, 9):
+            index.add([new("s", 1, n), new("t", number + 1, n, PatientID="Ps"), new("u", 1, n)])
+            if n % 3 == 0:
+                index.remove(target("s"), target("u"))
+
+    failed = in_threads(*(lambda n=n, i=i: work(n, i) for n, i in enumerate(opened)))
+
+    assert failed == []
+    index = opened[0]
+    assert len(index.find(target("t"))) == 48
+    total = index.statistics()
+    found = {study: index.find(target(study)) for study in ("s", "t", "u")}
+    assert total.instances == sum(map(len, found.values()))
+    for study, stored in found.items():
+        if stored and study != "t":
+            assert counts(index, study)[1] == len(stored)
+    index.remove(*(target(study) for study in found))
+    assert index.statistics() == Statistics(0, 0, 0, 0, 0)
+    for each in opened:
+        each.close()
+
+
+def test_who_follows_the_changes_misses_none(mariadb_url):
+    opened = [Index(mariadb_url) for _ in range(4)]
+    follower = Index(mariadb_url)
+    start, seen, done = follower.last_change(), [], threading.Event()
+
+    def follow():
+        last = start
+        while not done.is_set() or follower.last_change() > last:
+            for change in follower.changes(last, 7):
+                seen.append(change.sequence)
+                last = change.sequence
+
+    def add(number, index):
+        for n in range(10):
+            index.add([new((number, n))])
+
+    following = threading.Thread(target=follow)
+    following.start()
+    failed = in_threads(*(lambda n=n, i=i: add(n, i) for n, i in enumerate(opened)))
+    done.set()
+    following.join()
+
+    assert failed == []
+    assert len(seen) == 4 * 10 * 4
+    assert seen == sorted(set(seen))
+    for each in (*opened, follower):
+        each.close()
+
+
+def test_several_that_migrate_at_once_make_one_schema(mariadb):
+    url = mariadb.new_database()
+    opened = [Index(url) for _ in range(4)]
+
+    assert in_threads(*(each.migrate for each in opened)) == []
+
+    opened[0].add([new()])
+    assert opened[3].statistics().instances == 1
+    for each in opened:
+        each.close()
+
+
+def test_a_connection_that_was_closed_in_a_pause_is_replaced(index, mariadb):
+    index.add([new("s", 1, 1)])
+    index.find(target())
+    kill_all(mariadb, index)
+    time.sleep(1.1)
+
+    assert len(index.find(target())) == 1
+
+
+def test_a_store_survives_the_loss_of_its_connection(index, mariadb):
+    index.add([new("s", 1, 1)])
+    kill_all(mariadb, index)
+
+    (added,) = index.add([new("s", 1, 2)])
+
+    assert added.outcome is Outcome.STORED
+    assert counts(index) == (1, 2, [2])
+
+
+def kill_all(mariadb, index):
+    """Take its connections from the index, as a fail-over does."""
+    user = index._database.url.username
+    with mariadb.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT id FROM information_schema.processlist WHERE user = %s", (user,))
+        for (number,) in cursor.fetchall():
+            cursor.execute(f"KILL {number}")
+
+
+@pytest.fixture
+def own_server(tmp_path):
+    # It will be killed, so what it commits must at least have left the process.
+    options = (*FAST, "--innodb-flush-log-at-trx-commit=2")
+    with mariadb_server(tmp_path, *options) as server:
+        yield server
+
+
+def test_while_the_database_is_down_clients_are_asked_to_come_again(own_server, tmp_path):
+    settings = Settings(data=tmp_path / "files", index=own_server.new_database())
+    services = open_services(settings)
+    services.index.migrate()
+    services.index.add([new()])
+    application = create_app(services)
+    with TestClient(application, ADDRESS, raise_server_exceptions=False) as client:
+        assert client.get("/dicom-web/studies").status_code == 200
+
+        own_server.stop()
+        for path in ("/dicom-web/studies", "/dicom-web/series", "/studies", "/changes"):
+            answer = client.get(path)
+            assert answer.status_code == 503
+            assert int(answer.headers["Retry-After"]) > 0
+        with pytest.raises(Unavailable):
+            services.index.add([new(instance=2)])
+        own_server.start()
+
+        assert len(client.get("/dicom-web/studies").json()) == 1
+        services.index.add([new(instance=2)])
+    services.close()
+
+
+def test_a_pool_of_one_is_enough_for_every_answer(mariadb_url):
+    index = Index(f"{mariadb_url}?pool_size=1")
+    index.add([new("s", 1, 1), new("s", 1, 2)])
+    engine = index._database.engine
+    opened = []
+    event.listen(engine, "connect", lambda *_: opened.append(1))
+    engine.dispose()
+
+    assert index.representative(target()) is not None
+    assert len(list(index.documents(target()))) == 2
+    assert len(index.resources(Level.STUDY, 0, 10)) == 1
+    index.add([new("s", 1, 3)])
+
+    assert opened == [1]
+    index.close()
+
+
+def test_iam_signs_in_with_a_token_over_tls(monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setitem(os.environ, name, "test")
+    database = Database(
+        "mysql+pymysql://ann@db.example:3307/lenticular?authentication=iam&region=eu-west-1"
+    )
+    given = []
+
+    def connect(*arguments):
+        given.append(arguments[-1])
+        raise ConnectionRefusedError
+
+    event.listen(database.engine, "do_connect", connect)
+
+    with pytest.raises(ConnectionRefusedError), database.connect():
+        pass
+
+    (parameters,) = given
+    assert parameters["password"].startswith("db.example:3307/?Action=connect&DBUser=ann&")
+    assert "X-Amz-Signature=" in parameters["password"]
+    assert parameters["ssl"]
+    assert "authentication" not in parameters
+
+
+def test_certificates_are_named_in_the_url():
+    database = Database("mysql+pymysql://ann@db.example/lenticular?ssl_ca=/etc/rds.pem")
+
+    _, parameters = database.engine.dialect.create_connect_args(database.engine.url)
+
+    assert parameters["ssl"] == {"ca": "/etc/rds.pem"}
