@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import samples
-from tests.databases import mariadb, mariadb_url, migrated_mariadb
+from tests.databases import index_url, mariadb, mariadb_url, migrated_mariadb
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lenticular.services import Services
     from tests.server import Server
 
-__all__ = ["mariadb", "mariadb_url", "migrated_mariadb"]
+__all__ = ["index_url", "mariadb", "mariadb_url", "migrated_mariadb"]
 
 ADDRESS = "http://127.0.0.1:8042"
 

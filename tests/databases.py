@@ -143,3 +143,14 @@ def mariadb_url(mariadb: MariaDB, migrated_mariadb: str) -> str:
     """The URL of a database on MariaDB that is empty but for its tables."""
     mariadb.empty(migrated_mariadb)
     return migrated_mariadb
+
+
+@pytest.fixture(scope="module", params=["SQLite", "MariaDB"])
+def index_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of an empty database for all tests of a module; each uses studies of its own."""
+    if request.param == "MariaDB":
+        server: MariaDB = request.getfixturevalue("mariadb")
+        url: str = request.getfixturevalue("migrated_mariadb")
+        server.empty(url)
+        return url
+    return f"sqlite:///{tmp_path_factory.mktemp('index') / 'index.sqlite'}"

@@ -21,9 +21,9 @@ NAMES = {
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory):
+def client(tmp_path_factory, index_url):
     """One application for all of this file; each test looks at studies of its own."""
-    services = open_services(Settings(data=tmp_path_factory.mktemp("search")))
+    services = open_services(Settings(data=tmp_path_factory.mktemp("search"), index=index_url))
     services.index.migrate()
     with TestClient(create_app(services), base_url="http://127.0.0.1:8042") as session:
         yield session

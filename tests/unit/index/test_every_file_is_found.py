@@ -13,8 +13,8 @@ from lenticular.transactions.search import parse_query
 
 
 @pytest.fixture(scope="module")
-def index(tmp_path_factory):
-    opened = Index(f"sqlite:///{tmp_path_factory.mktemp('every') / 'index.sqlite'}")
+def index(index_url):
+    opened = Index(index_url)
     opened.migrate()
     yield opened
     opened.close()
