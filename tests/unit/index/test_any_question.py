@@ -40,8 +40,8 @@ parameters = st.lists(st.tuples(st.sampled_from(NAMES + OTHERS * 3), keys), max_
 
 
 @pytest.fixture(scope="module")
-def index(tmp_path_factory):
-    opened = Index(f"sqlite:///{tmp_path_factory.mktemp('any') / 'index.sqlite'}")
+def index(index_url):
+    opened = Index(index_url)
     opened.migrate()
     opened.add([new("s", series, 1) for series in (1, 2)])
     yield opened
