@@ -1,9 +1,15 @@
 """Every route there is, asked for what exists, for what does not, and for nonsense."""
 
+import shutil
+from collections.abc import Iterator
+
 import pytest
 from fastapi import FastAPI
+from starlette.testclient import TestClient
 
-from lenticular.web.app import all_routers
+from lenticular.services import open_services
+from lenticular.settings import Settings
+from lenticular.web.app import all_routers, create_app
 from tests import samples, wire
 
 NONSENSE = ["%00", "%FF", "..%2F..", "9" * 4000, "-1", "%C3%A9", "%20", "*", "1.2.3", "null"]
@@ -21,7 +27,19 @@ def templates() -> list[str]:
     return [path for path, methods in app.openapi()["paths"].items() if "get" in methods]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def client(empty_index, tmp_path_factory) -> Iterator[TestClient]:
+    """One application for all of them, since none changes anything."""
+    folder = tmp_path_factory.mktemp("routes")
+    shutil.copy(empty_index, folder)
+    services = open_services(Settings(data=folder))
+    app = create_app(services)
+    with TestClient(app, "http://127.0.0.1:8042", raise_server_exceptions=False) as session:
+        yield session
+    services.close()
+
+
+@pytest.fixture(scope="module")
 def existing(client) -> dict[str, str]:
     """A value for each path parameter that leads to something."""
     wire.must_store(client, samples.multi_frame("a"))
