@@ -18,7 +18,7 @@ serve: $(INSTALLED)
 	@$(BIN)/lenticular serve $(if $(PORT),--port $(PORT)) $(if $(DATA),--data "$(DATA)") $(if $(WORKERS),--workers $(WORKERS))
 
 test: $(TESTING)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=auto $(ARGS)
 
 check: $(TESTING)
 	$(BIN)/ruff check .

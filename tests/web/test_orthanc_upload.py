@@ -126,7 +126,9 @@ def test_a_gzip_file_without_content_encoding_is_no_dicom(client):
     assert_orthanc_error(client.post(INSTANCES, content=gzip.compress(samples.ct())), 400, 15)
 
 
-@pytest.mark.parametrize("broken", [b"junk", gzip.compress(b"x" * 9999)[:-15]])
+@pytest.mark.parametrize(
+    "broken", [b"junk", gzip.compress(b"x" * 9999, mtime=0)[:-15]], ids=["junk", "cut"]
+)
 def test_a_body_that_is_not_what_its_encoding_says_is_refused(client, broken):
     answer = client.post(INSTANCES, content=broken, headers={"Content-Encoding": "gzip"})
     assert_orthanc_error(answer, 400, 15)
