@@ -29,6 +29,7 @@ bench: $(TESTING)
 	$(BIN)/python -m bench $(ARGS)
 
 build: $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25'
 	$(MAKE) -C layers PYTHON=$(abspath $(BIN)/python) $(if $(ARCHITECTURE),ARCHITECTURE=$(ARCHITECTURE))
 
 stack: build

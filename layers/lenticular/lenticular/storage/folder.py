@@ -31,8 +31,8 @@ class FolderStorage:
         """
         target = self._path(key)
         for attempt in range(PUT_ATTEMPTS):
-            self._make_folder(target.parent)
             try:
+                self._make_folder(target.parent)
                 file = self._place(target, body)
                 break
             except FileNotFoundError:
