@@ -95,13 +95,23 @@ def find(path: Path) -> Iterator[Source]:
 
 
 def _entries(path: Path) -> Iterator[Source]:
-    if not zipfile.is_zipfile(path):
+    if not _is_zip(path):
         yield Source(path, size=path.stat().st_size)
         return
-    with zipfile.ZipFile(path) as archive:
-        for entry in archive.infolist():
-            if not entry.is_dir():
-                yield Source(path, entry.filename, entry.file_size)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+    except zipfile.BadZipFile:
+        yield Source(path, size=path.stat().st_size)  # the server says what it makes of it
+        return
+    for entry in entries:
+        yield Source(path, entry.filename, entry.file_size)
+
+
+def _is_zip(path: Path) -> bool:
+    """By its first bytes: a DICOM file may have a zip at its end, in an encapsulated document."""
+    with path.open("rb") as file:
+        return file.read(4) == b"PK\x03\x04"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Files in a folder of this machine: durable once `put` has returned."""
 
 import os
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -11,6 +12,7 @@ from lenticular.storage.spool import Spool
 
 PIECE_BYTES = 1024 * 1024
 PUT_ATTEMPTS = 10
+ABANDONED_SECONDS = 24 * 3600
 SYNCS_AT_ONCE = 16
 
 
@@ -21,6 +23,7 @@ class FolderStorage:
         self.root = root
         self.spool_folder = root / "spool"
         self.spool_folder.mkdir(parents=True, exist_ok=True)
+        self._discard_abandoned()
         self._syncing = ThreadPoolExecutor(SYNCS_AT_ONCE, thread_name_prefix="sync")
 
     def put(self, key: str, body: Spool) -> None:
@@ -90,6 +93,13 @@ class FolderStorage:
                 if key.startswith(prefix):
                     status = path.stat()
                     yield key, status.st_size, status.st_mtime
+
+    def _discard_abandoned(self) -> None:
+        """Remove what a killed server left in the spool; what is young may belong to another."""
+        latest = time.time() - ABANDONED_SECONDS
+        for path in self.spool_folder.iterdir():
+            if path.stat().st_mtime < latest:
+                path.unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
         parts = key.split("/")

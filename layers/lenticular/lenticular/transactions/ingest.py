@@ -4,12 +4,12 @@ A file is taken once it has been quiet for a while, so that a copy in progress i
 Names that begin with a dot, as rsync and others use while they write, are never touched.
 """
 
+import errno
 import fcntl
 import logging
 import os
 import threading
 import time
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -22,8 +22,8 @@ import orjson
 from lenticular import errors
 from lenticular.services import Services
 from lenticular.storage.spool import Spool
-from lenticular.transactions.archive import zip_entries
-from lenticular.transactions.store import StoreResult, store
+from lenticular.transactions.archive import is_zip, zip_entries
+from lenticular.transactions.store import OUT_OF_RESOURCES, StoreResult, store
 
 log = logging.getLogger(__name__)
 
@@ -103,9 +103,10 @@ class DropFolder:
     def _take(self, path: Path) -> list[Refusal]:
         if path.is_symlink() or not path.is_file():
             return [Refusal(path.name, "Only files are taken, no links and no devices.")]
-        if zipfile.is_zipfile(path):
-            return self._take_zip(path)
         with path.open("rb") as file, self._services.new_spool() as spool:
+            if is_zip(file.read(4)):
+                return self._take_zip(path)
+            file.seek(0)
             _copy(file, spool)
             return _refusals([path.name], store(self._services, [spool]))
 
@@ -149,6 +150,9 @@ def rejection_report(file: str, refusals: list[Refusal]) -> bytes:
 
 
 def _refusals(names: list[str], results: list[StoreResult]) -> list[Refusal]:
+    if any(result.failure_reason == OUT_OF_RESOURCES for result in results):
+        # Not the file's fault: it stays where it is and is taken when there is room again.
+        raise OSError(errno.ENOSPC, "the storage does not take files now")
     return [
         Refusal(name, result.detail, result.failure_reason)
         for name, result in zip(names, results, strict=True)

@@ -23,6 +23,7 @@ router = APIRouter(prefix=DICOMWEB, tags=["Store"])
 # One durable transaction takes this much at a time, so that memory stays bounded.
 BATCH_INSTANCES = 64
 BATCH_BYTES = 32 * 1024 * 1024
+CANNOT_UNDERSTAND = 0xC000
 EXPECTED = 'Send multipart/related; type="application/dicom", or one application/dicom body.'
 ANSWERS = [Offer(media_types.DICOM_JSON), Offer(media_types.JSON)]
 
@@ -53,6 +54,12 @@ async def _store(request: Request, study: str | None) -> Response:
         async for spool in _instances(request, body, services):
             results += await batch.take(spool)
         results += await batch.flush()
+    except errors.InvalidRequest as error:
+        if not results:
+            raise
+        # Some are stored already, so the answer has to say which, and that the body was cut short.
+        results += await batch.flush()
+        results.append(StoreResult(None, failure_reason=CANNOT_UNDERSTAND, detail=error.detail))
     finally:
         batch.close()
     status, dataset = store_answer(results, base_url(request))
