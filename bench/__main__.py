@@ -23,7 +23,10 @@ from bench.servers import (
 )
 from bench.work import AS_FAST, FEW, FIFTH, MANY, STORED, rest, retrieval, searches
 
-PARTS = ("parse", "store", "read", "big", "large", "growth")
+DEFAULT_PARTS = ("parse", "store", "read", "big", "large")
+PARTS = (*DEFAULT_PARTS, "growth")
+"""`big` is 100,000 instances, `large` an object of 2 GB and one of 100,000 frames, `growth` a search
+in 1,000 and in 100,000 studies."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -156,10 +159,9 @@ class Bench:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a short run, for a first look")
-    parser.add_argument("--big", action="store_true", help="search 100,000 instances (10 minutes)")
-    parser.add_argument("--large", action="store_true", help="an object of 2 GB, 100,000 frames")
-    parser.add_argument("--growth", action="store_true", help="search 1,000 and 100,000 studies")
-    parser.add_argument("--only", nargs="+", choices=PARTS, help="these parts and no other")
+    parser.add_argument(
+        "--only", nargs="+", choices=PARTS, default=DEFAULT_PARTS, help="these parts and no other"
+    )
     parser.add_argument("--workers", type=int, help="of our server; its default when not given")
     parser.add_argument("--elements", type=int, default=ELEMENTS, help="in the head of a CT")
     parser.add_argument("--servers", choices=("both", "ours", "orthanc"), default="both")
@@ -172,8 +174,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="where the files and the data of both servers go (default: %(default)s)",
     )
     options = parser.parse_args(arguments)
-    asked_for = [part for part in ("big", "large", "growth") if getattr(options, part)]
-    options.parts = options.only or ["parse", "store", "read", *asked_for]
+    options.parts = options.only
     if options.servers == "orthanc":
         options.parts = [part for part in options.parts if part in ("store", "read", "big")]
     return options
