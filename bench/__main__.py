@@ -25,8 +25,8 @@ from bench.work import AS_FAST, FEW, FIFTH, MANY, STORED, rest, retrieval, searc
 
 DEFAULT_PARTS = ("parse", "store", "read", "big", "large")
 PARTS = (*DEFAULT_PARTS, "growth")
-"""`big` is 100,000 instances, `large` an object of 2 GB and one of 100,000 frames, `growth` a search
-in 1,000 and in 100,000 studies."""
+"""`big` is 100,000 instances, `large` an object of 2 GB and one of 100,000 frames, `growth` a
+search in 1,000 and in 100,000 studies."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
