@@ -7,7 +7,6 @@ import io
 import random
 import statistics
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -28,14 +27,6 @@ SIDE = 32
 BOUNDARY = "0123456789abcdef0123456789abcdef"
 MEMORY = Goal(300, unit="MB")
 SAME = Goal(1.5)
-
-
-@dataclass(frozen=True, slots=True)
-class Large:
-    """A large object: its path, and its size."""
-
-    path: str
-    size: int
 
 
 def memory(server: Server) -> Section:

@@ -54,10 +54,10 @@ async def _store(request: Request, study: str | None) -> Response:
         async for spool in _instances(request, body, services):
             results += await batch.take(spool)
         results += await batch.flush()
-    except errors.InvalidRequest as error:
+    except (errors.InvalidRequest, errors.TooLarge) as error:
         if not results:
             raise
-        # Some are stored already, so the answer has to say which, and that the body was cut short.
+        # Some are stored already, so the answer has to say which, and what stopped the rest.
         results += await batch.flush()
         results.append(StoreResult(None, failure_reason=CANNOT_UNDERSTAND, detail=error.detail))
     finally:
