@@ -85,6 +85,15 @@ def test_every_setting_named_in_a_document_exists():
         assert named <= known, name(path)
 
 
+def test_every_alarm_of_the_stack_is_explained():
+    alarms = re.findall(
+        r"^  (\w+):\n    Type: AWS::CloudWatch::Alarm", (ROOT / "template.yaml").read_text(), re.M
+    )
+    explained = re.findall(r"^\| (\w+Alarm) \|", (ROOT / "docs/operations.md").read_text(), re.M)
+
+    assert sorted(explained) == sorted(alarms)
+
+
 def test_the_changelog_knows_this_version():
     changelog = (ROOT / "CHANGELOG.md").read_text("utf-8")
 
