@@ -110,6 +110,14 @@ def test_what_is_no_dicom_is_moved_to_rejected_with_the_reason(storage, drop, te
     assert report["refused"][0]["detail"]
 
 
+def test_what_a_zip_holds_besides_dicom_is_told_by_its_name(ingest, storage, drop, tell):
+    content = samples.zipped({"good.dcm": samples.ct("mixed"), "notes/bad.txt": b"no DICOM"})
+    assert tell(drop("incoming/mixed.zip", content)) == []
+    report = json.loads(storage.read("rejected/mixed.zip.json"))
+    assert [refusal["file"] for refusal in report["refused"]] == ["notes/bad.txt"]
+    assert found(ingest, "mixed") == 1
+
+
 def test_other_bytes_under_a_known_uid_are_rejected(storage, drop, tell):
     tell(drop("incoming/first", samples.ct("known")))
     tell(drop("incoming/second", samples.ct("known", PatientName="Other")))

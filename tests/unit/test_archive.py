@@ -156,3 +156,18 @@ def test_no_broken_byte_in_a_zip_is_our_mistake(unpack: Unpack, place: int) -> N
     content[-place - 1] ^= 0xFF
     with suppress(errors.LenticularError):
         unpack(bytes(content))
+
+
+def test_names_are_those_that_were_packed_even_where_the_zip_does_not_tell_their_code(
+    unpack: Unpack,
+) -> None:
+    told = samples.zipped({"Köln/日本.dcm": b"x"})
+    # The same with the flag for UTF-8 taken away, as many programs write it (APPNOTE 4.4.4).
+    untold = told.replace(b"PK\x03\x04\x14\0\0\x08", b"PK\x03\x04\x14\0\0\0")
+    untold = untold.replace(b"PK\x01\x02\x14\x03\x14\0\0\x08", b"PK\x01\x02\x14\x03\x14\0\0\0")
+    assert untold != told
+    # The code page of DOS, in which this is no UTF-8.
+    dos = samples.zipped({"K?ln.dcm": b"x"}).replace(b"K?ln", b"K\x94ln")
+
+    assert list(unpack(told)) == list(unpack(untold)) == ["Köln/日本.dcm"]
+    assert list(unpack(dos)) == ["Köln.dcm"]

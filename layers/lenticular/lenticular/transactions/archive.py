@@ -9,6 +9,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -35,6 +36,7 @@ _ZIP64_LOCATOR_BYTES = 20
 _ENTRY = b"PK\x01\x02"
 _ENTRY_BYTES = 46
 _ENCRYPTED = 0x1
+_UTF_8 = 0x800
 _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 # What zipfile raises for the many ways in which a zip can be broken.
 _BROKEN = (
@@ -64,33 +66,44 @@ def zip_entries(services: Services, source: Path | Spool) -> Iterator[tuple[str,
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
             _check_entries(entries, size, services.settings)
             for number, entry in enumerate(entries, 1):
-                yield entry.filename, _unpack(services, archive, entry, number)
+                yield _name(entry), _unpack(services, archive, entry, number)
 
 
-def store_zip(services: Services, source: Spool) -> Iterator[StoreResult]:
-    """Store each file of a zip, several in one transaction; a result for each."""
-    batch: list[Spool] = []
+def store_zip(services: Services, source: Spool) -> Iterator[tuple[str, StoreResult]]:
+    """Store each file of a zip, several in one transaction; the name and the result of each."""
+    batch: list[tuple[str, Spool]] = []
     try:
-        for _, spool in zip_entries(services, source):
-            batch.append(spool)
-            if len(batch) >= BATCH_FILES or sum(each.size for each in batch) >= BATCH_BYTES:
+        for entry in zip_entries(services, source):
+            batch.append(entry)
+            if len(batch) >= BATCH_FILES or sum(one.size for _, one in batch) >= BATCH_BYTES:
                 yield from _stored(services, batch)
         yield from _stored(services, batch)
     finally:
         _close(batch)
 
 
-def _stored(services: Services, batch: list[Spool]) -> list[StoreResult]:
+def _stored(services: Services, batch: list[tuple[str, Spool]]) -> list[tuple[str, StoreResult]]:
     try:
-        return store(services, batch)
+        results = store(services, [spool for _, spool in batch])
+        return [(name, result) for (name, _), result in zip(batch, results, strict=True)]
     finally:
         _close(batch)
 
 
-def _close(batch: list[Spool]) -> None:
-    for spool in batch:
+def _close(batch: list[tuple[str, Spool]]) -> None:
+    for _, spool in batch:
         spool.close()
     batch.clear()
+
+
+def _name(entry: zipfile.ZipInfo) -> str:
+    """The name of an entry as whoever packed it wrote it, as far as that can be known."""
+    if entry.flag_bits & _UTF_8:
+        return entry.filename
+    # Many write UTF-8 and do not say so; zipfile then takes it for the code page of DOS.
+    with suppress(UnicodeError):
+        return entry.filename.encode("cp437").decode("utf-8")
+    return entry.filename
 
 
 def check_expansion(packed: int, unpacked: int) -> None:

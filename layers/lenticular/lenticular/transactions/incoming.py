@@ -61,10 +61,9 @@ def _store(services: Services, bucket: Bucket, found: Found) -> list[Refusal]:
 def _store_zip(services: Services, spool: Spool, file: str) -> list[Refusal]:
     refusals: list[Refusal] = []
     try:
-        for number, result in enumerate(store_zip(services, spool), 1):
+        for name, result in store_zip(services, spool):
             _checked([result])
             if result.outcome is None:
-                name = f"file {number} in {file}"
                 refusals.append(Refusal(name, result.detail, result.failure_reason))
     except (errors.InvalidInstance, errors.TooLarge) as error:
         refusals.append(Refusal(file, error.detail))

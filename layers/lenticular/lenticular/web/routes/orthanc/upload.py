@@ -63,7 +63,7 @@ async def _store_form(
 
 def _store(services: Services, spool: Spool) -> list[StoreResult]:
     if is_zip(spool.view()[:4]):
-        return list(store_zip(services, spool))
+        return [result for _, result in store_zip(services, spool)]
     return store(services, [spool])
 
 
