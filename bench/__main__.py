@@ -1,6 +1,7 @@
 """`python -m bench`: our server and Debian's Orthanc, measured in turns in one run."""
 
 import argparse
+import os
 import resource
 import shutil
 import sys
@@ -9,21 +10,23 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import large, parse, report
+from bench import large, mysql, parse, report
 from bench.files import ELEMENTS, Shape, Templates
 from bench.measure import Pair, load, reads, say, stores
 from bench.report import Section
 from bench.servers import (
     HOW_TO_INSTALL,
     Server,
+    has_mysql_plugin,
     machine_cpu_seconds,
     orthanc_program,
     start_orthanc,
     start_ours,
 )
-from bench.work import AS_FAST, FEW, FIFTH, MANY, STORED, rest, retrieval, searches
+from bench.work import FEW, MANY, ON_MYSQL, ON_SQLITE, STORED, rest, retrieval, searches
 
 DEFAULT_PARTS = ("parse", "store", "read", "big", "large")
+COMPARED = ("store", "read", "big")
 PARTS = (*DEFAULT_PARTS, "growth")
 """`big` is 100,000 instances, `large` an object of 2 GB and one of 100,000 frames, `growth` a
 search in 1,000 and in 100,000 studies."""
@@ -32,9 +35,12 @@ search in 1,000 and in 100,000 studies."""
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what was asked for and print the table."""
     options = _options(arguments)
-    with_orthanc = options.servers != "ours" and orthanc_program() is not None
+    with_orthanc = options.servers != "ours" and _has_orthanc(options.mysql)
     if options.servers != "ours" and not with_orthanc:
         say(f"{HOW_TO_INSTALL} (measuring ours alone)")
+    if options.mysql and mysql.missing():
+        say(mysql.missing())
+        return 1
     options.folder.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="lenticular-bench-", dir=options.folder))
     bench = Bench(options, folder, with_orthanc)
@@ -63,10 +69,16 @@ class Bench:
         self._sections: list[Section] = []
         self._facts: dict[str, dict[str, str]] = {}
         self._servers: list[Server] = []
+        self._goals = ON_MYSQL if options.mysql else ON_SQLITE
         self._began = time.monotonic(), machine_cpu_seconds()
+        self._load = os.getloadavg()[0]
+        self._mariadb: mysql.MariaDB | None = None
 
     def run(self) -> None:
         """Measure everything that was asked for, each part on servers of its own."""
+        if self._options.mysql:
+            self._mariadb = mysql.start(self._folder / "mariadb")
+            self._facts["MariaDB"] = self._mariadb.facts
         for part, measure in (
             ("parse", self._parse),
             ("store", self._store),
@@ -77,10 +89,16 @@ class Bench:
         ):
             if part in self._options.parts:
                 measure(self._options.quick)
-                self.stop()
+                self._stop_servers()
 
     def stop(self) -> None:
-        """Stop the servers that still run, and free the disk."""
+        """Stop everything that still runs."""
+        self._stop_servers()
+        if self._mariadb is not None:
+            self._mariadb.stop()
+
+    def _stop_servers(self) -> None:
+        """Stop the servers of a part, and free the disk."""
         for server in self._servers:
             server.stop()
             if not self._options.keep:
@@ -92,6 +110,7 @@ class Bench:
         command = " ".join(["python -m bench", *sys.argv[1:]])
         rows = report.facts(self._facts, command, self._options.folder)
         rows.append(("CPU that others took meanwhile", f"{self._other_cpu():.1f} cores"))
+        rows.append(("Load before the run", f"{self._load:.1f}"))
         return report.markdown(self._sections, rows)
 
     def _parse(self, quick: bool) -> None:
@@ -101,15 +120,21 @@ class Bench:
 
     def _store(self, quick: bool) -> None:
         pair = self._pair("store")
-        self._sections.append(stores(pair, self._templates.picture, STORED, quick))
+        self._sections.append(
+            stores(pair, self._templates.picture, STORED, self._goals.store, quick)
+        )
 
     def _read(self, quick: bool) -> None:
         count = 18 if quick else 63
-        pair = self._pair("read")
+        pair, goals = self._pair("read"), self._goals
         self._sections += [
             load(pair, self._templates.picture, FEW, "CT of 0.5 MB"),
-            reads(pair, f"Search, {FEW.total:,} instances", searches(FEW, AS_FAST, count * 2)),
-            reads(pair, "Retrieve (DICOMweb)", retrieval(FEW, count)),
+            reads(
+                pair,
+                f"Search, {FEW.total:,} instances",
+                searches(FEW, self._goals.search_few, count * 2),
+            ),
+            reads(pair, "Retrieve (DICOMweb)", retrieval(FEW, count, goals.metadata)),
             reads(pair, "Orthanc's REST", rest(FEW, count)),
         ]
 
@@ -117,10 +142,11 @@ class Bench:
         shape = Shape(MANY.number, 100, 4, 25, MANY.days) if quick else MANY
         pair = self._pair("big")
         title = f"Search, {shape.total:,} instances"
-        self._sections += [
-            load(pair, self._templates.tiny, shape, "tiny instances"),
-            reads(pair, title, searches(shape, FIFTH, 18 if quick else 63)),
-        ]
+        self._sections.append(load(pair, self._templates.tiny, shape, "tiny instances"))
+        if self._mariadb is not None:
+            self._mariadb.analyze("big_orthanc")
+        work = searches(shape, self._goals.search_many, 18 if quick else 63)
+        self._sections.append(reads(pair, title, work))
 
     def _large(self, _quick: bool) -> None:
         server = self._ours("large")
@@ -134,13 +160,19 @@ class Bench:
         ours = None if self._options.servers == "orthanc" else self._ours(name)
         theirs = None
         if self._with_orthanc:
-            theirs = self._started(start_orthanc(self._folder / f"{name}-orthanc"))
+            database = self._database(f"{name}_orthanc")
+            theirs = self._started(start_orthanc(self._folder / f"{name}-orthanc", database))
         return Pair(ours, theirs)
 
     def _ours(self, name: str) -> Server:
-        return self._started(start_ours(self._folder / f"{name}-ours", self._options.workers))
+        database, folder = self._database(f"{name}_ours"), self._folder / f"{name}-ours"
+        return self._started(start_ours(folder, self._options.workers, database))
+
+    def _database(self, name: str) -> mysql.Database | None:
+        return self._mariadb.new_database(name) if self._mariadb else None
 
     def _started(self, server: Server) -> Server:
+        server.mariadb = self._mariadb
         self._servers.append(server)
         self._facts[server.name] = server.facts
         return server
@@ -156,11 +188,18 @@ class Bench:
         return max(0.0, (machine_cpu_seconds() - machine - own) / elapsed)
 
 
+def _has_orthanc(with_mysql: bool) -> bool:
+    return orthanc_program() is not None and (has_mysql_plugin() or not with_mysql)
+
+
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a short run, for a first look")
     parser.add_argument(
         "--only", nargs="+", choices=PARTS, default=DEFAULT_PARTS, help="these parts and no other"
+    )
+    parser.add_argument(
+        "--mysql", action="store_true", help="both on a MariaDB that is started for the run"
     )
     parser.add_argument("--workers", type=int, help="of our server; its default when not given")
     parser.add_argument("--elements", type=int, default=ELEMENTS, help="in the head of a CT")
@@ -176,7 +215,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     options.parts = options.only
     if options.servers == "orthanc":
-        options.parts = [part for part in options.parts if part in ("store", "read", "big")]
+        options.parts = [part for part in options.parts if part in COMPARED]
+    if options.mysql:
+        options.parts = [part for part in options.parts if part in (*COMPARED, "growth")]
     return options
 
 

@@ -13,13 +13,16 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bench.driver import HOST, Client, Request
+from bench.mysql import Database, MariaDB
 
 PACKAGE = Path(__file__).parents[1] / "layers" / "lenticular"
 ORTHANC = ("/usr/sbin/Orthanc", "/usr/bin/Orthanc", "/usr/local/sbin/Orthanc")
 ORTHANC_PLUGINS = ("/usr/share/orthanc/plugins", "/usr/lib/orthanc")
-HOW_TO_INSTALL = "Orthanc is not installed: apt-get install orthanc orthanc-dicomweb"
+DICOMWEB_PLUGIN, MYSQL_PLUGIN = "libOrthancDicomWeb", "libOrthancMySQLIndex"
+HOW_TO_INSTALL = "Orthanc is missing: apt-get install orthanc orthanc-dicomweb orthanc-mysql"
 TICKS = os.sysconf("SC_CLK_TCK")
 READY_SECONDS = 60
 
@@ -33,6 +36,7 @@ class Server:
     process: subprocess.Popen[bytes]
     log: Path
     facts: dict[str, str] = field(default_factory=dict)
+    mariadb: MariaDB | None = None
 
     def client(self) -> Client:
         """A new connection to it."""
@@ -43,8 +47,9 @@ class Server:
         return _descendants(self.process.pid)
 
     def cpu_seconds(self) -> float:
-        """The CPU time of all its processes since they began."""
-        return sum(_cpu_ticks(pid) for pid in self.pids()) / TICKS
+        """The CPU time of all its processes since they began, and of the database it asks."""
+        database = [self.mariadb.process.pid] if self.mariadb else []
+        return sum(_cpu_ticks(pid) for pid in [*self.pids(), *database]) / TICKS
 
     def stop(self) -> None:
         """Ask it to end, and end it when it does not."""
@@ -70,7 +75,7 @@ class Server:
         raise RuntimeError(f"{self.name} did not start:\n{self.log.read_text()[-2000:]}")
 
 
-def start_ours(folder: Path, workers: int | None) -> Server:
+def start_ours(folder: Path, workers: int | None, database: Database | None = None) -> Server:
     """Start our server on an empty folder, with its own defaults where nothing is said."""
     port = _free_port()
     program = [sys.executable, "-m", "lenticular"]
@@ -82,6 +87,8 @@ def start_ours(folder: Path, workers: int | None) -> Server:
     }
     paths = [str(PACKAGE), environment.get("PYTHONPATH", "")]
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    if database is not None:
+        environment["LENTICULAR_INDEX"] = database.url
     server = _start("Lenticular", command, port, folder, environment)
     server.facts |= _facts(program, environment)
     if workers is not None:
@@ -89,35 +96,45 @@ def start_ours(folder: Path, workers: int | None) -> Server:
     return server
 
 
-def start_orthanc(folder: Path) -> Server:
-    """Start Debian's Orthanc on an empty folder with SQLite and the DICOMweb plug-in."""
+def start_orthanc(folder: Path, database: Database | None = None) -> Server:
+    """Start Debian's Orthanc on an empty folder with SQLite or MySQL and the DICOMweb plug-in."""
     program = orthanc_program()
     if program is None:
         raise FileNotFoundError(HOW_TO_INSTALL)
     port = _free_port()
     folder.mkdir(parents=True, exist_ok=True)
-    configuration = {
+    plugins = [str(_plugin(DICOMWEB_PLUGIN))]
+    configuration: dict[str, Any] = {
         "StorageDirectory": str(folder / "data"),
         "IndexDirectory": str(folder / "data"),
         "HttpPort": port,
         "RemoteAccessAllowed": False,
         "DicomServerEnabled": False,
-        "Plugins": [str(_dicomweb_plugin())],
+        "Plugins": plugins,
     }
+    if database is not None:
+        configuration["MySQL"] = database.plugin
+        plugins.append(str(_plugin(MYSQL_PLUGIN)))
     path = folder / "orthanc.json"
     path.write_text(json.dumps(configuration, indent=2))
     server = _start("Orthanc", [program, str(path)], port, folder, dict(os.environ))
     with server.client() as client:
         server.facts["version"] = client.send(Request("/system")).json()["Version"]
-        plugin = client.send(Request("/plugins/dicom-web"))
-        server.facts["dicomweb"] = plugin.json()["Version"] if plugin.status == 200 else "missing"
+        for name in ("dicom-web", *(["mysql-index"] if database else [])):
+            plugin = client.send(Request(f"/plugins/{name}"))
+            server.facts[name] = plugin.json()["Version"] if plugin.status == 200 else "missing"
     return server
 
 
 def orthanc_program() -> str | None:
     """Where Orthanc is installed, if its DICOMweb plug-in is as well."""
     program = shutil.which("Orthanc") or next(filter(os.path.exists, ORTHANC), None)
-    return program if program and _dicomweb_plugin() else None
+    return program if program and _plugin(DICOMWEB_PLUGIN) else None
+
+
+def has_mysql_plugin() -> bool:
+    """Whether Orthanc's index on MySQL is installed."""
+    return _plugin(MYSQL_PLUGIN) is not None
 
 
 def machine_cpu_seconds() -> float:
@@ -189,9 +206,9 @@ def _facts(program: Sequence[str], environment: dict[str, str]) -> dict[str, str
     return {"version": said("--version").split()[-1], "workers": settings["workers"]}
 
 
-def _dicomweb_plugin() -> Path | None:
+def _plugin(name: str) -> Path | None:
     for folder in ORTHANC_PLUGINS:
-        for path in sorted(Path(folder).glob("libOrthancDicomWeb.so*")):
+        for path in sorted(Path(folder).glob(f"{name}.so*")):
             return path
     return None
 
