@@ -3,13 +3,19 @@
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lenticular import __version__
 from lenticular import settings as configuration
 from lenticular.settings import InvalidSettings, Settings
+
+if TYPE_CHECKING:
+    from lenticular.client.server import Authorizer
+
+# What a shell says of a program that Ctrl-C ended.
+INTERRUPTED = 130
 
 
 @click.group()
@@ -79,12 +85,41 @@ def _welcome(settings: Settings) -> None:
 @click.option("--to", "url", default="http://127.0.0.1:8042", show_default=True, help="The server.")
 @click.option("--user", envvar="LENTICULAR_UPLOAD_USER", help="name:password for HTTP Basic.")
 @click.option("--token", envvar="LENTICULAR_UPLOAD_TOKEN", help="Bearer token.")
-def upload(paths: tuple[Path, ...], url: str, user: str | None, token: str | None) -> None:
-    """Store files, folders and zips on a server."""
-    from lenticular.upload import Credentials, upload_all
+@click.option("--sign", is_flag=True, help="Sign with the AWS credentials of this machine.")
+@click.option("--restart", is_flag=True, help="Send everything, whatever has arrived before.")
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=600,
+    show_default=True,
+    help="Seconds to wait for the server to store what has arrived.",
+)
+def upload(paths: tuple[Path, ...], url: str, restart: bool, wait: float, **who: Any) -> None:
+    """Store files, folders and zips on a server.
 
-    if not upload_all(paths, url.rstrip("/"), Credentials(user, token)):
+    The same command goes on where it broke off.
+    """
+    from lenticular.client.server import Stop
+    from lenticular.client.upload import upload_all
+
+    url = url.rstrip("/")
+    try:
+        done = upload_all(paths, url, _authorizer(url, **who), restart=restart, patience=wait)
+    except Stop as error:
+        raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt:
+        click.echo("\nBroken off. Run the same command again to go on from here.", err=True)
+        # Requests under way would be waited for otherwise.
+        os._exit(INTERRUPTED)
+    if not done:
         sys.exit(1)
+
+
+def _authorizer(url: str, user: str | None, token: str | None, sign: bool) -> "Authorizer":
+    from lenticular.client.server import Credentials
+    from lenticular.client.sign import Signer
+
+    return Signer(url) if sign else Credentials(user, token)
 
 
 @main.command()

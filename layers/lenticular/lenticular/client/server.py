@@ -1,0 +1,192 @@
+"""Requests to the server and to the storage it points to, again and again while that may help."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from threading import Event
+from typing import IO, Any, Protocol, cast
+from urllib.parse import urlsplit
+
+import orjson
+import urllib3
+from urllib3.exceptions import HTTPError, LocationValueError, SSLError
+
+from lenticular.client.body import Body, Stopped
+
+CONNECTIONS = 4
+# Enough for a server that restarts, and for a database that wakes up.
+PAUSES = (0.5, 1, 2, 4, 8, 15, 15)
+# A server that nobody has reached yet may be none.
+FIRST_PAUSES = PAUSES[:2]
+LONGEST_PAUSE = 60
+TIMEOUT = urllib3.Timeout(connect=10, read=600)
+SENT_AT_ONCE = 256 * 1024
+PASSING = frozenset({429, 500, 502, 503, 504})
+NOT_ALLOWED = frozenset({401, 403})
+# What has to do with the server and not with what was sent: asking for other files is no use.
+OUT_OF_ORDER = frozenset({429, 503, 507})
+
+
+class Stop(Exception):
+    """There is no use in going on; the message says why."""
+
+
+class Authorizer(Protocol):
+    """Makes the headers that tell who asks."""
+
+    def headers(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | Body | None
+    ) -> dict[str, str]:
+        """The headers to add to this request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Who uploads: `name:password`, or a bearer token, or neither."""
+
+    user: str | None = None
+    token: str | None = None
+
+    def headers(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | Body | None
+    ) -> dict[str, str]:
+        """The Authorization header, the same for every request."""
+        if self.token:
+            return {"Authorization": f"Bearer {self.token}"}
+        return urllib3.make_headers(basic_auth=self.user) if self.user else {}
+
+
+class Server:
+    """A server and how to be let in there."""
+
+    def __init__(self, url: str, authorizer: Authorizer) -> None:
+        self._url = url
+        self._authorizer = authorizer
+        self._pool = urllib3.PoolManager(maxsize=CONNECTIONS, blocksize=SENT_AT_ONCE)
+        self._reached: set[str] = set()
+        self.stop = Event()
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: bytes | Body | None = None,
+        headers: Mapping[str, str] = {},
+    ) -> urllib3.BaseHTTPResponse:
+        """Ask the server; a redirect is none, since a body does not follow it."""
+        url = f"{self._url}{path}"
+        plain = {"Accept": "application/json", **headers, **_length(body)}
+
+        def send() -> urllib3.BaseHTTPResponse:
+            # A signature holds for minutes, so every attempt has its own.
+            signed = self._authorizer.headers(method, url, plain, body)
+            return self._send(method, url, body, {**plain, **signed})
+
+        answer = self._persist(url, send)
+        if answer.status in NOT_ALLOWED:
+            raise Stop(f"The server does not allow this: {reason(answer)}{_hint(answer)}")
+        if answer.status in OUT_OF_ORDER:
+            raise Stop(f"The server takes nothing now: {reason(answer)}.")
+        if 300 <= answer.status < 400:
+            elsewhere = answer.headers.get("Location", "elsewhere")
+            raise Stop(f"The server answers {answer.status} and points to {elsewhere}; use that.")
+        return answer
+
+    def put(self, url: str, body: Body) -> urllib3.BaseHTTPResponse:
+        """Put to a presigned URL, which is a credential itself and must get no other."""
+        return self._persist(url, lambda: self._send("PUT", url, body, _length(body)))
+
+    def pause(self, seconds: float) -> None:
+        """Wait, unless the upload ends."""
+        if self.stop.wait(seconds):
+            raise Stopped
+
+    def _send(
+        self, method: str, url: str, body: bytes | Body | None, headers: Mapping[str, str]
+    ) -> urllib3.BaseHTTPResponse:
+        if isinstance(body, Body):
+            body.seek(0)
+        return self._pool.request(
+            method,
+            url,
+            body=cast("bytes | IO[bytes] | None", body),
+            headers=headers,
+            timeout=TIMEOUT,
+            retries=False,
+            redirect=False,
+        )
+
+    def _persist(
+        self, url: str, send: Callable[[], urllib3.BaseHTTPResponse]
+    ) -> urllib3.BaseHTTPResponse:
+        """Send until there is an answer that will not be another one a little later."""
+        host = urlsplit(url).netloc
+        attempt = 0
+        while True:
+            answer, error = _attempt(send)
+            if answer is not None:
+                self._reached.add(host)
+            # A mistake of the server is hardly gone a moment later.
+            broken = answer is not None and answer.status == 500
+            pauses = FIRST_PAUSES if broken or host not in self._reached else PAUSES
+            if answer is not None and (answer.status not in PASSING or attempt >= len(pauses)):
+                return answer
+            if error is not None and (attempt >= len(pauses) or isinstance(error, SSLError)):
+                raise Stop(f"{host} cannot be reached: {_plain(error)}") from error
+            self.pause(_pause(pauses[attempt], answer))
+            attempt += 1
+
+
+def _attempt(
+    send: Callable[[], urllib3.BaseHTTPResponse],
+) -> tuple[urllib3.BaseHTTPResponse, None] | tuple[None, HTTPError]:
+    try:
+        return send(), None
+    except LocationValueError as error:
+        raise Stop(f"This is no address of a server: {error}") from error
+    except HTTPError as error:
+        return None, error
+
+
+def _pause(planned: float, answer: urllib3.BaseHTTPResponse | None) -> float:
+    asked = answer.headers.get("Retry-After", "") if answer is not None else ""
+    return min(max(planned, int(asked)), LONGEST_PAUSE) if asked.isdigit() else planned
+
+
+def _length(body: bytes | Body | None) -> dict[str, str]:
+    if body is None:
+        return {}
+    return {"Content-Length": str(body.size if isinstance(body, Body) else len(body))}
+
+
+def _plain(error: HTTPError) -> str:
+    """The message without the object that urllib3 puts in front."""
+    return re.sub(r"^.*>: |^.*\): ", "", str(error)) or type(error).__name__
+
+
+def _hint(answer: urllib3.BaseHTTPResponse) -> str:
+    if "x-amzn-errortype" in answer.headers and b"Authentication Token" in answer.data:
+        return ". Use --sign (AWS credentials) or --token."
+    return "."
+
+
+def json_of(answer: urllib3.BaseHTTPResponse) -> dict[str, Any]:
+    """The body as a JSON object; empty when it is none."""
+    try:
+        parsed = orjson.loads(answer.data)
+    except ValueError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def reason(answer: urllib3.BaseHTTPResponse) -> str:
+    """Why the server says no, in its own words; those of Orthanc, API Gateway and S3 too."""
+    said = json_of(answer)
+    words = next(
+        (said[key] for key in ("detail", "Details", "message", "Message") if said.get(key)), ""
+    )
+    if not words:
+        # S3 answers in XML.
+        found = re.search(rb"<(?:Message|Code)>([^<]+)<", answer.data[:2000])
+        words = found[1].decode("utf-8", "replace") if found else "no reason given"
+    return f"{answer.status} {str(words).rstrip('.')}"

@@ -1,0 +1,158 @@
+"""Sending by STOW-RS (PS3.18 10.5): several small files in a request, or one of any size."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from uuid import uuid4
+
+import urllib3
+
+from lenticular.client.body import Body, Stretch
+from lenticular.client.report import Report
+from lenticular.client.server import PASSING, Server, json_of, reason
+from lenticular.client.sources import Source, Unreadable
+
+# Below what API Gateway and Lambda take, which see a third more: base64.
+REQUEST_BYTES = 4 * 1024 * 1024
+REQUEST_FILES = 64
+# What a part needs beyond its file, and more.
+PART_BYTES = 128
+STUDIES = "/dicom-web/studies"
+
+_FAILED = ("00081198", "0008119A")  # FailedSOPSequence, OtherFailuresSequence
+_FAILURE_REASON = "00081197"
+_ERROR_COMMENT = "00000902"
+_OUT_OF_RESOURCES = range(0xA700, 0xA800)  # PS3.4 Table GG.4-1: no fault of the instance
+
+
+@dataclass(frozen=True, slots=True)
+class TooLarge:
+    """The server takes no request of this size: send these otherwise."""
+
+    sources: list[Source]
+    reason: str
+
+
+def batches(sources: Iterable[Source], limit: Callable[[], int]) -> Iterator[list[Source]]:
+    """The sources in their order, as many together as fit into one request as of now."""
+    batch: list[Source] = []
+    size = 2 * PART_BYTES
+    for source in sources:
+        cost = source.size + PART_BYTES
+        if batch and (size + cost > limit() or len(batch) == REQUEST_FILES):
+            yield batch
+            batch, size = [], 2 * PART_BYTES
+        batch.append(source)
+        size += cost
+    if batch:
+        yield batch
+
+
+def fits(source: Source, limit: int) -> bool:
+    """Whether a source is small enough for one request."""
+    return source.size + 3 * PART_BYTES <= limit
+
+
+def send_batch(server: Server, batch: Sequence[Source], report: Report) -> TooLarge | None:
+    """Store several in one request, and those each by itself that were refused together."""
+    contents: dict[Source, bytes] = {}
+    for source in batch:
+        try:
+            contents[source] = source.read()
+            source.check_unchanged()
+        except Unreadable as error:
+            contents.pop(source, None)
+            _settle(report, source, failed=str(error))
+    if not contents:
+        return None
+    answer = _store(server, list(contents.values()))
+    if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return TooLarge(list(contents), reason(answer))
+    if _all_stored(answer):
+        for source in contents:
+            report.progress.add_bytes(source.size)
+        report.stored(contents)
+    elif len(contents) == 1:
+        source = next(iter(contents))
+        report.progress.add_bytes(source.size)
+        _tell_refusal(report, source, answer)
+    else:
+        # The answer names instances, not files: which are whose, each one's own answer tells.
+        for source in contents:
+            send_batch(server, [source], report)
+    return None
+
+
+def send_large(server: Server, source: Source, report: Report) -> TooLarge | None:
+    """Store one of any size, streamed from its file."""
+    try:
+        with source.open() as file:
+            stretch = Stretch(file.fileno(), 0, source.size)
+            answer = _store(server, [stretch], report)
+        source.check_unchanged()
+    except Unreadable as error:
+        report.failed(source, str(error))
+        return None
+    if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        report.progress.add_bytes(-source.size)
+        return TooLarge([source], reason(answer))
+    if _all_stored(answer):
+        report.stored([source])
+    else:
+        _tell_refusal(report, source, answer)
+    return None
+
+
+def _settle(report: Report, source: Source, failed: str) -> None:
+    report.progress.add_bytes(source.size)
+    report.failed(source, failed)
+
+
+def _store(
+    server: Server, contents: Sequence[bytes | Stretch], report: Report | None = None
+) -> urllib3.BaseHTTPResponse:
+    boundary = uuid4().hex
+    # multipart/related even for one: other servers take nothing else.
+    parts: list[bytes | Stretch] = []
+    for content in contents:
+        parts += [
+            f"\r\n--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode(), content
+        ]  # fmt: skip
+    parts.append(f"\r\n--{boundary}--\r\n".encode())
+    headers = {
+        "Content-Type": f'multipart/related; type="application/dicom"; boundary={boundary}',
+        "Accept": "application/dicom+json",
+    }
+    body: bytes | Body
+    if report is None:
+        body = b"".join(part for part in parts if isinstance(part, bytes))
+    else:
+        body = Body(parts, server.stop, report.progress.add_bytes)
+    return server.call("POST", STUDIES, body, headers)
+
+
+def _all_stored(answer: urllib3.BaseHTTPResponse) -> bool:
+    return answer.status in (HTTPStatus.OK, HTTPStatus.ACCEPTED) and not _failures(answer)
+
+
+def _failures(answer: urllib3.BaseHTTPResponse) -> list[dict[str, Any]]:
+    said = json_of(answer)
+    return [item for tag in _FAILED for item in said.get(tag, {}).get("Value", [])]
+
+
+def _tell_refusal(report: Report, source: Source, answer: urllib3.BaseHTTPResponse) -> None:
+    failures = _failures(answer)
+    if not failures:
+        passing = answer.status in PASSING or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        (report.failed if passing else report.refused)(source, reason(answer))
+        return
+    number = _value(failures[0], _FAILURE_REASON)
+    comment = _value(failures[0], _ERROR_COMMENT)
+    why = str(comment) if comment else f"failure reason 0x{number or 0:04X}"
+    (report.failed if number in _OUT_OF_RESOURCES else report.refused)(source, why)
+
+
+def _value(item: dict[str, Any], tag: str) -> Any:
+    values = item.get(tag, {}).get("Value")
+    return values[0] if values else None
