@@ -3,8 +3,8 @@
 # make check     lint and type-check
 # make bench     compare with Orthanc on this machine, if it is installed
 # make build     the layers of the Lambda functions, on any host  [ARCHITECTURE=arm64]
-# make stack     the whole stack on this machine: LocalStack, SAM, functions  [STACK_PORT=4566]
-# make stack-test   test it from outside; make stack-down stops it
+# make stack     the whole stack on this machine: LocalStack, MariaDB, the functions  [STACK_PORT=4566]
+# make stack-test   test it from outside; make stack-down stops it; docs/localstack.md tells more
 
 PYTHON ?= python3
 VENV := .venv
@@ -33,6 +33,7 @@ build: $(BIN)/python
 	$(MAKE) -C layers PYTHON=$(abspath $(BIN)/python) $(if $(ARCHITECTURE),ARCHITECTURE=$(ARCHITECTURE))
 
 stack: build
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/python localstack/stack.py up
 
 stack-test: $(TESTING)

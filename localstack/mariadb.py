@@ -1,0 +1,90 @@
+"""The index of the stack on this machine: Debian's MariaDB as a process, emptied at every start."""
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+import processes
+from environments import PLACE, give_up
+
+PID_FILE = PLACE / "mariadb.pid"
+# Nothing here outlives a restart, so nothing waits for the disk.
+FAST = (
+    *("--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--skip-log-bin"),
+    *("--innodb-buffer-pool-size=64M", "--skip-name-resolve", "--max-connections=300"),
+)
+
+
+def start() -> str:
+    """Start it, and return the URL of an empty database on it."""
+    if shutil.which("mariadbd") is None or shutil.which("mariadb-install-db") is None:
+        give_up(
+            "There is no MariaDB on this machine for the index: install it (Debian: apt install"
+            " mariadb-server), or name an index with STACK_INDEX=mysql+pymysql://user:password@host/name"
+            " (or STACK_INDEX=sqlite:////tmp/index.sqlite)."
+        )
+    folder = PLACE / "mariadb"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    _install(folder)
+    password = secrets.token_hex(16)
+    port = _free_port()
+    setup = folder / "setup.sql"
+    setup.touch(mode=0o600)
+    setup.write_text(
+        "CREATE DATABASE lenticular CHARACTER SET utf8mb4;\n"
+        f"CREATE USER lenticular@'%' IDENTIFIED BY '{password}';\n"
+        "GRANT ALL ON lenticular.* TO lenticular@'%';\n"
+    )
+    command = [
+        *("mariadbd", "--no-defaults", *_user(), f"--datadir={folder / 'data'}"),
+        *(f"--bind-address={addresses()}", f"--port={port}", "--socket=socket"),
+        *(f"--init-file={setup}", *FAST),
+    ]
+    processes.start(PID_FILE, command, dict(os.environ), folder)
+    processes.await_start(PID_FILE, lambda: _answers(port))
+    return f"mysql+pymysql://lenticular:{password}@127.0.0.1:{port}/lenticular"
+
+
+def stop() -> None:
+    """Stop it."""
+    processes.stop(PID_FILE)
+
+
+def addresses() -> str:
+    """This machine, and Docker's bridge, by which containers reach it."""
+    bridge = os.environ.get("STACK_BRIDGE")
+    return f"127.0.0.1,{bridge}" if bridge else "127.0.0.1"
+
+
+def _install(folder: Path) -> None:
+    subprocess.run(
+        [
+            *("mariadb-install-db", "--no-defaults", *_user(), "--skip-test-db"),
+            *(f"--datadir={folder / 'data'}", "--auth-root-authentication-method=normal"),
+        ],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def _user() -> list[str]:
+    # It refuses to be root unless told to.
+    return ["--user=root"] if os.getuid() == 0 else []
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
+
+
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
