@@ -5,10 +5,12 @@ what retrieval needs comes from `reader.py`, searches are in `query.py`, Orthanc
 `browser.py`.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from lenticular.dicom.instance import Level, Target
-from lenticular.index import migrations
+from lenticular.errors import Unavailable
+from lenticular.index import migrations, settling
 from lenticular.index.browser import Browser
 from lenticular.index.database import Database
 from lenticular.index.query import Page, Query, Searcher
@@ -55,6 +57,20 @@ class Index:
     def remove(self, *targets: Target) -> Removed | None:
         """Remove what the targets name, in one transaction; None when there is nothing of it."""
         return self._writer.remove(targets)
+
+    def unsettled(self, since: int, until: int, limit: int) -> Sequence[int]:
+        """Studies of which something may be told to be stable: what `settle` takes.
+
+        Times in milliseconds since 1970; something was last added to them within these.
+        """
+        with self._database.connect() as connection:
+            if not migrations.has(connection, migrations.SETTLING):
+                raise Unavailable("The index waits for its migration; run `lenticular migrate`.")
+            return settling.unsettled_studies(connection, since, until, limit)
+
+    def settle(self, unsettled: Sequence[int], until: int) -> Counter[Level]:
+        """Tell in the feed, once, what was quiet since then; how much of each level that was."""
+        return Counter(level for _, level, _ in self._writer.settle(unsettled, until))
 
     def find(self, target: Target) -> list[StoredInstance]:
         """All instances of the target by SeriesNumber, InstanceNumber and arrival."""

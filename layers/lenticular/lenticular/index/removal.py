@@ -7,15 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, delete, func, insert, select, update
+from sqlalchemy import and_, delete, func, select, update
 from sqlalchemy.engine import Connection
 
 from lenticular.dicom.instance import Level, Target
 from lenticular.dicom.orthanc_id import from_digest
-from lenticular.index import rows
+from lenticular.index import migrations, rows, settling
+from lenticular.index.feed import Told, add_changes
 from lenticular.index.records import Removed
 from lenticular.index.schema import (
-    changes,
     documents,
     frames,
     instances,
@@ -25,7 +25,6 @@ from lenticular.index.schema import (
     studies,
     study_attributes,
 )
-from lenticular.index.statements import ORDER_COMMITS
 
 AT_ONCE = 500
 
@@ -60,6 +59,14 @@ class _Place:
         return self.child_condition(instances.c.series_row_id)
 
 
+@dataclass(frozen=True, slots=True)
+class _Above:
+    """What is to be told of the study and its patient, and which of them remain."""
+
+    told: list[Told]
+    remaining: list[tuple[Level, bytes]]
+
+
 def remove(connection: Connection, targets: Sequence[Target], now: int) -> Removed | None:
     """Remove what the targets name; None when there is nothing of it."""
     removed = [each for target in targets if (each := _remove_one(connection, target, now))]
@@ -74,17 +81,14 @@ def _remove_one(connection: Connection, target: Target, now: int) -> Removed | N
     if place is None:
         return None
     gone = _remove_instances(connection, place)
-    deleted = [(Level.INSTANCE, row.orthanc_id) for row in gone]
-    emptied_series = _remove_empty_series(connection, place, now)
-    deleted += [(Level.SERIES, orthanc_id) for orthanc_id in emptied_series]
-    ancestors: list[tuple[Level, bytes]] = []
+    emptied_series = _remove_empty_series(connection, place)
+    above = _shrink_study(connection, place.study, len(gone), sum(row.size for row in gone))
+    told: list[Told] = [("Deleted", Level.INSTANCE, row.orthanc_id) for row in gone]
+    told += [("Deleted", Level.SERIES, orthanc_id) for orthanc_id in emptied_series]
+    add_changes(connection, told + above.told, now)
+    ancestors = above.remaining
     if place.series is not None and not emptied_series:
-        ancestors.append((Level.SERIES, place.series.orthanc_id))
-    size = sum(row.size for row in gone)
-    above = _shrink_study(connection, place.study, len(gone), size, now)
-    deleted += [each for each, remains in above if not remains]
-    ancestors += [each for each, remains in above if remains]
-    _add_changes(connection, deleted, now)
+        ancestors = [(Level.SERIES, place.series.orthanc_id), *ancestors]
     closest = (ancestors[0][0], from_digest(ancestors[0][1])) if ancestors else None
     return Removed(tuple(row.storage_key for row in gone), closest)
 
@@ -144,7 +148,7 @@ def _remove_instances(connection: Connection, place: _Place) -> Sequence[Row]:
     return gone
 
 
-def _remove_empty_series(connection: Connection, place: _Place, now: int) -> list[bytes]:
+def _remove_empty_series(connection: Connection, place: _Place) -> list[bytes]:
     """Remove the series of the place that have no instances left; the others get their count."""
     count = func.count(instances.c.row_id)
     left = connection.execute(
@@ -157,7 +161,7 @@ def _remove_empty_series(connection: Connection, place: _Place, now: int) -> lis
     for row in left:
         this = series.c.row_id == row.row_id
         if row.instances:
-            counted = {"number_of_series_related_instances": row.instances, "updated": now}
+            counted = {"number_of_series_related_instances": row.instances}
             connection.execute(update(series).where(this).values(counted))
         else:
             attributes = series_attributes.c.series_row_id == row.row_id
@@ -166,10 +170,11 @@ def _remove_empty_series(connection: Connection, place: _Place, now: int) -> lis
     return [row.orthanc_id for row in left if not row.instances]
 
 
-def _shrink_study(
-    connection: Connection, study: Row, instance_count: int, size: int, now: int
-) -> list[tuple[tuple[Level, bytes], bool]]:
-    """Make the study right, or remove it and its patient when empty; says which of them remain."""
+def _shrink_study(connection: Connection, study: Row, instance_count: int, size: int) -> _Above:
+    """Make the study right, or remove it and its patient when empty.
+
+    When something was last added stays as it is: Orthanc's LastUpdate tells of additions.
+    """
     of_study = select(series.c.row_id, series.c.modality).where(
         series.c.study_row_id == study.row_id
     )
@@ -181,34 +186,41 @@ def _shrink_study(
         .with_for_update()
     ).scalar_one()
     if not left:
-        patient_remains = _remove_study(connection, study)
-        return [
-            ((Level.STUDY, study.orthanc_id), False),
-            ((Level.PATIENT, patient), patient_remains),
-        ]
+        return _remove_study(connection, study, patient)
     instances_left = studies.c.number_of_study_related_instances - instance_count
     values = {
         "number_of_study_related_series": len(left),
         "number_of_study_related_instances": instances_left,
         "size": studies.c.size - size,
-        "updated": now,
         "modalities_in_study": _marked(row.modality for row in left),
         "sop_classes_in_study": _marked(_sop_classes(connection, study.row_id)),
     }
     connection.execute(update(studies).where(studies.c.row_id == study.row_id).values(values))
-    return [((Level.STUDY, study.orthanc_id), True), ((Level.PATIENT, patient), True)]
+    return _Above([], [(Level.STUDY, study.orthanc_id), (Level.PATIENT, patient)])
 
 
-def _remove_study(connection: Connection, study: Row) -> bool:
-    """Remove the empty study, and its patient when it was the last; says if the patient remains."""
+def _remove_study(connection: Connection, study: Row, patient: bytes) -> _Above:
+    """Remove the empty study, and its patient when it was the last."""
+    told: list[Told] = [("Deleted", Level.STUDY, study.orthanc_id)]
+    # Asked before the study is gone: a patient that waited for nothing else is stable without it.
+    waits_only_for_it = _awaited_studies(connection, study.patient_row_id) == [study.row_id]
     attributes = study_attributes.c.study_row_id == study.row_id
     connection.execute(delete(study_attributes).where(attributes))
     connection.execute(delete(studies).where(studies.c.row_id == study.row_id))
     others = select(studies.c.row_id).where(studies.c.patient_row_id == study.patient_row_id)
     if connection.execute(others.limit(1)).first() is not None:
-        return True
+        if waits_only_for_it:
+            told.append(("StablePatient", Level.PATIENT, patient))
+        return _Above(told, [(Level.PATIENT, patient)])
     connection.execute(delete(patients).where(patients.c.row_id == study.patient_row_id))
-    return False
+    return _Above([*told, ("Deleted", Level.PATIENT, patient)], [])
+
+
+def _awaited_studies(connection: Connection, patient_row_id: int) -> Sequence[int]:
+    """The studies that a patient must wait for to be told stable; none in the schema before."""
+    if not migrations.has(connection, migrations.SETTLING):
+        return []
+    return settling.unsettled_of_patient(connection, patient_row_id)
 
 
 def _sop_classes(connection: Connection, study_row_id: int) -> Iterable[str]:
@@ -223,13 +235,3 @@ def _sop_classes(connection: Connection, study_row_id: int) -> Iterable[str]:
 
 def _marked(values: Iterable[str | None]) -> str | None:
     return rows.marked(dict.fromkeys(filter(None, values)))
-
-
-def _add_changes(connection: Connection, deleted: list[tuple[Level, bytes]], now: int) -> None:
-    values = [
-        {"kind": "Deleted", "level": level.value, "orthanc_id": orthanc_id, "created": now}
-        for level, orthanc_id in deleted
-    ]
-    if connection.dialect.name != "sqlite":
-        connection.execute(ORDER_COMMITS).all()
-    connection.execute(insert(changes), values)

@@ -49,6 +49,12 @@ _SHA256 = BINARY(32).with_variant(LargeBinary(32), "sqlite")
 _LINES = LargeBinary(2**24 - 1).with_variant(MEDIUMBLOB(), "mysql", "mariadb")
 _DOCUMENT = LargeBinary(2**32 - 1).with_variant(LONGBLOB(), "mysql", "mariadb")
 
+SETTLED = "settled"
+"""Column of studies and series: the `updated` that was last told to be stable (`settling.py`).
+
+Whatever is stored leaves it alone, so that those who do not know it may write too.
+"""
+
 NAME_GROUPS = ("", "_ideographic", "_phonetic")
 """What the columns of a name's three groups end with."""
 
@@ -76,6 +82,11 @@ def column_names(attribute: Attribute) -> tuple[str, ...]:
     """The matching columns of an attribute: three for a name, else one."""
     suffixes = NAME_GROUPS if attribute.kind is Kind.NAME else ("",)
     return tuple(attribute.column + suffix for suffix in suffixes)
+
+
+def _settled() -> Column[Any]:
+    # The migration gives it the time at which it ran: what was there before is stable already.
+    return Column(SETTLED, BigInteger, nullable=False, server_default="0")
 
 
 def _matching(level: Level) -> list[Column[Any]]:
@@ -107,6 +118,7 @@ studies = Table(
     Column("created", BigInteger, nullable=False),
     Column("updated", BigInteger, nullable=False),
     *_matching(Level.STUDY),
+    _settled(),
     UniqueConstraint("study_instance_uid"),
     Index(None, "study_date", "study_time", "row_id"),
     Index(None, "patient_id"),
@@ -114,6 +126,7 @@ studies = Table(
     Index(None, "patient_name_ideographic"),
     Index(None, "patient_name_phonetic"),
     Index(None, "accession_number"),
+    Index(None, "updated", SETTLED),
     **_OPTIONS,
 )
 
@@ -136,8 +149,10 @@ series = Table(
     Column("created", BigInteger, nullable=False),
     Column("updated", BigInteger, nullable=False),
     *_matching(Level.SERIES),
+    _settled(),
     UniqueConstraint("series_instance_uid", "study_row_id"),
     Index(None, "study_row_id", "series_number", "row_id"),
+    Index(None, "updated", SETTLED),
     **_OPTIONS,
 )
 

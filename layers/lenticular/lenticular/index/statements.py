@@ -6,6 +6,7 @@ from sqlalchemy import Select, Table, Update, and_, bindparam, column, insert, s
 
 from lenticular.index.database import Database, Statement
 from lenticular.index.schema import (
+    SETTLED,
     changes,
     documents,
     frames,
@@ -46,9 +47,9 @@ class Statements:
         self.find_known = database.prepare(_find_known(1))
         self.find_many_known = database.prepare(_find_known(KNOWN_AT_ONCE))
         self.add_patient = adding(patients, "row_id")
-        self.add_study = adding(studies, "row_id")
+        self.add_study = adding(studies, "row_id", SETTLED)
         self.add_study_attributes = adding(study_attributes)
-        self.add_series = adding(series, "row_id")
+        self.add_series = adding(series, "row_id", SETTLED)
         self.add_series_attributes = adding(series_attributes)
         self.add_instance = adding(instances, "row_id")
         self.add_document = adding(documents)

@@ -16,8 +16,9 @@ from typing import TypeVar
 from sqlalchemy.engine import Connection
 
 from lenticular.dicom.instance import Target
-from lenticular.index import failures, removal, rows
+from lenticular.index import failures, removal, rows, settling
 from lenticular.index.database import Database, raw_cursor
+from lenticular.index.feed import Told
 from lenticular.index.filing import Filing
 from lenticular.index.places import Places
 from lenticular.index.records import Added, NewInstance, Removed
@@ -76,6 +77,14 @@ class Writer:
             # Repeated after a commit whose answer was lost, it would say that nothing was there.
             return self._in_transaction(
                 lambda connection: removal.remove(connection, targets, now()), may_repeat=False
+            )
+
+    def settle(self, study_row_ids: Sequence[int], until: int) -> list[Told]:
+        """Tell of these studies what was quiet since `until` and was not told yet."""
+        with self._writing:
+            return self._in_transaction(
+                lambda connection: settling.settle(connection, study_row_ids, until, now()),
+                may_repeat=True,
             )
 
     def _take_pile(self) -> list[_Request]:

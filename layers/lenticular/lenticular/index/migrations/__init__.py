@@ -1,25 +1,32 @@
 """Bringing the schema up to date, with Alembic.
 
 Schema changes expand, migrate, contract: new code runs on the old schema until the migration
-has run, old code on the new one.
+has run, old code on the new one. Revisions are numbered, so that they can be compared.
 """
 
 from pathlib import Path
 
 from sqlalchemy import column, inspect, select, table
+from sqlalchemy.engine import Connection
 
 from lenticular.index.database import Database
 
-HEAD = "0001"
+HEAD = "0002"
 """The revision this release is written for."""
+
+SETTLING = "0002"
+"""The revision from which on it is noted what was told to be stable."""
 
 _VERSION = table("alembic_version", column("version_num"))
 
 
 def upgrade(database: Database) -> None:
-    """Run what has not run yet; costs one query when there is nothing to do."""
+    """Run what has not run yet; costs one query when there is nothing to do.
+
+    The schema of a later release is left as it is: this one works on it, after going back to it.
+    """
     database.make_room()
-    if _revision(database) == HEAD:
+    if (_revision(database) or "") >= HEAD:
         return
     # Imported here, for it takes longer than everything else this does.
     from alembic import command
@@ -36,6 +43,11 @@ def check(database: Database) -> None:
     """Raise when the database does not answer or was never migrated."""
     if _revision(database) is None:
         raise RuntimeError("the index has no schema yet; run `lenticular migrate`")
+
+
+def has(connection: Connection, revision: str) -> bool:
+    """Whether the schema is of this revision or of a later one."""
+    return str(connection.scalar(select(_VERSION.c.version_num))) >= revision
 
 
 def _revision(database: Database) -> str | None:

@@ -1,0 +1,183 @@
+"""Migrations: nothing is lost, and for a while two releases work on one index."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import func, inspect, select, text
+
+from lenticular.dicom.instance import Level, Target
+from lenticular.errors import Unavailable
+from lenticular.index import Index, migrations
+from lenticular.index.migrations import upgrade
+from lenticular.index.records import Outcome
+from lenticular.index.schema import series, studies
+from lenticular.transactions.search import parse_query
+from tests.indexes import counts, new, target
+
+RECORDED = Path(__file__).with_name("schema_0001.sql")
+LEVELS = (Level.STUDY, Level.SERIES, Level.INSTANCE)
+FOREVER = 4_000_000_000_000  # milliseconds, the year 2096
+
+
+@pytest.fixture(params=["SQLite", "MariaDB"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database as the release before left it, with what it had stored."""
+    if request.param == "MariaDB":
+        address = request.getfixturevalue("mariadb").new_database()
+    else:
+        address = f"sqlite:///{tmp_path / 'index.sqlite'}"
+    with opened(address) as index:
+        config = Config()
+        config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+        with index._database.alone() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "0001")
+        replay(index, "rows")
+    return address
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Index]:
+    index = Index(url)
+    yield index
+    index.close()
+
+
+def replay(index: Index, part: str, now: int = 0) -> None:
+    """Run the statements that the release before ran."""
+    statements = RECORDED.read_text("utf-8").split(f"-- {part}\n")[1].split("\n-- ")[0]
+    with index._database.transaction() as connection:
+        if connection.dialect.name != "sqlite":
+            modes = "CONCAT(@@sql_mode, ',ANSI_QUOTES,NO_BACKSLASH_ESCAPES')"
+            connection.execute(text(f"SET SESSION sql_mode = {modes}"))
+        for statement in filter(None, statements.replace(":now", str(now)).splitlines()):
+            connection.exec_driver_sql(statement.replace("%", "%%").rstrip(";"))
+        if connection.dialect.name != "sqlite":
+            connection.execute(text("SET SESSION sql_mode = DEFAULT"))
+
+
+def everything(index: Index, *targets: Target) -> list[object]:
+    """All that can be asked of an index, but for what time alone changes."""
+    answers: list[object] = [index.statistics(), index.changes(0, 100), index.last_change()]
+    for each in targets or (target("old"), target("older")):
+        answers += [index.find(each), list(index.documents(each)), index.representative(each)]
+    for level in LEVELS:
+        query, _ = parse_query(level, None, [("includefield", "all")])
+        answers += [index.search(query), index.search_ids(level, query)]
+    return [*answers, *(index.resources(level, 0, 100) for level in Level)]
+
+
+def unsettled(index: Index) -> int:
+    return len(index.unsettled(0, FOREVER, 100))
+
+
+def test_what_was_stored_is_answered_the_same_before_and_after_the_migration(url):
+    with opened(url) as index:
+        before = everything(index)
+        index.migrate()
+        index.ping()
+        assert everything(index) == before
+        assert unsettled(index) == 0
+
+
+def test_what_was_stored_before_the_migration_is_what_this_release_would_have_stored(url, tmp_path):
+    with opened(url) as index, opened(f"sqlite:///{tmp_path / 'other.sqlite'}") as other:
+        index.migrate()
+        other.migrate()
+        other.add([new("old", 1, 1), new("old", 1, 2), new("old", 2, 1)])
+        other.add([new("older", 1, 1)])
+        for study in ("old", "older"):
+            assert list(index.documents(target(study))) == list(other.documents(target(study)))
+        for level in LEVELS:
+            query, _ = parse_query(level, None, [("includefield", "all")])
+            assert index.search(query) == other.search(query)
+
+
+def test_this_release_stores_and_deletes_before_the_migration(url):
+    with opened(url) as index:
+        index.ping()
+        added = index.add([new("old", 1, 3), new("newer")])
+        assert [each.outcome for each in added] == [Outcome.STORED] * 2
+        index.add([new("old", 1, 2, version=1)], replace=True)
+        index.remove(target("older"))
+        index.remove(target("old", 1, 1))
+        assert counts(index, "old") == (2, 3, [2, 1])
+        with pytest.raises(Unavailable, match="migrate"):
+            index.unsettled(0, FOREVER, 100)
+
+        index.migrate()
+        # What arrives while a deployment goes on is told to be stable by the release after it.
+        with index._database.connect() as connection:
+            assert connection.scalar(select(func.min(studies.c.settled))) > 0
+        assert counts(index, "old") == (2, 3, [2, 1])
+
+
+def test_the_release_before_stores_and_deletes_after_the_migration(url):
+    with opened(url) as index:
+        index.migrate()
+        replay(index, "store", FOREVER - 2)
+        assert counts(index, "old") == (2, 4, [3, 1])
+        assert counts(index, "newer") == (1, 1, [1])
+        assert [each.outcome for each in index.add([new("newer"), new("old", 1, 3)])] == [
+            Outcome.ALREADY_STORED
+        ] * 2
+        # Also what it stored is told to be stable.
+        assert unsettled(index) == 2
+        told = index.settle(index.unsettled(0, FOREVER, 100), FOREVER)
+        assert told == {Level.SERIES: 2, Level.STUDY: 2, Level.PATIENT: 2}
+
+        replay(index, "remove", FOREVER - 1)
+        assert counts(index, "old") == (2, 3, [2, 1])
+        assert index.find(target("older")) == []
+
+
+def test_a_migration_that_died_half_way_is_finished_by_the_next(url):
+    with opened(url) as index:
+        with index._database.alone() as connection:
+            # MySQL keeps what was done until then.
+            connection.execute(text("ALTER TABLE studies ADD settled BIGINT NOT NULL DEFAULT 7"))
+        index.migrate()
+        with index._database.connect() as connection:
+            for table in (studies, series):
+                columns = {each["name"] for each in inspect(connection).get_columns(table.name)}
+                names = {each["name"] for each in inspect(connection).get_indexes(table.name)}
+                assert "settled" in columns
+                assert f"ix_{table.name}_updated_settled" in names
+
+
+def test_several_processes_migrate_at_once(url):
+    indexes = [Index(url) for _ in range(4)]
+    failed = []
+
+    def migrate(index: Index) -> None:
+        try:
+            index.migrate()
+        except Exception as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=migrate, args=(index,)) for index in indexes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert failed == []
+    for index in indexes:
+        assert index.statistics().instances == 4
+        index.close()
+
+
+def test_the_schema_of_a_later_release_is_left_alone(url):
+    with opened(url) as index:
+        index.migrate()
+        with index._database.transaction() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        upgrade(index._database)
+        index.ping()
+        assert index.add([new("newer")])[0].outcome is Outcome.STORED
+        assert unsettled(index) == 1
