@@ -1,8 +1,8 @@
-"""Fixtures: the real application within this process, the real server as a process, files."""
+"""Fixtures: a backend and HTTP to it, the real server as a process, files."""
 
 import os
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,74 +10,82 @@ import pytest
 
 from tests import samples
 from tests.databases import index_url, mariadb, mariadb_url, migrated_mariadb
+from tests.s3 import bucket, s3_environment
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
-    from starlette.testclient import TestClient
+    import httpx2
 
     from lenticular.services import Services
+    from tests.backends import Backend
     from tests.server import Server
 
-__all__ = ["index_url", "mariadb", "mariadb_url", "migrated_mariadb"]
+__all__ = ["bucket", "index_url", "mariadb", "mariadb_url", "migrated_mariadb", "s3_environment"]
 
-ADDRESS = "http://127.0.0.1:8042"
+BACKENDS = ("embedded", "aws", "stack")
 
 
-@pytest.fixture(scope="session")
-def empty_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An index that is migrated and empty, to copy: migrating takes longer than most tests."""
-    from lenticular.services import open_services
-    from lenticular.settings import Settings
-
-    folder = tmp_path_factory.mktemp("empty")
-    opened = open_services(Settings(data=folder))
-    opened.index.migrate()
-    opened.close()
-    return folder / "index.sqlite"
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Choose where the tests of HTTP run."""
+    parser.addoption(
+        "--backend",
+        action="append",
+        choices=BACKENDS,
+        help="where tests of HTTP run, may be repeated; embedded by default (tests/backends.py)",
+    )
 
 
 @pytest.fixture(scope="session")
-def application(empty_index: Path) -> "Iterator[FastAPI]":
-    """The application with all its routes; each test gives it services of its own."""
-    from lenticular.services import open_services
-    from lenticular.settings import Settings
-    from lenticular.web.app import create_app
+def backend(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> "Iterator[Backend]":
+    """Where the tests of HTTP run."""
+    from tests.backends import open_backend
 
-    opened = open_services(Settings(data=empty_index.parent))
-    yield create_app(opened)
-    opened.close()
-
-
-@pytest.fixture
-def services(tmp_path: Path, empty_index: Path) -> "Iterator[Services]":
-    """Folder and SQLite, empty, in a temporary folder."""
-    from lenticular.services import open_services
-    from lenticular.settings import Settings
-
-    settings = Settings(data=tmp_path / "data")
-    settings.data.mkdir()
-    shutil.copy(empty_index, settings.data)
-    opened = open_services(settings)
-    yield opened
-    opened.close()
+    with open_backend(request.param, request, tmp_path_factory.mktemp("backend")) as opened:
+        yield opened
 
 
 @pytest.fixture
-def client(services: "Services", application: "FastAPI") -> "Iterator[TestClient]":
-    """HTTP to the real application on `services`; a mistake of ours shows as a status of 500."""
-    from starlette.testclient import TestClient
+def services(backend: "Backend", tmp_path: Path) -> "Iterator[Services]":
+    """Storage and index, empty."""
+    with backend.services(tmp_path / "data") as opened:
+        yield opened
 
-    application.state.services = services
-    with TestClient(application, ADDRESS, raise_server_exceptions=False) as session:
+
+@pytest.fixture
+def client(backend: "Backend", services: "Services") -> "Iterator[httpx2.Client]":
+    """HTTP to the application on `services`; a mistake of ours shows as a status of 500."""
+    with backend.client(services) as session:
         yield session
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Server]":
-    """One real server for all tests that only need one: each uses studies of its own."""
-    from tests.server import Server
+@pytest.fixture(scope="module")
+def module_services(
+    backend: "Backend", tmp_path_factory: pytest.TempPathFactory
+) -> "Iterator[Services]":
+    """Storage and index, empty for the first test of a module; some files there share UIDs."""
+    with backend.services(tmp_path_factory.mktemp("module") / "data") as opened:
+        yield opened
 
-    with Server(tmp_path_factory.mktemp("server") / "data", workers=2) as running:
+
+@pytest.fixture(scope="module")
+def module_client(backend: "Backend", module_services: "Services") -> "Iterator[httpx2.Client]":
+    """HTTP to the application for all tests of a module, each of which uses its own studies."""
+    with backend.client(module_services) as session:
+        yield session
+
+
+@pytest.fixture
+def connect(backend: "Backend") -> "Iterator[Callable[[Services], httpx2.Client]]":
+    """HTTP to the application on services with other settings, or otherwise special."""
+    with ExitStack() as stack:
+        yield lambda services: stack.enter_context(backend.client(services))
+
+
+@pytest.fixture(scope="session")
+def server(backend: "Backend", tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Server]":
+    """One real server for all tests that only need one: each uses studies of its own."""
+    with backend.server(tmp_path_factory.mktemp("server")) as running:
         yield running
 
 
@@ -89,7 +97,10 @@ def corpus_files() -> list[Path]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that asks for `any_file` runs once for each file there is."""
+    """Run a test once for each backend, and with `any_file` once for each file there is."""
+    if "backend" in metafunc.fixturenames:
+        chosen = metafunc.config.getoption("--backend") or ["embedded"]
+        metafunc.parametrize("backend", chosen, indirect=True, scope="session")
     if "any_file" in metafunc.fixturenames:
         files = {
             "/".join(path.parts[-3:]): path
@@ -97,3 +108,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             if path.suffix not in (".tsv", ".md")
         }
         metafunc.parametrize("any_file", files.values(), ids=files.keys())
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what a stack cannot do for a test."""
+    marker = item.get_closest_marker("not_on_stack")
+    callspec = getattr(item, "callspec", None)
+    if marker and callspec and callspec.params.get("backend") == "stack":
+        pytest.skip(marker.args[0])

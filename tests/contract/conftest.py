@@ -1,6 +1,5 @@
-"""The real services that the adapters are tested against."""
+"""The indexes that the port is tested on."""
 
 from tests.indexes import index, url
-from tests.s3 import bucket, s3_environment
 
-__all__ = ["bucket", "index", "s3_environment", "url"]
+__all__ = ["index", "url"]

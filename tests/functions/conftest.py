@@ -11,9 +11,7 @@ import pytest
 
 from lenticular.storage.s3 import S3Storage
 from tests.functions.gateway import Context, Functions
-from tests.s3 import bucket, make_bucket, s3_environment
-
-__all__ = ["bucket", "s3_environment"]
+from tests.s3 import make_bucket
 
 PACKAGES = ("authorizer", "dicomweb", "ingest", "maintenance", "preview", "shared", "upload")
 

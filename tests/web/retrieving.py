@@ -2,12 +2,12 @@
 
 import io
 
+import httpx2
 import pydicom
 from pydicom.encaps import generate_frames
 from pydicom.uid import (
     ExplicitVRLittleEndian,
 )
-from starlette.testclient import TestClient
 
 from tests import samples, wire
 
@@ -17,14 +17,14 @@ ANY_FRAMES = "multipart/related; type=application/octet-stream; transfer-syntax=
 NATIVE = f"application/octet-stream; transfer-syntax={ExplicitVRLittleEndian}"
 
 
-def get(client: TestClient, path: str, accept: str | None = None, **headers: str):
+def get(client: httpx2.Client, path: str, accept: str | None = None, **headers: str):
     """GET below the DICOMweb root."""
     if accept is not None:
         headers["Accept"] = accept
     return client.get(wire.DICOMWEB + path, headers=headers)
 
 
-def bodies(client: TestClient, path: str, accept: str | None = None) -> list[bytes]:
+def bodies(client: httpx2.Client, path: str, accept: str | None = None) -> list[bytes]:
     """The bodies of the parts of a multipart answer."""
     answer = get(client, path, accept)
     assert answer.status_code == 200, answer.text

@@ -2,10 +2,8 @@
 
 from dataclasses import replace
 
+import httpx2
 import pytest
-from starlette.testclient import TestClient
-
-from lenticular.web.app import create_app
 
 PAGE = "https://viewer.example"
 PREFLIGHT = {
@@ -16,11 +14,10 @@ PREFLIGHT = {
 
 
 @pytest.fixture
-def make_client(services):
-    def make(origins: str) -> TestClient:
+def make_client(services, connect):
+    def make(origins: str) -> httpx2.Client:
         settings = replace(services.settings, allowed_origins=origins)
-        app = create_app(replace(services, settings=settings))
-        return TestClient(app, base_url="http://127.0.0.1:8042")
+        return connect(replace(services, settings=settings))
 
     return make
 

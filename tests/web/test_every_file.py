@@ -9,16 +9,16 @@ import random
 import re
 import warnings
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
+import httpx2
 import pydicom
 import pytest
-from starlette.testclient import TestClient
 
-from lenticular.services import Services, open_services
-from lenticular.settings import Settings
-from lenticular.web.app import create_app
+from lenticular.services import Services
 from tests import samples, wire
+from tests.backends import Backend
 
 ANY_SYNTAX = {"Accept": "application/dicom; transfer-syntax=*"}
 ANY_FRAMES = {
@@ -38,20 +38,25 @@ CANNOT_BE_STORED = {
 
 
 @pytest.fixture(scope="module")
-def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+def services(backend: Backend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     """One storage for all files; replacing, for some share their UIDs."""
-    opened = open_services(Settings(data=tmp_path_factory.mktemp("every"), replace=True))
-    opened.index.migrate()
-    yield opened
-    opened.close()
+    policy = {} if backend.name == "stack" else {"replace": True}
+    with backend.services(tmp_path_factory.mktemp("every") / "data", **policy) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
-def client(services: Services) -> Iterator[TestClient]:
+def client(backend: Backend, services: Services) -> Iterator[httpx2.Client]:
     """HTTP to the application on it."""
-    app = create_app(services)
-    with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as session:
+    with backend.client(services) as session:
         yield session
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_in_the_way(backend: Backend, tmp_path: Path) -> Iterator[None]:
+    """Where files do not replace others each finds the storage empty."""
+    with backend.services(tmp_path) if backend.name == "stack" else nullcontext():
+        yield
 
 
 def must_be_stored(path: Path) -> bool:
@@ -69,7 +74,7 @@ def must_be_stored(path: Path) -> bool:
     return all(len(uid) <= 64 and VALID_UID.fullmatch(uid) for uid in uids)
 
 
-def check_bytes(client: TestClient, url: str, content: bytes) -> None:
+def check_bytes(client: httpx2.Client, url: str, content: bytes) -> None:
     """Single part, multipart, a range and the headers alone agree with what was stored."""
     expected = hashlib.sha256(content).hexdigest()
     single = client.get(url, headers=ANY_SYNTAX)
@@ -100,7 +105,7 @@ def bulkdata_uris(dataset: dict) -> Iterator[str]:
                 todo += element.get("Value", [])
 
 
-def check_metadata(client: TestClient, url: str) -> dict:
+def check_metadata(client: httpx2.Client, url: str) -> dict:
     """The metadata is one dataset, and everything it refers to is there."""
     answer = client.get(url + "/metadata")
     assert answer.status_code == 200, answer.text
@@ -111,7 +116,7 @@ def check_metadata(client: TestClient, url: str) -> dict:
     return dataset
 
 
-def check_nothing_breaks(client: TestClient, url: str, paths: list[str]) -> None:
+def check_nothing_breaks(client: httpx2.Client, url: str, paths: list[str]) -> None:
     """Frames and pictures are answered, or refused politely."""
     for path in paths:
         answer = client.get(url + path, headers=ANY_FRAMES if FRAMES_ALONE.search(path) else {})
@@ -135,7 +140,7 @@ def all_paths(frames: int) -> list[str]:
     ]
 
 
-def check_orthanc(client: TestClient, sop_instance_uid: str, content: bytes) -> list[str]:
+def check_orthanc(client: httpx2.Client, sop_instance_uid: str, content: bytes) -> list[str]:
     """Orthanc's routes know the instance too, and give the same bytes."""
     found = client.post("/tools/lookup", content=sop_instance_uid).json()
     paths = ["/instances/" + item["ID"] for item in found if item["Type"] == "Instance"]
@@ -148,7 +153,7 @@ def check_orthanc(client: TestClient, sop_instance_uid: str, content: bytes) -> 
     return paths
 
 
-def stored(client: TestClient, content: bytes) -> tuple[str, str] | None:
+def stored(client: httpx2.Client, content: bytes) -> tuple[str, str] | None:
     """URL and SOP Instance UID once it is stored, or None when it is refused as it should be."""
     answer = wire.store(client, content)
     if answer.status_code == 409:
@@ -168,7 +173,7 @@ def number_of_frames(dataset: dict) -> int:
     return int(text) if text.isdigit() else 1
 
 
-def check(client: TestClient, content: bytes, *, required: bool) -> None:
+def check(client: httpx2.Client, content: bytes, *, required: bool) -> None:
     """Store the file and ask for it in every way."""
     found = stored(client, content)
     if found is None:
@@ -183,7 +188,7 @@ def check(client: TestClient, content: bytes, *, required: bool) -> None:
     assert client.get(url.rpartition("/series/")[0] + "/series").status_code == 200
 
 
-def check_damaged(client: TestClient, content: bytes) -> None:
+def check_damaged(client: httpx2.Client, content: bytes) -> None:
     """Whatever became of it, no answer is a mistake of the server."""
     found = stored(client, content)
     if found is None:

@@ -1,15 +1,9 @@
 """Every route there is, asked for what exists, for what does not, and for nonsense."""
 
-import shutil
-from collections.abc import Iterator
-
 import pytest
 from fastapi import FastAPI
-from starlette.testclient import TestClient
 
-from lenticular.services import open_services
-from lenticular.settings import Settings
-from lenticular.web.app import all_routers, create_app
+from lenticular.web.app import all_routers
 from tests import samples, wire
 
 NONSENSE = ["%00", "%FF", "..%2F..", "9" * 4000, "-1", "%C3%A9", "%20", "*", "1.2.3", "null"]
@@ -28,15 +22,9 @@ def templates() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def client(empty_index, tmp_path_factory) -> Iterator[TestClient]:
-    """One application for all of them, since none changes anything."""
-    folder = tmp_path_factory.mktemp("routes")
-    shutil.copy(empty_index, folder)
-    services = open_services(Settings(data=folder))
-    app = create_app(services)
-    with TestClient(app, "http://127.0.0.1:8042", raise_server_exceptions=False) as session:
-        yield session
-    services.close()
+def client(module_client):
+    """One for all of them, since none changes anything."""
+    return module_client
 
 
 @pytest.fixture(scope="module")

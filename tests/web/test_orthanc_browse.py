@@ -157,6 +157,7 @@ def test_a_level_is_listed_by_identifier_in_the_order_of_arrival(client, level):
     assert get(client, f"/{level}?expand&since=2&limit=1") == expanded[2:]
 
 
+@pytest.mark.not_on_stack("lowers a constant in the server's own memory")
 def test_a_list_of_many_is_read_in_pages(client, monkeypatch):
     monkeypatch.setattr("lenticular.transactions.browse.PAGE", 2)
     wire.must_store(client, *samples.ct_series("a", 5))

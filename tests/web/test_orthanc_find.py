@@ -80,6 +80,7 @@ def test_what_is_found_can_be_told_in_full(client, stored):
     assert told["MainDicomTags"]["0020,000d"]["Name"] == "StudyInstanceUID"
 
 
+@pytest.mark.not_on_stack("lowers a constant in the server's own memory")
 def test_pages_do_not_overlap_and_leave_nothing_out(client, stored, monkeypatch):
     monkeypatch.setattr("lenticular.transactions.orthanc_find.PAGE", 2)
     whole = find(client, "Instance", Query={})

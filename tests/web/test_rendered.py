@@ -189,6 +189,7 @@ def test_what_holds_no_pixels_is_refused(client):
         wire.assert_error(get(client, place + "/rendered"), 406)
 
 
+@pytest.mark.not_on_stack("takes the drawing away in the server's own memory")
 def test_a_picture_that_the_client_has_is_not_drawn_again(client, ct, monkeypatch):
     first = get(client, ct + "/rendered?window=40,400")
     other = get(client, ct + "/rendered?window=40,401")
@@ -202,6 +203,7 @@ def test_a_picture_that_the_client_has_is_not_drawn_again(client, ct, monkeypatc
     assert not first.headers["etag"].startswith("W/")
 
 
+@pytest.mark.not_on_stack("takes the drawing away in the server's own memory")
 def test_a_thumbnail_is_drawn_once_and_gone_with_its_instance(client, ct, monkeypatch):
     first = get(client, ct + "/thumbnail")
     monkeypatch.delattr(render, "_draw")

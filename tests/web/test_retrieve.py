@@ -3,9 +3,9 @@
 import io
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom.uid import (
@@ -14,13 +14,11 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
     JPEGBaseline8Bit,
 )
-from starlette.testclient import TestClient
 
-from lenticular.services import Services, open_services
-from lenticular.settings import Settings
-from lenticular.storage.folder import FolderStorage
-from lenticular.web.app import create_app
+from lenticular.services import Services
+from lenticular.storage.protocol import Storage
 from tests import samples, wire
+from tests.backends import Backend
 from tests.web.retrieving import ANY_DICOM, ANY_FRAMES, bodies, get, series_path
 
 
@@ -193,28 +191,32 @@ def test_a_file_that_vanished_before_the_first_byte_answers_404(client, services
     assert get(client, samples.path("a") + "/metadata").status_code == 200
 
 
-class ReplacingStorage(FolderStorage):
+class ReplacingStorage:
     """Has something happen just before a file is opened for the first time."""
 
     before_opening: Callable[[], None] | None = None
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._storage, name)
 
     def stream(self, key: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         happen, self.before_opening = self.before_opening, None
         if happen is not None:
             happen()
-        return super().stream(key, offset, length)
+        return self._storage.stream(key, offset, length)
 
 
 @pytest.mark.parametrize("accept", ["application/dicom", ANY_DICOM, "application/zip"])
 def test_an_instance_replaced_between_being_found_and_being_opened_is_the_new_one(
-    tmp_path: Path, accept: str
+    backend: Backend, connect, tmp_path: Path, accept: str
 ):
     old, new = (samples.ct("a", PatientName=name) for name in ("Old", "New"))
-    storage = ReplacingStorage(tmp_path / "files")
-    opened = open_services(Settings(data=tmp_path, replace=True))
-    opened.index.migrate()
-    app = create_app(replace(opened, storage=storage))
-    with closing(opened), TestClient(app, base_url="http://127.0.0.1") as client:
+    with backend.services(tmp_path / "data", replace=True) as services:
+        storage = ReplacingStorage(services.storage)
+        client = connect(replace(services, storage=storage))
         wire.must_store(client, old)
         storage.before_opening = lambda: wire.must_store(client, new)
 

@@ -2,11 +2,7 @@
 
 import pytest
 from pydicom.dataset import Dataset
-from starlette.testclient import TestClient
 
-from lenticular.services import open_services
-from lenticular.settings import Settings
-from lenticular.web.app import create_app
 from tests import samples, wire
 from tests.wire import DICOM_JSON, DICOMWEB, assert_error, must_store, search, uids
 
@@ -21,13 +17,9 @@ NAMES = {
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory, index_url):
-    """One application for all of this file; each test looks at studies of its own."""
-    services = open_services(Settings(data=tmp_path_factory.mktemp("search"), index=index_url))
-    services.index.migrate()
-    with TestClient(create_app(services), base_url="http://127.0.0.1:8042") as session:
-        yield session
-    services.close()
+def client(module_client):
+    """One for all of this file; each test looks at studies of its own."""
+    return module_client
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,10 @@
 import gzip
 from collections.abc import Iterator
 
+import httpx2
 import pytest
-from starlette.testclient import TestClient
 
-from lenticular.services import Services, open_services
-from lenticular.settings import Settings
-from lenticular.web.app import create_app
+from lenticular.services import Services
 from tests import samples, wire
 
 CANNOT_UNDERSTAND = 0xC000
@@ -23,7 +21,7 @@ def counted(services: Services) -> tuple[int, int]:
     return services.index.statistics().instances, files
 
 
-def whole(client: TestClient, path: str) -> bytes:
+def whole(client: httpx2.Client, path: str) -> bytes:
     """The instance's file as stored."""
     accept = {"Accept": "application/dicom; transfer-syntax=*"}
     answer = client.get(wire.DICOMWEB + path, headers=accept)
@@ -168,10 +166,11 @@ def test_two_contents_of_one_uid_in_one_request_keep_the_first(client, services)
     assert counted(services) == (1, 1)
 
 
-def test_under_the_policy_replace_other_bytes_take_the_place_of_the_first(tmp_path):
-    services = open_services(Settings(data=tmp_path, replace=True))
-    services.index.migrate()
-    with TestClient(create_app(services), base_url="http://127.0.0.1") as client:
+def test_under_the_policy_replace_other_bytes_take_the_place_of_the_first(
+    backend, connect, tmp_path
+):
+    with backend.services(tmp_path / "data", replace=True) as services:
+        client = connect(services)
         wire.must_store(client, samples.ct("a"))
         changed = samples.ct("a", SeriesDescription="changed", InstanceNumber=7)
 
@@ -181,7 +180,6 @@ def test_under_the_policy_replace_other_bytes_take_the_place_of_the_first(tmp_pa
         (match,) = wire.search(client, "/instances", InstanceNumber="7")
         assert wire.value(match, "00080018") == samples.sop_uid("a")
         assert counted(services) == (1, 1)
-    services.close()
 
 
 def test_a_study_that_arrives_under_a_second_patient_joins_the_study_it_names(client):
