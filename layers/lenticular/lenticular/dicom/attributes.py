@@ -2,17 +2,16 @@
 
 PS3.18 Tables 10.6.1-5 (matching) and 10.6.3-3 to 10.6.3-5 (answers), the modules of PS3.3 C.7
 for the level an attribute belongs to, and beyond them what people search for. VRs, tags and
-multiplicities come from pydicom's dictionary; a matching column has the keyword's name in
+multiplicities come from the dictionary of the standard; a matching column has the keyword's name in
 snake case.
 """
 
 import re
 from dataclasses import dataclass
 from enum import Enum, auto
-from functools import lru_cache
+from functools import cache, lru_cache
 
-from pydicom.datadict import dictionary_VM, dictionary_VR, keyword_dict, tag_for_keyword
-
+from lenticular.dicom import tables
 from lenticular.dicom.instance import Level
 
 
@@ -160,7 +159,7 @@ _INSTANCE = """
 
 def tag_of(keyword: str) -> str | None:
     """The tag of a keyword as eight upper-case hexadecimal digits."""
-    number = tag_for_keyword(keyword) if keyword else None  # some retired tags have no keyword
+    number = tables.TAGS.get(keyword)
     return None if number is None else f"{number:08X}"
 
 
@@ -170,15 +169,17 @@ def _snake_case(keyword: str) -> str:
 
 
 def _kind(keyword: str) -> Kind:
-    vr, vm = dictionary_VR(keyword), dictionary_VM(keyword)
+    entry = tables.named(keyword)
     by_vr = {"DA": Kind.DATE, "TM": Kind.TIME, "DT": Kind.DATETIME}
-    if vr in ("IS", "US", "UL"):
+    if entry.vr in ("IS", "US", "UL"):
         return Kind.NUMBER
-    if vr == "UI":  # we keep an instance in one transfer syntax, whatever the multiplicity
+    if entry.vr == "UI":  # we keep an instance in one transfer syntax, whatever the multiplicity
         return Kind.UIDS if keyword == "SOPClassesInStudy" else Kind.UID
     if keyword == "PatientName":
         return Kind.NAME
-    return by_vr.get(vr) or (Kind.TEXT if vm == "1" and vr != "PN" else Kind.TEXTS)
+    return by_vr.get(entry.vr) or (
+        Kind.TEXT if entry.vm == "1" and entry.vr != "PN" else Kind.TEXTS
+    )
 
 
 def _attribute(written: str, level: Level) -> Attribute:
@@ -186,7 +187,7 @@ def _attribute(written: str, level: Level) -> Attribute:
     keyword = keywords[-1]
     path = tuple(filter(None, map(tag_of, keywords)))
     kind = _kind(keyword) if len(path) == 1 else Kind.TEXTS
-    return Attribute(path, dictionary_VR(keyword), level, kind, _snake_case(keyword))
+    return Attribute(path, tables.named(keyword).vr, level, kind, _snake_case(keyword))
 
 
 def _tags(keywords: str) -> tuple[str, ...]:
@@ -206,7 +207,7 @@ ANSWERED: dict[Level, frozenset[str]] = {
 
 ALWAYS: dict[Level, tuple[tuple[str, str], ...]] = {
     level: tuple(
-        (tag_of(word[:-1]) or "", dictionary_VR(word[:-1]))
+        (tag_of(word[:-1]) or "", tables.named(word[:-1]).vr)
         for word in words.split()
         if word.endswith("!")
     )
@@ -226,7 +227,6 @@ LEVEL_TAGS: dict[Level, frozenset[str]] = {
 """The tags that the row of a level keeps; every other attribute belongs to the instance."""
 
 _BY_PATH = {attribute.path: attribute for level in SEARCHED.values() for attribute in level}
-_KEYWORDS = {keyword.lower(): keyword for keyword in keyword_dict}
 _HEX = re.compile(r"([0-9A-Fa-f]{4}),?([0-9A-Fa-f]{4})")
 
 
@@ -239,12 +239,18 @@ def path_of(name: str) -> tuple[str, ...] | None:
         tag = (
             (match[1] + match[2]).upper()
             if match
-            else tag_of(part) or tag_of(_KEYWORDS.get(part.lower(), ""))
+            else tag_of(part) or tag_of(_keywords().get(part.lower(), ""))
         )
         if tag is None:
             return None
         tags.append(tag)
     return tuple(tags)
+
+
+@cache
+def _keywords() -> dict[str, str]:
+    """Keywords by what they are in lower case, for those who write `patientid`."""
+    return {keyword.lower(): keyword for keyword in tables.TAGS}
 
 
 def searchable(path: tuple[str, ...]) -> Attribute | None:

@@ -8,8 +8,6 @@ up, for a name that reads well is worth more than the letter of the standard.
 import re
 from functools import lru_cache
 
-from pydicom.charset import python_encoding
-
 DEFAULT_TERM = "ISO_IR 6"
 
 _ESCAPES = re.compile(rb"(\x1b[ -/]+[0-~])")
@@ -18,16 +16,35 @@ _HALVES = re.compile(rb"[\x80-\xff]+|[\x00-\x7f]+")
 _RESETS = re.compile(rb"[\t\n\f\r\\]")
 _RESETS_IN_NAMES = re.compile(rb"[\t\n\f\r\\^=]")
 
-# Supersets of what is declared: they read the same bytes the same way, and some stray ones too.
-_WIDER = {"gb2312": "gbk", "iso_ir_58": "gbk", "euc_kr": "cp949", "UTF8": "utf-8"}
-_CODECS = {re.sub("[ _-]", "", term): codec for term, codec in python_encoding.items() if term}
-_CODECS |= {
-    "ISOIR203": "iso8859_15",
-    "ISO2022IR203": "iso8859_15",
-    "ISOIR149": "euc_kr",
-    "ISOIR58": "gb2312",
-    "GB2312": "gbk",
+# The number of a Defined Term and Python's codec for it, PS3.3 Tables C.12-2 to C.12-4. Some are
+# supersets of what is declared: they read the same bytes the same way, and some stray ones too.
+_BY_NUMBER = {
+    "6": "ascii",
+    "13": "shift_jis",
+    "58": "gbk",
+    "100": "latin_1",
+    "101": "iso8859_2",
+    "109": "iso8859_3",
+    "110": "iso8859_4",
+    "126": "iso8859_7",
+    "127": "iso8859_6",
+    "138": "iso8859_8",
+    "144": "iso8859_5",
+    "148": "iso8859_9",
+    "149": "cp949",
+    "166": "tis_620",
+    "203": "iso8859_15",
+}
+# Those that only stand with code extensions, or only without (Table C.12-5), and misspelt ones.
+_CODECS = {
+    **{f"ISOIR{number}": codec for number, codec in _BY_NUMBER.items()},
+    **{f"ISO2022IR{number}": codec for number, codec in _BY_NUMBER.items()},
+    "ISO2022IR87": "iso2022_jp",
+    "ISO2022IR159": "iso2022_jp_2",
+    "ISOIR192": "utf-8",
     "UTF8": "utf-8",
+    "GB18030": "gb18030",
+    **dict.fromkeys(("GBK", "ISO2022GBK", "GB2312", "ISO202258"), "gbk"),
 }
 _DEFAULT_CODEC = "ascii"
 
@@ -113,10 +130,7 @@ class Repertoire:
 
 def _codec(term: str) -> str | None:
     """Python's codec for a Defined Term, spelled as the standard has it or nearly so."""
-    codec = _CODECS.get(re.sub("[ _-]", "", term.upper()))
-    if codec == python_encoding[DEFAULT_TERM]:
-        return _DEFAULT_CODEC
-    return _WIDER.get(codec, codec) if codec else None
+    return _CODECS.get(re.sub("[ _-]", "", term.upper()))
 
 
 def _salvaged(raw: bytes, codec: str) -> str:

@@ -1,14 +1,13 @@
 """Which VR an element has when the file does not say: PS3.6, and vendors' own dictionaries.
 
-Everything comes from pydicom's dictionaries; only what several VRs are possible for is decided
-here, by what the data set says of itself (PS3.5 Annex A.1).
+Everything comes from the tables of the standard and of vendors; only what several VRs are possible
+for is decided here, by what the data set says of itself (PS3.5 Annex A.1).
 """
 
 from collections.abc import Iterator
 from functools import lru_cache
 
-from pydicom.datadict import dictionary_VR, private_dictionary_VR
-
+from lenticular.dicom import tables
 from lenticular.dicom.instance import Dataset
 
 UNKNOWN = "UN"
@@ -23,7 +22,7 @@ class _PublicVRs(dict[int, str]):
         if tag >> 16 == _DELIMITERS:
             return UNKNOWN
         try:
-            vr = self[tag] = dictionary_VR(tag)
+            vr = self[tag] = tables.entry(tag).vr
         except KeyError:
             return UNKNOWN
         return vr
@@ -46,7 +45,7 @@ def private_vr(tag: int, dataset: Dataset) -> str:
 @lru_cache(maxsize=8192)
 def _private_vr(tag: int, creator: str) -> str:
     try:
-        return private_dictionary_VR(tag, creator)
+        return tables.private_entry(tag, creator)[0]
     except KeyError:
         return UNKNOWN
 

@@ -11,9 +11,7 @@ from collections.abc import Callable, Iterable, Set
 from functools import lru_cache
 from typing import Any, Protocol
 
-from pydicom.datadict import dictionary_is_retired, dictionary_keyword, dictionary_VR
-from pydicom.datadict import private_dictionary_description as private_description
-
+from lenticular.dicom import tables
 from lenticular.dicom.instance import Dataset, Level
 
 MAXIMUM_LENGTH = 256
@@ -123,11 +121,11 @@ def name_of(tag: str, creator: str | None = None) -> str:
     if number >> 16 & 1:
         return _private_name(number, creator)
     try:
-        keyword = dictionary_keyword(number)
-        retired = dictionary_is_retired(number) and number not in _NOT_RETIRED
+        entry = tables.entry(number)
     except KeyError:
         return "GenericGroupLength" if tag.endswith("0000") else _UNKNOWN_NAME
-    return ("RETIRED_" if retired else "") + (keyword or _UNKNOWN_NAME)
+    retired = "retired" in entry.retired.lower() and number not in _NOT_RETIRED
+    return ("RETIRED_" if retired else "") + (entry.keyword or _UNKNOWN_NAME)
 
 
 def _private_name(number: int, creator: str | None) -> str:
@@ -135,7 +133,7 @@ def _private_name(number: int, creator: str | None) -> str:
     if 0x10 <= number & 0xFFFF <= 0xFF:
         return "PrivateCreator"
     try:
-        description = private_description(number, creator or "")
+        _, _, description, _ = tables.private_entry(number, creator or "")
     except KeyError:
         return _UNKNOWN_NAME
     spaced = "".join(letter if letter.isalnum() else " " for letter in description)
@@ -187,7 +185,7 @@ def _type(element: dict[str, Any], value: Any) -> str:
 def _text_in_unknown(tag: str, element: dict[str, Any]) -> str | None:
     """The string in an element of unknown VR that the dictionary knows to be a string."""
     try:
-        vr = dictionary_VR(int(tag, 16))[:2]
+        vr = tables.entry(int(tag, 16)).vr[:2]
     except KeyError:
         return None
     if vr in _BINARY or vr in _NUMERIC or vr == "SQ":

@@ -4,10 +4,9 @@ Our own table, because an archive keeps files in syntaxes that no toolkit here k
 from pydicom's dictionary where it has them; media types are those of PS3.18 Table 8.7.3-5.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from pydicom.config import IGNORE
-from pydicom.uid import UID
+from lenticular.dicom.tables import uid_names
 
 IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
@@ -24,13 +23,17 @@ class TransferSyntax:
     """How one transfer syntax encodes; `media_type` is that of a single frame as stored."""
 
     uid: str
-    name: str
     encapsulated: bool = False
     implicit: bool = False
     big_endian: bool = False
     deflated: bool = False
     big_endian_pixels: bool = False
     media_type: str = OCTET_STREAM
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return _NAMES_OF_OUR_OWN.get(self.uid) or uid_names().get(self.uid, self.uid)
 
     @property
     def is_video(self) -> bool:
@@ -61,41 +64,31 @@ _NAMES_OF_OUR_OWN = {
 }
 
 
-def _name(uid: str) -> str:
-    return _NAMES_OF_OUR_OWN.get(uid) or UID(uid, IGNORE).name
-
-
 def _table() -> dict[str, TransferSyntax]:
     native = [
-        TransferSyntax(IMPLICIT_VR_LITTLE_ENDIAN, "", implicit=True),
-        TransferSyntax(EXPLICIT_VR_LITTLE_ENDIAN, ""),
-        TransferSyntax(DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, "", deflated=True),
-        TransferSyntax(EXPLICIT_VR_BIG_ENDIAN, "", big_endian=True, big_endian_pixels=True),
+        TransferSyntax(IMPLICIT_VR_LITTLE_ENDIAN, implicit=True),
+        TransferSyntax(EXPLICIT_VR_LITTLE_ENDIAN),
+        TransferSyntax(DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, deflated=True),
+        TransferSyntax(EXPLICIT_VR_BIG_ENDIAN, big_endian=True, big_endian_pixels=True),
         # The dataset is little endian in spite of its name; only the pixels are swapped.
-        TransferSyntax(GE_IMPLICIT_VR_BIG_ENDIAN_PIXELS, "", implicit=True, big_endian_pixels=True),
+        TransferSyntax(GE_IMPLICIT_VR_BIG_ENDIAN_PIXELS, implicit=True, big_endian_pixels=True),
         # Their pixels lie elsewhere, behind a JPIP URL.
-        TransferSyntax(_JPEG + "94", ""),
-        TransferSyntax(_JPEG + "95", "", deflated=True),
-        TransferSyntax(_JPEG + "204", ""),
-        TransferSyntax(_JPEG + "205", "", deflated=True),
+        TransferSyntax(_JPEG + "94"),
+        TransferSyntax(_JPEG + "95", deflated=True),
+        TransferSyntax(_JPEG + "204"),
+        TransferSyntax(_JPEG + "205", deflated=True),
     ]
     encapsulated = [
-        TransferSyntax(RLE_LOSSLESS, "", encapsulated=True, media_type="image/dicom-rle"),
-        TransferSyntax("1.2.840.10008.1.2.1.98", "", encapsulated=True),
-        TransferSyntax("1.2.840.10008.1.2.8.1", "", encapsulated=True),
+        TransferSyntax(RLE_LOSSLESS, encapsulated=True, media_type="image/dicom-rle"),
+        TransferSyntax("1.2.840.10008.1.2.1.98", encapsulated=True),
+        TransferSyntax("1.2.840.10008.1.2.8.1", encapsulated=True),
         *(
-            TransferSyntax(_JPEG + suffix, "", encapsulated=True, media_type=media_type)
+            TransferSyntax(_JPEG + suffix, encapsulated=True, media_type=media_type)
             for media_type, suffixes in _MEDIA_TYPES.items()
             for suffix in suffixes.split()
         ),
     ]
-    return {
-        syntax.uid: _named(syntax) for syntax in sorted(native + encapsulated, key=lambda s: s.uid)
-    }
-
-
-def _named(syntax: TransferSyntax) -> TransferSyntax:
-    return replace(syntax, name=_name(syntax.uid))
+    return {syntax.uid: syntax for syntax in sorted(native + encapsulated, key=lambda s: s.uid)}
 
 
 KNOWN: dict[str, TransferSyntax] = _table()
@@ -107,4 +100,4 @@ def lookup(uid: str) -> TransferSyntax:
     That is what every syntax registered since 1993 has been (PS3.5 A.4).
     """
     known = KNOWN.get(uid)
-    return known if known is not None else TransferSyntax(uid, _name(uid), encapsulated=True)
+    return known if known is not None else TransferSyntax(uid, encapsulated=True)

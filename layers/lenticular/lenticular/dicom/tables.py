@@ -1,0 +1,91 @@
+"""The tables of the standard: PS3.6, and what vendors publish; pydicom's, without its code.
+
+They are modules of nothing but data, and run alone here. Imported the usual way they would bring
+all of pydicom, and numpy where that is: a quarter of a cold start, for a search that needs one of
+them. See docs/decisions/0014-cold-start.md.
+"""
+
+from functools import cache
+from importlib.machinery import PathFinder
+from importlib.util import find_spec, module_from_spec
+from types import ModuleType
+from typing import NamedTuple, cast
+
+
+class Entry(NamedTuple):
+    """What PS3.6 says of an attribute; the order is that of pydicom's tables."""
+
+    vr: str
+    vm: str
+    name: str
+    retired: str
+    keyword: str
+
+
+def _run(name: str) -> ModuleType:
+    """A module of pydicom, run alone; finding a package does not import it."""
+    package = find_spec("pydicom")
+    spec = PathFinder.find_spec(name, package.submodule_search_locations if package else [])
+    if spec is None or spec.loader is None:
+        raise ModuleNotFoundError(f"pydicom has no {name}.")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_attributes = _run("_dicom_dict")
+_BY_TAG: dict[int, tuple[str, str, str, str, str]] = _attributes.DicomDictionary
+
+TAGS: dict[str, int] = {row[4]: tag for tag, row in _BY_TAG.items() if row[4]}
+"""The tag of each keyword; a few retired attributes have none."""
+
+
+def entry(tag: int) -> Entry:
+    """What the standard says of a tag; KeyError when it says nothing."""
+    row = _BY_TAG.get(tag)
+    if row is None and not tag >> 16 & 1:
+        row = next((row for bits, mask, row in _repeating() if (tag ^ bits) & mask == 0), None)
+    if row is None:
+        raise KeyError(tag)
+    return Entry(*row)
+
+
+def named(keyword: str) -> Entry:
+    """What the standard says of a keyword; KeyError when there is no such."""
+    return Entry(*_BY_TAG[TAGS[keyword]])
+
+
+def private_entry(tag: int, creator: str) -> tuple[str, str, str, str]:
+    """VR, multiplicity, name and whether retired of a vendor's element; KeyError when unknown."""
+    rows = _private()[creator]
+    group, element = f"{tag >> 16:04X}", f"{tag & 0xFFFF:04X}"
+    # Whole tags first; most are written for any block (PS3.5 7.8.1), some for any group.
+    for key in (group + element, f"{group}xx{element[2:]}", f"{group[:2]}xxxx{element[2:]}"):
+        if key in rows:
+            return rows[key]
+    raise KeyError(tag)
+
+
+@cache
+def uid_names() -> dict[str, str]:
+    """The name of each UID that the standard registers (PS3.6 Annex A)."""
+    return {uid: row[0] for uid, row in _run("_uid_dict").UID_dictionary.items()}
+
+
+@cache
+def _repeating() -> list[tuple[int, int, tuple[str, str, str, str, str]]]:
+    """Attributes of repeating groups: the bits of their tags, and which of these count."""
+    return [
+        (
+            int(pattern.replace("x", "0"), 16),
+            int("".join("0" if digit == "x" else "F" for digit in pattern), 16),
+            row,
+        )
+        for pattern, row in _attributes.RepeatersDictionary.items()
+    ]
+
+
+@cache
+def _private() -> dict[str, dict[str, tuple[str, str, str, str]]]:
+    tables = _run("_private_dict").private_dictionaries
+    return cast("dict[str, dict[str, tuple[str, str, str, str]]]", tables)
