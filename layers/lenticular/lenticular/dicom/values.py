@@ -105,6 +105,8 @@ def _simple_decimal(value: str) -> int | float | str | None:
 def _decimal(value: str) -> int | float | str | None:
     if len(value) > _LONGEST_DECIMAL or _DECIMAL.fullmatch(value) is None:
         return value or None
+    if len(value) <= _EXACT_DIGITS and _INTEGER.fullmatch(value):
+        return int(value)  # whatever stands beside it
     number = float(value)
     return number if Decimal(repr(number)) == Decimal(value) else value
 

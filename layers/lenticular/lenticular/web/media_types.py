@@ -18,6 +18,7 @@ from lenticular.errors import InvalidRequest, Unacceptable
 OCTET_STREAM = transfer_syntaxes.OCTET_STREAM
 DICOM = "application/dicom"
 DICOM_JSON = "application/dicom+json"
+DICOM_XML = "application/dicom+xml"
 JSON = "application/json"
 ZIP = "application/zip"
 MULTIPART_RELATED = "multipart/related"

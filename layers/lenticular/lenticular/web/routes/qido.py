@@ -5,14 +5,12 @@ from starlette.responses import Response
 
 from lenticular.dicom.instance import Level, Target
 from lenticular.transactions.search import parse_query, search
-from lenticular.web import media_types
+from lenticular.web import datasets
 from lenticular.web.context import DICOMWEB, base_url, services_of
-from lenticular.web.media_types import Offer
 from lenticular.web.paths import SERIES, STUDY, readable, target_of
 
 router = APIRouter(prefix=DICOMWEB, tags=["Search"])
 
-ANSWERS = [Offer(media_types.DICOM_JSON), Offer(media_types.JSON)]
 MORE_RESULTS = (
     "The number of results exceeded the maximum supported by the server. "
     "Additional results can be requested."
@@ -58,13 +56,13 @@ def search_instances(request: Request) -> Response:
 
 
 def _search(request: Request, level: Level, target: Target | None = None) -> Response:
-    media_type = media_types.choose(media_types.accepted(request), ANSWERS).media_type
+    offer = datasets.negotiate(request)
     query, warnings = parse_query(level, target, request.query_params.multi_items())
     service = base_url(request)
     answer = search(services_of(request), query, service)
     if answer.more:
         warnings.insert(0, MORE_RESULTS)
-    response = Response(b"[" + b",".join(answer.matches) + b"]", media_type=media_type)
+    response = datasets.answer(request, answer.matches, offer)
     for warning in warnings[:MAXIMUM_WARNINGS]:
         response.headers.append("Warning", f"299 {service}: {warning}")
     return response

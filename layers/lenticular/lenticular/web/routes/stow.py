@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 
-import orjson
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
@@ -12,10 +11,10 @@ from lenticular.dicom import uids
 from lenticular.services import Services
 from lenticular.storage.spool import Spool
 from lenticular.transactions.store import StoreResult, store
-from lenticular.web import media_types, multipart
+from lenticular.web import datasets, media_types, multipart
 from lenticular.web.bodies import refuse_encoded, require_body
 from lenticular.web.context import DICOMWEB, base_url, services_of
-from lenticular.web.media_types import MediaType, Offer
+from lenticular.web.media_types import MediaType
 from lenticular.web.store_answer import store_answer
 
 router = APIRouter(prefix=DICOMWEB, tags=["Store"])
@@ -25,7 +24,6 @@ BATCH_INSTANCES = 64
 BATCH_BYTES = 32 * 1024 * 1024
 CANNOT_UNDERSTAND = 0xC000
 EXPECTED = 'Send multipart/related; type="application/dicom", or one application/dicom body.'
-ANSWERS = [Offer(media_types.DICOM_JSON), Offer(media_types.JSON)]
 
 
 @router.post("/studies")
@@ -43,8 +41,7 @@ async def store_instances_of_study(request: Request, study: str) -> Response:
 
 
 async def _store(request: Request, study: str | None) -> Response:
-    accept = media_types.accepted(request)
-    media_type = media_types.choose(accept, ANSWERS).media_type
+    offer = datasets.negotiate(request)
     services = services_of(request)
     refuse_encoded(request)
     body = require_body(request, services.settings.maximum_body)
@@ -63,7 +60,7 @@ async def _store(request: Request, study: str | None) -> Response:
     finally:
         batch.close()
     status, dataset = store_answer(results, base_url(request))
-    return Response(orjson.dumps(dataset), status, media_type=media_type)
+    return datasets.answer_one(request, dataset, offer, status)
 
 
 class Batch:

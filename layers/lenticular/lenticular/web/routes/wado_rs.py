@@ -18,12 +18,10 @@ from lenticular.transactions import frames, retrieve
 from lenticular.transactions.frames import Frame
 from lenticular.transactions.packing import zipped
 from lenticular.transactions.stored_bytes import Content, file_content
-from lenticular.web import responses
+from lenticular.web import datasets, responses
 from lenticular.web.context import DICOMWEB, base_url, services_of
 from lenticular.web.media_types import (
     DICOM,
-    DICOM_JSON,
-    JSON,
     OCTET_STREAM,
     ZIP,
     Offer,
@@ -138,9 +136,9 @@ def _zip(
 
 
 def _metadata(request: Request, target: Target) -> Response:
-    offer = choose(accepted(request), [Offer(DICOM_JSON), Offer(JSON)])
+    offer = datasets.negotiate(request)
     documents = retrieve.metadata(services_of(request), target, base_url(request))
-    return responses.json_array(request, documents, offer.media_type)
+    return datasets.answer(request, documents, offer)
 
 
 def _frames(request: Request, located: LocatedInstance, frame_numbers: Sequence[int]) -> Response:
