@@ -6,12 +6,9 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parents[1]
 PLACE = ROOT / "build" / "stack"
-CANNOT_BE_HAD = 77
-"""The exit status that says: this machine lacks a part, nothing is wrong with the stack."""
 
 LOCALSTACK = [
     "localstack-core[runtime]==2026.3.0",
@@ -20,6 +17,10 @@ LOCALSTACK = [
 ]
 SAM = ["aws-sam-cli>=1.150"]
 RUNTIME = ["awslambdaric>=3"]
+
+
+class CannotBeHad(Exception):
+    """A part that this machine lacks; nothing is wrong with the stack."""
 
 
 def localstack() -> Path:
@@ -59,17 +60,11 @@ def python(*versions: str) -> str:
             check = f"import sys; sys.exit('%d.%d' % sys.version_info[:2] != '{version}')"
             if subprocess.call([candidate, "-c", check], stderr=subprocess.DEVNULL) == 0:
                 return candidate
-    give_up(
+    raise CannotBeHad(
         f"Python {' or '.join(versions)} is not on this machine, and the stack needs it: install it"
         " (Debian 13: apt install python3.13-venv; elsewhere: pyenv install 3.13 or uv python"
         " install 3.13), or use Docker and localstack/compose.yaml."
     )
-
-
-def give_up(sentence: str) -> NoReturn:
-    """Say what this machine lacks, and end."""
-    print(sentence, file=sys.stderr)
-    sys.exit(CANNOT_BE_HAD)
 
 
 def _environment(name: str, interpreter: str, packages: list[str]) -> Path:

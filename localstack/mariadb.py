@@ -8,8 +8,9 @@ import subprocess
 from pathlib import Path
 
 import processes
-from environments import PLACE, give_up
+from environments import PLACE, CannotBeHad
 
+HOST = "127.0.0.1"
 PID_FILE = PLACE / "mariadb.pid"
 # Nothing here outlives a restart, so nothing waits for the disk.
 FAST = (
@@ -18,10 +19,10 @@ FAST = (
 )
 
 
-def start() -> str:
-    """Start it, and return the URL of an empty database on it."""
+def start(bridge: str | None) -> str:
+    """Start it for this machine and for containers, and return the URL of an empty database."""
     if shutil.which("mariadbd") is None or shutil.which("mariadb-install-db") is None:
-        give_up(
+        raise CannotBeHad(
             "There is no MariaDB on this machine for the index: install it (Debian: apt install"
             " mariadb-server), or name an index with STACK_INDEX=mysql+pymysql://user:password@host/name"
             " (or STACK_INDEX=sqlite:////tmp/index.sqlite)."
@@ -41,23 +42,21 @@ def start() -> str:
     )
     command = [
         *("mariadbd", "--no-defaults", *_user(), f"--datadir={folder / 'data'}"),
-        *(f"--bind-address={addresses()}", f"--port={port}", "--socket=socket"),
+        *(
+            f"--bind-address={','.join(filter(None, [HOST, bridge]))}",
+            f"--port={port}",
+            "--socket=socket",
+        ),
         *(f"--init-file={setup}", *FAST),
     ]
     processes.start(PID_FILE, command, dict(os.environ), folder)
     processes.await_start(PID_FILE, lambda: _answers(port))
-    return f"mysql+pymysql://lenticular:{password}@127.0.0.1:{port}/lenticular"
+    return f"mysql+pymysql://lenticular:{password}@{HOST}:{port}/lenticular"
 
 
 def stop() -> None:
     """Stop it."""
     processes.stop(PID_FILE)
-
-
-def addresses() -> str:
-    """This machine, and Docker's bridge, by which containers reach it."""
-    bridge = os.environ.get("STACK_BRIDGE")
-    return f"127.0.0.1,{bridge}" if bridge else "127.0.0.1"
 
 
 def _install(folder: Path) -> None:
@@ -78,13 +77,13 @@ def _user() -> list[str]:
 
 
 def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
+    with socket.create_server((HOST, 0)) as free:
         return free.getsockname()[1]
 
 
 def _answers(port: int) -> bool:
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        socket.create_connection((HOST, port), timeout=1).close()
     except OSError:
         return False
     return True

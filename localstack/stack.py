@@ -1,8 +1,9 @@
 """The whole stack on this machine: LocalStack, the functions, MariaDB; with or without Docker.
 
-    python localstack/stack.py up                    start everything, deploy, print where it is
-    python localstack/stack.py deploy NAME KEY=VALUE…  deploy once more, with other parameters
-    python localstack/stack.py down                  stop everything
+    python localstack/stack.py up      start everything, deploy, print where it is
+    python localstack/stack.py deploy NAME [KEY=VALUE …]   deploy once more, with these parameters
+    python localstack/stack.py image   make an image for the functions, where none can be pulled
+    python localstack/stack.py down    stop everything
 
 `make stack`, `make stack-test` and `make stack-down` call it. What it needs it installs under
 build/stack: LocalStack (for Python 3.12 or newer), SAM, and AWS's runtime client for the Python of
@@ -18,17 +19,20 @@ import sys
 import urllib.error
 import urllib.request
 
+import containers
 import environments
 import mariadb
 import processes
-from environments import PLACE, ROOT
+from environments import PLACE, ROOT, CannotBeHad
 
 OUTPUTS = PLACE / "outputs.json"
 PARTS = PLACE / "parts.json"
 PID_FILE = PLACE / "localstack.pid"
 PORT = int(os.environ.get("STACK_PORT", "4566"))
 ADDRESS = f"http://127.0.0.1:{PORT}"
-IMAGE = "public.ecr.aws/lambda/python:3.13"
+
+CANNOT_BE_HAD = 77
+"""The exit status when this machine lacks a part, which is no failure of the stack."""
 
 AWS = {
     "AWS_ACCESS_KEY_ID": "test",
@@ -46,7 +50,7 @@ def up() -> None:
     if answers():
         sys.exit(f"Something else answers at {ADDRESS}; choose another STACK_PORT.")
     environments.runtime()  # says at once when there is no Python for it
-    index = os.environ.get("STACK_INDEX") or mariadb.start()
+    index = os.environ.get("STACK_INDEX") or mariadb.start(containers.bridge())
     PARTS.touch(mode=0o600)
     PARTS.write_text(json.dumps({"index": index}))
     start()
@@ -88,24 +92,22 @@ def start() -> None:
 
 
 def executor() -> dict[str, str]:
-    """How the functions run: in containers if there is an image for them, else as processes."""
-    wanted = os.environ.get("STACK_FUNCTIONS", "containers" if has_image() else "processes")
-    print(f"The functions run as {wanted} on AWS's runtime interface emulator.", flush=True)
-    if wanted == "containers":
-        return {"LAMBDA_RUNTIME_EXECUTOR": "container", "LAMBDA_IMAGE": IMAGE}
+    """How the functions run: in containers where that is possible, else as processes."""
+    image = containers.image()
+    wanted = os.environ.get("STACK_FUNCTIONS", "containers" if image else "processes")
+    if wanted == "containers" and image:
+        print(f"The functions run in containers of {image}.", flush=True)
+        return {"LAMBDA_RUNTIME_EXECUTOR": "container", "LAMBDA_IMAGE": image}
+    print(
+        "The functions run as processes on AWS's runtime interface emulator: there is no Docker"
+        " here, or no image for it.",
+        flush=True,
+    )
     return {
         "LAMBDA_RUNTIME_EXECUTOR": "process",
         "LAMBDA_EMULATOR": str(environments.emulator()),
         "LAMBDA_PYTHON": str(environments.runtime() / "bin" / "python"),
     }
-
-
-def has_image() -> bool:
-    """Whether Docker answers on this machine and has AWS's image, or one that looks like it."""
-    if shutil.which("docker") is None:
-        return False
-    question = ["docker", "image", "inspect", IMAGE]
-    return subprocess.run(question, capture_output=True, check=False).returncode == 0
 
 
 def deploy(name: str, *parameters: str) -> dict[str, str]:
@@ -178,6 +180,8 @@ def main(arguments: list[str]) -> None:
             up()
         case ["down"]:
             down()
+        case ["image"]:
+            print(containers.make_image())
         case ["deploy", name, *parameters]:
             print(json.dumps(deploy(name, *parameters), indent=2))
         case _:
@@ -185,4 +189,8 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except CannotBeHad as error:
+        print(error, file=sys.stderr)
+        sys.exit(CANNOT_BE_HAD)

@@ -1,11 +1,13 @@
-"""Runs LocalStack's Lambda functions as processes of this machine, without containers.
+"""Runs LocalStack's Lambda functions on AWS's own runtime interface emulator, downloading nothing.
 
-Each execution environment is AWS's own runtime interface emulator with AWS's own runtime client
-in it, so that a handler meets the real event loop, time-outs and limits on payloads. What it does
-not meet is the isolation: memory is not limited and the file system is the machine's.
+Each execution environment is the emulator with AWS's own runtime client in it, so that a handler
+meets the real event loop, time-outs and limits on payloads. `LAMBDA_RUNTIME_EXECUTOR` chooses:
 
-The environment names the two: `LAMBDA_EMULATOR` (the aws-lambda-rie binary, which the aws-sam-cli
-wheel brings) and `LAMBDA_PYTHON` (an interpreter that has awslambdaric).
+    container   in a container of `LAMBDA_IMAGE`: AWS's image, or one that looks like it, which
+                has the emulator. Memory is limited and only /tmp can be written, as on Lambda.
+    process     as a process of this machine, where no container engine can be had. The
+                environment names `LAMBDA_EMULATOR` (the aws-lambda-rie binary, which the
+                aws-sam-cli wheel brings) and `LAMBDA_PYTHON` (an interpreter with awslambdaric).
 """
 
 import json
@@ -27,9 +29,10 @@ from localstack.utils.net import get_free_tcp_port
 HOST = "127.0.0.1"
 SECONDS_TO_START = 20
 REQUEST_ID = re.compile(r"RequestId: [0-9a-f-]{36}")
+LABEL = "lenticular-stack"
 
 
-class ProcessExecutor(RuntimeExecutor):
+class EmulatorExecutor(RuntimeExecutor):
     """One execution environment: an emulator and, inside it, the function."""
 
     def __init__(self, id, function_version):
@@ -53,38 +56,25 @@ class ProcessExecutor(RuntimeExecutor):
     def start(self, env_vars):
         """Start the emulator; the function itself starts with the first call."""
         self.prepare_version(self.function_version)
-        task, *layers = [
-            code.get_unzipped_code_location() for code in _codes(self.function_version)
-        ]
-        path = [str(task), *(f"{layer}/python" for layer in layers)]
-        environment = {
-            **{name: str(value) for name, value in env_vars.items()},
-            "PATH": os.environ["PATH"],
-            "HOME": str(self._folder),
-            "TMPDIR": str(self._folder),
-            "LANG": "C.UTF-8",
-            "LAMBDA_TASK_ROOT": str(task),
-            "PYTHONPATH": ":".join(path),
-        }
-        command = [
-            os.environ["LAMBDA_EMULATOR"],
-            *("--log-level", "error"),
-            *("--runtime-interface-emulator-address", f"{HOST}:{self._port}"),
-            *("--runtime-api-address", f"{HOST}:{get_free_tcp_port()}"),
-            *(os.environ["LAMBDA_PYTHON"], "-m", "awslambdaric"),
-            self.function_version.config.handler,
-        ]
+        variables = {name: str(value) for name, value in env_vars.items()}
+        command, environment, folder = self._command(variables)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,
-                cwd=task,
+                cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
             )
         self._await()
+
+    def _addresses(self):
+        return (
+            *("--log-level", "error"),
+            *("--runtime-interface-emulator-address", f"{HOST}:{self._port}"),
+            *("--runtime-api-address", f"{HOST}:{get_free_tcp_port()}"),
+        )
 
     def stop(self):
         """End it, and whatever it has started."""
@@ -148,6 +138,55 @@ class ProcessExecutor(RuntimeExecutor):
                 time.sleep(0.02)
 
 
+class ProcessExecutor(EmulatorExecutor):
+    """As a process of this machine; memory is not limited, and its files are those of all."""
+
+    def _command(self, variables):
+        task, *layers = _unpacked(self.function_version)
+        environment = {
+            **variables,
+            "PATH": os.environ["PATH"],
+            "HOME": str(self._folder),
+            "TMPDIR": str(self._folder),
+            "LANG": "C.UTF-8",
+            "LAMBDA_TASK_ROOT": str(task),
+            "PYTHONPATH": ":".join([str(task), *(f"{layer}/python" for layer in layers)]),
+        }
+        runtime = (os.environ["LAMBDA_PYTHON"], "-m", "awslambdaric")
+        handler = self.function_version.config.handler
+        return (
+            [os.environ["LAMBDA_EMULATOR"], *self._addresses(), *runtime, handler],
+            environment,
+            task,
+        )
+
+
+class ContainerExecutor(EmulatorExecutor):
+    """In a container, on the network of this machine."""
+
+    def _command(self, variables):
+        config = self.function_version.config
+        task, opt = _unpacked(self.function_version)[0], _merged(self.function_version)
+        disk = config.ephemeral_storage.size if config.ephemeral_storage else 512
+        command = [
+            *("docker", "run", "--rm", "--name", self._folder.name, "--label", LABEL),
+            *("--network", "host", "--memory", f"{config.memory_size}m", "--read-only"),
+            *("--tmpfs", f"/tmp:rw,exec,mode=1777,size={disk}m"),
+            *("--volume", f"{task}:/var/task:ro", "--volume", f"{opt}:/opt:ro"),
+            # By name only: values may be secret, and command lines are not.
+            *(word for name in variables for word in ("--env", name)),
+            *("--entrypoint", "/usr/local/bin/aws-lambda-rie", os.environ["LAMBDA_IMAGE"]),
+            *(*self._addresses(), "/var/runtime/bootstrap", config.handler),
+        ]
+        ours = {name: os.environ[name] for name in ("PATH", "DOCKER_HOST") if name in os.environ}
+        return command, {**variables, **ours}, self._folder
+
+    def stop(self):
+        """End the container, then the program that follows it."""
+        subprocess.run(["docker", "kill", self._folder.name], capture_output=True, check=False)
+        super().stop()
+
+
 class ProcessPlugin(RuntimeExecutorPlugin):
     """What LAMBDA_RUNTIME_EXECUTOR=process chooses."""
 
@@ -156,6 +195,44 @@ class ProcessPlugin(RuntimeExecutorPlugin):
     def load(self, *args, **kwargs):
         """The executor."""
         return ProcessExecutor
+
+
+class ContainerPlugin(RuntimeExecutorPlugin):
+    """What LAMBDA_RUNTIME_EXECUTOR=container chooses."""
+
+    name = "container"
+
+    def load(self, *args, **kwargs):
+        """The executor."""
+        return ContainerExecutor
+
+
+_merging = threading.Lock()
+
+
+def _merged(function_version):
+    """One folder with all layers, later ones over earlier ones, as /opt is on Lambda."""
+    layers = [Path(folder) for folder in _unpacked(function_version)[1:]]
+    names = "-".join(str(layer).replace("/", "_")[-40:] for layer in layers)
+    folder = Path(tempfile.gettempdir()) / "merged-layers" / names
+    with _merging:
+        if not folder.exists():
+            making = folder.with_suffix(".making")
+            for layer in layers:
+                shutil.copytree(layer, making, copy_function=_link, dirs_exist_ok=True)
+            making.mkdir(parents=True, exist_ok=True)
+            making.rename(folder)
+    return folder
+
+
+def _link(source, target):
+    Path(target).unlink(missing_ok=True)
+    os.link(source, target)
+
+
+def _unpacked(function_version):
+    """Where the function's own code lies, then its layers."""
+    return [code.get_unzipped_code_location() for code in _codes(function_version)]
 
 
 def _codes(function_version):
