@@ -17,7 +17,6 @@ from lenticular.services import open_services
 from lenticular.settings import Settings
 from lenticular.transactions.search import parse_query
 from lenticular.web.app import create_app
-from tests.conftest import ADDRESS
 from tests.databases import FAST, mariadb_server
 from tests.indexes import counts, new, target
 
@@ -177,7 +176,7 @@ def test_while_the_database_is_down_clients_are_asked_to_come_again(own_server, 
     services.index.migrate()
     services.index.add([new()])
     application = create_app(services)
-    with TestClient(application, ADDRESS, raise_server_exceptions=False) as client:
+    with TestClient(application, "http://127.0.0.1:8042", raise_server_exceptions=False) as client:
         assert client.get("/dicom-web/studies").status_code == 200
 
         own_server.stop()

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.sql.elements import CompilerElement
 
 from lenticular.index import failures, mysql
@@ -82,7 +82,7 @@ class Database:
     @contextmanager
     def connect(self) -> Iterator[Connection]:
         """A connection for composed statements, within one snapshot of the data."""
-        with _refusing(), self.engine.connect() as connection:
+        with _refusing(), self.engine.connect() as connection, _dropping_lost(connection):
             yield connection
 
     @contextmanager
@@ -91,11 +91,8 @@ class Database:
         with _refusing():
             connection = self.engine.raw_connection()
             try:
-                yield connection.cursor()
-            except Exception as error:
-                if failures.is_lost(error):
-                    connection.invalidate(error)
-                raise
+                with _dropping_lost(connection):
+                    yield connection.cursor()
             finally:
                 connection.close()
 
@@ -105,14 +102,10 @@ class Database:
         with (
             self._lock(),
             self.engine.connect() as connection,
+            _dropping_lost(connection),
             connection.execution_options(writes=True).begin(),
         ):
-            try:
-                yield connection
-            except Exception as error:
-                if failures.is_lost(error):
-                    connection.invalidate(error)
-                raise
+            yield connection
 
     @contextmanager
     def alone(self) -> Iterator[Connection]:
@@ -158,6 +151,17 @@ def _open_sqlite(url: URL) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+@contextmanager
+def _dropping_lost(connection: Connection | PoolProxiedConnection) -> Iterator[None]:
+    """See that nobody gets a connection that is of no more use, or that was left in mid-answer."""
+    try:
+        yield
+    except BaseException as error:
+        if failures.is_lost(error) or not isinstance(error, Exception):
+            connection.invalidate(error)
+        raise
 
 
 @contextmanager

@@ -6,7 +6,9 @@ Besides what the driver takes (`ssl_ca`, `connect_timeout`…) the query of the 
     region=eu-west-1     of that token, where the environment does not tell it
     pool_size=1          connections kept open; a Lambda function answers one request at a time
 
-Reading goes on in REPEATABLE READ, so that what several statements see is one state. Writing is
+Every round trip counts where the server is another machine. So a single statement that reads is
+no transaction, and a connection that is in none is not reset when it goes back to the pool.
+Several statements that read are REPEATABLE READ, so that what they see is one state. Writing is
 READ COMMITTED: it locks rows, not gaps, and once it has waited for a lock it sees what the one
 before it did.
 """
@@ -21,7 +23,7 @@ from sqlalchemy import URL, Engine, create_engine, event, func, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 
 from lenticular.errors import Unavailable
 
@@ -36,6 +38,13 @@ SECONDS_TO_BE_ALONE = 600
 
 TRUSTED_FOR = 1.0
 """Seconds after which a connection that lay idle is asked whether it still lives."""
+
+_WRITING = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
+_READING = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
+_START = "START TRANSACTION"
+
+_IN_TRANSACTION = 1
+"""What the server says with every answer while a transaction is open (SERVER_STATUS_IN_TRANS)."""
 
 _OURS = ("authentication", "region", "pool_size")
 _LAST_USED = "last_used"
@@ -54,11 +63,14 @@ def open_engine(url: URL) -> Engine:
         max_overflow=BEYOND_POOL,
         pool_timeout=SECONDS_FOR_CONNECTION,
         pool_use_lifo=True,
+        pool_reset_on_return=None,
         paramstyle="format",  # by position, for Statement
+        connect_args={"autocommit": True, "init_command": _WRITING},
     )
     event.listen(engine, "checkin", _remember)
     event.listen(engine, "checkout", _ask_after_pause)
     event.listen(engine, "begin", _begin)
+    event.listen(engine, "reset", _reset)
     if options.get("authentication") == "iam":
         event.listen(engine, "do_connect", _signer(url, options.get("region")))
     return engine
@@ -93,8 +105,15 @@ def _ask_after_pause(connection: Any, entry: ConnectionPoolEntry, _: object) -> 
 
 
 def _begin(connection: Connection) -> None:
-    if connection.get_execution_options().get("writes"):
-        connection.connection.cursor().execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+    cursor = connection.connection.cursor()
+    if not connection.get_execution_options().get("writes"):
+        cursor.execute(_READING)
+    cursor.execute(_START)
+
+
+def _reset(connection: Any, _: ConnectionPoolEntry, state: PoolResetState) -> None:
+    if not state.terminate_only and connection.server_status & _IN_TRANSACTION:
+        connection.rollback()
 
 
 def _signer(url: URL, region: str | None) -> Any:
