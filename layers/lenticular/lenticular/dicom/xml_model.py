@@ -9,7 +9,6 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
-from xml.sax.saxutils import escape, quoteattr
 
 from pydicom.datadict import dictionary_keyword
 
@@ -26,11 +25,10 @@ _BEGIN = (
 _END = "</NativeDicomModel>"
 # What no XML 1.0 document can hold, not even as a character reference.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
-# A parser makes a line feed of each carriage return that is not written as a reference.
-_LINE_ENDS = {"\r": "&#13;"}
-_IN_ATTRIBUTES = {"\r": "&#13;", "\n": "&#10;", "\t": "&#9;"}
-
-Step = Iterator[tuple[str, Any]]
+# A parser makes a line feed of each carriage return that is not written as a reference. (The
+# standard library's xml.sax.saxutils escapes too, but imports half of its HTTP client.)
+_IN_TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
+_IN_ATTRIBUTES = _IN_TEXT | str.maketrans({'"': "&quot;", "\n": "&#10;", "\t": "&#9;"})
 
 
 def to_xml(dataset: Dataset) -> bytes:
@@ -73,7 +71,7 @@ def _content(vr: str, element: dict[str, Any]) -> str:
     if "InlineBinary" in element:
         return f"<InlineBinary>{element['InlineBinary']}</InlineBinary>"
     if "BulkDataURI" in element:
-        return f"<BulkData uri={quoteattr(element['BulkDataURI'], _IN_ATTRIBUTES)}/>"
+        return f'<BulkData uri="{element["BulkDataURI"].translate(_IN_ATTRIBUTES)}"/>'
     return ""
 
 
@@ -89,7 +87,7 @@ def _values(values: list[Any]) -> str:
 
 
 def _text(value: str | float) -> str:
-    return escape(value, _LINE_ENDS) if isinstance(value, str) else repr(value)
+    return value.translate(_IN_TEXT) if isinstance(value, str) else repr(value)
 
 
 def _names(values: list[dict[str, str] | None]) -> str:
@@ -114,7 +112,7 @@ def _components(text: str) -> str:
     components = text.split("^", len(NAME_COMPONENTS) - 1)
     last = len(components) - 1
     return "".join(
-        f"<{name}>{escape(component, _LINE_ENDS)}</{name}>"
+        f"<{name}>{component.translate(_IN_TEXT)}</{name}>"
         for index, (name, component) in enumerate(zip(NAME_COMPONENTS, components, strict=False))
         if component or index == last
     )
@@ -156,8 +154,8 @@ def _private_start(tag: str, vr: str, creators: dict[str, tuple[str, bool]]) -> 
     if not creator:
         return _start(tag, vr)
     shown = f"{tag[:4]}00{tag[6:]}" if is_first else tag
-    attribute = quoteattr(creator, _IN_ATTRIBUTES)
-    return f'<DicomAttribute tag="{shown}" vr="{vr}" privateCreator={attribute}>'
+    name = creator.translate(_IN_ATTRIBUTES)
+    return f'<DicomAttribute tag="{shown}" vr="{vr}" privateCreator="{name}">'
 
 
 @lru_cache(maxsize=16_384)
