@@ -9,7 +9,7 @@ from email.message import Message
 import pytest
 
 from lenticular.services import open_storage
-from lenticular.storage import s3
+from lenticular.storage import s3, s3_writer
 from lenticular.storage.s3 import PART_BYTES, S3Storage
 from lenticular.storage.spool import Spool
 from tests.s3 import make_bucket
@@ -128,22 +128,48 @@ def test_a_presigned_url_reads_an_object_under_a_name_and_type(storage):
     assert headers["Content-Disposition"] == 'attachment; filename="x.dcm"'
 
 
-def test_a_presigned_url_takes_an_upload(storage):
-    http("PUT", storage.presign_upload("incoming/x"), b"data")
+def test_a_presigned_url_takes_an_upload_of_the_size_that_was_announced(storage):
+    url = storage.presign_upload("incoming/x", 4)
+    http("PUT", url, b"data")
     assert storage.read("incoming/x") == b"data"
+    assert "content-length" in url.split("X-Amz-SignedHeaders=")[1].split("&")[0]
 
 
 def test_presigned_urls_take_an_upload_in_parts(storage):
     parts = [b"a" * 5 * 1024 * 1024, b"b" * 5 * 1024 * 1024, b"c"]
-    upload_id, urls = storage.presign_parts("incoming/x", len(parts))
-    for url, part in zip(urls, parts, strict=True):
-        http("PUT", url, part)
+    upload_id = storage.begin_parts("incoming/x")
+    for number, part in enumerate(parts, 1):
+        http("PUT", storage.presign_part("incoming/x", upload_id, number, len(part)), part)
     arrived = storage.parts("incoming/x", upload_id)
-    assert [(number, size) for number, _, size in arrived] == [
+    assert [(part.number, part.size) for part in arrived] == [
         (number, len(part)) for number, part in enumerate(parts, 1)
     ]
-    storage.complete_parts("incoming/x", upload_id)
+    storage.complete_parts("incoming/x", upload_id, arrived)
     assert storage.read("incoming/x") == b"".join(parts)
+    with pytest.raises(FileNotFoundError):
+        storage.parts("incoming/x", upload_id)
+
+
+@pytest.mark.parametrize("size", [0, 100, s3_writer.PART_BYTES, 5 * s3_writer.PART_BYTES + 1])
+def test_what_is_made_piece_by_piece_is_kept_whole_with_its_type(storage, size):
+    data = secrets.token_bytes(size)
+    pieces = (data[start : start + 1_000_000] for start in range(0, size, 1_000_000))
+    assert storage.write("results/x", pieces, 'multipart/related; boundary="b"') == size
+    assert storage.read("results/x") == data
+    head = storage.client.head_object(Bucket=storage.bucket, Key="results/x")
+    assert head["ContentType"] == 'multipart/related; boundary="b"'
+
+
+def test_nothing_is_kept_of_what_ends_with_an_error(storage):
+    def pieces():
+        yield bytes(3 * s3_writer.PART_BYTES)
+        raise ValueError("the file is damaged")
+
+    with pytest.raises(ValueError, match="damaged"):
+        storage.write("results/x", pieces(), "application/dicom")
+    assert list(storage.keys("results/")) == []
+    uploads = storage.client.list_multipart_uploads(Bucket=storage.bucket)
+    assert not uploads.get("Uploads")
 
 
 def test_more_objects_than_a_page_holds_are_all_listed(storage, monkeypatch):

@@ -10,7 +10,7 @@ from lenticular.settings import InvalidSettings, Settings
 from lenticular.storage.spool import Spool
 
 if TYPE_CHECKING:
-    from lenticular.storage.protocol import Storage
+    from lenticular.storage.protocol import Bucket, Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,13 @@ class Services:
     def new_spool(self) -> Spool:
         """A spool for a body on its way in, on the file system where it will be kept."""
         return Spool(folder=getattr(self.storage, "spool_folder", None))
+
+    @property
+    def bucket(self) -> "Bucket | None":
+        """The storage, if it is one out of which others read with our leave."""
+        from lenticular.storage.protocol import Bucket
+
+        return self.storage if isinstance(self.storage, Bucket) else None
 
     def close(self) -> None:
         """Let go of connections."""

@@ -63,6 +63,11 @@ class Settings:
     tokens: tuple[Token, ...] = ()
     maximum_body: int = 4 * GIBIBYTE
     """Bytes that one request may carry."""
+    payload_ceiling: int = 0
+    """Bytes that a request or an answer may carry; with storage in a bucket, what is larger goes
+    there and back by presigned URLs. 0 is no ceiling."""
+    largest_result: int = GIBIBYTE // 2
+    """Above the ceiling, bytes of an answer up to which the client waits while it is made."""
     maximum_zip_entries: int = 100_000
     maximum_zip_bytes: int = 16 * GIBIBYTE
     """Bytes that one zip may unpack to."""

@@ -5,9 +5,9 @@ once, read any number of times and deleted at most once. Adapters raise the lang
 (`FileNotFoundError` for a missing key, `OSError` for a place that fails).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from lenticular.storage.spool import Spool
 
@@ -44,6 +44,16 @@ class Found:
     version_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class UploadedPart:
+    """A part of an object that arrives in parts; the first has the number 1."""
+
+    number: int
+    size: int
+    etag: str
+
+
+@runtime_checkable
 class Bucket(Storage, Protocol):
     """A storage into which others put objects too, and out of which they read with our leave."""
 
@@ -68,5 +78,25 @@ class Bucket(Storage, Protocol):
     ) -> str:
         """A URL from which anybody who has it reads the object for a while."""
 
-    def presign_upload(self, key: str, seconds: int = 3600) -> str:
-        """A URL to which anybody who has it puts the object for a while."""
+    def presign_upload(self, key: str, size: int, seconds: int = 3600) -> str:
+        """A URL to which anybody who has it puts so many bytes for a while."""
+
+    def begin_parts(self, key: str) -> str:
+        """Begin an upload in parts: its id. The bucket forgets an upload that is left open."""
+
+    def presign_part(
+        self, key: str, upload_id: str, number: int, size: int, seconds: int = 3600
+    ) -> str:
+        """A URL for a part of so many bytes, at least 5 MiB but for the last."""
+
+    def parts(self, key: str, upload_id: str) -> list[UploadedPart]:
+        """The parts that have arrived; FileNotFoundError when the upload is no longer open."""
+
+    def complete_parts(self, key: str, upload_id: str, parts: Iterable[UploadedPart]) -> None:
+        """Make one object of these parts."""
+
+    def write(self, key: str, pieces: Iterable[bytes], media_type: str) -> int:
+        """Keep what is made piece by piece, of a size nobody knows before; how many bytes it was.
+
+        Nothing is kept when the pieces end with an error.
+        """

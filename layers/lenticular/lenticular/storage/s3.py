@@ -6,30 +6,33 @@ brought from the bucket is put elsewhere in it by a copy inside the service, not
 
 import base64
 import io
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import boto3
-from boto3.exceptions import S3UploadFailedError
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import (
-    BotoCoreError,
     ClientError,
-    ConnectTimeoutError,
     IncompleteReadError,
     ReadTimeoutError,
     ResponseStreamingError,
 )
 
-from lenticular.storage.protocol import Found
+from lenticular.storage.protocol import Found, UploadedPart
+from lenticular.storage.s3_errors import PastTheEnd, is_missing, own_errors
+from lenticular.storage.s3_writer import CACHE_CONTROL, write
 from lenticular.storage.spool import Spool
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
-    from types_boto3_s3.type_defs import CopySourceTypeDef, GetObjectOutputTypeDef
+    from types_boto3_s3.type_defs import (
+        CompletedPartTypeDef,
+        CopySourceTypeDef,
+        GetObjectOutputTypeDef,
+    )
 
 MEBIBYTE = 1024 * 1024
 PIECE_BYTES = MEBIBYTE
@@ -45,10 +48,6 @@ DEFAULT_EXPIRY_SECONDS = 3600
 _UPLOAD = TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES)
 _COPY = TransferConfig(multipart_threshold=4 * COPY_PART_BYTES, multipart_chunksize=COPY_PART_BYTES)
 _INTERRUPTED = (IncompleteReadError, ReadTimeoutError, ResponseStreamingError)
-_MISSING = frozenset({"NoSuchKey", "NotFound", "NoSuchVersion", "404"})
-_DENIED = frozenset({"AccessDenied", "403", "Forbidden", "InvalidAccessKeyId", "ExpiredToken"})
-_SLOW = frozenset({"RequestTimeout", "SlowDown", "ServiceUnavailable", "503"})
-_PAST_THE_END = frozenset({"InvalidRange", "416"})
 
 
 class FetchedSpool(Spool):
@@ -73,7 +72,7 @@ class S3Storage:
     def put(self, key: str, body: Spool) -> None:
         """Send the body; the service keeps it only when the checksum fits."""
         name = self._name(key)
-        with _own_errors(key):
+        with own_errors(key):
             if isinstance(body, FetchedSpool):
                 self.copy(body.found, key)
             elif body.size <= PART_BYTES:
@@ -98,7 +97,7 @@ class S3Storage:
 
     def delete(self, key: str) -> None:
         """Forget the object; a missing key is no error."""
-        with _own_errors(key):
+        with own_errors(key):
             self.client.delete_object(Bucket=self.bucket, Key=self._name(key))
 
     def keys(self, prefix: str = "") -> Iterator[tuple[str, int, float]]:
@@ -108,7 +107,7 @@ class S3Storage:
             Prefix=self.prefix + prefix,
             PaginationConfig={"PageSize": PAGE_KEYS},
         )
-        with _own_errors(prefix):
+        with own_errors(prefix):
             for page in pages:
                 for item in page.get("Contents", []):
                     key = item["Key"].removeprefix(self.prefix)
@@ -116,7 +115,7 @@ class S3Storage:
 
     def find(self, key: str) -> Found:
         """What lies under any key; FileNotFoundError when nothing does."""
-        with _own_errors(key):
+        with own_errors(key):
             head = self.client.head_object(Bucket=self.bucket, Key=self.prefix + key)
         # Without versioning the service says nothing, or "null".
         version_id = head.get("VersionId")
@@ -147,7 +146,7 @@ class S3Storage:
             source["VersionId"] = found.version_id
         # What was found is what is kept, or the copy fails.
         condition = {"CopySourceIfMatch": found.etag}
-        with _own_errors(key):
+        with own_errors(key):
             self.client.copy(
                 source, self.bucket, self._name(key), ExtraArgs=condition, Config=_COPY
             )
@@ -155,7 +154,7 @@ class S3Storage:
     def discard(self, found: Found) -> None:
         """Forget exactly this version, and not what was put under its key afterwards."""
         name = self.prefix + found.key
-        with _own_errors(found.key):
+        with own_errors(found.key):
             if found.version_id is not None:
                 self.client.delete_object(Bucket=self.bucket, Key=name, VersionId=found.version_id)
             elif self._etag(name) == found.etag:
@@ -169,63 +168,79 @@ class S3Storage:
         file_name: str | None = None,
     ) -> str:
         """A URL from which anybody who has it reads the object for a while."""
-        parameters = {"Bucket": self.bucket, "Key": self._name(key)}
+        parameters = {
+            "Bucket": self.bucket,
+            "Key": self._name(key),
+            "ResponseCacheControl": CACHE_CONTROL,
+        }
         if media_type is not None:
             parameters["ResponseContentType"] = media_type
         if file_name is not None:
             parameters["ResponseContentDisposition"] = f'attachment; filename="{file_name}"'
         return self.client.generate_presigned_url("get_object", parameters, seconds)
 
-    def presign_upload(self, key: str, seconds: int = DEFAULT_EXPIRY_SECONDS) -> str:
-        """A URL to which anybody who has it puts the object, once or again, for a while."""
-        parameters = {"Bucket": self.bucket, "Key": self._name(key)}
+    def presign_upload(self, key: str, size: int, seconds: int = DEFAULT_EXPIRY_SECONDS) -> str:
+        """A URL to which anybody who has it puts so many bytes, once or again, for a while."""
+        # The length is signed, so the service takes no other.
+        parameters = {"Bucket": self.bucket, "Key": self._name(key), "ContentLength": size}
         return self.client.generate_presigned_url("put_object", parameters, seconds)
 
-    def presign_parts(
-        self, key: str, count: int, seconds: int = DEFAULT_EXPIRY_SECONDS
-    ) -> tuple[str, list[str]]:
-        """Begin an upload in parts: its id, and a URL for each part (at least 5 MiB but the last).
+    def begin_parts(self, key: str) -> str:
+        """Begin an upload in parts: its id. The bucket forgets an upload that is left open."""
+        with own_errors(key):
+            begun = self.client.create_multipart_upload(Bucket=self.bucket, Key=self._name(key))
+        return begun["UploadId"]
 
-        `complete_parts` makes the object of them; the bucket forgets an upload left open.
-        """
-        name = self._name(key)
-        with _own_errors(key):
-            upload_id = self.client.create_multipart_upload(Bucket=self.bucket, Key=name)[
-                "UploadId"
-            ]
-        place = {"Bucket": self.bucket, "Key": name, "UploadId": upload_id}
-        urls = [
-            self.client.generate_presigned_url(
-                "upload_part", {**place, "PartNumber": number}, seconds
-            )
-            for number in range(1, count + 1)
-        ]
-        return upload_id, urls
+    def presign_part(
+        self,
+        key: str,
+        upload_id: str,
+        number: int,
+        size: int,
+        seconds: int = DEFAULT_EXPIRY_SECONDS,
+    ) -> str:
+        """A URL for a part of so many bytes, at least 5 MiB but for the last."""
+        parameters = {
+            "Bucket": self.bucket,
+            "Key": self._name(key),
+            "UploadId": upload_id,
+            "PartNumber": number,
+            "ContentLength": size,
+        }
+        return self.client.generate_presigned_url("upload_part", parameters, seconds)
 
-    def parts(self, key: str, upload_id: str) -> list[tuple[int, str, int]]:
-        """Number, ETag and size of each part that has arrived."""
+    def parts(self, key: str, upload_id: str) -> list[UploadedPart]:
+        """The parts that have arrived; FileNotFoundError when the upload is no longer open."""
         pages = self.client.get_paginator("list_parts").paginate(
             Bucket=self.bucket, Key=self._name(key), UploadId=upload_id
         )
-        with _own_errors(key):
+        with own_errors(key):
             return [
-                (part["PartNumber"], part["ETag"], part["Size"])
+                UploadedPart(part["PartNumber"], part["Size"], part["ETag"])
                 for page in pages
                 for part in page.get("Parts", [])
             ]
 
-    def complete_parts(self, key: str, upload_id: str) -> None:
-        """Make one object of the parts that have arrived."""
-        arrived = self.parts(key, upload_id)
-        with _own_errors(key):
+    def complete_parts(self, key: str, upload_id: str, parts: Iterable[UploadedPart]) -> None:
+        """Make one object of these parts."""
+        listed: list[CompletedPartTypeDef] = [
+            {"PartNumber": part.number, "ETag": part.etag} for part in parts
+        ]
+        with own_errors(key):
             self.client.complete_multipart_upload(
                 Bucket=self.bucket,
                 Key=self._name(key),
                 UploadId=upload_id,
-                MultipartUpload={
-                    "Parts": [{"PartNumber": number, "ETag": etag} for number, etag, _ in arrived]
-                },
+                MultipartUpload={"Parts": listed},
             )
+
+    def write(self, key: str, pieces: Iterable[bytes], media_type: str) -> int:
+        """Keep what is made piece by piece, of a size nobody knows before; how many bytes it was.
+
+        Nothing is kept when the pieces end with an error.
+        """
+        with own_errors(key):
+            return write(self.client, self.bucket, self._name(key), pieces, media_type)
 
     def _name(self, key: str) -> str:
         parts = key.split("/")
@@ -247,7 +262,7 @@ class S3Storage:
         try:
             return self.client.head_object(Bucket=self.bucket, Key=name)["ETag"]
         except ClientError as error:
-            if _code(error) in _MISSING:
+            if is_missing(error):
                 return None
             raise
 
@@ -256,7 +271,7 @@ class S3Storage:
             return iter(())
         try:
             answer = self._get(name, offset, length)
-        except _PastTheEnd:
+        except PastTheEnd:
             return iter(())
         return self._pieces(name, answer, offset, answer["ContentLength"])
 
@@ -269,7 +284,7 @@ class S3Storage:
             options["Range"] = f"bytes={offset}-{end}"
         if etag is not None:
             options["IfMatch"] = etag
-        with _own_errors(name):
+        with own_errors(name):
             return self.client.get_object(**options)
 
     def _pieces(
@@ -278,7 +293,7 @@ class S3Storage:
         """The body of an answer; when the connection breaks, asked for again from where it did."""
         attempts = 1
         while length:
-            with _own_errors(name), closing(answer["Body"]) as body:
+            with own_errors(name), closing(answer["Body"]) as body:
                 try:
                     while piece := body.read(min(PIECE_BYTES, length)):
                         yield piece
@@ -313,36 +328,3 @@ def _client(addressing_style: Any) -> "S3Client":
     )
     client: S3Client = boto3.client("s3", config=config)
     return client
-
-
-class _PastTheEnd(Exception):
-    """The range begins behind the last byte."""
-
-
-@contextmanager
-def _own_errors(key: str) -> Iterator[None]:
-    """Raise the language's own errors in place of the client library's."""
-    try:
-        yield
-    except ClientError as error:
-        raise _own_error(_code(error), key) from error
-    except (ConnectTimeoutError, ReadTimeoutError) as error:
-        raise TimeoutError("The storage does not answer in time.") from error
-    except (BotoCoreError, S3UploadFailedError) as error:
-        raise OSError(f"The storage cannot be used: {type(error).__name__}.") from error
-
-
-def _own_error(code: str, key: str) -> Exception:
-    if code in _MISSING:
-        return FileNotFoundError(key)
-    if code in _PAST_THE_END:
-        return _PastTheEnd()
-    if code in _DENIED:
-        return PermissionError(f"The storage does not allow this ({code}).")
-    if code in _SLOW:
-        return TimeoutError(f"The storage is overloaded ({code}).")
-    return OSError(f"The storage refuses this ({code}).")
-
-
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))

@@ -7,11 +7,14 @@ copy inside the service.
 
 import hashlib
 import logging
+from dataclasses import dataclass, field
 
 from lenticular import errors
+from lenticular.index.records import Level
 from lenticular.services import Services
 from lenticular.storage.protocol import Bucket, Found
 from lenticular.storage.spool import Spool
+from lenticular.transactions import uploads
 from lenticular.transactions.archive import is_zip, store_zip
 from lenticular.transactions.ingest import Refusal, rejection_report
 from lenticular.transactions.store import OUT_OF_RESOURCES, StoreResult, store
@@ -25,6 +28,14 @@ REPORT = ".json"
 LONGEST_KEY_BYTES = 800
 
 
+@dataclass(slots=True)
+class _Taken:
+    """What became of what an object holds."""
+
+    results: list[StoreResult] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+
+
 def take(services: Services, bucket: Bucket, key: str) -> list[Refusal]:
     """Take one object out of the drop folder; why parts of it were refused, if any were.
 
@@ -36,38 +47,73 @@ def take(services: Services, bucket: Bucket, key: str) -> list[Refusal]:
         found = bucket.find(key)
     except FileNotFoundError:
         return []
-    refusals = _store(services, bucket, found)
-    if refusals:
-        _reject(bucket, found, refusals)
+    taken = _store(services, bucket, found)
+    if taken.refusals:
+        _reject(bucket, found, taken.refusals)
+    _record(bucket, found, taken)
     bucket.discard(found)
-    return refusals
+    return taken.refusals
 
 
-def _store(services: Services, bucket: Bucket, found: Found) -> list[Refusal]:
+def _store(services: Services, bucket: Bucket, found: Found) -> _Taken:
     file = found.key.removeprefix(INCOMING)
     maximum = services.settings.maximum_body
     if found.size > maximum:
-        return [Refusal(file, f"It has {found.size:,} bytes; {maximum:,} are taken at most.")]
+        why = f"It has {found.size:,} bytes; {maximum:,} are taken at most."
+        return _Taken(refusals=[Refusal(file, why)])
+    place = uploads.place_of(found.key)
+    if place is not None and place.size != found.size:
+        why = f"Of its {place.size:,} bytes {found.size:,} arrived; upload it again."
+        return _Taken(refusals=[Refusal(file, why)])
     with bucket.fetch(found) as spool:
         if is_zip(spool.view()[:4]):
             return _store_zip(services, spool, file)
-        return [
-            Refusal(file, result.detail, result.failure_reason)
-            for result in _checked(store(services, [spool]))
-            if result.outcome is None
-        ]
+        return _taken(file, _checked(store(services, [spool])))
 
 
-def _store_zip(services: Services, spool: Spool, file: str) -> list[Refusal]:
-    refusals: list[Refusal] = []
+def _taken(file: str, results: list[StoreResult]) -> _Taken:
+    return _Taken(results, [_refusal(file, result) for result in results if not result.outcome])
+
+
+def _refusal(file: str, result: StoreResult) -> Refusal:
+    return Refusal(file, result.detail, result.failure_reason)
+
+
+def _store_zip(services: Services, spool: Spool, file: str) -> _Taken:
+    taken = _Taken()
     try:
         for name, result in store_zip(services, spool):
-            _checked([result])
+            taken.results += _checked([result])
             if result.outcome is None:
-                refusals.append(Refusal(name, result.detail, result.failure_reason))
+                taken.refusals.append(_refusal(name, result))
     except (errors.InvalidInstance, errors.TooLarge) as error:
-        refusals.append(Refusal(file, error.detail))
-    return refusals
+        taken.refusals.append(Refusal(file, error.detail))
+    return taken
+
+
+def _record(bucket: Bucket, found: Found, taken: _Taken) -> None:
+    """Tell whoever uploaded it by a presigned URL what became of it."""
+    place = uploads.place_of(found.key)
+    if place is None:
+        return
+    stored = [result for result in taken.results if result.outcome is not None]
+    folder = found.key.removeprefix(INCOMING).rpartition("/")[0] + "/"
+    refused = [
+        {"file": refusal.file.removeprefix(folder), "reason": refusal.detail}
+        for refusal in taken.refusals
+    ]
+    uploads.record(bucket, place, uploads.Outcome([_instance(each) for each in stored], refused))
+
+
+def _instance(result: StoreResult) -> dict[str, str]:
+    assert result.target is not None
+    assert result.orthanc_ids is not None
+    return {
+        "study": result.target.study_instance_uid,
+        "series": result.target.series_instance_uid or "",
+        "instance": result.target.sop_instance_uid or "",
+        "orthanc_id": result.orthanc_ids[Level.INSTANCE],
+    }
 
 
 def _checked(results: list[StoreResult]) -> list[StoreResult]:

@@ -58,7 +58,7 @@ class DropFolder:
     def watch(self) -> None:
         """Take what arrives until stopped. Of several processes only one watches at a time."""
         while not self._stopped.wait(INTERVAL_SECONDS):
-            with _exclusive(self._lock) as ours:
+            with exclusive(self._lock) as ours:
                 while ours and not self._stopped.is_set():
                     try:
                         self.take_all()
@@ -176,7 +176,7 @@ def _free_name(path: Path) -> Path:
 
 
 @contextmanager
-def _exclusive(lock: Path) -> Iterator[bool]:
+def exclusive(lock: Path) -> Iterator[bool]:
     """Hold the lock file if no other process holds it; the kernel lets go when we die."""
     with lock.open("w") as file:
         try:

@@ -22,6 +22,8 @@ from lenticular.web.errors import error_response
 LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
 OPEN_PATHS = {"/health"}
 READING_POSTS = {"/tools/find", "/tools/lookup"}
+# Whoever looks at an upload gets URLs to put files to.
+WRITING_GETS = ("/uploads/",)
 REMEMBERED = 1000
 SCRYPT = {"n": 2**14, "r": 8, "p": 1}
 
@@ -103,7 +105,9 @@ class AccessControl:
 
 
 def _needed(scope: Scope) -> Right:
-    reading = scope["method"] in ("GET", "HEAD", "OPTIONS") or scope["path"] in READING_POSTS
+    if scope["method"] in ("GET", "HEAD"):
+        return "write" if scope["path"].startswith(WRITING_GETS) else "read"
+    reading = scope["method"] == "OPTIONS" or scope["path"] in READING_POSTS
     return "read" if reading else "write"
 
 

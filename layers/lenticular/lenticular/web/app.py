@@ -44,9 +44,18 @@ def create_app(
 
 def all_routers() -> list[APIRouter]:
     """Every router, in the order in which they are asked."""
-    from lenticular.web.routes import delete, orthanc, qido, rendered, service, stow, wado_rs
+    from lenticular.web.routes import (
+        delete,
+        orthanc,
+        qido,
+        rendered,
+        service,
+        stow,
+        uploads,
+        wado_rs,
+    )
 
-    modules = (stow, qido, wado_rs, rendered, delete, service, orthanc)
+    modules = (stow, qido, wado_rs, rendered, delete, uploads, service, orthanc)
     return [module.router for module in modules]
 
 

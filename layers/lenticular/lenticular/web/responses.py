@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from lenticular.errors import RangeUnsatisfiable
+from lenticular.web.media_types import JSON
 from lenticular.web.multipart import (
     Part,
     multipart_related,
@@ -130,6 +132,12 @@ def json_array(
         return unchanged
     sent = _headers(media_type, etag) | {"content-length": str(len(beginning))}
     return _answer(request, 200, sent, lambda: [beginning])
+
+
+def json_document(request: Request, document: object) -> Response:
+    """One document of JSON."""
+    body = orjson.dumps(document)
+    return _answer(request, 200, _headers(JSON, None), lambda: [body])
 
 
 def not_modified(request: Request, etag: str | None) -> Response | None:

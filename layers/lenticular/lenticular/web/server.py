@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from lenticular import settings as configuration
 from lenticular.services import Services, open_services
 from lenticular.settings import InvalidSettings, Settings
+from lenticular.transactions.bucket_watch import BucketWatch
 from lenticular.transactions.ingest import DropFolder
 from lenticular.web.access import LOOPBACK_HOSTS
 from lenticular.web.app import create_app
@@ -61,13 +62,22 @@ def application() -> FastAPI:
 def _lifespan(services: Services) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        drop_folder = DropFolder(services)
-        watching = asyncio.create_task(asyncio.to_thread(drop_folder.watch))
+        watches = _watches(services)
+        watching = [asyncio.create_task(asyncio.to_thread(each.watch)) for each in watches]
         try:
             yield
         finally:
-            drop_folder.stop()
-            await watching
+            for each in watches:
+                each.stop()
+            await asyncio.gather(*watching)
             services.close()
 
     return lifespan
+
+
+def _watches(services: Services) -> list[DropFolder | BucketWatch]:
+    """What looks for new files: in the folder, and in the bucket if there is one."""
+    watches: list[DropFolder | BucketWatch] = [DropFolder(services)]
+    if services.bucket is not None:
+        watches.append(BucketWatch(services, services.bucket))
+    return watches

@@ -1,0 +1,55 @@
+"""The errors of the client library of S3 as the language's own, so that nobody else knows them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from boto3.exceptions import S3UploadFailedError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    ReadTimeoutError,
+)
+
+_MISSING = frozenset({"NoSuchKey", "NoSuchUpload", "NotFound", "NoSuchVersion", "404"})
+_DENIED = frozenset({"AccessDenied", "403", "Forbidden", "InvalidAccessKeyId", "ExpiredToken"})
+_SLOW = frozenset({"RequestTimeout", "SlowDown", "ServiceUnavailable", "503"})
+_PAST_THE_END = frozenset({"InvalidRange", "416"})
+
+
+class PastTheEnd(Exception):
+    """The range begins behind the last byte."""
+
+
+@contextmanager
+def own_errors(key: str) -> Iterator[None]:
+    """Raise the language's own errors in place of the client library's."""
+    try:
+        yield
+    except ClientError as error:
+        raise _own_error(_code(error), key) from error
+    except (ConnectTimeoutError, ReadTimeoutError) as error:
+        raise TimeoutError("The storage does not answer in time.") from error
+    except (BotoCoreError, S3UploadFailedError) as error:
+        raise OSError(f"The storage cannot be used: {type(error).__name__}.") from error
+
+
+def is_missing(error: ClientError) -> bool:
+    """Whether it says that there is no such object."""
+    return _code(error) in _MISSING
+
+
+def _own_error(code: str, key: str) -> Exception:
+    if code in _MISSING:
+        return FileNotFoundError(key)
+    if code in _PAST_THE_END:
+        return PastTheEnd()
+    if code in _DENIED:
+        return PermissionError(f"The storage does not allow this ({code}).")
+    if code in _SLOW:
+        return TimeoutError(f"The storage is overloaded ({code}).")
+    return OSError(f"The storage refuses this ({code}).")
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))

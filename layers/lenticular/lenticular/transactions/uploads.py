@@ -1,0 +1,332 @@
+"""Uploads past the payload ceiling: files go straight into the bucket, by presigned URLs.
+
+They arrive in the drop folder, `incoming/uploads/<id>/<number>-<size>/<name>`, and are taken from
+there like all that is dropped; what became of each is written to `uploads/<id>/<number>.json`
+beside the manifest of the upload. All of it can be asked for again at any time, with fresh URLs
+for what has not arrived, so that is also how an upload is resumed.
+"""
+
+import re
+import secrets
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, Literal
+
+import orjson
+
+from lenticular import errors
+from lenticular.services import Services
+from lenticular.storage.protocol import Bucket, UploadedPart
+from lenticular.storage.spool import Spool
+
+Status = Literal["waiting", "arrived", "stored", "refused"]
+
+MEBIBYTE = 1024 * 1024
+MOST_FILES = 1000
+# An answer with that many URLs, each signed with a session token, fits below the ceiling.
+MOST_URLS = 1000
+LARGEST_FILE = 5 * 1024 * MEBIBYTE
+LONGEST_NAME_BYTES = 1024
+PART_BYTES = 64 * MEBIBYTE
+URL_SECONDS = 3600
+REQUESTS_AT_ONCE = 16
+
+_FOLDER = "incoming/uploads/"
+_KEY = re.compile(r"incoming/uploads/([\w-]{22})/(\d{1,4})-(\d{1,10})/[^/]+", re.ASCII)
+_ID = re.compile(r"[\w-]{22}", re.ASCII)
+_LONGEST_KEY_NAME = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """A file that a client means to upload."""
+
+    name: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stretch of a large file; without a URL when it has arrived."""
+
+    number: int
+    size: int
+    arrived: bool
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which file of which upload an object of the drop folder is."""
+
+    upload_id: str
+    number: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a file that was taken; of a zip both lists may have entries."""
+
+    instances: Sequence[dict[str, str]]
+    refusals: Sequence[dict[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedFile:
+    """How far a file has come, and where the rest of it is to be put."""
+
+    number: int
+    name: str
+    size: int
+    status: Status = "waiting"
+    url: str | None = None
+    parts: Sequence[Part] = ()
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Some files on their way; until `expires` the URLs serve."""
+
+    upload_id: str
+    expires: datetime
+    files: Sequence[UploadedFile]
+
+    @property
+    def done(self) -> bool:
+        """Whether every file was taken."""
+        return all(file.outcome is not None for file in self.files)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A line of the manifest."""
+
+    number: int
+    name: str
+    size: int
+    key: str
+    parts_id: str | None = None
+
+    @property
+    def part_sizes(self) -> list[int]:
+        """The size of each part, when the file goes in parts."""
+        return [min(PART_BYTES, self.size - at) for at in range(0, self.size, PART_BYTES)]
+
+
+@dataclass(slots=True)
+class _Manifest:
+    upload_id: str
+    files: list[_Entry] = field(default_factory=list)
+
+
+def begin(services: Services, announced: Sequence[Announced]) -> Upload:
+    """Make room for these files; where each is to be put."""
+    bucket = _bucket_of(services)
+    _check(announced)
+    upload_id = secrets.token_urlsafe(16)
+    files = enumerate(announced, 1)
+    entries = [
+        _Entry(number, file.name, file.size, _key(upload_id, number, file))
+        for number, file in files
+    ]
+    with ThreadPoolExecutor(REQUESTS_AT_ONCE) as executor:
+        manifest = _Manifest(upload_id, list(executor.map(partial(_opened, bucket), entries)))
+    _put_json(bucket, _manifest_key(upload_id), asdict(manifest))
+    return Upload(upload_id, _expiry(), [_waiting(bucket, entry, []) for entry in manifest.files])
+
+
+def look(services: Services, upload_id: str) -> Upload:
+    """How far an upload has come, with fresh URLs for what has not arrived."""
+    bucket = _bucket_of(services)
+    manifest = _manifest(bucket, upload_id)
+    # In this order: what is taken between the two lists has its outcome before it is gone.
+    arrived = {key for key, _, _ in bucket.keys(f"{_FOLDER}{upload_id}/")}
+    taken = {key for key, _, _ in bucket.keys(f"uploads/{upload_id}/")}
+
+    def look_at(entry: _Entry) -> UploadedFile:
+        if outcome_key(upload_id, entry.number) in taken:
+            return _taken(bucket, upload_id, entry)
+        if entry.key in arrived:
+            return _arrived(entry)
+        parts = _parts(bucket, entry)
+        if parts is None:
+            # Put together, and perhaps taken, since the lists were made.
+            return _find(bucket, upload_id, entry) or _given_up(entry)
+        return _waiting(bucket, entry, parts)
+
+    with ThreadPoolExecutor(REQUESTS_AT_ONCE) as executor:
+        return Upload(upload_id, _expiry(), list(executor.map(look_at, manifest.files)))
+
+
+def complete(services: Services, upload_id: str, number: int) -> UploadedFile:
+    """Make one object of the parts of a file; Conflict when some are missing."""
+    bucket = _bucket_of(services)
+    entry = next((e for e in _manifest(bucket, upload_id).files if e.number == number), None)
+    if entry is None:
+        raise errors.NotFound(f"That upload has no file {number}.")
+    there = _find(bucket, upload_id, entry)
+    if there is not None:
+        return there
+    if entry.parts_id is None:
+        raise errors.Conflict(f"File {number} has not arrived; GET /uploads/{upload_id} tells how.")
+    arrived = _parts(bucket, entry) or []
+    missing = [str(part.number) for part in _states(entry, arrived) if not part.arrived]
+    if missing:
+        raise errors.Conflict(f"Parts of file {number} have not arrived: {', '.join(missing)}.")
+    with suppress(FileNotFoundError):  # another call was quicker
+        bucket.complete_parts(entry.key, entry.parts_id, arrived)
+    return _arrived(entry)
+
+
+def place_of(key: str) -> Place | None:
+    """Which file of which upload lies under this key of the drop folder, if any does."""
+    match = _KEY.fullmatch(key)
+    return Place(match[1], int(match[2]), int(match[3])) if match else None
+
+
+def record(bucket: Bucket, place: Place, outcome: Outcome) -> None:
+    """Write down what became of a file, for whoever asks for the upload."""
+    _put_json(bucket, outcome_key(place.upload_id, place.number), asdict(outcome))
+
+
+def outcome_key(upload_id: str, number: int) -> str:
+    """Where it is written down."""
+    return f"uploads/{upload_id}/{number}.json"
+
+
+def _manifest_key(upload_id: str) -> str:
+    return f"uploads/{upload_id}/manifest.json"
+
+
+def _bucket_of(services: Services) -> Bucket:
+    if services.bucket is None:
+        raise errors.NotFound(
+            "The files are kept in a folder here, so there are no uploads by presigned URLs: "
+            "store the files with POST /dicom-web/studies or POST /instances, of any size."
+        )
+    return services.bucket
+
+
+def _check(announced: Sequence[Announced]) -> None:
+    if not announced:
+        raise errors.InvalidRequest("Name the files to upload, at least one.")
+    if len(announced) > MOST_FILES:
+        raise errors.TooLarge(f"An upload has {MOST_FILES:,} files at most; begin several.")
+    for number, file in enumerate(announced, 1):
+        if file.size > LARGEST_FILE:
+            raise errors.TooLarge(f"File {number} is larger than {LARGEST_FILE:,} bytes.")
+        if len(file.name.encode()) > LONGEST_NAME_BYTES:
+            raise errors.InvalidRequest(
+                f"The name of file {number} is longer than {LONGEST_NAME_BYTES:,} bytes."
+            )
+    urls = sum(max(1, -(-file.size // PART_BYTES)) for file in announced)
+    if urls > MOST_URLS:
+        raise errors.TooLarge(
+            f"These files have {urls:,} parts of {PART_BYTES:,} bytes;"
+            f" an upload has {MOST_URLS:,} at most. Begin several."
+        )
+
+
+def _key(upload_id: str, number: int, file: Announced) -> str:
+    """A proper key, whatever the name is; its end says to people which file it was."""
+    last = re.split(r"[/\\]", file.name)[-1]
+    name = re.sub(r"[^\w.-]", "_", last, flags=re.ASCII)[-_LONGEST_KEY_NAME:].lstrip(".")
+    return f"{_FOLDER}{upload_id}/{number}-{file.size}/{name or 'file'}"
+
+
+def _opened(bucket: Bucket, entry: _Entry) -> _Entry:
+    if entry.size <= PART_BYTES:
+        return entry
+    parts_id = bucket.begin_parts(entry.key)
+    return _Entry(entry.number, entry.name, entry.size, entry.key, parts_id)
+
+
+def _manifest(bucket: Bucket, upload_id: str) -> _Manifest:
+    unknown = errors.NotFound("There is no such upload; they are forgotten after a week.")
+    if not _ID.fullmatch(upload_id):
+        raise unknown
+    try:
+        content = orjson.loads(bucket.read(_manifest_key(upload_id)))
+    except FileNotFoundError:
+        raise unknown from None
+    return _Manifest(upload_id, [_Entry(**entry) for entry in content["files"]])
+
+
+def _find(bucket: Bucket, upload_id: str, entry: _Entry) -> UploadedFile | None:
+    """A file that has arrived, or was taken already."""
+    try:
+        bucket.find(entry.key)
+    except FileNotFoundError:
+        try:
+            return _taken(bucket, upload_id, entry)
+        except FileNotFoundError:
+            return None
+    return _arrived(entry)
+
+
+def _arrived(entry: _Entry) -> UploadedFile:
+    return UploadedFile(entry.number, entry.name, entry.size, "arrived")
+
+
+def _given_up(entry: _Entry) -> UploadedFile:
+    refusal = {"file": entry.name, "reason": "The bucket gave its parts up; upload it anew."}
+    outcome = Outcome([], [refusal])
+    return UploadedFile(entry.number, entry.name, entry.size, "refused", outcome=outcome)
+
+
+def _taken(bucket: Bucket, upload_id: str, entry: _Entry) -> UploadedFile:
+    content: dict[str, Any] = orjson.loads(bucket.read(outcome_key(upload_id, entry.number)))
+    outcome = Outcome(content["instances"], content["refusals"])
+    status: Status = "refused" if outcome.refusals else "stored"
+    return UploadedFile(entry.number, entry.name, entry.size, status, outcome=outcome)
+
+
+def _parts(bucket: Bucket, entry: _Entry) -> list[UploadedPart] | None:
+    """The parts that have arrived; None when they are apart no longer."""
+    if entry.parts_id is None:
+        return []
+    try:
+        return bucket.parts(entry.key, entry.parts_id)
+    except FileNotFoundError:
+        return None
+
+
+def _states(entry: _Entry, arrived: Iterable[UploadedPart]) -> list[Part]:
+    """The parts of a file; one of another size than it should have has not arrived."""
+    sizes = {part.number: part.size for part in arrived}
+    return [
+        Part(number, size, sizes.get(number) == size)
+        for number, size in enumerate(entry.part_sizes, 1)
+    ]
+
+
+def _waiting(bucket: Bucket, entry: _Entry, arrived: Iterable[UploadedPart]) -> UploadedFile:
+    if entry.parts_id is None:
+        url = bucket.presign_upload(entry.key, entry.size, URL_SECONDS)
+        return UploadedFile(entry.number, entry.name, entry.size, url=url)
+    parts = [
+        part if part.arrived else _with_url(bucket, entry, part) for part in _states(entry, arrived)
+    ]
+    return UploadedFile(entry.number, entry.name, entry.size, parts=parts)
+
+
+def _with_url(bucket: Bucket, entry: _Entry, part: Part) -> Part:
+    assert entry.parts_id is not None
+    url = bucket.presign_part(entry.key, entry.parts_id, part.number, part.size, URL_SECONDS)
+    return Part(part.number, part.size, part.arrived, url)
+
+
+def _expiry() -> datetime:
+    return datetime.now(UTC) + timedelta(seconds=URL_SECONDS)
+
+
+def _put_json(bucket: Bucket, key: str, content: object) -> None:
+    with Spool() as spool:
+        spool.write(orjson.dumps(content))
+        bucket.put(key, spool)

@@ -1,0 +1,110 @@
+"""Uploads past the payload ceiling: by presigned URLs into the bucket, and what became of them."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from lenticular.transactions import uploads
+from tests import samples
+from tests.s3 import bucket, s3_client, s3_environment
+from tests.server import Server
+
+__all__ = ["bucket", "s3_environment"]
+
+SECONDS = 60
+PART = uploads.PART_BYTES
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory, s3_environment) -> Iterator[Server]:
+    """A server whose files are in a bucket, and whose ceiling is low."""
+    name = "uploads"
+    s3_client(s3_environment).create_bucket(Bucket=name)
+    environment = {
+        **s3_environment,
+        "LENTICULAR_STORAGE": f"s3://{name}/below/a prefix",
+        "LENTICULAR_PAYLOAD_CEILING": "100000",
+    }
+    data = tmp_path_factory.mktemp("uploads") / "data"
+    with Server(data, workers=2, environment=environment) as running:
+        yield running
+
+
+def begin(server: Server, *files: tuple[str, int]) -> dict:
+    wanted = {"files": [{"name": name, "size": size} for name, size in files]}
+    answer = requests.post(f"{server.url}/uploads", json=wanted, timeout=SECONDS)
+    assert answer.status_code == 201, answer.text
+    upload = answer.json()
+    assert answer.headers["Location"] == f"{server.url}/uploads/{upload['id']}"
+    return upload
+
+
+def look(server: Server, upload: dict) -> dict:
+    answer = requests.get(f"{server.url}/uploads/{upload['id']}", timeout=SECONDS)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def put(url: str, content: bytes) -> None:
+    requests.put(url, content, timeout=SECONDS).raise_for_status()
+
+
+def finished(server: Server, upload: dict) -> dict:
+    """The upload when everything was taken."""
+    deadline = time.monotonic() + SECONDS
+    while (state := look(server, upload))["status"] != "done":
+        assert time.monotonic() < deadline, state
+        time.sleep(0.2)
+    return state
+
+
+def test_files_go_into_the_bucket_and_are_stored(cloud):
+    series = samples.ct_series("uploaded", 3)
+    files = [(f"my study/{number}.dcm", len(data)) for number, data in enumerate(series)]
+    upload = begin(cloud, *files)
+    assert [file["status"] for file in upload["files"]] == ["waiting"] * 3
+    for file, content in zip(upload["files"], series, strict=True):
+        put(file["url"], content)
+
+    done = finished(cloud, upload)
+
+    assert [file["status"] for file in done["files"]] == ["stored"] * 3
+    assert [file["name"] for file in done["files"]] == [name for name, _ in files]
+    for number, file in enumerate(done["files"], 1):
+        (instance,) = file["instances"]
+        assert instance["instance"] == samples.sop_uid("uploaded", instance=number)
+        stored = requests.get(f"{cloud.url}/instances/{instance['orthanc_id']}/file", timeout=9)
+        assert stored.content == series[number - 1]
+
+
+def test_a_large_file_goes_in_parts_and_can_be_resumed(cloud):
+    content = samples.ct("parts", size=6000)
+    (file,) = (upload := begin(cloud, ("large.dcm", len(content))))["files"]
+    assert "url" not in file
+    assert [part["size"] for part in file["parts"]] == [PART, len(content) - PART]
+    put(file["parts"][0]["url"], content[:PART])
+    complete = f"{cloud.url}/uploads/{upload['id']}/files/1"
+
+    refused = requests.post(complete, timeout=SECONDS)
+
+    assert refused.status_code == 409
+    assert "2" in refused.text
+    (file,) = look(cloud, upload)["files"]
+    assert [part["arrived"] for part in file["parts"]] == [True, False]
+    assert "url" not in file["parts"][0]
+    put(file["parts"][1]["url"], content[PART:])
+    for _ in range(2):  # an answer may be lost, and the question come again
+        assert requests.post(complete, timeout=SECONDS).status_code == 202
+    assert finished(cloud, upload)["files"][0]["status"] == "stored"
+
+
+def test_of_a_zip_what_was_stored_and_what_was_refused_is_told(cloud):
+    content = samples.zipped({"a.dcm": samples.ct("zip"), "b.txt": b"no DICOM"})
+    upload = begin(cloud, ("study.zip", len(content)))
+    put(upload["files"][0]["url"], content)
+    (file,) = finished(cloud, upload)["files"]
+    assert file["status"] == "refused"
+    assert [each["instance"] for each in file["instances"]] == [samples.sop_uid("zip")]
+    assert file["refusals"][0]["reason"]
