@@ -153,9 +153,11 @@ def test_only_the_very_bytes_are_held(index):
     instance = new()
     (added,) = index.add([instance])
 
-    assert index.holds(target("s", 1, 1), instance.sha256) == added.orthanc_ids
-    assert index.holds(target("s", 1, 1), bytes(32)) is None
-    assert index.holds(target("s", 1, 2), instance.sha256) is None
+    here, sha256 = target("s", 1, 1), instance.sha256
+    assert index.held([(here, sha256)]) == [added.orthanc_ids]
+    others = [(here, bytes(32)), (target("s", 1, 2), sha256), (target("t", 1, 1), sha256)] * 15
+    assert index.held([*others, (here, sha256)]) == [None] * 45 + [added.orthanc_ids]
+    assert index.held([]) == []
 
 
 def encapsulated(count):

@@ -76,9 +76,9 @@ class Index:
         """All instances of the target by SeriesNumber, InstanceNumber and arrival."""
         return self._reader.find(target)
 
-    def holds(self, target: Target, sha256: bytes) -> dict[Level, str] | None:
-        """The Orthanc ids of all levels when exactly these bytes are already stored there."""
-        return self._reader.holds(target, sha256)
+    def held(self, instances: Sequence[tuple[Target, bytes]]) -> list[dict[Level, str] | None]:
+        """The Orthanc ids of all levels for each place that has exactly these bytes already."""
+        return self._reader.held(instances)
 
     def locate(self, target: Target) -> LocatedInstance | None:
         """One instance and where its frames and bulk data lie in its file."""

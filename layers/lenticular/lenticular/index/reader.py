@@ -15,6 +15,7 @@ from lenticular.index.records import LocatedInstance, Statistics, StoredInstance
 from lenticular.index.schema import documents, frames, instances, patients, series, studies
 
 DOCUMENTS_AT_ONCE = 200
+HELD_AT_ONCE = 32
 
 STORED = (
     instances.c.row_id,
@@ -31,6 +32,11 @@ STORED = (
 )
 """The columns of a StoredInstance, in its order."""
 
+_UIDS = (
+    studies.c.study_instance_uid,
+    series.c.series_instance_uid,
+    instances.c.sop_instance_uid,
+)
 _ORDER = (
     series.c.series_number,
     series.c.row_id,
@@ -50,7 +56,7 @@ class Reader:
             for depth in (1, 2, 3)
         }
         self._locate = database.prepare(_select_layout())
-        self._holds = database.prepare(_select_held())
+        self._held = {many: database.prepare(_select_held(many)) for many in (1, HELD_AT_ONCE)}
         self._frames = database.prepare(
             select(frames.c.ranges).where(
                 frames.c.instance_row_id == bindparam("instance_row_id"),
@@ -80,12 +86,20 @@ class Reader:
             return LocatedInstance(stored_instance(stored), layouts.decode(layout))
         return None
 
-    def holds(self, target: Target, sha256: bytes) -> dict[Level, str] | None:
-        """The Orthanc ids when exactly these bytes are stored there already."""
-        for *ids, stored in self._rows(self._holds, target):
-            if stored == sha256:
-                return dict(zip(Level, map(from_digest, ids), strict=True))
-        return None
+    def held(self, instances: Sequence[tuple[Target, bytes]]) -> list[dict[Level, str] | None]:
+        """For each place and SHA-256 the Orthanc ids when exactly these bytes are there already."""
+        found: dict[tuple[Target, bytes], dict[Level, str]] = {}
+        uids = [target.sop_instance_uid for target, _ in instances]
+        with self._database.cursor() as cursor:
+            for start in range(0, len(uids), HELD_AT_ONCE):
+                some = uids[start : start + HELD_AT_ONCE]
+                some += some[-1:] * (HELD_AT_ONCE - len(some)) if len(some) > 1 else []
+                parameters = {f"uid_{number}": uid for number, uid in enumerate(some)}
+                rows: Any = self._held[len(some)].run(cursor, parameters).fetchall()
+                for study, series_uid, sop, sha256, *ids in rows:
+                    orthanc_ids = dict(zip(Level, map(from_digest, ids), strict=True))
+                    found[Target(study, series_uid, sop), sha256] = orthanc_ids
+        return [found.get(each) for each in instances]
 
     def frame_ranges(
         self, located: LocatedInstance, frame_numbers: Sequence[int]
@@ -182,10 +196,14 @@ def _select_layout() -> Select[Any]:
     return _select(*STORED, documents.c.layout, depth=3).join(documents, same)
 
 
-def _select_held() -> Select[Any]:
+def _select_held(at_once: int) -> Select[Any]:
+    """The instances of these UIDs, wherever they are."""
+    wanted: list[Any] = [bindparam(f"uid_{number}") for number in range(at_once)]
     ids = (table.c.orthanc_id for table in (patients, studies, series, instances))
-    return _select(*ids, instances.c.sha256, depth=3).join(
-        patients, patients.c.row_id == studies.c.patient_row_id
+    return (
+        select(*_UIDS, instances.c.sha256, *ids)
+        .select_from(_ALL.join(patients))
+        .where(instances.c.sop_instance_uid.in_(wanted))
     )
 
 

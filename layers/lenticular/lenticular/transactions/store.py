@@ -8,7 +8,7 @@ import errno
 import hashlib
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -52,7 +52,7 @@ def store(
 
     With a study_instance_uid, instances of other studies are refused (PS3.18 10.5.1).
     """
-    read = [_read(services, spool, study_instance_uid) for spool in spools]
+    read = _without_known(services, [_read(spool, study_instance_uid) for spool in spools])
     kept = _keep_all(services, read, spools)
     added = iter(_add(services, [item for item in kept if isinstance(item, NewInstance)]))
     results = [next(added) if isinstance(item, NewInstance) else item for item in kept]
@@ -67,25 +67,38 @@ def _counts(spools: Sequence[Spool], results: Sequence[StoreResult]) -> dict[str
     return {"stored": len(results) - refused, "refused": refused, "bytes": received}
 
 
-def _read(
-    services: Services, spool: Spool, study_instance_uid: str | None
-) -> NewInstance | StoreResult:
+def _read(spool: Spool, study_instance_uid: str | None) -> NewInstance | StoreResult:
     """Read the head; a result instead when that already settles it."""
     try:
         parsed = part10.parse(spool.view())
     except errors.InvalidInstance as error:
         log.info("instance refused: %s", error.detail)
         return StoreResult(None, failure_reason=error.failure_reason, detail=error.detail)
-    target = _target(parsed)
     if study_instance_uid not in (None, parsed.study_instance_uid):
         return _refused(
             parsed, STUDY_MISMATCH, f"It belongs to the study {parsed.study_instance_uid}."
         )
     sha256 = spool.sha256()
-    orthanc_ids = services.index.holds(target, sha256)
-    if orthanc_ids is not None:
-        return StoreResult(Outcome.ALREADY_STORED, parsed.sop_class_uid, target, orthanc_ids)
     return NewInstance(parsed, instance_key(parsed, sha256), spool.size, sha256)
+
+
+def _without_known(
+    services: Services, read: Sequence[NewInstance | StoreResult]
+) -> list[NewInstance | StoreResult]:
+    """Results for those whose very bytes are stored already: no file is kept for them."""
+    new = [item for item in read if isinstance(item, NewInstance)]
+    held = iter(services.index.held([(_target(item.parsed), item.sha256) for item in new]))
+    return [_unless_held(item, held) if isinstance(item, NewInstance) else item for item in read]
+
+
+def _unless_held(
+    item: NewInstance, held: Iterator[dict[Level, str] | None]
+) -> NewInstance | StoreResult:
+    orthanc_ids = next(held)
+    if orthanc_ids is None:
+        return item
+    parsed = item.parsed
+    return StoreResult(Outcome.ALREADY_STORED, parsed.sop_class_uid, _target(parsed), orthanc_ids)
 
 
 def _keep_all(
