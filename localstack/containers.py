@@ -21,7 +21,10 @@ OUR_IMAGE = "lenticular-lambda-python:3.13"
 # What SAM's own Dockerfile calls.
 PROGRAMS = ("sh", "cat", "chmod", "cp", "env", "ls", "mkdir", "mv", "rm")
 # What packages with compiled parts link to, though Python itself does not.
-LIBRARIES = ("libstdc++.so.6", "libgcc_s.so.1", "libgomp.so.1", "libnss_dns.so.2", "libresolv.so.2")
+LIBRARIES = (
+    *("libstdc++.so.6", "libgcc_s.so.1", "libgomp.so.1", "libnss_dns.so.2", "libresolv.so.2"),
+    *("libpthread.so.0", "libdl.so.2", "librt.so.1", "libutil.so.1", "libm.so.6"),
+)
 LEFT_OUT = (
     "test",
     "site-packages",

@@ -10,10 +10,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PLACE = ROOT / "build" / "stack"
 
+EXECUTOR = ROOT / "localstack" / "executor"
 LOCALSTACK = [
     "localstack-core[runtime]==2026.3.0",
     *("moto-ext[all]==5.1.54", "cbor2<6", "pyopenssl<26", "service-identity"),
-    str(ROOT / "localstack" / "executor"),
+    f"--editable={EXECUTOR}",
 ]
 SAM = ["aws-sam-cli>=1.150"]
 RUNTIME = ["awslambdaric>=3"]
@@ -71,7 +72,8 @@ def _environment(name: str, interpreter: str, packages: list[str]) -> Path:
     """A virtual environment with these packages; made anew when they are others."""
     folder = PLACE / name
     stamp = folder / "installed"
-    wanted = "\n".join(packages)
+    # What plugs into LocalStack is found by what this file says of it.
+    wanted = "\n".join([*packages, (EXECUTOR / "pyproject.toml").read_text()])
     if not stamp.exists() or stamp.read_text() != wanted:
         print(f"Installing {name} …", flush=True)
         shutil.rmtree(folder, ignore_errors=True)
