@@ -9,7 +9,12 @@ from urllib.parse import urlsplit
 
 import orjson
 import urllib3
-from urllib3.exceptions import HTTPError, LocationValueError, SSLError
+from urllib3.exceptions import (
+    HTTPError,
+    ProtocolError,
+    ReadTimeoutError,
+    SSLError,
+)
 
 from lenticular.client.body import Body, Stopped
 
@@ -60,6 +65,8 @@ class Server:
     """A server and how to be let in there."""
 
     def __init__(self, url: str, authorizer: Authorizer) -> None:
+        if not _is_address(url):
+            raise Stop(f"{url!r} is no address of a server, such as https://pacs.example.org.")
         self._url = url
         self._authorizer = authorizer
         self._pool = urllib3.PoolManager(maxsize=CONNECTIONS, blocksize=SENT_AT_ONCE)
@@ -120,11 +127,11 @@ class Server:
         self, url: str, send: Callable[[], urllib3.BaseHTTPResponse]
     ) -> urllib3.BaseHTTPResponse:
         """Send until there is an answer that will not be another one a little later."""
-        host = urlsplit(url).netloc
+        host = urlsplit(url).netloc.rpartition("@")[2]
         attempt = 0
         while True:
             answer, error = _attempt(send)
-            if answer is not None:
+            if answer is not None or isinstance(error, (ProtocolError, ReadTimeoutError)):
                 self._reached.add(host)
             # A mistake of the server is hardly gone a moment later.
             broken = answer is not None and answer.status == 500
@@ -137,13 +144,19 @@ class Server:
             attempt += 1
 
 
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
 def _attempt(
     send: Callable[[], urllib3.BaseHTTPResponse],
 ) -> tuple[urllib3.BaseHTTPResponse, None] | tuple[None, HTTPError]:
     try:
         return send(), None
-    except LocationValueError as error:
-        raise Stop(f"This is no address of a server: {error}") from error
     except HTTPError as error:
         return None, error
 
@@ -160,8 +173,9 @@ def _length(body: bytes | Body | None) -> dict[str, str]:
 
 
 def _plain(error: HTTPError) -> str:
-    """The message without the object that urllib3 puts in front."""
-    return re.sub(r"^.*>: |^.*\): ", "", str(error)) or type(error).__name__
+    """The message without the objects that urllib3 puts around it."""
+    cause = error.args[-1] if error.args and isinstance(error.args[-1], Exception) else error
+    return re.sub(r"^.*>: |^.*\): ", "", str(cause)) or type(cause).__name__
 
 
 def _hint(answer: urllib3.BaseHTTPResponse) -> str:

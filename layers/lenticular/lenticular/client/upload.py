@@ -36,8 +36,8 @@ def upload_all(
     patience: float = 600,
 ) -> bool:
     """Upload everything; tell what became of it; whether all of it is stored."""
-    sources = list(dict.fromkeys(chain.from_iterable(find(path) for path in paths)))
     server = Server(url, authorizer)
+    sources = list(dict.fromkeys(chain.from_iterable(find(path) for path in paths)))
     journal = _journal(url, paths, restart=restart)
     if not journal.is_empty:
         click.echo("Going on where this upload broke off (--restart sends everything again).")

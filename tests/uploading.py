@@ -1,0 +1,91 @@
+"""The command `lenticular upload` as the tests of it run it, and break it off."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests import samples, wire
+from tests.relay import Answer, Broken, Passed
+from tests.server import Server, environment_with
+
+SECONDS_TO_WAIT = 60
+
+
+class Uploads:
+    """The command, with a state folder of its own."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+
+    def start(self, *arguments: object, **environment: str) -> subprocess.Popen[str]:
+        """Start it."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "lenticular", "upload", *map(str, arguments)],
+            env=environment_with({"XDG_STATE_HOME": str(self.state), **environment}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def __call__(self, *arguments: object, **environment: str) -> tuple[int, str, str]:
+        """Run it to its end: exit code, output and errors."""
+        process = self.start(*arguments, **environment)
+        output, error = process.communicate(timeout=120)
+        assert "Traceback" not in error, error
+        return process.returncode, output, error
+
+    @property
+    def journals(self) -> list[Path]:
+        """What it has noted of uploads that are not finished."""
+        return list(self.state.rglob("*.jsonl"))
+
+
+class Gate:
+    """A hook that holds back the requests it is meant for, until it is opened."""
+
+    def __init__(self, meant: Callable[[Passed], bool]) -> None:
+        self.meant = meant
+        self.reached = threading.Event()
+        self.opened = threading.Event()
+
+    def __call__(self, asked: Passed) -> Answer | None:
+        """Hold the request, and break it off when that ends."""
+        if self.opened.is_set() or not self.meant(asked):
+            return None
+        self.reached.set()
+        self.opened.wait(SECONDS_TO_WAIT)
+        raise Broken
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait until it is so."""
+    deadline = time.monotonic() + SECONDS_TO_WAIT
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def upload(tmp_path: Path) -> Uploads:
+    """The command, which knows of no earlier run."""
+    return Uploads(tmp_path / "state")
+
+
+def series(folder: Path, label: str, count: int, size: int = 16) -> Path:
+    """A folder with the files of a study."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(1, count + 1):
+        (folder / f"{number:03}.dcm").write_bytes(samples.ct(label, 1, number, size=size))
+    return folder
+
+
+def count(server: Server, label: str) -> int:
+    """The instances that are stored of a study."""
+    with server.client() as client:
+        return len(wire.search(client, f"/studies/{samples.study_uid(label)}/instances"))
