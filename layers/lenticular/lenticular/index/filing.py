@@ -6,14 +6,12 @@ written in this order everywhere, so that two writers never wait for each other.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from lenticular.dicom.instance import Level, Target
 from lenticular.dicom.orthanc_id import digest, from_digest
 from lenticular.index.places import Created, Known, Places, Series
 from lenticular.index.records import Added, Outcome, Removed
 from lenticular.index.rows import InstanceRows, Row
-from lenticular.index.statements import KNOWN_AT_ONCE
 
 Remove = Callable[[Target], Removed | None]
 """Takes an instance away within the transaction."""
@@ -69,23 +67,7 @@ class Filing:
             place = (parsed.study_instance_uid, parsed.series_instance_uid)
             wanted.setdefault(place, []).append(parsed.sop_instance_uid)
         for place in sorted(wanted):
-            series = self.places.find(*place)
-            if series is not None:
-                unknown = [uid for uid in wanted[place] if uid not in series.known]
-                for uid, _, orthanc_id, sha256, key in self._known(series.row_id, unknown):
-                    series.known[uid] = Known(orthanc_id, sha256, key)
-
-    def _known(self, series_row_id: int, uids: Sequence[str]) -> Iterator[Any]:
-        statements, cursor = self.places.statements, self.places.cursor
-        for start in range(0, len(uids), KNOWN_AT_ONCE):
-            some = list(uids[start : start + KNOWN_AT_ONCE])
-            statement = statements.find_known if len(some) == 1 else statements.find_many_known
-            if len(some) > 1:
-                some += some[-1:] * (KNOWN_AT_ONCE - len(some))
-            parameters: Row = {f"uid_{number}": uid for number, uid in enumerate(some)}
-            yield from statement.run(
-                cursor, parameters | {"series_row_id": series_row_id}
-            ).fetchall()
+            self.places.look_up(*place, wanted[place])
 
     def _file_one(self, new: InstanceRows, replace: bool) -> Added:
         parsed = new.new.parsed
@@ -138,7 +120,7 @@ class Filing:
             uid = each.rows.new.parsed.sop_instance_uid
             by_series.setdefault(each.series.row_id, {})[uid] = each
         for series_row_id, by_uid in by_series.items():
-            for uid, row_id, *_ in self._known(series_row_id, list(by_uid)):
+            for uid, row_id, *_ in self.places.known(series_row_id, list(by_uid)):
                 by_uid[uid].row_id = row_id
 
     def _instance(self, waiting: _Waiting) -> Row:

@@ -1,5 +1,6 @@
 """Studies and series while instances are filed into them: found or created, grown at the end."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +10,9 @@ from lenticular.dicom.instance import Dataset, Level
 from lenticular.dicom.orthanc_id import digest
 from lenticular.index import rows
 from lenticular.index.records import NewInstance
-from lenticular.index.statements import Statements
+from lenticular.index.statements import KNOWN_AT_ONCE, Statements
+
+_PLACE_COLUMNS = 8
 
 Created = list[tuple[Level, bytes]]
 """The levels that came into being, lowest first, with their Orthanc ids."""
@@ -62,6 +65,11 @@ class Series:
     study: Study
     known: dict[str, Known] = field(default_factory=dict)
     growth: Growth = field(default_factory=Growth)
+    is_new: bool = False
+
+    def add_known(self, uid: str, _: int, orthanc_id: bytes, sha256: bytes, key: str) -> None:
+        """Note an instance that the database has."""
+        self.known[uid] = Known(orthanc_id, sha256, key)
 
 
 @dataclass(slots=True)
@@ -74,10 +82,31 @@ class Places:
     _studies: dict[str, Study] = field(default_factory=dict)
     _series: dict[tuple[str, str], Series] = field(default_factory=dict)
 
+    def look_up(self, study_uid: str, series_uid: str, uids: Sequence[str]) -> None:
+        """Find the series, or at least its study, and which of these instances it has."""
+        series = self.find(study_uid, series_uid)
+        if series is None:
+            series, uids = self._read(study_uid, series_uid, uids)
+        if series is not None and not series.is_new:
+            unknown = [uid for uid in uids if uid not in series.known]
+            for found in self.known(series.row_id, unknown):
+                series.add_known(*found)
+
     def find(self, study_uid: str, series_uid: str) -> Series | None:
-        """The series, or None when there is none yet (its study is then known all the same)."""
-        place = (study_uid, series_uid)
-        return self._series.get(place) or self._read(*place)
+        """The series that was looked up or created, None when there is none."""
+        return self._series.get((study_uid, series_uid))
+
+    def known(self, series_row_id: int, uids: Sequence[str]) -> Iterator[Any]:
+        """UID, row id, Orthanc id, SHA-256 and key of those instances that the series has."""
+        for start in range(0, len(uids), KNOWN_AT_ONCE):
+            some = list(uids[start : start + KNOWN_AT_ONCE])
+            statements = self.statements
+            statement = statements.find_known if len(some) == 1 else statements.find_many_known
+            if len(some) > 1:
+                some += some[-1:] * (KNOWN_AT_ONCE - len(some))
+            parameters: rows.Row = {f"uid_{number}": uid for number, uid in enumerate(some)}
+            parameters["series_row_id"] = series_row_id
+            yield from statement.run(self.cursor, parameters).fetchall()
 
     def create(self, new: NewInstance, created: Created) -> Series:
         """The series of an instance that has none yet, and its study and patient if need be."""
@@ -98,7 +127,8 @@ class Places:
         study.growth.series += 1
         if values["modality"] and values["modality"] not in study.modalities:
             study.modalities.append(values["modality"])
-        series = self._series[study.uid, uid] = Series(row_id, uid, orthanc_id, study)
+        series = Series(row_id, uid, orthanc_id, study, is_new=True)
+        self._series[study.uid, uid] = series
         return series
 
     def grow(self) -> None:
@@ -117,20 +147,29 @@ class Places:
         self._studies.clear()
         self._series.clear()
 
-    def _read(self, study_uid: str, series_uid: str) -> Series | None:
+    def _read(
+        self, study_uid: str, series_uid: str, uids: Sequence[str]
+    ) -> tuple[Series | None, Sequence[str]]:
+        """The series, and of which instances it is still to be found out whether it has them."""
         parameters = {"study_instance_uid": study_uid, "series_instance_uid": series_uid}
-        found: Any = self.statements.find_place.run(self.cursor, parameters).fetchone()
+        find = self.statements.find_place
+        if len(uids) == 1:
+            find, parameters["uid_0"] = self.statements.find_place_and_known, uids[0]
+        found: Any = find.run(self.cursor, parameters).fetchone()
         if found is None:
-            return None
-        *of_study, series_row_id, series_orthanc_id = found
+            return None, uids
+        *of_study, series_row_id, series_orthanc_id = found[:_PLACE_COLUMNS]
         study = self._studies.get(study_uid)
         if study is None:
             study = self._studies[study_uid] = _study(study_uid, *of_study)
         if series_row_id is None:
-            return None
+            return None, uids
         series = Series(series_row_id, series_uid, series_orthanc_id, study)
         self._series[study_uid, series_uid] = series
-        return series
+        known = found[_PLACE_COLUMNS:]
+        if known and known[0] is not None:
+            series.add_known(*known)
+        return series, () if known else uids
 
     def _create_study(self, new: NewInstance, created: Created) -> Study:
         dataset, uid = new.parsed.dataset, new.parsed.study_instance_uid

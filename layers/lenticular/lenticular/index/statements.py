@@ -41,6 +41,7 @@ class Statements:
             return database.prepare(insert(table), column_keys=columns)
 
         self.find_place = database.prepare(_find_place())
+        self.find_place_and_known = database.prepare(_find_place_and_known())
         self.find_patient = database.prepare(
             select(patients.c.row_id).where(patients.c.orthanc_id == bindparam("orthanc_id"))
         )
@@ -60,12 +61,22 @@ class Statements:
         self.grow_study = database.prepare(_grow_study())
 
 
+_KNOWN = (
+    instances.c.sop_instance_uid,
+    instances.c.row_id,
+    instances.c.orthanc_id,
+    instances.c.sha256,
+    instances.c.storage_key,
+)
+_HERE = and_(
+    series.c.study_row_id == studies.c.row_id,
+    series.c.series_instance_uid == bindparam("series_instance_uid"),
+)
+_PLACE = studies.join(patients).outerjoin(series, _HERE)
+
+
 def _find_place() -> Select[Any]:
     """The study of this UID with its patient, and the series of that UID in it."""
-    here = and_(
-        series.c.study_row_id == studies.c.row_id,
-        series.c.series_instance_uid == bindparam("series_instance_uid"),
-    )
     return (
         select(
             patients.c.patient_id,
@@ -77,23 +88,27 @@ def _find_place() -> Select[Any]:
             series.c.row_id,
             series.c.orthanc_id,
         )
-        .select_from(studies.join(patients).outerjoin(series, here))
+        .select_from(_PLACE)
         .where(studies.c.study_instance_uid == bindparam("study_instance_uid"))
         # One writer per study at a time: what is read here is what the counts are made of.
         .with_for_update()
     )
 
 
+def _find_place_and_known() -> Select[Any]:
+    """The same, and the instance of this UID in the series: for one, in one round trip."""
+    this = and_(
+        instances.c.series_row_id == series.c.row_id,
+        instances.c.sop_instance_uid == bindparam("uid_0"),
+    )
+    found = _find_place().with_only_columns(*_find_place().selected_columns, *_KNOWN)
+    return found.select_from(_PLACE.outerjoin(instances, this))
+
+
 def _find_known(at_once: int) -> Select[Any]:
     """Those of these instances that the series has."""
     wanted: list[Any] = [bindparam(f"uid_{number}") for number in range(at_once)]
-    return select(
-        instances.c.sop_instance_uid,
-        instances.c.row_id,
-        instances.c.orthanc_id,
-        instances.c.sha256,
-        instances.c.storage_key,
-    ).where(
+    return select(*_KNOWN).where(
         instances.c.series_row_id == bindparam("series_row_id"),
         instances.c.sop_instance_uid.in_(wanted),
     )
