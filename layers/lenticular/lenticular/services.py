@@ -40,7 +40,7 @@ class Services:
 def open_services(settings: Settings) -> Services:
     """Open storage and index as the settings name them."""
     storage = open_storage(settings.storage_url)
-    return Services(settings, storage, Index(settings.index_url))
+    return Services(settings, storage, Index(settings.index_url, settings.stable_age))
 
 
 def open_storage(url: str) -> "Storage":

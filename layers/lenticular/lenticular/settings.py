@@ -55,6 +55,8 @@ class Settings:
     """Server processes."""
     replace: bool = False
     """Whether other bytes under a known SOP Instance UID replace the stored ones."""
+    stable_age: int = 60
+    """Seconds without an addition after which a study counts as stable (Orthanc: StableAge)."""
     public_url: str = ""
     """What clients call the server, when a proxy stands in front; empty follows the Host header."""
     allowed_origins: str = ""
