@@ -1,25 +1,43 @@
-"""Maintenance: `{"action": "migrate" | "sweep" | "reindex"}`, by hand, schedule or deployment."""
+"""Maintenance: `{"action": "migrate" | "settle" | "sweep" | "reindex"}`, by hand or by schedule.
 
-from collections.abc import Callable
+Deployments call it to migrate, and queues with what the bucket tells of new objects.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from lenticular import settings
 from lenticular.services import open_services
 from lenticular.transactions import maintain
+from lenticular.transactions.settle import settle
 from maintenance.deployment import answer, is_deployment
+from maintenance.messages import answer_queue, is_queue
 from shared import logger, observed
 
 MARGIN_MILLISECONDS = 60_000
+LOOKING_BACK_SECONDS = 24 * 3600
+"""How far back an event looks for what has become stable; once a day all of it is settled."""
 
 services = open_services(settings.load())
 
 
 def respond(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Do what the event asks for; a deployment always asks for a migration."""
+
+    def should_stop() -> bool:
+        return bool(context.get_remaining_time_in_millis() < MARGIN_MILLISECONDS)
+
+    def settle_recent(keys: Sequence[str]) -> None:
+        # Whatever the event was: what became stable by now is found in the index.
+        if not settle(services, LOOKING_BACK_SECONDS, should_stop).complete:
+            raise TimeoutError("time ran out before everything was settled")
+
     if is_deployment(event):
         return answer(event, context, services.index.migrate)
-    result = perform(event, lambda: context.get_remaining_time_in_millis() < MARGIN_MILLISECONDS)
+    if is_queue(event):
+        return answer_queue(services, event, {maintain.INSTANCES: settle_recent})
+    result = perform(event, should_stop)
     logger.info("maintained", action=event["action"], **result)
     return result
 
@@ -30,6 +48,8 @@ def perform(event: dict[str, Any], should_stop: Callable[[], bool]) -> dict[str,
         case {"action": "migrate"}:
             services.index.migrate()
             return {"complete": True}
+        case {"action": "settle"}:
+            return asdict(settle(services, should_stop=should_stop))
         case {"action": "sweep"}:
             return asdict(
                 maintain.sweep(services, event.get("spread", ""), should_stop=should_stop)
@@ -37,7 +57,9 @@ def perform(event: dict[str, Any], should_stop: Callable[[], bool]) -> dict[str,
         case {"action": "reindex"}:
             return asdict(maintain.reindex(services, event.get("spread", ""), should_stop))
         case _:
-            raise ValueError('The event should be {"action": "migrate", "sweep" or "reindex"}.')
+            raise ValueError(
+                'The event should be {"action": "migrate", "settle", "sweep" or "reindex"}.'
+            )
 
 
 handler = observed(respond)

@@ -91,6 +91,7 @@ def test_a_file_that_cannot_be_read_does_not_stop_reindexing(services, empty):
 
 def test_actions_are_called_by_name(maintenance):
     assert maintenance.handler({"action": "migrate"}, Context()) == {"complete": True}
+    assert maintenance.handler({"action": "settle"}, Context())["complete"]
     assert maintenance.handler({"action": "sweep"}, Context())["complete"] in (True, False)
     with pytest.raises(ValueError, match="action"):
         maintenance.handler({"action": "explode"}, Context())

@@ -38,9 +38,6 @@ from lenticular.index.schema import (
     study_attributes,
 )
 
-STABLE_AFTER = 60_000
-"""Milliseconds without a change after which a resource counts as stable, as Orthanc has it."""
-
 AT_ONCE = 500
 
 _TABLES = {
@@ -62,8 +59,9 @@ _PARENTS: dict[Level, ColumnElement[Any]] = {
 class Browser:
     """Answers for Orthanc's REST."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, stable_age: float) -> None:
         self._database = database
+        self._stable_milliseconds = stable_age * 1000
         self._selects = {level: _select(level) for level in _LEVELS}
         self._one = {
             level: database.prepare(
@@ -89,7 +87,7 @@ class Browser:
             if level in _BELOW:
                 below = self._children_of_one[level]
                 children = below.run(cursor, {"row_id": row[0]}).fetchall()
-        return _resource(level, row, tuple(from_digest(child) for _, child in children))
+        return self._resource(level, row, tuple(from_digest(child) for _, child in children))
 
     def resources_of(self, level: Level, orthanc_ids: Sequence[str]) -> list[Resource]:
         """The resources of these identifiers, in this order; those that are not there are not."""
@@ -163,7 +161,12 @@ class Browser:
                 )
                 for parent, orthanc_id in connection.execute(some):
                     children[parent].append(from_digest(orthanc_id))
-        return [_resource(level, row, tuple(children[row.row_id])) for row in rows]
+        return [self._resource(level, row, tuple(children[row.row_id])) for row in rows]
+
+    def _resource(self, level: Level, row: Any, child_ids: tuple[str, ...]) -> Resource:
+        updated = row[6]
+        is_stable = time.time() * 1000 - updated >= self._stable_milliseconds
+        return _resource(level, row, child_ids, is_stable)
 
 
 def _batched(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -233,7 +236,7 @@ def _joined(level: Level) -> FromClause:
     return rows
 
 
-def _resource(level: Level, row: Any, child_ids: tuple[str, ...]) -> Resource:
+def _resource(level: Level, row: Any, child_ids: tuple[str, ...], is_stable: bool) -> Resource:
     row_id, orthanc_id, parent_id, answer, extra, created, updated, *counts = row[:10]
     attributes = _dataset(answer, extra)
     patient = {tag: attributes[tag] for tag in attributes.keys() & PATIENT_TAGS}
@@ -248,7 +251,7 @@ def _resource(level: Level, row: Any, child_ids: tuple[str, ...]) -> Resource:
         attributes=attributes,
         created=_moment(created),
         last_update=_moment(updated),
-        is_stable=time.time() * 1000 - updated >= STABLE_AFTER,
+        is_stable=is_stable,
         child_ids=child_ids,
         series_count=int(counts[0]),
         instance_count=int(counts[1]),

@@ -29,13 +29,16 @@ from lenticular.index.writer import Writer
 
 
 class Index:
-    """The index behind a database URL. Safe to use from many threads and processes."""
+    """The index behind a database URL. Safe to use from many threads and processes.
 
-    def __init__(self, url: str) -> None:
+    After `stable_age` seconds without an addition a resource counts as stable.
+    """
+
+    def __init__(self, url: str, stable_age: float = 60) -> None:
         self._database = Database(url)
         self._reader = Reader(self._database)
         self._searcher = Searcher(self._database)
-        self._browser = Browser(self._database)
+        self._browser = Browser(self._database, stable_age)
         self._writer = Writer(self._database)
 
     def migrate(self) -> None:

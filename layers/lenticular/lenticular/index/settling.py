@@ -30,10 +30,12 @@ def unsettled_studies(connection: Connection, since: int, until: int, limit: int
         waiting = (
             select(of_study)
             .where(changed >= since, changed <= until, table.c.settled < changed)
-            .order_by(changed, table.c.row_id)
+            .order_by(changed, table.c.settled, table.c.row_id)
             .limit(limit)
         )
         found |= dict.fromkeys(connection.scalars(waiting))
+    if not found:
+        return []
     chosen = list(found)[:limit]
     in_order = select(studies.c.row_id).order_by(studies.c.study_instance_uid)
     return connection.scalars(in_order.where(studies.c.row_id.in_(chosen))).all()

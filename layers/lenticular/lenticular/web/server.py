@@ -13,6 +13,7 @@ from lenticular.services import Services, open_services
 from lenticular.settings import InvalidSettings, Settings
 from lenticular.transactions.bucket_watch import BucketWatch
 from lenticular.transactions.ingest import DropFolder
+from lenticular.transactions.settle_watch import SettleWatch
 from lenticular.web.access import LOOPBACK_HOSTS
 from lenticular.web.app import create_app
 from lenticular.web.logs import configure
@@ -75,9 +76,10 @@ def _lifespan(services: Services) -> Callable[[FastAPI], AbstractAsyncContextMan
     return lifespan
 
 
-def _watches(services: Services) -> list[DropFolder | BucketWatch]:
-    """What looks for new files: in the folder, and in the bucket if there is one."""
-    watches: list[DropFolder | BucketWatch] = [DropFolder(services)]
+def _watches(services: Services) -> list[DropFolder | BucketWatch | SettleWatch]:
+    """What looks for new files, in the folder and in a bucket, and for what has become stable."""
+    watches: list[DropFolder | BucketWatch | SettleWatch]
+    watches = [DropFolder(services), SettleWatch(services)]
     if services.bucket is not None:
         watches.append(BucketWatch(services, services.bucket))
     return watches
