@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
-from pydicom.datadict import dictionary_keyword
-
+from lenticular.dicom import tables
 from lenticular.dicom.instance import Dataset
 
 NAMESPACE = "http://dicom.nema.org/PS3.19/models/NativeDICOM"
@@ -161,7 +160,7 @@ def _private_start(tag: str, vr: str, creators: dict[str, tuple[str, bool]]) -> 
 @lru_cache(maxsize=16_384)
 def _start(tag: str, vr: str) -> str:
     try:
-        keyword = dictionary_keyword(int(tag, 16))
+        keyword = tables.entry(int(tag, 16)).keyword
     except KeyError:
         keyword = ""
     named = f' keyword="{keyword}"' if keyword else ""
