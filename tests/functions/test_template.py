@@ -5,6 +5,7 @@ import json
 import pytest
 from fastapi.routing import APIRoute
 
+from lenticular.settings import Settings
 from lenticular.web.routes import delete, orthanc, qido, rendered, service, stow, wado_rs
 from lenticular.web.routes.orthanc import pictures
 from tests.functions.gateway import Context
@@ -133,6 +134,35 @@ def test_a_message_stays_hidden_six_times_as_long_as_the_function_may_take():
     assert queue["VisibilityTimeout"] >= 6 * FUNCTIONS["IngestFunction"]["Timeout"]
 
 
+def test_what_was_stored_is_told_of_when_it_may_be_stable():
+    queue = TEMPLATE["Resources"]["StoredQueue"]["Properties"]
+    # Not before it is, and before a database that nobody works with pauses.
+    assert Settings().stable_age + 29 < queue["DelaySeconds"]
+    window = FUNCTIONS["MaintenanceFunction"]["Events"]["Stored"]["Properties"]
+    latest = queue["DelaySeconds"] + window["MaximumBatchingWindowInSeconds"]
+    assert latest < TEMPLATE["Parameters"]["PauseAfterSeconds"]["MinValue"]
+
+
+def test_every_message_that_fails_again_and_again_is_put_aside_and_an_alarm_tells_of_it():
+    resources = TEMPLATE["Resources"]
+    watched = {
+        dimension["Value"]["GetAtt"].split(".")[0]
+        for alarm in resources.values()
+        if alarm["Type"] == "AWS::CloudWatch::Alarm"
+        for dimension in alarm["Properties"]["Dimensions"]
+        if dimension["Name"] == "QueueName"
+    }
+    for name, function in FUNCTIONS.items():
+        for event in function.get("Events", {}).values():
+            if event["Type"] == "SQS":
+                queue = event["Properties"]["Queue"]["GetAtt"].split(".")[0]
+                properties = resources[queue]["Properties"]
+                dead_letters = properties["RedrivePolicy"]["deadLetterTargetArn"]["GetAtt"]
+                assert dead_letters.split(".")[0] in watched, name
+                assert properties["VisibilityTimeout"] >= function["Timeout"]
+                assert event["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_function_has_a_sample_event(name):
     words = "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name)
@@ -160,7 +190,8 @@ def test_sample_events_of_the_drop_folder_and_of_maintenance_are_answered(import
         return import_function(f"{function}.handler").handler(event, Context())
 
     assert call("ingest-dropped.json") == {"batchItemFailures": []}
-    for action in ("migrate", "sweep", "reindex"):
+    assert call("maintenance-stored.json") == {"batchItemFailures": []}
+    for action in ("migrate", "settle", "sweep", "reindex"):
         assert "complete" in call(f"maintenance-{action}.json")
     with pytest.raises(Exception, match="Unauthorized"):
         call("authorizer-token.json")
