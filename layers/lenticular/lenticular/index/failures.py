@@ -7,7 +7,7 @@ a cursor, SQLAlchemy wraps them elsewhere.
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from lenticular.errors import Unavailable
+from lenticular.errors import LenticularError, StorageFull, Unavailable
 
 # Lock wait timeout, deadlock. Then a duplicate key and the two sides of a foreign key: somebody
 # else created or removed the same row since we looked, so looking again tells us.
@@ -19,6 +19,14 @@ _LOST = frozenset({0, 2006, 2013, 2014, 2055, 1053, 1077, 1152, 1184, 1290, 1836
 
 # Cannot connect; too many connections already; Aurora waking up.
 _DOWN = frozenset({1040, 1203, 1226, 2002, 2003, 2005, 1129})
+
+# The schema was changed by a migration since this reader began.
+_MIGRATED = 1412
+
+# The disk is full, the table is; then those that say so only in their text: engine, file.
+_FULL = frozenset({1021, 1114})
+_NO_SPACE = frozenset({3, 1026, 1030})
+_SQLITE_FULL = 13
 
 
 def is_contention(error: BaseException) -> bool:
@@ -34,13 +42,26 @@ def is_lost(error: BaseException) -> bool:
     return _is_numbered(error) and _reason(error) in _LOST
 
 
-def refusal(error: BaseException) -> Unavailable | None:
-    """The refusal that tells of a database that is not there now; None for other failures."""
+def refusal(error: BaseException) -> LenticularError | None:
+    """The refusal that tells of a database that is not there now, or full; None for the rest."""
     if isinstance(error, PoolTimeout):
         return Unavailable("All connections to the index are in use; try again in a moment.")
     if is_lost(error) or (_is_numbered(error) and _reason(error) in _DOWN):
         return Unavailable("The index does not answer now; try again in a moment.")
+    if _is_numbered(error) and _reason(error) == _MIGRATED:
+        return Unavailable("The index is being brought up to date; try again in a moment.", 1)
+    if _is_full(error):
+        return StorageFull("The index is full: its disk has no room.")
     return None
+
+
+def _is_full(error: BaseException) -> bool:
+    original = error.orig if isinstance(error, DBAPIError) else error
+    if getattr(original, "sqlite_errorcode", 0) == _SQLITE_FULL:
+        return True
+    reason = _reason(error)
+    no_space = reason in _NO_SPACE and "No space left" in str(original)
+    return _is_numbered(error) and (reason in _FULL or no_space)
 
 
 def _reason(error: BaseException) -> object:

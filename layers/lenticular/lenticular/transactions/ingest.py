@@ -81,6 +81,10 @@ class DropFolder:
             except OSError as error:
                 log.warning("a dropped file cannot be read now: %s", error.strerror)
                 continue
+            except (errors.Unavailable, errors.StorageFull) as error:
+                # No fault of the files: they stay, and are taken when there is an index again.
+                log.warning("dropped files cannot be stored now: %s", error.detail)
+                return
             if refusals:
                 self._reject(path, refusals)
             else:
@@ -116,7 +120,7 @@ class DropFolder:
             for name, spool in zip_entries(self._services, path):
                 with spool:
                     refusals += _refusals([name], store(self._services, [spool]))
-        except errors.LenticularError as error:
+        except (errors.InvalidInstance, errors.TooLarge) as error:
             refusals.append(Refusal(path.name, error.detail))
         return refusals
 

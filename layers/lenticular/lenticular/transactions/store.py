@@ -141,7 +141,13 @@ def _add(services: Services, instances: list[NewInstance]) -> list[StoreResult]:
     if not instances:
         return []
     results = []
-    added = services.index.add(instances, replace=services.settings.replace)
+    try:
+        added = services.index.add(instances, replace=services.settings.replace)
+    except errors.StorageFull:
+        # Surely not committed: where room is short, files that no row names must not take it.
+        for instance in instances:
+            services.storage.delete(instance.key)
+        raise
     for instance, answer in zip(instances, added, strict=True):
         if answer.obsolete_key is not None:
             services.storage.delete(answer.obsolete_key)
