@@ -1,6 +1,7 @@
 """Ranges, conditions and streaming, RFC 9110 13 and 14, on bytes of a known size."""
 
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import pytest
 from starlette.applications import Starlette
@@ -10,6 +11,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from lenticular.errors import LenticularError, NotFound, RangeUnsatisfiable
+from lenticular.settings import Settings
 from lenticular.web import responses
 from lenticular.web.multipart import Part
 
@@ -28,6 +30,7 @@ def serving(answer: Callable[[Request], Response]) -> TestClient:
         routes=[Route("/", answer, methods=["GET", "HEAD"])],
         exception_handlers={LenticularError: refused},
     )
+    app.state.services = SimpleNamespace(settings=Settings())  # nothing else of them is asked for
     return TestClient(app)
 
 

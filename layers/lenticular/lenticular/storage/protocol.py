@@ -95,7 +95,9 @@ class Bucket(Storage, Protocol):
     def complete_parts(self, key: str, upload_id: str, parts: Iterable[UploadedPart]) -> None:
         """Make one object of these parts."""
 
-    def write(self, key: str, pieces: Iterable[bytes], media_type: str) -> int:
+    def write(
+        self, key: str, pieces: Iterable[bytes], media_type: str, file_name: str | None = None
+    ) -> int:
         """Keep what is made piece by piece, of a size nobody knows before; how many bytes it was.
 
         Nothing is kept when the pieces end with an error.

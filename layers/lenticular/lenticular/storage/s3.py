@@ -23,7 +23,7 @@ from botocore.exceptions import (
 
 from lenticular.storage.protocol import Found, UploadedPart
 from lenticular.storage.s3_errors import PastTheEnd, is_missing, own_errors
-from lenticular.storage.s3_writer import CACHE_CONTROL, write
+from lenticular.storage.s3_writer import CACHE_CONTROL, Writer, disposition
 from lenticular.storage.spool import Spool
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ class S3Storage:
         if media_type is not None:
             parameters["ResponseContentType"] = media_type
         if file_name is not None:
-            parameters["ResponseContentDisposition"] = f'attachment; filename="{file_name}"'
+            parameters["ResponseContentDisposition"] = disposition(file_name)
         return self.client.generate_presigned_url("get_object", parameters, seconds)
 
     def presign_upload(self, key: str, size: int, seconds: int = DEFAULT_EXPIRY_SECONDS) -> str:
@@ -234,13 +234,16 @@ class S3Storage:
                 MultipartUpload={"Parts": listed},
             )
 
-    def write(self, key: str, pieces: Iterable[bytes], media_type: str) -> int:
+    def write(
+        self, key: str, pieces: Iterable[bytes], media_type: str, file_name: str | None = None
+    ) -> int:
         """Keep what is made piece by piece, of a size nobody knows before; how many bytes it was.
 
         Nothing is kept when the pieces end with an error.
         """
         with own_errors(key):
-            return write(self.client, self.bucket, self._name(key), pieces, media_type)
+            writer = Writer(self.client, self.bucket, self._name(key))
+            return writer.write(pieces, media_type, disposition(file_name))
 
     def _name(self, key: str) -> str:
         parts = key.split("/")

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -22,64 +23,73 @@ PARTS_AT_ONCE = 3
 CACHE_CONTROL = "private, no-cache"
 
 
-def write(
-    client: "S3Client", bucket: str, key: str, pieces: Iterable[bytes], media_type: str
-) -> int:
-    """Write the pieces as one object; its size. When they end with an error nothing is kept."""
-    parts = _parts(pieces)
-    first, second = next(parts, b""), next(parts, None)
-    if second is None:
-        client.put_object(
-            Bucket=bucket, Key=key, Body=first, ContentType=media_type, CacheControl=CACHE_CONTROL
-        )
-        return len(first)
-    upload_id = client.create_multipart_upload(
-        Bucket=bucket, Key=key, ContentType=media_type, CacheControl=CACHE_CONTROL
-    )["UploadId"]
-    writer = _Writer(client, bucket, key, upload_id)
-    try:
-        return writer.write([first, second], parts)
-    except BaseException:
-        with suppress(BotoCoreError, ClientError):  # the bucket forgets it after a while anyway
-            client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload_id)
-        raise
+def disposition(file_name: str | None) -> str:
+    """How a browser is to take what it gets: as a file of this name, or show it."""
+    return f'attachment; filename="{file_name}"' if file_name else "inline"
 
 
-class _Writer:
-    """One multipart upload."""
+class Writer:
+    """Writes one object."""
 
-    def __init__(self, client: "S3Client", bucket: str, key: str, upload_id: str) -> None:
+    def __init__(self, client: "S3Client", bucket: str, key: str) -> None:
         self._client = client
         self._bucket = bucket
         self._key = key
-        self._upload_id = upload_id
         self._sent: list[CompletedPartTypeDef] = []
         self._waiting: deque[Future[CompletedPartTypeDef]] = deque()
 
-    def write(self, beginning: Iterable[bytes], rest: Iterable[bytes]) -> int:
+    def write(self, pieces: Iterable[bytes], media_type: str, disposition: str) -> int:
+        """Write the pieces; how many bytes. When they end with an error nothing is kept."""
+        parts = _parts(pieces)
+        first, second = next(parts, b""), next(parts, None)
+        if second is None:
+            self._client.put_object(
+                Bucket=self._bucket,
+                Key=self._key,
+                Body=first,
+                ContentType=media_type,
+                ContentDisposition=disposition,
+                CacheControl=CACHE_CONTROL,
+            )
+            return len(first)
+        upload_id = self._client.create_multipart_upload(
+            Bucket=self._bucket,
+            Key=self._key,
+            ContentType=media_type,
+            ContentDisposition=disposition,
+            CacheControl=CACHE_CONTROL,
+        )["UploadId"]
+        try:
+            return self._write_parts(chain([first, second], parts), upload_id)
+        except BaseException:
+            with suppress(BotoCoreError, ClientError):  # the bucket forgets it after a while anyway
+                self._client.abort_multipart_upload(
+                    Bucket=self._bucket, Key=self._key, UploadId=upload_id
+                )
+            raise
+
+    def _write_parts(self, parts: Iterable[bytes], upload_id: str) -> int:
         size = 0
         with ThreadPoolExecutor(PARTS_AT_ONCE) as executor:
-            for parts in (beginning, rest):
-                for part in parts:
-                    size += len(part)
-                    number = len(self._sent) + len(self._waiting) + 1
-                    self._waiting.append(executor.submit(self._send, number, part))
-                    if len(self._waiting) >= PARTS_AT_ONCE:
-                        self._sent.append(self._waiting.popleft().result())
+            for number, part in enumerate(parts, 1):
+                size += len(part)
+                self._waiting.append(executor.submit(self._send, upload_id, number, part))
+                if len(self._waiting) >= PARTS_AT_ONCE:
+                    self._sent.append(self._waiting.popleft().result())
             self._sent += [part.result() for part in self._waiting]
         self._client.complete_multipart_upload(
             Bucket=self._bucket,
             Key=self._key,
-            UploadId=self._upload_id,
+            UploadId=upload_id,
             MultipartUpload={"Parts": self._sent},
         )
         return size
 
-    def _send(self, number: int, part: bytes) -> "CompletedPartTypeDef":
+    def _send(self, upload_id: str, number: int, part: bytes) -> "CompletedPartTypeDef":
         answer = self._client.upload_part(
             Bucket=self._bucket,
             Key=self._key,
-            UploadId=self._upload_id,
+            UploadId=upload_id,
             PartNumber=number,
             Body=part,
         )

@@ -36,6 +36,8 @@ class Content:
 
     size: int
     pieces: Callable[[int, int], Iterable[bytes]]
+    key: str | None = None
+    """Of the file whose bytes these are, when they are nothing else."""
 
     @classmethod
     def of(cls, data: bytes) -> "Content":
@@ -60,7 +62,7 @@ def file_content(services: Services, instance: StoredInstance) -> Content:
         except FileNotFoundError:
             raise Vanished(f"The file of instance {instance.sop_instance_uid} is gone.") from None
 
-    return Content(instance.size, pieces)
+    return Content(instance.size, pieces, instance.key)
 
 
 def layout_content(services: Services, instance: StoredInstance) -> Content:

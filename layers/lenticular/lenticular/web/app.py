@@ -49,13 +49,14 @@ def all_routers() -> list[APIRouter]:
         orthanc,
         qido,
         rendered,
+        results,
         service,
         stow,
         uploads,
         wado_rs,
     )
 
-    modules = (stow, qido, wado_rs, rendered, delete, uploads, service, orthanc)
+    modules = (stow, qido, wado_rs, rendered, delete, uploads, results, service, orthanc)
     return [module.router for module in modules]
 
 

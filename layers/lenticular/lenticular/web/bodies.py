@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from fastapi import Request
 
 from lenticular import errors
+from lenticular.web import ladder
 
 
 def require_body(request: Request, maximum: int) -> AsyncIterator[bytes]:
@@ -17,6 +18,8 @@ def require_body(request: Request, maximum: int) -> AsyncIterator[bytes]:
         raise errors.LengthRequired("Send the body with its Content-Length, or in chunks.")
     if length is not None and int(length) == 0:
         raise errors.InvalidRequest("The body is empty, so there is nothing to store.")
+    if length is not None and ladder.exceeds(request, int(length)):
+        raise ladder.too_large_to_take(request)
     if length is not None and int(length) > maximum:
         raise _too_large(maximum)
     return _pieces(request, maximum)
@@ -33,6 +36,8 @@ async def _pieces(request: Request, maximum: int) -> AsyncIterator[bytes]:
     received = 0
     async for piece in request.stream():
         received += len(piece)
+        if ladder.exceeds(request, received):
+            raise ladder.too_large_to_take(request)
         if received > maximum:
             raise _too_large(maximum)
         if piece:

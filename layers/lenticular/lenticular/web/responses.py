@@ -2,21 +2,22 @@
 
 What is small goes out in one piece with its length; what is large streams in constant memory.
 The beginning is always read before the answer starts, so that what cannot be read still gets its
-proper status.
+proper status. What is larger than one call may carry goes another way, see `ladder.py`.
 """
 
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from lenticular.errors import RangeUnsatisfiable
-from lenticular.web.media_types import JSON
+from lenticular.errors import RangeUnsatisfiable, TooLarge
+from lenticular.web import ladder
+from lenticular.web.context import services_of
+from lenticular.web.ladder import Body
 from lenticular.web.multipart import (
     Part,
     multipart_related,
@@ -59,21 +60,29 @@ def content(
     *,
     size: int | None = None,
     etag: str | None = None,
+    stored_key: str | None = None,
+    file_name: str | None = None,
 ) -> Response:
-    """A single part: `body` is all of it, or gives any range of its `size` bytes."""
+    """A single part: `body` is all of it, or gives any range of its `size` bytes.
+
+    With `stored_key` these are the bytes of that file and nothing else.
+    """
     if isinstance(body, bytes):
         size, body = len(body), _ranges_of(body)
     if size is None:
         raise ValueError("a stream needs its size")
     if unchanged := not_modified(request, etag):
         return unchanged
-    sent = _headers(media_type, etag) | {"accept-ranges": "bytes"}
+    sent = _headers(media_type, etag, file_name) | {"accept-ranges": "bytes"}
     asked = asked_range(request, size, etag)
+    if asked is not None and ladder.exceeds(request, asked.length):
+        asked = None  # the client asks for it again where the whole is
     if asked is not None:
         sent["content-range"] = str(asked)
     start, length = (asked.start, asked.length) if asked else (0, size)
     sent["content-length"] = str(length)
-    return _answer(request, 206 if asked else 200, sent, lambda: body(start, length))
+    whole = Body(lambda: body(start, length), length, stored_key=stored_key, file_name=file_name)
+    return _answer(request, 206 if asked else 200, sent, whole)
 
 
 def multipart(
@@ -83,10 +92,12 @@ def multipart(
     *,
     etag: str | None = None,
     status: int = 200,
+    about: int = 0,
 ) -> Response:
     """A multipart/related answer with parts of this media type.
 
-    Give a list for the answer to know its length, an iterator to make the parts as they go.
+    Give a list for the answer to know its length, an iterator to make the parts as they go; then
+    `about` says how large they will be at least.
     """
     boundary = new_boundary()
     # The boundary differs each time, so the tag is a weak one.
@@ -97,7 +108,12 @@ def multipart(
     size = related_size(parts, boundary) if isinstance(parts, list) else None
     if size is not None:
         sent["content-length"] = str(size)
-    return _answer(request, status, sent, lambda: multipart_related(parts, boundary))
+    if status == 206 and ladder.exceeds(request, size or about):
+        # Asked for again, the range would speak of the multipart, which is another content.
+        raise TooLarge("The range is too large to be sent at once; ask for less at a time.")
+    return _answer(
+        request, status, sent, Body(lambda: multipart_related(parts, boundary), size, about)
+    )
 
 
 def stream(
@@ -106,11 +122,14 @@ def stream(
     media_type: str,
     *,
     etag: str | None = None,
+    about: int = 0,
+    file_name: str | None = None,
 ) -> Response:
-    """A single part that is made as it goes, of a size nobody knows before."""
+    """A single part that is made as it goes; `about` says how large it will be at least."""
     if unchanged := not_modified(request, etag):
         return unchanged
-    return _answer(request, 200, _headers(media_type, etag), lambda: pieces)
+    body = Body(lambda: pieces, about=about, file_name=file_name)
+    return _answer(request, 200, _headers(media_type, etag, file_name), body)
 
 
 def json_array(
@@ -126,18 +145,18 @@ def json_array(
     beginning, rest = next(pieces), next(pieces, None)
     if rest is not None:
         sent = _headers(media_type, None)
-        return _answer(request, 200, sent, lambda: chain([beginning, rest], pieces))
+        return _answer(request, 200, sent, Body(lambda: chain([beginning, rest], pieces)))
     etag = entity_tag(hashlib.sha256(beginning).digest())
     if unchanged := not_modified(request, etag):
         return unchanged
     sent = _headers(media_type, etag) | {"content-length": str(len(beginning))}
-    return _answer(request, 200, sent, lambda: [beginning])
+    return _answer(request, 200, sent, Body(lambda: [beginning], len(beginning)))
 
 
-def json_document(request: Request, document: object) -> Response:
-    """One document of JSON."""
-    body = orjson.dumps(document)
-    return _answer(request, 200, _headers(JSON, None), lambda: [body])
+def document(request: Request, body: bytes, media_type: str) -> Response:
+    """What is made already and has no ETag."""
+    sent = _headers(media_type, None) | {"content-length": str(len(body))}
+    return _answer(request, 200, sent, Body(lambda: [body], len(body)))
 
 
 def not_modified(request: Request, etag: str | None) -> Response | None:
@@ -171,25 +190,27 @@ def asked_range(request: Request, size: int, etag: str | None) -> Range | None:
     return Range(start, end - start, size) if end - start < size else None
 
 
-def _headers(media_type: str, etag: str | None) -> dict[str, str]:
-    tag = {"etag": etag} if etag is not None else {}
-    return {**_ALWAYS, "content-type": media_type, **tag}
+def _headers(media_type: str, etag: str | None, file_name: str | None = None) -> dict[str, str]:
+    sent = {**_ALWAYS, "content-type": media_type}
+    if etag is not None:
+        sent["etag"] = etag
+    if file_name is not None:
+        sent["content-disposition"] = f'attachment; filename="{file_name}"'
+    return sent
 
 
-def _answer(
-    request: Request,
-    status: int,
-    headers: dict[str, str],
-    pieces: Callable[[], Iterable[bytes]],
-) -> Response:
+def _answer(request: Request, status: int, headers: dict[str, str], body: Body) -> Response:
     if request.method == "HEAD":
         # Starlette would name a length of 0 where none is known.
         return StreamingResponse([], status, headers)
-    coalesced = _coalesced(pieces(), IN_ONE_PIECE)
-    beginning, rest = next(coalesced, b""), next(coalesced, None)
+    coalesced = replace(body, pieces=lambda: _coalesced(body.pieces(), IN_ONE_PIECE))
+    if services_of(request).settings.payload_ceiling:
+        return ladder.climb(request, status, headers, coalesced)
+    pieces = iter(coalesced.pieces())
+    beginning, rest = next(pieces, b""), next(pieces, None)
     if rest is None:
         return Response(beginning, status, headers)
-    return StreamingResponse(chain([beginning, rest], coalesced), status, headers)
+    return StreamingResponse(chain([beginning, rest], pieces), status, headers)
 
 
 def _array(documents: Iterable[bytes]) -> Iterator[bytes]:

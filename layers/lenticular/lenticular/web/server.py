@@ -4,6 +4,7 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 
 import uvicorn
 from fastapi import FastAPI
@@ -12,11 +13,14 @@ from lenticular import settings as configuration
 from lenticular.services import Services, open_services
 from lenticular.settings import InvalidSettings, Settings
 from lenticular.transactions.bucket_watch import BucketWatch
+from lenticular.transactions.incoming import INCOMING, take
 from lenticular.transactions.ingest import DropFolder
+from lenticular.transactions.results import JOBS
 from lenticular.transactions.settle_watch import SettleWatch
 from lenticular.web.access import LOOPBACK_HOSTS
 from lenticular.web.app import create_app
 from lenticular.web.logs import configure
+from lenticular.web.replay import Replayer
 
 GRACE_SECONDS = 20
 GARBAGE_THRESHOLD = 50_000
@@ -80,6 +84,8 @@ def _watches(services: Services) -> list[DropFolder | BucketWatch | SettleWatch]
     """What looks for new files, in the folder and in a bucket, and for what has become stable."""
     watches: list[DropFolder | BucketWatch | SettleWatch]
     watches = [DropFolder(services), SettleWatch(services)]
-    if services.bucket is not None:
-        watches.append(BucketWatch(services, services.bucket))
+    bucket = services.bucket
+    if bucket is not None:
+        watches.append(BucketWatch(services, bucket, INCOMING, partial(take, services, bucket)))
+        watches.append(BucketWatch(services, bucket, JOBS, Replayer(services).perform))
     return watches

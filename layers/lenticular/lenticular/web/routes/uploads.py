@@ -40,7 +40,7 @@ async def begin_upload(request: Request) -> Response:
 def upload_state(request: Request, upload_id: str) -> Response:
     """How far each file has come, with fresh URLs for what has not arrived."""
     upload = uploads.look(services_of(request), upload_id)
-    return responses.json_document(request, _told(upload))
+    return responses.document(request, orjson.dumps(_told(upload)), JSON)
 
 
 @router.post("/uploads/{upload_id}/files/{number}", response_class=Response, status_code=202)

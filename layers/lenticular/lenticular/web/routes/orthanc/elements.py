@@ -14,7 +14,7 @@ from lenticular.web import responses
 from lenticular.web.context import services_of
 from lenticular.web.paths import readable
 from lenticular.web.routes.orthanc.instance import stored_of
-from lenticular.web.routes.orthanc.request import INSTANCE, answer, tag_style
+from lenticular.web.routes.orthanc.request import INSTANCE, answer, large_answer, tag_style
 
 router = APIRouter(tags=["Orthanc"])
 
@@ -63,5 +63,5 @@ def _content(request: Request, identifier: str, path: str) -> Response:
     stored = _stored(request, identifier)
     found = content_at(services_of(request), stored, [part for part in path.split("/") if part])
     if isinstance(found, list):
-        return answer(found)
+        return large_answer(request, found)
     return responses.content(request, found.pieces, "application/octet-stream", size=found.size)

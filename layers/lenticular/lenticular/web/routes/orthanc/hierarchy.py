@@ -18,6 +18,7 @@ from lenticular.web.routes.orthanc.request import (
     Relation,
     answer,
     has,
+    large_answer,
     tag_style,
     window,
 )
@@ -32,7 +33,7 @@ def resources(request: Request, collection: Collection) -> Response:
     index = services_of(request).index
     since, limit = window(request)
     if not has(request, "expand"):
-        return answer(index.resource_ids(collection.level, since, limit))
+        return large_answer(request, index.resource_ids(collection.level, since, limit))
     style = tag_style(request, simplified)
     pages = browse.all_resources(services_of(request), collection.level, since, limit)
     return responses.json_array(
@@ -68,7 +69,7 @@ def related(
         return answer(browse.describe(browse.ancestor(services, found, relation.level), style))
     if relation in _DOWN[collection.level]:
         below = browse.descendants(services, found, relation.level)
-        return answer([browse.describe(each, style) for each in below])
+        return large_answer(request, [browse.describe(each, style) for each in below])
     raise errors.NotFound(f"A {collection.level.lower()} has no {relation}.")
 
 

@@ -9,11 +9,11 @@ from lenticular.dicom.orthanc_tags import full, simplified
 from lenticular.dicom.transfer_syntaxes import lookup
 from lenticular.index.records import Resource, StoredInstance
 from lenticular.transactions import browse, frames, retrieve
-from lenticular.transactions.stored_bytes import Content, file_content
+from lenticular.transactions.stored_bytes import file_content
 from lenticular.web import responses
 from lenticular.web.context import services_of
 from lenticular.web.paths import readable
-from lenticular.web.routes.orthanc.request import INSTANCE, answer, tag_style
+from lenticular.web.routes.orthanc.request import INSTANCE, answer, large_answer, tag_style
 
 router = APIRouter(tags=["Orthanc"])
 
@@ -28,9 +28,15 @@ def file(request: Request, identifier: str) -> Response:
     found = browse.find(services, Level.INSTANCE, identifier)
     stored = stored_of(found)
     content = file_content(services, stored)
-    response = _bytes(request, content, "application/dicom", stored.sha256.hex()[:32])
-    response.headers["content-disposition"] = f'attachment; filename="{found.uuid}.dcm"'
-    return response
+    return responses.content(
+        request,
+        content.pieces,
+        "application/dicom",
+        size=content.size,
+        etag=f'"{stored.sha256.hex()[:32]}"',
+        stored_key=content.key,
+        file_name=f"{found.uuid}.dcm",
+    )
 
 
 @readable(router, INSTANCE + "/tags")
@@ -40,14 +46,14 @@ def tags(request: Request, identifier: str) -> Response:
     dataset = browse.dataset_of(services_of(request), found)
     named = request.query_params.get("ignore-length", "").split(",")
     untruncated = frozenset(tag.replace("-", "").upper() for tag in named)
-    return answer(tag_style(request, full)(dataset, untruncated))
+    return large_answer(request, tag_style(request, full)(dataset, untruncated))
 
 
 @readable(router, INSTANCE + "/simplified-tags")
 def simplified_tags(request: Request, identifier: str) -> Response:
     """All tags by name."""
     found = browse.find(services_of(request), Level.INSTANCE, identifier)
-    return answer(simplified(browse.dataset_of(services_of(request), found)))
+    return large_answer(request, simplified(browse.dataset_of(services_of(request), found)))
 
 
 @readable(router, INSTANCE + "/frames")
@@ -73,7 +79,9 @@ def raw_frame(request: Request, identifier: str, frame_index: int) -> Response:
     located = retrieve.locate(services, stored.target)
     (frame,) = frames.stored_frames(services, located, [frame_index + 1])
     media_type = lookup(frames.frame_syntax(located)).media_type
-    return _bytes(request, frame.load(), media_type, f"{stored.sha256.hex()[:32]}-{frame_index}")
+    content = frame.load()
+    etag = f'"{stored.sha256.hex()[:32]}-{frame_index}"'
+    return responses.content(request, content.pieces, media_type, size=content.size, etag=etag)
 
 
 def stored_of(instance: Resource) -> StoredInstance:
@@ -86,9 +94,3 @@ def check_frame(stored: StoredInstance, frame_index: int) -> None:
     """Refuse a frame that is not there."""
     if not 0 <= frame_index < max(stored.number_of_frames, 1):
         raise errors.NotFound(f"There is no frame {frame_index}; the first is 0.")
-
-
-def _bytes(request: Request, content: Content, media_type: str, identity: str) -> Response:
-    return responses.content(
-        request, content.pieces, media_type, size=content.size, etag=f'"{identity}"'
-    )

@@ -12,6 +12,7 @@ from lenticular import errors
 from lenticular.dicom.instance import Level
 from lenticular.dicom.orthanc_tags import Style, full, short, simplified
 from lenticular.transactions.render import Kind
+from lenticular.web import responses
 
 LARGEST = 2**63 - 1
 
@@ -81,6 +82,11 @@ INSTANCE = "/instances/{identifier}"
 def answer(content: Any) -> Response:
     """JSON."""
     return Response(orjson.dumps(content), media_type="application/json")
+
+
+def large_answer(request: Request, content: Any) -> Response:
+    """JSON of a size that nothing bounds."""
+    return responses.document(request, orjson.dumps(content), "application/json")
 
 
 def has(request: Request, name: str) -> bool:

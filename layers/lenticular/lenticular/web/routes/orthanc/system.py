@@ -12,7 +12,7 @@ from lenticular import __version__, errors
 from lenticular.transactions import browse, orthanc_find
 from lenticular.web.context import services_of
 from lenticular.web.paths import readable
-from lenticular.web.routes.orthanc.request import answer, has, number
+from lenticular.web.routes.orthanc.request import answer, has, large_answer, number
 
 router = APIRouter(tags=["Orthanc"])
 
@@ -72,7 +72,7 @@ def changes(request: Request) -> Response:
         return answer(browse.last_change(services))
     limit = number(request, "limit")
     limit = CHANGES_AT_ONCE if limit is None else min(limit, MOST_CHANGES_AT_ONCE)
-    return answer(browse.changes(services, number(request, "since") or 0, limit))
+    return large_answer(request, browse.changes(services, number(request, "since") or 0, limit))
 
 
 @readable(router, "/tools/now")
@@ -85,14 +85,16 @@ def now() -> Response:
 async def lookup(request: Request) -> Response:
     """What has this PatientID, Study, Series or SOP Instance UID."""
     text = (await _question(request)).decode("utf-8", "replace").rstrip("\0 \r\n")
-    return answer(await run_in_threadpool(orthanc_find.lookup, services_of(request), text))
+    found = await run_in_threadpool(orthanc_find.lookup, services_of(request), text)
+    return await run_in_threadpool(large_answer, request, found)
 
 
 @router.post("/tools/find", response_class=Response)
 async def find(request: Request) -> Response:
     """The resources of a level whose attributes match."""
     question = orthanc_find.Question.parse(_json_object(await _question(request)))
-    return answer(await run_in_threadpool(orthanc_find.find, services_of(request), question))
+    found = await run_in_threadpool(orthanc_find.find, services_of(request), question)
+    return await run_in_threadpool(large_answer, request, found)
 
 
 async def _question(request: Request) -> bytes:

@@ -1,0 +1,155 @@
+"""The payload ladder: what an answer becomes that is larger than one call may carry.
+
+    up to the ceiling          as it is
+    above it                   303 to a presigned URL, of the stored file or of `results/…`
+    too much for one call      202, and a job that makes it meanwhile
+
+There is a ceiling where the setting says so and files are kept in a bucket; a HEAD has none.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import chain
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from lenticular import errors
+from lenticular.services import Services
+from lenticular.storage.protocol import Bucket
+from lenticular.transactions import results
+from lenticular.transactions.stored_bytes import Vanished
+from lenticular.web.context import root_url, services_of
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER_SECONDS = "5"
+# The name under which a replayed request brings the id of its job along.
+JOB = "lenticular.job"
+# A presigned URL expires, and lets whoever has it read.
+_NOT_KEPT = {"cache-control": "no-store", "vary": "Accept"}
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The body of an answer before it is made."""
+
+    pieces: Callable[[], Iterable[bytes]]
+    size: int | None = None
+    about: int = 0
+    """What it will have at least, where nobody knows the size."""
+    stored_key: str | None = None
+    """The file whose bytes it is, when it is nothing else."""
+    file_name: str | None = None
+
+
+def exceeds(request: Request, size: int) -> bool:
+    """Whether so many bytes are more than one call may carry, and there is another way."""
+    ceiling = services_of(request).settings.payload_ceiling
+    return 0 < ceiling < size and services_of(request).bucket is not None
+
+
+def climb(request: Request, status: int, headers: dict[str, str], body: Body) -> Response:
+    """The answer itself up to the ceiling, and the way to it above."""
+    services = services_of(request)
+    ceiling = services.settings.payload_ceiling
+    pieces: Iterable[bytes] = ()
+    if max(body.size or 0, body.about) <= ceiling:
+        taken, pieces = _up_to(ceiling, body.pieces())
+        if sum(map(len, taken)) <= ceiling:
+            return Response(b"".join(taken), status, headers)
+        pieces = chain(taken, pieces)
+    bucket = services.bucket
+    if bucket is None:
+        return StreamingResponse(pieces or body.pieces(), status, headers)
+    try:
+        return _elsewhere(request, bucket, headers, body, pieces)
+    except OSError as error:
+        log.exception("an answer cannot be put into the bucket")
+        raise errors.Unavailable(
+            "The answer is too large to be sent at once, and the storage does not take it now."
+        ) from error
+
+
+def see_other(url: str) -> Response:
+    """The way to what lies in the bucket."""
+    return Response(status_code=303, headers={"location": url, **_NOT_KEPT})
+
+
+def come_back(request: Request, result: str) -> Response:
+    """The answer is being made: where it will be."""
+    place = f"{root_url(request)}/results/{result}"
+    headers = {"location": place, "retry-after": RETRY_AFTER_SECONDS, **_NOT_KEPT}
+    return Response(status_code=202, headers=headers)
+
+
+def too_large_to_take(request: Request) -> errors.TooLarge:
+    """The refusal of a body above the ceiling: it names the way."""
+    ceiling = services_of(request).settings.payload_ceiling
+    return errors.TooLarge(
+        f"One request may carry {ceiling:,} bytes here. Larger files go by presigned URLs:"
+        " POST /uploads with their names and sizes, as the upload command does."
+    )
+
+
+def _elsewhere(
+    request: Request,
+    bucket: Bucket,
+    headers: dict[str, str],
+    body: Body,
+    pieces: Iterable[bytes],
+) -> Response:
+    media_type = headers["content-type"]
+    if body.stored_key is not None:
+        try:
+            return see_other(results.stored(bucket, body.stored_key, media_type, body.file_name))
+        except FileNotFoundError:
+            raise Vanished("The file of the instance is gone.") from None
+    kind = media_type.partition(";")[0]  # the boundary of a multipart is another each time
+    job = request.scope.get(JOB)
+    result = job or results.result_id(headers.get("etag"), str(request.url), kind)
+    if job is None and (url := results.made(bucket, result)):
+        return see_other(url)
+    largest = _largest(request, services_of(request))
+    try:
+        if largest is not None and max(body.size or 0, body.about) > largest:
+            raise results.TooMuchForOneCall
+        about = results.About(media_type, body.file_name)
+        url = results.keep(bucket, result, pieces or body.pieces(), about, largest)
+    except results.TooMuchForOneCall:
+        results.order(bucket, _job(request, result))
+        return come_back(request, result)
+    return see_other(url)
+
+
+def _largest(request: Request, services: Services) -> int | None:
+    """What may be made while the client waits; anything for a job, and for what has no address."""
+    put_off = request.method == "GET" and JOB not in request.scope
+    return services.settings.largest_result if put_off else None
+
+
+def _job(request: Request, result: str) -> results.Job:
+    scope = request.scope
+    return results.Job(
+        result,
+        scope["path"],
+        scope["query_string"].decode("latin-1"),
+        scope["scheme"],
+        scope.get("root_path", ""),
+        request.headers.get("host", ""),
+        request.headers.get("accept"),
+    )
+
+
+def _up_to(ceiling: int, pieces: Iterable[bytes]) -> tuple[list[bytes], Iterable[bytes]]:
+    """The first pieces, until they are more than the ceiling, and those that follow."""
+    rest = iter(pieces)
+    taken: list[bytes] = []
+    size = 0
+    for piece in rest:
+        taken.append(piece)
+        size += len(piece)
+        if size > ceiling:
+            break
+    return taken, rest

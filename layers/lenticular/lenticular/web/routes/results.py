@@ -1,0 +1,27 @@
+"""Answers that take longer than a client can wait: whether they are made, and where they are."""
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from lenticular.errors import NotFound
+from lenticular.transactions import results
+from lenticular.web import ladder
+from lenticular.web.context import services_of
+from lenticular.web.paths import readable
+
+router = APIRouter(tags=["Results"])
+
+
+@readable(router, "/results/{result_id}")
+def result(request: Request, result_id: str) -> Response:
+    """303 to an answer that was put off, 202 while it is made, or the error that came of it."""
+    bucket = services_of(request).bucket
+    if bucket is None:
+        raise NotFound("Answers are never put off here.")
+    state = results.look(bucket, result_id)
+    if state.url is not None:
+        return ladder.see_other(state.url)
+    if state.failure is not None:
+        failure = state.failure
+        return Response(failure.body, failure.status, media_type=failure.media_type)
+    return ladder.come_back(request, result_id)
