@@ -37,8 +37,9 @@ def start(bridge: str | None) -> str:
     setup.touch(mode=0o600)
     setup.write_text(
         "CREATE DATABASE lenticular CHARACTER SET utf8mb4;\n"
+        "CREATE DATABASE lenticular_local CHARACTER SET utf8mb4;\n"
         f"CREATE USER lenticular@'%' IDENTIFIED BY '{password}';\n"
-        "GRANT ALL ON lenticular.* TO lenticular@'%';\n"
+        "GRANT ALL ON `lenticular%`.* TO lenticular@'%';\n"
     )
     command = [
         *("mariadbd", "--no-defaults", *_user(), f"--datadir={folder / 'data'}"),
@@ -51,7 +52,7 @@ def start(bridge: str | None) -> str:
     ]
     processes.start(PID_FILE, command, dict(os.environ), folder)
     processes.await_start(PID_FILE, lambda: _answers(port))
-    return f"mysql+pymysql://lenticular:{password}@{HOST}:{port}/lenticular"
+    return f"mysql+pymysql://lenticular:{password}@{HOST}:{port}/lenticular?pool_size=1"
 
 
 def stop() -> None:

@@ -26,6 +26,7 @@ import processes
 from environments import PLACE, ROOT, CannotBeHad
 
 OUTPUTS = PLACE / "outputs.json"
+VARIABLES = PLACE / "env.json"
 PARTS = PLACE / "parts.json"
 PID_FILE = PLACE / "localstack.pid"
 PORT = int(os.environ.get("STACK_PORT", "4566"))
@@ -56,6 +57,7 @@ def up() -> None:
     start()
     outputs = deploy("lenticular")
     OUTPUTS.write_text(json.dumps(outputs, indent=2))
+    prepare_for_sam_local(index)
     print(f"API      {outputs['ApiUrl']}\nBucket   {outputs['BucketName']}")
     print("Test     make stack-test\nStop     make stack-down")
 
@@ -127,7 +129,26 @@ def deploy(name: str, *parameters: str) -> dict[str, str]:
     outputs = describe(name)
     invoke(outputs["Maintenance"], {"action": "migrate"})
     outputs["ApiUrl"] = f"{ADDRESS}/_aws/execute-api/{outputs['ApiId']}/v1"
-    return {**outputs, **AWS}
+    return {**outputs, **AWS, "Image": containers.image() or ""}
+
+
+def prepare_for_sam_local(index: str) -> None:
+    """A bucket and an index for `sam local invoke`, and the file that names them."""
+    run(
+        "import boto3; boto3.client('s3').create_bucket(Bucket='lenticular',"
+        " CreateBucketConfiguration={'LocationConstraint': 'eu-central-1'})"
+    )
+    # In a container 127.0.0.1 is the container.
+    us = containers.bridge() or "host.docker.internal"
+    variables = {
+        "AWS_ENDPOINT_URL": f"http://{us}:{PORT}",
+        "LENTICULAR_STORAGE": "s3://lenticular",
+        "LENTICULAR_INDEX": index.replace("@127.0.0.1:", f"@{us}:").replace(
+            "/lenticular?", "/lenticular_local?"
+        ),
+    }
+    VARIABLES.touch(mode=0o600)
+    VARIABLES.write_text(json.dumps({"Parameters": variables}, indent=2))
 
 
 def describe(name: str) -> dict[str, str]:

@@ -15,17 +15,42 @@ OUTPUTS = Path(__file__).parents[2] / "build" / "stack" / "outputs.json"
 
 @dataclass(frozen=True)
 class Stack:
-    """Where the API and the bucket are, and a session that talks to them."""
+    """Where the API and the bucket are, and sessions that talk to them."""
 
     url: str
     bucket: str
+    maintenance: str
+    image: str
+    """What functions run in under Docker; empty without it."""
+    environment: dict[str, str]
+    """By which AWS's programs find LocalStack."""
     s3: object
     lambda_: object
-    maintenance: str
     http: requests.Session
 
     def request(self, method: str, path: str, **options: object) -> requests.Response:
         return self.http.request(method, self.url + path, timeout=90, **options)
+
+
+def opened(outputs: dict[str, str], http: requests.Session) -> Stack:
+    """The stack with these outputs."""
+    environment = {name: value for name, value in outputs.items() if name.startswith("AWS_")}
+    place = {
+        "endpoint_url": environment["AWS_ENDPOINT_URL"],
+        "region_name": environment["AWS_DEFAULT_REGION"],
+        "aws_access_key_id": environment["AWS_ACCESS_KEY_ID"],
+        "aws_secret_access_key": environment["AWS_SECRET_ACCESS_KEY"],
+    }
+    return Stack(
+        url=outputs["ApiUrl"],
+        bucket=outputs["BucketName"],
+        maintenance=outputs["Maintenance"],
+        image=outputs["Image"],
+        environment=environment,
+        s3=boto3.client("s3", **place),
+        lambda_=boto3.client("lambda", **place),
+        http=http,
+    )
 
 
 @pytest.fixture(scope="session")
@@ -34,20 +59,6 @@ def stack() -> Iterator[Stack]:
     path = Path(os.environ.get("STACK_OUTPUTS", OUTPUTS))
     if not path.exists():
         pytest.skip("no stack is running: make stack starts one")
-    outputs = json.loads(path.read_text())
-    place = {
-        "endpoint_url": outputs["AWS_ENDPOINT_URL"],
-        "region_name": outputs["AWS_DEFAULT_REGION"],
-        "aws_access_key_id": outputs["AWS_ACCESS_KEY_ID"],
-        "aws_secret_access_key": outputs["AWS_SECRET_ACCESS_KEY"],
-    }
     with requests.Session() as http:
         http.trust_env = False
-        yield Stack(
-            outputs["ApiUrl"],
-            outputs["BucketName"],
-            boto3.client("s3", **place),
-            boto3.client("lambda", **place),
-            outputs["Maintenance"],
-            http,
-        )
+        yield opened(json.loads(path.read_text()), http)
