@@ -19,12 +19,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
+import requests
 import uvicorn
 from fastapi import FastAPI
 from starlette.testclient import TestClient
@@ -41,6 +43,7 @@ from tests.server import Server
 ADDRESS = "http://127.0.0.1:8042"
 OUTPUTS = Path(__file__).parents[1] / "build" / "stack" / "outputs.json"
 SECONDS_TO_START = 30
+PATIENT: dict[str, Any] = {"timeout": 120, "trust_env": False}
 
 
 class Backend(ABC):
@@ -137,7 +140,8 @@ class Aws(Backend):
         app = self._applications.on(services)
         if id(app) not in self._running:
             self._running[id(app)] = Uvicorn(app)
-        with new_client(self._running[id(app)].url) as session:
+        address = self._running[id(app)].url
+        with httpx2.Client(base_url=address, follow_redirects=True, **PATIENT) as session:
             yield session
 
     def server(self, folder: Path) -> Server:
@@ -186,14 +190,52 @@ class Uvicorn:
         self._thread.join(SECONDS_TO_START)
 
 
-@dataclass(frozen=True)
-class Deployed:
-    """A stack in place of a server that a test would start."""
+class Gateway:
+    """API Gateway under the name that it has on AWS, though no name server here knows it.
 
-    url: str
+    LocalStack answers at a path too, but does not tell the functions of it.
+    """
+
+    def __init__(self, outputs: Mapping[str, str]) -> None:
+        self._address = urlsplit(outputs["AWS_ENDPOINT_URL"]).netloc
+        name = f"{outputs['ApiId']}.execute-api.localhost.localstack.cloud"
+        self._host = f"{name}:{urlsplit(outputs['AWS_ENDPOINT_URL']).port}"
+        self.url = f"http://{self._host}/v1"
 
     def client(self, **options: Any) -> httpx2.Client:
-        return new_client(self.url, **options)
+        """A client, as `Server` has it."""
+        transport = _ByAddress(self._host, self._address)
+        return httpx2.Client(base_url=self.url, mounts={"http://": transport}, **PATIENT, **options)
+
+    def session(self) -> requests.Session:
+        """A session, as `Server` has it."""
+        session = requests.Session()
+        session.trust_env = False
+        session.mount("http://", _ByAddressToo(self._host, self._address))
+        return session
+
+
+class _ByAddress(httpx2.HTTPTransport):
+    def __init__(self, host: str, address: str) -> None:
+        super().__init__()
+        self._host, self._place = host, address.partition(":")[0]
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        if request.url.netloc.decode() == self._host:
+            request.url = request.url.copy_with(host=self._place)
+        return super().handle_request(request)
+
+
+class _ByAddressToo(requests.adapters.HTTPAdapter):
+    def __init__(self, host: str, address: str) -> None:
+        super().__init__()
+        self._host, self._address = host, address
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        if urlsplit(request.url).netloc == self._host:
+            request.headers["Host"] = self._host
+            request.url = request.url.replace(self._host, self._address, 1)
+        return super().send(request, **options)
 
 
 class Stack(Backend):
@@ -202,12 +244,9 @@ class Stack(Backend):
     name = "stack"
 
     def __init__(self, outputs: Mapping[str, str]) -> None:
-        self._url = outputs["ApiUrl"]
-        self._place = {
-            "storage": f"s3://{outputs['BucketName']}",
-            "index": outputs["IndexUrl"],
-        }
-        self._services = open_services(Settings(**self._place))
+        self._gateway = Gateway(outputs)
+        place = {"storage": f"s3://{outputs['BucketName']}", "index": outputs["index"]}
+        self._services = open_services(Settings(**place))
 
     @contextmanager
     def services(self, folder: Path, **settings: Any) -> Iterator[Services]:
@@ -223,23 +262,16 @@ class Stack(Backend):
     def client(self, services: Services) -> Iterator[httpx2.Client]:
         if services is not self._services:
             pytest.skip("a stack has settings of its own")
-        with new_client(self._url) as session:
+        with self._gateway.client(follow_redirects=True) as session:
             yield session
 
     @contextmanager
-    def server(self, folder: Path) -> Iterator[Deployed]:
-        yield Deployed(self._url)
+    def server(self, folder: Path) -> Iterator["Gateway"]:
+        yield self._gateway
 
     def close(self) -> None:
         """Let go of connections."""
         self._services.close()
-
-
-def new_client(url: str, **options: Any) -> httpx2.Client:
-    """A client that follows redirects, as most do."""
-    return httpx2.Client(
-        base_url=url, timeout=120, trust_env=False, follow_redirects=True, **options
-    )
 
 
 def stack_outputs() -> dict[str, str]:
@@ -248,7 +280,7 @@ def stack_outputs() -> dict[str, str]:
     if not path.exists():
         pytest.skip("no stack is running: make stack starts one")
     outputs: dict[str, str] = json.loads(path.read_text())
-    return outputs
+    return outputs | json.loads(path.with_name("parts.json").read_text())
 
 
 @contextmanager

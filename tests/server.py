@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 import httpx2
+import requests
 
 SECONDS_TO_START = 30
 
@@ -64,6 +65,12 @@ class Server:
     def client(self, **options: object) -> httpx2.Client:
         """A new client of this server."""
         return httpx2.Client(base_url=self.url, timeout=120, trust_env=False, **options)
+
+    def session(self) -> requests.Session:
+        """A new session of requests, for clients that are built on it."""
+        session = requests.Session()
+        session.trust_env = False
+        return session
 
     def output(self) -> str:
         """Everything it has printed."""

@@ -17,7 +17,7 @@ ANY_SYNTAX = (("application/dicom", "*"),)
 
 @pytest.fixture(scope="module")
 def dicomweb(server: Server) -> DICOMwebClient:
-    return DICOMwebClient(url=f"{server.url}/dicom-web")
+    return DICOMwebClient(url=f"{server.url}/dicom-web", session=server.session())
 
 
 @pytest.fixture(scope="module")
