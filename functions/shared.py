@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics, Tracer
@@ -22,14 +23,13 @@ if TYPE_CHECKING:
 
 Handler = Callable[[dict[str, Any], Any], Any]
 
+DICOMWEB = "/dicom-web/"
 TEXT = ["text/", "application/json", "application/dicom+json", "application/problem+json"]
 UNITS = {"bytes": MetricUnit.Bytes}
 
 # The template names each function in POWERTOOLS_SERVICE_NAME.
 logger = Logger()
 metrics = Metrics(namespace="Lenticular")
-# Only calls to AWS are followed; patching every library it knows would cost start-up time.
-tracer = Tracer(patch_modules=("botocore",))
 
 
 class _Counts(logging.Handler):
@@ -55,7 +55,7 @@ _adopt_logs()
 def observed(handler: Handler, correlation_id_path: str | None = None) -> Handler:
     """The handler with structured logs, a trace, and metrics of latency and cold starts."""
 
-    def timed(event: dict[str, Any], context: Any) -> Any:
+    def answer(event: dict[str, Any], context: Any) -> Any:
         started = time.perf_counter()
         try:
             return handler(event, context)
@@ -63,15 +63,42 @@ def observed(handler: Handler, correlation_id_path: str | None = None) -> Handle
             milliseconds = (time.perf_counter() - started) * 1000
             metrics.add_metric("Latency", MetricUnit.Milliseconds, milliseconds)
 
-    inner = tracer.capture_lambda_handler(timed, capture_response=False, capture_error=False)
-    counted = metrics.log_metrics(inner, capture_cold_start_metric=True)
+    counted = metrics.log_metrics(_traced(answer), capture_cold_start_metric=True)
     return logger.inject_lambda_context(
         counted, correlation_id_path=correlation_id_path, clear_state=True
     )
 
 
-def http(services: "Services", routers: Iterable["APIRouter"]) -> Handler:
-    """The handler that answers these routers behind API Gateway."""
+def _traced(answer: Handler) -> Handler:
+    """The handler, followed by X-Ray when the request was sampled; others do not pay for it."""
+
+    @cache
+    def followed() -> Handler:
+        from wrapt import register_post_import_hook
+
+        tracer = Tracer(auto_patch=False)
+        # Only calls to AWS are followed, and only once somebody needs their library.
+        register_post_import_hook(lambda _: tracer.patch(["botocore"]), "botocore.client")
+        return tracer.capture_lambda_handler(answer, capture_response=False, capture_error=False)
+
+    def choose(event: dict[str, Any], context: Any) -> Any:
+        # Lambda's runtime writes it anew for each call.
+        is_sampled = "Sampled=1" in os.environ.get("_X_AMZN_TRACE_ID", "")
+        return (followed() if is_sampled else answer)(event, context)
+
+    return choose
+
+
+def http(
+    services: "Services",
+    routers: Iterable["APIRouter"],
+    others: Callable[[], Iterable["APIRouter"]] = tuple,
+) -> Handler:
+    """The handler that answers these routers behind API Gateway.
+
+    The other routers are for what lies outside of DICOMweb's paths. They are asked for with the
+    first such request, so that a viewer does not wait for the import of Orthanc's REST.
+    """
     from mangum import Mangum
 
     from lenticular.web.app import create_app
@@ -80,7 +107,7 @@ def http(services: "Services", routers: Iterable["APIRouter"]) -> Handler:
     app = create_app(services, routers, guarded=False)
     base_path = os.path.join("/", *services.settings.public_url.split("/")[3:])
     adapter = Mangum(
-        _Gateway(app), lifespan="off", api_gateway_base_path=base_path, text_mime_types=TEXT
+        _Gateway(app, others), lifespan="off", api_gateway_base_path=base_path, text_mime_types=TEXT
     )
     return observed(adapter, correlation_paths.API_GATEWAY_REST)
 
@@ -88,11 +115,14 @@ def http(services: "Services", routers: Iterable["APIRouter"]) -> Handler:
 class _Gateway:
     """Tell the application what API Gateway leaves out of the request."""
 
-    def __init__(self, app: "FastAPI") -> None:
+    def __init__(self, app: "FastAPI", others: Callable[[], Iterable["APIRouter"]]) -> None:
         self._app = app
+        self._others = others
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Add the stage to the path that clients see, and the length of the body."""
+        if not scope["path"].startswith(DICOMWEB):
+            self._add_others()
         event = scope["aws.event"]
         full_path = event["requestContext"].get("path") or ""
         if full_path.endswith(event["path"]):
@@ -100,6 +130,12 @@ class _Gateway:
         if event.get("body") and not any(name == b"content-length" for name, _ in scope["headers"]):
             scope["headers"].append([b"content-length", b"%d" % _length(event)])
         await self._app(scope, receive, send)
+
+    def _add_others(self) -> None:
+        from lenticular.web.app import add_routes
+
+        add_routes(self._app, self._others())
+        self._others = tuple
 
 
 def _length(event: dict[str, Any]) -> int:

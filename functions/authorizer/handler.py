@@ -1,5 +1,7 @@
 """The authoriser of the API: a token of the configured OIDC issuer, and what its scopes allow."""
 
+import start  # isort: split
+
 import os
 from typing import Any
 
@@ -26,3 +28,4 @@ class Unauthorized(Exception):
 
 
 handler = observed(respond)
+start.finish()

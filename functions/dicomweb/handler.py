@@ -1,15 +1,30 @@
 """Search, metadata, retrieve and Orthanc's browsing: reads files and index, and writes neither."""
 
+import start  # isort: split
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 from lenticular import settings
 from lenticular.services import open_services
-from lenticular.web.routes import orthanc, qido, service, wado_rs
-from lenticular.web.routes.orthanc import pictures
+from lenticular.web.routes import qido, service, wado_rs
 from shared import http, only, writes
 
-browsing = only(
-    orthanc.router, lambda route: not writes(route) and route not in pictures.router.routes
-)
-handler = http(
-    open_services(settings.load()),
-    [qido.router, wado_rs.router, service.router, browsing],
-)
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+
+def browsing() -> "Iterator[APIRouter]":
+    """What Orthanc's REST reads, but for pictures, and the answers that were put off."""
+    from lenticular.web.routes import orthanc, results
+    from lenticular.web.routes.orthanc import pictures
+
+    drawn = pictures.router.routes
+    yield results.router
+    yield only(orthanc.router, lambda route: not writes(route) and route not in drawn)
+
+
+# The client library of a bucket takes longer to import than most searches to be answered.
+services = open_services(settings.load(), storage_later=True)
+handler = http(services, [qido.router, wado_rs.router, service.router], browsing)
+start.finish()

@@ -1,5 +1,7 @@
 """The drop folder of the bucket: S3 event, queue, store; what fails goes back to the queue."""
 
+import start  # isort: split
+
 from typing import TYPE_CHECKING, Any, cast
 
 from aws_lambda_powertools.utilities.batch import (
@@ -43,3 +45,4 @@ def respond(event: dict[str, Any], context: Any) -> Any:
 
 
 handler = observed(respond)
+start.finish()

@@ -3,6 +3,8 @@
 Deployments call it to migrate, and queues with what the bucket tells of new objects.
 """
 
+import start  # isort: split
+
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -63,3 +65,4 @@ def perform(event: dict[str, Any], should_stop: Callable[[], bool]) -> dict[str,
 
 
 handler = observed(respond)
+start.finish()

@@ -1,9 +1,25 @@
 """Pictures: rendered, thumbnail and Orthanc's previews; the only function with the codecs."""
 
+import start  # isort: split
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 from lenticular import settings
 from lenticular.services import open_services
 from lenticular.web.routes import rendered
-from lenticular.web.routes.orthanc import pictures
 from shared import http
 
-handler = http(open_services(settings.load()), [rendered.router, pictures.router])
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+
+def others() -> "Iterator[APIRouter]":
+    """Orthanc's previews."""
+    from lenticular.web.routes.orthanc import pictures
+
+    yield pictures.router
+
+
+handler = http(open_services(settings.load()), [rendered.router], others)
+start.finish()

@@ -1,11 +1,26 @@
 """Store and delete, by DICOMweb and by Orthanc's REST: writes files and index."""
 
+import start  # isort: split
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 from lenticular import settings
 from lenticular.services import open_services
-from lenticular.web.routes import delete, orthanc, stow
+from lenticular.web.routes import delete, stow
 from shared import http, only, writes
 
-handler = http(
-    open_services(settings.load()),
-    [stow.router, delete.router, only(orthanc.router, writes)],
-)
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+
+def others() -> "Iterator[APIRouter]":
+    """What Orthanc's REST writes, and uploads past the payload ceiling."""
+    from lenticular.web.routes import orthanc, uploads
+
+    yield uploads.router
+    yield only(orthanc.router, writes)
+
+
+handler = http(open_services(settings.load()), [stow.router, delete.router], others)
+start.finish()

@@ -13,7 +13,16 @@ from lenticular.storage.s3 import S3Storage
 from tests.functions.gateway import Context, Functions
 from tests.s3 import make_bucket
 
-PACKAGES = ("authorizer", "dicomweb", "ingest", "maintenance", "preview", "shared", "upload")
+PACKAGES = (
+    "authorizer",
+    "dicomweb",
+    "ingest",
+    "maintenance",
+    "preview",
+    "shared",
+    "start",
+    "upload",
+)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """The services a transaction works with: the only chooser of adapters."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from lenticular.storage.protocol import Bucket, Storage
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Services:
     """Where files and index are; the first argument of every transaction."""
 
@@ -37,10 +38,24 @@ class Services:
         self.index.close()
 
 
-def open_services(settings: Settings) -> Services:
+class StorageLater(Services):
+    """Services whose storage is opened when it is first needed."""
+
+    def __init__(self, settings: Settings, index: Index) -> None:
+        vars(self).update(settings=settings, index=index)
+
+    @cached_property
+    def storage(self) -> "Storage":
+        """The files."""
+        return open_storage(self.settings.storage_url)
+
+
+def open_services(settings: Settings, *, storage_later: bool = False) -> Services:
     """Open storage and index as the settings name them."""
-    storage = open_storage(settings.storage_url)
-    return Services(settings, storage, Index(settings.index_url, settings.stable_age))
+    index = Index(settings.index_url, settings.stable_age)
+    if storage_later:
+        return StorageLater(settings, index)
+    return Services(settings, open_storage(settings.storage_url), index)
 
 
 def open_storage(url: str) -> "Storage":

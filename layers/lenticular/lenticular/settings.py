@@ -6,7 +6,6 @@ wins over both. `lenticular config show` prints what is in force.
 """
 
 import os
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -120,6 +119,8 @@ def to_environment(settings: Settings) -> dict[str, str]:
 def _from_file(name: str | None) -> dict[str, Any]:
     if not name:
         return {}
+    import tomllib
+
     try:
         values = tomllib.loads(Path(name).read_text("utf-8"))
     except (OSError, ValueError) as error:

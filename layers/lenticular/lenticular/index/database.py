@@ -9,6 +9,7 @@ import fcntl
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -37,28 +38,34 @@ _POOL_SIZE = 50
 
 
 class Statement:
-    """A statement compiled once, for the paths on which compiling or caching costs too much."""
+    """A statement compiled once, for the paths on which compiling or caching costs too much.
+
+    Compiled when it is first run: a process that starts for one request runs few of them.
+    """
 
     def __init__(self, engine: Engine, statement: CompilerElement, **options: Any) -> None:
-        compiled: Any = statement.compile(dialect=engine.dialect, **options)
-        self.sql = str(compiled)
-        self._names: tuple[str, ...] = tuple(compiled.positiontup)
-        self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
+        self._source = engine.dialect, statement, options
+
+    @cached_property
+    def _compiled(self) -> tuple[str, tuple[str, ...], dict[str, Any]]:
+        """Its text, the names of its parameters by position, and those that have a value."""
+        dialect, statement, options = self._source
+        compiled: Any = statement.compile(dialect=dialect, **options)
+        fixed = {name: value for name, value in compiled.params.items() if value is not None}
+        return str(compiled), tuple(compiled.positiontup), fixed
 
     def run(self, cursor: DBAPICursor, parameters: Mapping[str, Any] = {}) -> DBAPICursor:
         """Execute it."""
-        cursor.execute(self.sql, self._bind(parameters))
+        cursor.execute(self._compiled[0], self._bind(parameters))
         return cursor
 
     def run_many(self, cursor: DBAPICursor, rows: Iterable[Mapping[str, Any]]) -> None:
         """Execute it for each row, in as few round trips as the driver can."""
-        cursor.executemany(self.sql, [self._bind(row) for row in rows])
+        cursor.executemany(self._compiled[0], [self._bind(row) for row in rows])
 
     def _bind(self, parameters: Mapping[str, Any]) -> tuple[Any, ...]:
-        fixed = self._fixed
-        return tuple(
-            [parameters[name] if name in parameters else fixed[name] for name in self._names]
-        )
+        _, names, fixed = self._compiled
+        return tuple([parameters[name] if name in parameters else fixed[name] for name in names])
 
 
 class Database:

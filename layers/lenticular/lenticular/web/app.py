@@ -30,7 +30,7 @@ def create_app(
         swagger_ui_oauth2_redirect_url=None,
     )
     app.state.services = services
-    app.router.routes.extend(_in_order(all_routers() if routers is None else routers))
+    add_routes(app, all_routers() if routers is None else routers)
     if routers is None:
         _add_reference(app)
     add_error_handlers(app)
@@ -60,13 +60,19 @@ def all_routers() -> list[APIRouter]:
     return [module.router for module in modules]
 
 
-def _in_order(routers: Iterable[APIRouter]) -> list[BaseRoute]:
-    """Their routes as one list, which is searched from its beginning for every request.
+def add_routes(app: FastAPI, routers: Iterable[APIRouter]) -> None:
+    """Let the application answer these routers too.
 
-    Not nested, since a nested router is searched twice, and what is seldom asked for comes last.
+    Their routes are one list, which is searched from its beginning for every request: not nested,
+    since a nested router is searched twice, and what is seldom asked for comes last.
     """
-    routes = [route for router in routers for route in router.routes]
-    return sorted(routes, key=lambda route: getattr(route, "methods", None) == {"HEAD"})
+    routes = app.router.routes
+    routes.extend(route for router in routers for route in router.routes)
+    routes.sort(key=_is_seldom)
+
+
+def _is_seldom(route: BaseRoute) -> bool:
+    return getattr(route, "methods", None) == {"HEAD"}
 
 
 def _allow_origins(app: FastAPI, origins: str) -> None:

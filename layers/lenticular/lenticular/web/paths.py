@@ -1,10 +1,12 @@
 """Paths of resources: what they name, and the methods that read them."""
 
 from collections.abc import Callable
+from copy import copy
 from functools import wraps
 from typing import Any, TypeVar, cast
 
 from fastapi import APIRouter, Response
+from fastapi.routing import APIRoute
 
 from lenticular.dicom import uids
 from lenticular.dicom.instance import Target
@@ -24,7 +26,10 @@ def readable(router: APIRouter, path: str) -> Callable[[Handler], Handler]:
     def register(handler: Handler) -> Handler:
         steady = _steady(handler)
         router.get(path, response_class=Response)(steady)
-        router.head(path, response_class=Response, include_in_schema=False)(steady)
+        # A copy, for FastAPI would take the handler apart once more.
+        head = copy(cast("APIRoute", router.routes[-1]))
+        head.methods, head.include_in_schema = {"HEAD"}, False
+        router.routes.append(head)
         return handler
 
     return register
