@@ -6,7 +6,17 @@ import pytest
 from fastapi.routing import APIRoute
 
 from lenticular.settings import Settings
-from lenticular.web.routes import delete, orthanc, qido, rendered, service, stow, wado_rs
+from lenticular.web.routes import (
+    delete,
+    orthanc,
+    qido,
+    rendered,
+    results,
+    service,
+    stow,
+    uploads,
+    wado_rs,
+)
 from lenticular.web.routes.orthanc import pictures
 from tests.functions.gateway import Context
 from tests.functions.template import ROOT, api, functions, load, target
@@ -30,9 +40,9 @@ WRITING = {"s3:PutObject", "s3:DeleteObject"}
 
 def routes():
     """Method and path of every route, and the function whose it is."""
-    for router in (stow.router, delete.router):
+    for router in (stow.router, delete.router, uploads.router):
         yield from owned(router, "UploadFunction")
-    for router in (qido.router, wado_rs.router):
+    for router in (qido.router, wado_rs.router, results.router):
         yield from owned(router, "DicomwebFunction")
     yield from owned(rendered.router, "PreviewFunction")
     yield from owned(service.router, "DicomwebFunction")
@@ -86,11 +96,11 @@ def test_every_layer_is_built_from_a_folder_that_exists(name):
         assert (ROOT / uri.replace("build/layers", "layers")).is_dir()
 
 
-def test_only_pictures_need_the_codecs():
+def test_only_what_decodes_pixels_has_the_codecs():
     with_codecs = [
         name for name in FUNCTIONS if {"Ref": "CodecsLayer"} in FUNCTIONS[name]["Layers"]
     ]
-    assert with_codecs == ["PreviewFunction"]
+    assert with_codecs == ["DicomwebFunction", "PreviewFunction"]
 
 
 def test_nobody_gets_in_without_asking_the_authoriser():

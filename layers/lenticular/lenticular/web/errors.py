@@ -97,8 +97,15 @@ def _http(request: Request, error: Exception) -> Response:
 
 
 def _failed(request: Request, error: Exception) -> Response:
-    """A body on its way in may find the disk full before any storage is asked to keep it."""
+    """A body on its way in may find the disk full before any storage is asked to keep it.
+
+    What has no number comes from a storage elsewhere, which does not answer or refuses us.
+    """
     assert isinstance(error, OSError)
+    if error.errno is None and not isinstance(error, FileNotFoundError):
+        log.error("%s %s failed: %s", request.method, request.url.path, error)
+        detail = "The storage of the files does not answer now; try again in a moment."
+        return _refused(request, errors.Unavailable(detail))
     if error.errno not in DISK_FULL:
         return _broken(request, error)
     log.error("%s %s failed: %s", request.method, request.url.path, error.strerror)
@@ -127,12 +134,18 @@ def _answer(
 
 
 def _methods_of(request: Request) -> list[str]:
-    """What the path answers: a method has a route of its own, so one route does not know all."""
+    """What the path answers: a method has a route of its own, so one route does not know all.
+
+    Neither does one Lambda function: what another answers is possible here too.
+    """
+    from lenticular.web.app import all_routers
+
+    elsewhere = (route for router in all_routers() for route in router.routes)
+    routes = [*request.app.routes, *elsewhere]
     return [
         method
         for method in METHODS
         if any(
-            route.matches({**request.scope, "method": method})[0] is Match.FULL
-            for route in request.app.routes
+            route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes
         )
     ]
