@@ -4,7 +4,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,13 +22,15 @@ class Uploads:
     def __init__(self, state: Path) -> None:
         self.state = state
 
-    def start(self, *arguments: object, **environment: str) -> subprocess.Popen[str]:
+    def start(
+        self, *arguments: object, stdout: int = subprocess.PIPE, **environment: str
+    ) -> subprocess.Popen[str]:
         """Start it."""
         return subprocess.Popen(
             [sys.executable, "-m", "lenticular", "upload", *map(str, arguments)],
             env=environment_with({"XDG_STATE_HOME": str(self.state), **environment}),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -69,6 +71,13 @@ def until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server on one machine, whatever the backend of other tests is."""
+    with Server(tmp_path_factory.mktemp("machine") / "data") as running:
+        yield running
 
 
 @pytest.fixture

@@ -1,27 +1,20 @@
 """`lenticular upload` to a server on one machine: breaks, refusals, and what is sent again."""
 
 import json
+import os
+import pty
+import signal
 import threading
 import time
-from collections.abc import Iterator
-
-import pytest
 
 from tests import samples
 from tests.relay import Answer, Broken, Passed, Relay
 from tests.server import Server
-from tests.uploading import SECONDS_TO_WAIT, Gate, count, series, until, upload
+from tests.uploading import SECONDS_TO_WAIT, Gate, count, machine, series, until, upload
 
-__all__ = ["upload"]
+__all__ = ["machine", "upload"]
 
 MEBIBYTE = 1024 * 1024
-
-
-@pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server on one machine, whatever the backend of other tests is."""
-    with Server(tmp_path_factory.mktemp("machine") / "data") as running:
-        yield running
 
 
 def test_small_files_share_requests_below_the_limits_of_a_gateway(machine, upload, tmp_path):
@@ -201,3 +194,47 @@ def test_what_is_not_allowed_ends_the_upload_at_once(upload, tmp_path):
     assert "200 not sent" in output
     assert "Missing Authentication Token. Use --sign" in error
     assert len(relay.passed) <= 4
+
+
+def test_a_file_larger_than_the_server_takes_is_refused_with_its_sentence(upload, tmp_path):
+    folder = series(tmp_path / "in", "too large", 2, size=1600)
+    series(folder, "small enough", 1)
+    limit = {"LENTICULAR_MAXIMUM_BODY": "1000000"}
+    with Server(tmp_path / "data", environment=limit) as server:
+        code, output, error = upload(folder, "--to", server.url)
+
+    assert code == 1
+    assert "1 stored, 1 refused." in output
+    assert "1,000,000 bytes" in error
+
+
+def test_ctrl_c_ends_it_at_once_and_it_can_go_on(machine, upload, tmp_path):
+    folder = series(tmp_path / "in", "interrupted", 100)
+    gate = Gate(lambda asked: len(relay.passed) > 1)
+    with Relay(machine.url, gate) as relay:
+        process = upload.start(folder, "--to", relay.url)
+        assert gate.reached.wait(SECONDS_TO_WAIT)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=SECONDS_TO_WAIT)
+        assert process.returncode == 130
+        assert "Run the same command again" in error
+        assert "Traceback" not in error
+        gate.opened.set()
+        assert upload(folder, "--to", relay.url)[0] == 0
+
+    assert count(machine, "interrupted") == 100
+
+
+def test_a_terminal_gets_a_bar_with_files_and_bytes(machine, upload, tmp_path):
+    folder = series(tmp_path / "in", "terminal", 3, size=512)
+    ours, its = pty.openpty()
+    process = upload.start(folder, "--to", machine.url, stdout=its)
+    process.communicate()
+    os.close(its)
+    said = os.read(ours, 65536).decode()
+    os.close(ours)
+
+    assert process.returncode == 0
+    assert "100%" in said
+    assert "3 of 3 files, 1.6 MB of 1.6 MB" in said
+    assert "3 stored, 0 refused." in said

@@ -85,8 +85,10 @@ def _files(count: int) -> str:
 
 
 def _amount(size: float) -> str:
-    for unit in ("bytes", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if size < 10 or unit == "bytes" else f"{size:.3g} {unit}"
+    if size < 1000:
+        return f"{size:.0f} bytes"
+    for unit in ("kB", "MB"):
         size /= 1000
-    return f"{size:,.2f} GB"
+        if size < 1000:
+            return f"{size:.1f} {unit}"
+    return f"{size / 1000:,.2f} GB"
