@@ -24,8 +24,9 @@ PAUSES = (0.5, 1, 2, 4, 8, 15, 15)
 # A server that nobody has reached yet may be none.
 FIRST_PAUSES = PAUSES[:2]
 LONGEST_PAUSE = 60
-TIMEOUT = urllib3.Timeout(connect=10, read=600)
-SENT_AT_ONCE = 256 * 1024
+# The first is also how long it may take to send one piece, so a slow line needs small pieces.
+TIMEOUT = urllib3.Timeout(connect=30, read=600)
+SENT_AT_ONCE = 64 * 1024
 PASSING = frozenset({429, 500, 502, 503, 504})
 NOT_ALLOWED = frozenset({401, 403})
 # What has to do with the server and not with what was sent: asking for other files is no use.

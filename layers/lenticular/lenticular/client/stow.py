@@ -66,7 +66,7 @@ def send_batch(server: Server, batch: Sequence[Source], report: Report) -> TooLa
             _settle(report, source, failed=str(error))
     if not contents:
         return None
-    answer = _store(server, list(contents.values()))
+    answer = _store(server, list(contents.values()), _uncounted)
     if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return TooLarge(list(contents), reason(answer))
     if _all_stored(answer):
@@ -89,7 +89,7 @@ def send_large(server: Server, source: Source, report: Report) -> TooLarge | Non
     try:
         with source.open() as file:
             stretch = Stretch(file.fileno(), 0, source.size)
-            answer = _store(server, [stretch], report)
+            answer = _store(server, [stretch], report.progress.add_bytes)
         source.check_unchanged()
     except Unreadable as error:
         report.failed(source, str(error))
@@ -110,7 +110,7 @@ def _settle(report: Report, source: Source, failed: str) -> None:
 
 
 def _store(
-    server: Server, contents: Sequence[bytes | Stretch], report: Report | None = None
+    server: Server, contents: Sequence[bytes | Stretch], count: Callable[[int], None]
 ) -> urllib3.BaseHTTPResponse:
     boundary = uuid4().hex
     # multipart/related even for one: other servers take nothing else.
@@ -124,12 +124,12 @@ def _store(
         "Content-Type": f'multipart/related; type="application/dicom"; boundary={boundary}',
         "Accept": "application/dicom+json",
     }
-    body: bytes | Body
-    if report is None:
-        body = b"".join(part for part in parts if isinstance(part, bytes))
-    else:
-        body = Body(parts, server.stop, report.progress.add_bytes)
+    body = Body(parts, server.stop, count)
     return server.call("POST", STUDIES, body, headers)
+
+
+def _uncounted(_: int) -> None:
+    """Files that share a request count when it has been answered: they may have to go again."""
 
 
 def _all_stored(answer: urllib3.BaseHTTPResponse) -> bool:
