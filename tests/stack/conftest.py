@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import boto3
 import pytest
 import requests
 
-OUTPUTS = Path(__file__).parents[2] / "build" / "stack" / "outputs.json"
+from tests.backends import OUTPUTS, Gateway
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,9 @@ class Stack:
         return self.http.request(method, self.url + path, timeout=90, **options)
 
 
-def opened(outputs: dict[str, str], http: requests.Session) -> Stack:
-    """The stack with these outputs."""
+def opened(outputs: dict[str, str]) -> Stack:
+    """The stack with these outputs; its API is asked under the name that it has on AWS."""
+    gateway = Gateway(outputs)
     environment = {name: value for name, value in outputs.items() if name.startswith("AWS_")}
     place = {
         "endpoint_url": environment["AWS_ENDPOINT_URL"],
@@ -42,14 +44,14 @@ def opened(outputs: dict[str, str], http: requests.Session) -> Stack:
         "aws_secret_access_key": environment["AWS_SECRET_ACCESS_KEY"],
     }
     return Stack(
-        url=outputs["ApiUrl"],
+        url=gateway.url,
         bucket=outputs["BucketName"],
         maintenance=outputs["Maintenance"],
         image=outputs["Image"],
         environment=environment,
         s3=boto3.client("s3", **place),
         lambda_=boto3.client("lambda", **place),
-        http=http,
+        http=gateway.session(),
     )
 
 
@@ -59,6 +61,12 @@ def stack() -> Iterator[Stack]:
     path = Path(os.environ.get("STACK_OUTPUTS", OUTPUTS))
     if not path.exists():
         pytest.skip("no stack is running: make stack starts one")
-    with requests.Session() as http:
-        http.trust_env = False
-        yield opened(json.loads(path.read_text()), http)
+    running = opened(json.loads(path.read_text()))
+    with running.http:
+        yield running
+
+
+@pytest.fixture
+def study() -> str:
+    """A label for a study that no other test and no other run has used."""
+    return secrets.token_hex(4)

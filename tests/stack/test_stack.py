@@ -1,35 +1,11 @@
 """The deployed stack from outside: through API Gateway, the functions, the queue, the bucket."""
 
 import json
-import secrets
-import time
 
 import pytest
 
 from tests import samples
-
-DICOM = "application/dicom"
-AS_STORED = {"Accept": "application/dicom; transfer-syntax=*"}
-SECONDS = 60
-
-
-@pytest.fixture
-def study() -> str:
-    """A label for a study that no other run has used."""
-    return secrets.token_hex(4)
-
-
-def store(stack, content: bytes):
-    return stack.request(
-        "POST", "/dicom-web/studies", data=content, headers={"Content-Type": DICOM}
-    )
-
-
-def eventually(condition) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "it does not happen"
-        time.sleep(0.5)
+from tests.stack.asking import AS_STORED, keys, multipart, store
 
 
 def test_it_is_well(stack):
@@ -50,17 +26,35 @@ def test_what_is_stored_is_found_and_comes_back_byte_for_byte(stack, study):
     ]
 
 
-def test_many_parts_in_one_request_are_all_stored(stack, study):
-    boundary = "part-" + secrets.token_hex(8)
-    parts = b"".join(
-        f"--{boundary}\r\nContent-Type: {DICOM}\r\n\r\n".encode() + content + b"\r\n"
-        for content in samples.ct_series(study, 10)
+def test_searches_match_by_name_and_go_down_the_levels(stack, study):
+    for series in (1, 2):
+        body, media_type = multipart(
+            samples.ct_series(study, 2, series, PatientName=f"Stack^{study}")
+        )
+        stack.request("POST", "/dicom-web/studies", data=body, headers={"Content-Type": media_type})
+    wanted = {"PatientName": f"stack^{study.upper()}*", "includefield": "00201208"}
+    (found,) = stack.request("GET", "/dicom-web/studies", params=wanted).json()
+    assert found["00201208"]["Value"] == [4]
+    url = f"/dicom-web/studies/{samples.study_uid(study)}"
+    assert len(stack.request("GET", f"{url}/series").json()) == 2
+    assert len(stack.request("GET", f"{url}/instances", params={"limit": 3}).json()) == 3
+    metadata = stack.request("GET", f"{url}/metadata").json()
+    assert {item["0020000E"]["Value"][0] for item in metadata} == {
+        samples.series_uid(study, series) for series in (1, 2)
+    }
+    answer = stack.request(
+        "GET", url, headers={"Accept": 'multipart/related; type="application/dicom"'}
     )
+    assert answer.content.count(b"DICM") == 4
+
+
+def test_many_parts_in_one_request_are_all_stored(stack, study):
+    body, media_type = multipart(samples.ct_series(study, 10))
     answer = stack.request(
         "POST",
         f"/dicom-web/studies/{samples.study_uid(study)}",
-        data=parts + f"--{boundary}--\r\n".encode(),
-        headers={"Content-Type": f'multipart/related; type="{DICOM}"; boundary={boundary}'},
+        data=body,
+        headers={"Content-Type": media_type},
     )
     assert answer.status_code == 200, answer.text
     url = f"/dicom-web/studies/{samples.study_uid(study)}/instances"
@@ -114,29 +108,17 @@ def test_a_page_from_elsewhere_may_ask(stack):
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
 
 
-@pytest.mark.parametrize("key", ["plain.dcm", "a folder/ü +%20.dcm"])
-def test_a_dropped_file_becomes_searchable(stack, study, key):
-    key = f"incoming/{study}/{key}"
-    stack.s3.put_object(Bucket=stack.bucket, Key=key, Body=samples.ct(study))
-    url = f"/dicom-web/studies?StudyInstanceUID={samples.study_uid(study)}"
-    eventually(lambda: len(stack.request("GET", url).json()) == 1)
-    eventually(lambda: not keys(stack, f"incoming/{study}/"))
+def test_a_study_is_deleted_with_its_files(stack, study):
+    for content in samples.ct_series(study, 2):
+        assert store(stack, content).status_code == 200
+    url = f"/dicom-web/studies/{samples.study_uid(study)}"
+    before = keys(stack, "instances/")
+    assert len([key for key in before if samples.study_uid(study) in key]) == 2
 
+    assert stack.request("DELETE", url).status_code == 204
 
-def test_a_dropped_zip_becomes_searchable(stack, study):
-    files = {f"{n}.dcm": content for n, content in enumerate(samples.ct_series(study, 3))}
-    stack.s3.put_object(
-        Bucket=stack.bucket, Key=f"incoming/{study}.zip", Body=samples.zipped(files)
-    )
-    url = f"/dicom-web/studies/{samples.study_uid(study)}/instances"
-    eventually(lambda: len(stack.request("GET", url).json()) == 3)
-
-
-def test_a_dropped_file_that_is_refused_says_why(stack, study):
-    stack.s3.put_object(Bucket=stack.bucket, Key=f"incoming/{study}.txt", Body=b"no DICOM")
-    eventually(lambda: f"rejected/{study}.txt" in keys(stack, "rejected/"))
-    report = stack.s3.get_object(Bucket=stack.bucket, Key=f"rejected/{study}.txt.json")
-    assert json.loads(report["Body"].read())["refused"][0]["detail"]
+    assert stack.request("GET", f"{url}/metadata").status_code == 404
+    assert not [key for key in keys(stack, "instances/") if samples.study_uid(study) in key]
 
 
 def test_maintenance_sweeps(stack, study):
@@ -147,8 +129,3 @@ def test_maintenance_sweeps(stack, study):
     result = json.loads(answer["Payload"].read())
     assert result["complete"], result
     assert result["removed"] == 0
-
-
-def keys(stack, prefix: str) -> set[str]:
-    pages = stack.s3.get_paginator("list_objects_v2").paginate(Bucket=stack.bucket, Prefix=prefix)
-    return {item["Key"] for page in pages for item in page.get("Contents", [])}

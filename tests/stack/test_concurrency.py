@@ -1,0 +1,37 @@
+"""Sixteen execution environments at once store into one study, through API Gateway."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from tests import samples
+from tests.stack.asking import multipart
+
+AT_ONCE = 16
+SERIES = 4
+EACH = 3
+
+
+def body(study: str, number: int) -> tuple[bytes, str]:
+    """Instances that only this request brings, and one that all bring."""
+    own = [samples.ct(study, number % SERIES, f"{number}.{instance}") for instance in range(EACH)]
+    return multipart([*own, samples.ct(study, 0, "of all")])
+
+
+def test_sixteen_at_once_store_into_one_study_and_are_counted_exactly(stack, study):
+    def send(number: int) -> int:
+        content, media_type = body(study, number)
+        headers = {"Content-Type": media_type}
+        return stack.request(
+            "POST", "/dicom-web/studies", data=content, headers=headers
+        ).status_code
+
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        assert list(threads.map(send, range(AT_ONCE))) == [200] * AT_ONCE
+
+    wanted = {"StudyInstanceUID": samples.study_uid(study), "includefield": "all"}
+    (found,) = stack.request("GET", "/dicom-web/studies", params=wanted).json()
+    assert found["00201206"]["Value"] == [SERIES]
+    assert found["00201208"]["Value"] == [AT_ONCE * EACH + 1]
+    url = f"/dicom-web/studies/{samples.study_uid(study)}"
+    counts = [item["00201209"]["Value"][0] for item in stack.request("GET", f"{url}/series").json()]
+    assert sum(counts) == AT_ONCE * EACH + 1
+    assert len(stack.request("GET", f"{url}/metadata").json()) == AT_ONCE * EACH + 1
