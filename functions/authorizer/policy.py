@@ -3,10 +3,15 @@
 from collections.abc import Iterable
 from typing import Any
 
+# Whoever looks at an upload gets URLs to put files to, so that is no reading.
+LOOKING_AT_UPLOADS = ("GET/uploads/*", "HEAD/uploads/*")
 ALLOWED = {
     "read": ("GET/*", "HEAD/*", "POST/tools/*"),
     # Not every POST writes: Orthanc's look-ups under tools/ read.
-    "write": ("POST/dicom-web/*", "POST/instances", "POST/uploads*", "PUT/*", "DELETE/*"),
+    "write": (
+        *("POST/dicom-web/*", "POST/instances", "POST/uploads*", "PUT/*", "DELETE/*"),
+        *LOOKING_AT_UPLOADS,
+    ),
 }
 
 
@@ -14,17 +19,19 @@ def policy_for(principal: str, rights: Iterable[str], method_arn: str) -> dict[s
     """Allow what the rights allow; without any, deny everything, which makes 403."""
     # arn:aws:execute-api:region:account:api/stage/METHOD/path
     api, stage, _ = method_arn.split("/", 2)
-    allowed = [f"{api}/{stage}/{path}" for right in rights for path in ALLOWED[right]]
+    held = set(rights)
+    allowed = [path for right in held for path in ALLOWED[right]]
+    denied = LOOKING_AT_UPLOADS if held == {"read"} else () if held else ("*",)
+    statements = [
+        {
+            "Action": "execute-api:Invoke",
+            "Effect": effect,
+            "Resource": sorted(f"{api}/{stage}/{path}" for path in paths),
+        }
+        for effect, paths in (("Allow", allowed), ("Deny", denied))
+        if paths
+    ]
     return {
         "principalId": principal,
-        "policyDocument": {
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Action": "execute-api:Invoke",
-                    "Effect": "Allow" if allowed else "Deny",
-                    "Resource": sorted(allowed) or [f"{api}/{stage}/*"],
-                }
-            ],
-        },
+        "policyDocument": {"Version": "2012-10-17", "Statement": statements},
     }

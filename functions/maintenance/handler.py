@@ -7,11 +7,13 @@ import start  # isort: split
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from lenticular import settings
 from lenticular.services import open_services
 from lenticular.transactions import maintain
+from lenticular.transactions.results import JOBS
 from lenticular.transactions.settle import settle
 from maintenance.deployment import answer, is_deployment
 from maintenance.messages import answer_queue, is_queue
@@ -38,10 +40,18 @@ def respond(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if is_deployment(event):
         return answer(event, context, services.index.migrate)
     if is_queue(event):
-        return answer_queue(services, event, {maintain.INSTANCES: settle_recent})
+        actions = {maintain.INSTANCES: settle_recent, JOBS: partial(put_off, should_stop)}
+        return answer_queue(services, event, actions)
     result = perform(event, should_stop)
     logger.info("maintained", action=event["action"], **result)
     return result
+
+
+def put_off(should_stop: Callable[[], bool], keys: Sequence[str]) -> None:
+    """Make the answers that took too long for one call."""
+    from lenticular.web.replay import Replayer
+
+    Replayer(services).perform_all(keys, should_stop)
 
 
 def perform(event: dict[str, Any], should_stop: Callable[[], bool]) -> dict[str, Any]:

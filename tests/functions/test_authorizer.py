@@ -87,8 +87,23 @@ def ask(authorizer, authorization: str) -> dict:
 
 
 def allowed(answer: dict) -> list[str]:
-    (statement,) = answer["policyDocument"]["Statement"]
-    return statement["Resource"] if statement["Effect"] == "Allow" else []
+    return resources(answer, "Allow")
+
+
+def resources(answer: dict, effect: str) -> list[str]:
+    statements = answer["policyDocument"]["Statement"]
+    return [path for one in statements if one["Effect"] == effect for path in one["Resource"]]
+
+
+def test_only_who_may_write_looks_at_uploads_since_that_gives_urls_to_put_to(
+    authorizer, make_token
+):
+    reader = ask(authorizer, f"Bearer {make_token()}")
+    assert resources(reader, "Deny") == [f"{API}/GET/uploads/*", f"{API}/HEAD/uploads/*"]
+    writer = ask(authorizer, f"Bearer {make_token(scope='lenticular/write')}")
+    assert f"{API}/GET/uploads/*" in allowed(writer)
+    both = ask(authorizer, f"Bearer {make_token(scope='lenticular/read lenticular/write')}")
+    assert resources(both, "Deny") == []
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
@@ -113,7 +128,8 @@ def test_scopes_and_audiences_are_read_wherever_issuers_put_them(authorizer, mak
     resources = allowed(ask(authorizer, f"Bearer {make_token(**claims)}"))
     assert f"{API}/DELETE/*" in resources
     assert f"{API}/POST/dicom-web/*" in resources
-    assert not [resource for resource in resources if "GET" in resource or "tools" in resource]
+    reading = [path for path in resources if "GET" in path or "tools" in path]
+    assert reading == [f"{API}/GET/uploads/*"]
 
 
 def test_a_token_without_our_scopes_may_do_nothing(authorizer, make_token):

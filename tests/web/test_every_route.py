@@ -42,6 +42,8 @@ def existing(client) -> dict[str, str]:
         "identifier": instance,
         "relation": "study",
         "kind": "preview",
+        "upload_id": "x",
+        "result_id": "x",
         "name": "ReceptionDate",
     }
 

@@ -44,16 +44,23 @@ class Body:
     file_name: str | None = None
 
 
+def ceiling_of(request: Request) -> int | None:
+    """What one call may carry; None where everything goes out as it is made."""
+    if JOB in request.scope:
+        return 0  # all of it is for the bucket
+    return services_of(request).settings.payload_ceiling or None
+
+
 def exceeds(request: Request, size: int) -> bool:
     """Whether so many bytes are more than one call may carry, and there is another way."""
-    ceiling = services_of(request).settings.payload_ceiling
-    return 0 < ceiling < size and services_of(request).bucket is not None
+    ceiling = ceiling_of(request)
+    return ceiling is not None and ceiling < size and services_of(request).bucket is not None
 
 
 def climb(request: Request, status: int, headers: dict[str, str], body: Body) -> Response:
     """The answer itself up to the ceiling, and the way to it above."""
     services = services_of(request)
-    ceiling = services.settings.payload_ceiling
+    ceiling = ceiling_of(request) or 0
     pieces: Iterable[bytes] = ()
     if max(body.size or 0, body.about) <= ceiling:
         taken, pieces = _up_to(ceiling, body.pieces())

@@ -16,7 +16,6 @@ from starlette.responses import Response, StreamingResponse
 
 from lenticular.errors import RangeUnsatisfiable, TooLarge
 from lenticular.web import ladder
-from lenticular.web.context import services_of
 from lenticular.web.ladder import Body
 from lenticular.web.multipart import (
     Part,
@@ -204,7 +203,7 @@ def _answer(request: Request, status: int, headers: dict[str, str], body: Body) 
         # Starlette would name a length of 0 where none is known.
         return StreamingResponse([], status, headers)
     coalesced = replace(body, pieces=lambda: _coalesced(body.pieces(), IN_ONE_PIECE))
-    if services_of(request).settings.payload_ceiling:
+    if ladder.ceiling_of(request) is not None:
         return ladder.climb(request, status, headers, coalesced)
     pieces = iter(coalesced.pieces())
     beginning, rest = next(pieces, b""), next(pieces, None)

@@ -118,7 +118,9 @@ def _instances(request: Request, target: Target) -> Response:
         parts = [_file_part(services, instance) for instance in instances]
         return responses.multipart(request, parts, DICOM, etag=etag)
     file = file_content(services, instances[0])
-    return responses.content(request, file.pieces, str(offer), size=file.size, etag=etag)
+    return responses.content(
+        request, file.pieces, str(offer), size=file.size, etag=etag, stored_key=file.key
+    )
 
 
 def _file_part(services: Services, instance: StoredInstance) -> Part:
@@ -129,10 +131,14 @@ def _file_part(services: Services, instance: StoredInstance) -> Part:
 def _zip(
     request: Request, services: Services, instances: Sequence[StoredInstance], etag: str
 ) -> Response:
-    response = responses.stream(request, zipped(services, instances), ZIP, etag=etag)
-    name = f"{instances[0].study_instance_uid}.zip"
-    response.headers["content-disposition"] = f'attachment; filename="{name}"'
-    return response
+    return responses.stream(
+        request,
+        zipped(services, instances),
+        ZIP,
+        etag=etag,
+        about=sum(instance.size for instance in instances),
+        file_name=f"{instances[0].study_instance_uid}.zip",
+    )
 
 
 def _metadata(request: Request, target: Target) -> Response:
