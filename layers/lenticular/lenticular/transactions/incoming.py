@@ -17,7 +17,7 @@ from lenticular.storage.spool import Spool
 from lenticular.transactions import uploads
 from lenticular.transactions.archive import is_zip, store_zip
 from lenticular.transactions.ingest import Refusal, rejection_report
-from lenticular.transactions.store import OUT_OF_RESOURCES, StoreResult, store
+from lenticular.transactions.store import StoreResult, store
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ def _instance(result: StoreResult) -> dict[str, str]:
 def _checked(results: list[StoreResult]) -> list[StoreResult]:
     """The results, unless one is no fault of the file."""
     for result in results:
-        if result.failure_reason == OUT_OF_RESOURCES:
+        if result.is_temporary:
             raise OSError(result.detail)
     return results
 

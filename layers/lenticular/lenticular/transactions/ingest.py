@@ -23,7 +23,7 @@ from lenticular import errors
 from lenticular.services import Services
 from lenticular.storage.spool import Spool
 from lenticular.transactions.archive import is_zip, zip_entries
-from lenticular.transactions.store import OUT_OF_RESOURCES, StoreResult, store
+from lenticular.transactions.store import StoreResult, store
 
 log = logging.getLogger(__name__)
 
@@ -154,7 +154,7 @@ def rejection_report(file: str, refusals: list[Refusal]) -> bytes:
 
 
 def _refusals(names: list[str], results: list[StoreResult]) -> list[Refusal]:
-    if any(result.failure_reason == OUT_OF_RESOURCES for result in results):
+    if any(result.is_temporary for result in results):
         # Not the file's fault: it stays where it is and is taken when there is room again.
         raise OSError(errno.ENOSPC, "the storage does not take files now")
     return [

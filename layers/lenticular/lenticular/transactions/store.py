@@ -10,12 +10,12 @@ import logging
 import secrets
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from lenticular import errors
 from lenticular.dicom import part10
-from lenticular.dicom.instance import ParsedInstance, Target
+from lenticular.dicom.instance import Dataset, ParsedInstance, Target
 from lenticular.index.records import Level, NewInstance, Outcome
 from lenticular.services import Services
 from lenticular.storage.spool import Spool
@@ -26,6 +26,9 @@ DUPLICATE_SOP_INSTANCE = 0x0111
 OUT_OF_RESOURCES = 0xA700
 STUDY_MISMATCH = 0x0110
 
+FULL = "The storage is full."
+NOT_NOW = "The storage does not take files now; try again in a moment."
+
 FILES_AT_ONCE = 8
 
 
@@ -34,7 +37,9 @@ class StoreResult:
     """What became of one received body.
 
     `outcome` is None when it was refused, and then `failure_reason` (PS3.18 10.5.3, PS3.4 GG.4)
-    and `detail` say why. UIDs are empty when they could not be read.
+    and `detail` say why. UIDs are empty when they could not be read. When it `is_temporary`, the
+    storage failed and not the instance: the same bytes may well be taken later. What was stored
+    with a `warning_reason` is not quite what was sent; `original` tells what stood there.
     """
 
     outcome: Outcome | None
@@ -43,6 +48,9 @@ class StoreResult:
     orthanc_ids: dict[Level, str] | None = None
     failure_reason: int = 0
     detail: str = ""
+    is_temporary: bool = False
+    warning_reason: int = 0
+    original: Dataset | None = None
 
 
 def store(
@@ -50,10 +58,12 @@ def store(
 ) -> list[StoreResult]:
     """Store each body; the results are in the order of the bodies.
 
-    With a study_instance_uid, instances of other studies are refused (PS3.18 10.5.1).
+    With a study_instance_uid, instances of other studies are refused (PS3.18 10.5.1). Raises
+    StorageFull or Unavailable when the storage or the index takes nothing at all now.
     """
     read = _without_known(services, [_read(spool, study_instance_uid) for spool in spools])
     kept = _keep_all(services, read, spools)
+    _check_storage(kept)
     added = iter(_add(services, [item for item in kept if isinstance(item, NewInstance)]))
     results = [next(added) if isinstance(item, NewInstance) else item for item in kept]
     log.info("store", extra={"counts": _counts(spools, results)})
@@ -111,6 +121,19 @@ def _keep_all(
         return list(executor.map(partial(_keep, services), read, spools))
 
 
+def _check_storage(kept: Sequence[NewInstance | StoreResult]) -> None:
+    """Refuse everything at once when the storage took nothing of it."""
+    failed = [item for item in kept if isinstance(item, StoreResult) and item.is_temporary]
+    if failed and not any(isinstance(item, NewInstance) or item.outcome for item in kept):
+        raise storage_failure(failed[0])
+
+
+def storage_failure(result: StoreResult) -> errors.LenticularError:
+    """The refusal of a whole request for what is temporary about one of its instances."""
+    kind = errors.StorageFull if result.detail == FULL else errors.Unavailable
+    return kind(result.detail)
+
+
 def _keep(
     services: Services, item: NewInstance | StoreResult, spool: Spool
 ) -> NewInstance | StoreResult:
@@ -121,8 +144,8 @@ def _keep(
     except OSError as error:
         log.exception("the storage refuses a file")
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        why = "The storage is full." if full else "The storage does not take files now."
-        return _refused(item.parsed, OUT_OF_RESOURCES, why)
+        refused = _refused(item.parsed, OUT_OF_RESOURCES, FULL if full else NOT_NOW)
+        return replace(refused, is_temporary=True)
     return item
 
 

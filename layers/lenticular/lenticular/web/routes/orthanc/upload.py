@@ -15,8 +15,8 @@ from lenticular.transactions.archive import is_zip, store_zip
 from lenticular.transactions.browse import reference
 from lenticular.transactions.store import (
     DUPLICATE_SOP_INSTANCE,
-    OUT_OF_RESOURCES,
     StoreResult,
+    storage_failure,
     store,
 )
 from lenticular.web.context import services_of
@@ -71,8 +71,8 @@ def _answer_to_many(results: list[StoreResult]) -> Response:
     """What was stored; what is no DICOM is left out, as Orthanc does, but mentioned."""
     kept = [result for result in results if _is_kept(result)]
     for result in results:
-        if result.failure_reason == OUT_OF_RESOURCES:
-            raise _refusal(result)
+        if result.is_temporary:
+            raise storage_failure(result)
     response = answer([_told(result) for result in kept])
     if len(kept) < len(results):
         left_out = f"{len(results) - len(kept)} of {len(results)} files were not stored"
@@ -86,8 +86,6 @@ def _is_kept(result: StoreResult) -> bool:
 
 
 def _refusal(result: StoreResult) -> errors.LenticularError:
-    if result.failure_reason == OUT_OF_RESOURCES:
-        return errors.StorageFull(result.detail)
     return errors.InvalidInstance(result.detail)
 
 
