@@ -127,7 +127,7 @@ class _Gateway:
         full_path = event["requestContext"].get("path") or ""
         if full_path.endswith(event["path"]):
             scope["root_path"] = full_path.removesuffix(event["path"])
-        if event.get("body") and not any(name == b"content-length" for name, _ in scope["headers"]):
+        if not any(name == b"content-length" for name, _ in scope["headers"]):
             scope["headers"].append([b"content-length", b"%d" % _length(event)])
         await self._app(scope, receive, send)
 
@@ -139,7 +139,7 @@ class _Gateway:
 
 
 def _length(event: dict[str, Any]) -> int:
-    body: str = event["body"]
+    body: str = event.get("body") or ""
     if event.get("isBase64Encoded"):
         return len(body) // 4 * 3 - body[-2:].count("=")
     return len(body.encode())

@@ -1,4 +1,4 @@
-"""Pictures: rendered, thumbnail and Orthanc's previews; the only function with the codecs."""
+"""Pictures: rendered, thumbnail and Orthanc's previews; and so with the codecs."""
 
 import start  # isort: split
 
