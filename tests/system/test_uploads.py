@@ -1,6 +1,5 @@
 """Uploads past the payload ceiling: by presigned URLs into the bucket, and what became of them."""
 
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -8,56 +7,20 @@ import requests
 
 from lenticular.transactions import uploads
 from tests import samples
-from tests.s3 import bucket, s3_client, s3_environment
+from tests.cloud import SECONDS, begin, cloud_server, finished, look, put
+from tests.s3 import s3_environment
 from tests.server import Server
 
-__all__ = ["bucket", "s3_environment"]
+__all__ = ["s3_environment"]
 
-SECONDS = 60
 PART = uploads.PART_BYTES
 
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory, s3_environment) -> Iterator[Server]:
-    """A server whose files are in a bucket, and whose ceiling is low."""
-    name = "uploads"
-    s3_client(s3_environment).create_bucket(Bucket=name)
-    environment = {
-        **s3_environment,
-        "LENTICULAR_STORAGE": f"s3://{name}/below/a prefix",
-        "LENTICULAR_PAYLOAD_CEILING": "100000",
-    }
-    data = tmp_path_factory.mktemp("uploads") / "data"
-    with Server(data, workers=2, environment=environment) as running:
+    """A server with a low ceiling."""
+    with cloud_server(tmp_path_factory.mktemp("uploads"), s3_environment, 100_000) as running:
         yield running
-
-
-def begin(server: Server, *files: tuple[str, int]) -> dict:
-    wanted = {"files": [{"name": name, "size": size} for name, size in files]}
-    answer = requests.post(f"{server.url}/uploads", json=wanted, timeout=SECONDS)
-    assert answer.status_code == 201, answer.text
-    upload = answer.json()
-    assert answer.headers["Location"] == f"{server.url}/uploads/{upload['id']}"
-    return upload
-
-
-def look(server: Server, upload: dict) -> dict:
-    answer = requests.get(f"{server.url}/uploads/{upload['id']}", timeout=SECONDS)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
-def put(url: str, content: bytes) -> None:
-    requests.put(url, content, timeout=SECONDS).raise_for_status()
-
-
-def finished(server: Server, upload: dict) -> dict:
-    """The upload when everything was taken."""
-    deadline = time.monotonic() + SECONDS
-    while (state := look(server, upload))["status"] != "done":
-        assert time.monotonic() < deadline, state
-        time.sleep(0.2)
-    return state
 
 
 def test_files_go_into_the_bucket_and_are_stored(cloud):

@@ -37,6 +37,8 @@ STATUS: dict[type[errors.LenticularError], HTTPStatus] = {
     errors.StorageFull: HTTPStatus.INSUFFICIENT_STORAGE,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
+# The rest is Orthanc's, and so are the errors there.
+OF_OURS = (f"{DICOMWEB}/", "/uploads", "/results")
 METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 
 
@@ -128,7 +130,7 @@ def _answer(
     headers: dict[str, str] | None = None,
     code: tuple[int, str] | None = None,
 ) -> Response:
-    if request.url.path.startswith(f"{DICOMWEB}/"):
+    if request.url.path.startswith(OF_OURS):
         return error_response(status, detail, headers)
     return orthanc_error(request, status, detail, headers, code)
 
