@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pymysql
 import pytest
 from alembic import command
 from alembic.config import Config
@@ -12,7 +13,7 @@ from sqlalchemy import func, inspect, select, text
 
 from lenticular.dicom.instance import Level, Target
 from lenticular.errors import Unavailable
-from lenticular.index import Index, migrations
+from lenticular.index import Index, failures, migrations
 from lenticular.index.migrations import upgrade
 from lenticular.index.records import Outcome
 from lenticular.index.schema import series, studies
@@ -181,3 +182,9 @@ def test_the_schema_of_a_later_release_is_left_alone(url):
         index.ping()
         assert index.add([new("newer")])[0].outcome is Outcome.STORED
         assert unsettled(index) == 1
+
+
+def test_a_reader_whom_a_migration_overtakes_is_asked_to_come_again():
+    # What MySQL says when a table is not any more what it was when the snapshot was taken.
+    overtaken = pymysql.err.OperationalError(1412, "Table definition has changed")
+    assert isinstance(failures.refusal(overtaken), Unavailable)
