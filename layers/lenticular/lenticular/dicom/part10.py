@@ -25,7 +25,7 @@ from lenticular.dicom.instance import BULKDATA_BASE, Dataset, Layout, ParsedInst
 from lenticular.dicom.values import Kind
 from lenticular.errors import InvalidInstance
 
-__all__ = ["file_meta", "inflate", "parse"]
+__all__ = ["data_set_start", "file_meta", "inflate", "parse"]
 
 _PREAMBLE = 128
 _PREFIX = b"DICM"
@@ -92,6 +92,13 @@ def file_meta(data: memoryview | bytes) -> Dataset:
                 value = kind.encode(bytes(view[begin:end]), charsets.DEFAULT)
                 meta[f"{tag:08X}"] = {"vr": kind.vr} | ({} if value is None else {kind.key: value})
     return meta
+
+
+def data_set_start(data: memoryview | bytes) -> tuple[int, Coding]:
+    """Where the data set begins in a file or in its beginning, and how it is written."""
+    with memoryview(data) as view:
+        head = _read_head(view)
+        return head.start, _coding(view, head.start, head.uid(_TRANSFER_SYNTAX))
 
 
 def _parse(view: memoryview, head: _Head, syntax_uid: str | None) -> ParsedInstance:

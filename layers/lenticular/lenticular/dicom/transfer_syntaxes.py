@@ -13,6 +13,23 @@ EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1.99"
 EXPLICIT_VR_BIG_ENDIAN = "1.2.840.10008.1.2.2"
 RLE_LOSSLESS = "1.2.840.10008.1.2.5"
+JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
+JPEG_LOSSLESS = "1.2.840.10008.1.2.4.57"
+JPEG_LOSSLESS_SV1 = "1.2.840.10008.1.2.4.70"
+JPEG_LS_LOSSLESS = "1.2.840.10008.1.2.4.80"
+JPEG_LS_NEAR_LOSSLESS = "1.2.840.10008.1.2.4.81"
+JPEG_2000_LOSSLESS = "1.2.840.10008.1.2.4.90"
+JPEG_2000 = "1.2.840.10008.1.2.4.91"
+HTJ2K_LOSSLESS = "1.2.840.10008.1.2.4.201"
+HTJ2K_LOSSLESS_RPCL = "1.2.840.10008.1.2.4.202"
+HTJ2K = "1.2.840.10008.1.2.4.203"
+
+COMPRESSED = (
+    *(JPEG_2000_LOSSLESS, JPEG_LS_LOSSLESS, HTJ2K_LOSSLESS, JPEG_LOSSLESS_SV1, RLE_LOSSLESS),
+    *(JPEG_LOSSLESS, HTJ2K_LOSSLESS_RPCL, HTJ2K, JPEG_BASELINE, JPEG_2000, JPEG_LS_NEAR_LOSSLESS),
+)
+"""What pixels can be compressed in; of each media type first what PS3.18 Table 8.7.3-5 begins with,
+then what loses nothing."""
 GE_IMPLICIT_VR_BIG_ENDIAN_PIXELS = "1.2.840.113619.5.2"
 
 OCTET_STREAM = "application/octet-stream"
@@ -36,12 +53,18 @@ class TransferSyntax:
         return _NAMES_OF_OUR_OWN.get(self.uid) or uid_names().get(self.uid, self.uid)
 
     @property
+    def is_referenced(self) -> bool:
+        """Whether its pixels are not in the file, but behind a JPIP URL."""
+        return self.uid in _JPIP
+
+    @property
     def is_video(self) -> bool:
         """Whether its pixels are one stream in which frames are not told apart."""
         return self.media_type.startswith("video/")
 
 
 _JPEG = "1.2.840.10008.1.2.4."
+_JPIP = frozenset(_JPEG + suffix for suffix in ("94", "95", "204", "205"))
 
 # What follows `1.2.840.10008.1.2.4.`, by the media type of a frame.
 _MEDIA_TYPES = {

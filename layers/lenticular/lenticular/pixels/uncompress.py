@@ -1,21 +1,20 @@
-"""Compressed frames as the bytes of Explicit VR Little Endian, PS3.5 8.1 and 8.2."""
+"""Decoded frames as the bytes of Explicit VR Little Endian, PS3.5 8.1 and 8.2."""
 
 import numpy as np
 
 from lenticular.errors import NotRenderable
-from lenticular.pixels.decode import Frame, decode
+from lenticular.pixels.decode import Frame
 from lenticular.pixels.description import PixelDescription
 
 _WORDS = (8, 16, 32, 64)
 
 
-def uncompress(frame: bytes, transfer_syntax_uid: str, description: PixelDescription) -> bytes:
+def uncompressed(decoded: Frame, description: PixelDescription) -> bytes:
     """The samples of a frame in words of Bits Allocated, as Planar Configuration orders them.
 
     Colours that the codec turned into RGB stay RGB: half of the samples of YBR_FULL_422 could
     only be thrown away again.
     """
-    decoded = decode(frame, transfer_syntax_uid, description)
     _check(decoded, description)
     samples = decoded.samples
     if description.planar and samples.ndim == 3:

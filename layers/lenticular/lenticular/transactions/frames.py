@@ -1,7 +1,7 @@
 """Frames of an instance, PS3.18 10.4.1.1.6, each read by its range in the file.
 
-`stored_frames` gives them as they are stored (uncompressed ones in little endian), `decoded_frames`
-uncompressed ones whatever is stored. Nothing but the frames that are asked for is read.
+`stored_frames` gives them as they are stored (uncompressed ones in little endian), `frames_in` in
+another transfer syntax. Nothing but the frames that are asked for is read.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -69,20 +69,29 @@ def stored_frames(
     ]
 
 
-def decoded_frames(
-    services: Services, located: LocatedInstance, frame_numbers: Sequence[int]
+def frames_in(
+    services: Services,
+    located: LocatedInstance,
+    frame_numbers: Sequence[int],
+    transfer_syntax_uid: str,
 ) -> list[Frame]:
-    """The same frames uncompressed: words of Bits Allocated, little endian, colours as RGB."""
+    """The same frames in a transfer syntax: as stored, uncompressed, or compressed otherwise.
+
+    Uncompressed they are words of Bits Allocated, little endian, colours as RGB.
+    """
+    frames = stored_frames(services, located, frame_numbers)
+    stored = frame_syntax(located)
+    if transfer_syntax_uid == stored:
+        return frames
+    from lenticular.pixels.convert import converter
     from lenticular.pixels.description import describe
-    from lenticular.pixels.uncompress import uncompress
 
     description = describe(dataset_of(services, located), pixels_of(located).tag)
+    convert = converter(stored, transfer_syntax_uid, description)
 
     def load(frame: Frame) -> Content:
-        stored = frame.load().read()
-        return Content.of(uncompress(stored, located.instance.transfer_syntax_uid, description))
+        return Content.of(convert(frame.load().read()))
 
-    frames = stored_frames(services, located, frame_numbers)
     return [Frame(frame.frame_number, partial(load, frame)) for frame in frames]
 
 

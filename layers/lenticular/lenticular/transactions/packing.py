@@ -5,34 +5,38 @@ Nothing is compressed: pixels hardly shrink, and the time it takes would be the 
 
 import io
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 from lenticular.index.records import StoredInstance
-from lenticular.services import Services
-from lenticular.transactions.stored_bytes import file_content
 
 
-def zipped(services: Services, instances: Iterable[StoredInstance]) -> Iterator[bytes]:
-    """The archive piece by piece; a file is named `study/series/instance.dcm`."""
-    return zipped_as(services, ((_name(instance), instance) for instance in instances))
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file of the archive; `size` in bytes is None when nobody knows it before."""
+
+    name: str
+    pieces: Callable[[], Iterable[bytes]]
+    size: int | None = None
 
 
-def zipped_as(services: Services, files: Iterable[tuple[str, StoredInstance]]) -> Iterator[bytes]:
-    """The archive piece by piece, of files with these names."""
+def zipped(entries: Iterable[Entry]) -> Iterator[bytes]:
+    """The archive piece by piece."""
     sink = _Sink()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
-        for name, instance in files:
-            entry = zipfile.ZipInfo(name)
-            entry.file_size = instance.size  # so that it knows whether it needs ZIP64
-            with archive.open(entry, "w") as member:
-                for piece in file_content(services, instance).all():
+        for entry in entries:
+            info = zipfile.ZipInfo(entry.name)
+            info.file_size = entry.size or 0  # so that it knows whether it needs ZIP64
+            with archive.open(info, "w", force_zip64=entry.size is None) as member:
+                for piece in entry.pieces():
                     yield sink.taken()
                     member.write(piece)
             yield sink.taken()
     yield sink.taken()
 
 
-def _name(instance: StoredInstance) -> str:
+def name_of(instance: StoredInstance) -> str:
+    """What an instance is called in an archive: `study/series/instance.dcm`."""
     return (
         f"{instance.study_instance_uid}/{instance.series_instance_uid}"
         f"/{instance.sop_instance_uid}.dcm"

@@ -1,36 +1,74 @@
 """Which representation of instances and frames a client gets, PS3.18 8.7.3 and 8.7.8.
 
-The one place that knows in which transfer syntaxes a stored object can be served: as it is
-stored and, for frames, uncompressed. What can be transcoded is to be offered here.
+The one place that knows in which transfer syntaxes a stored object can be served: as it is stored,
+uncompressed, or compressed in another way. Whether the pixels of an instance fit a syntax is known
+only when they are compressed; that is asked of nobody who wants what is there.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-from lenticular.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, lookup
+from lenticular.dicom.transfer_syntaxes import (
+    COMPRESSED,
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    KNOWN,
+    lookup,
+)
 from lenticular.index.records import LocatedInstance
 from lenticular.transactions.frames import can_decode, frame_syntax
 from lenticular.web.media_types import DICOM, OCTET_STREAM, ZIP, Accept, Offer, choose
 
 
-def negotiate_instances(accept: Accept, stored_syntaxes: Iterable[str], *, single: bool) -> Offer:
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How instances go out: by themselves, in parts or zipped; and which syntax each one gets."""
+
+    media_type: str
+    multipart: bool
+    syntaxes: dict[str, str]
+
+    def syntax_of(self, stored: str) -> str:
+        """The transfer syntax of an instance that is stored in this one."""
+        return self.syntaxes[stored]
+
+
+def negotiate_instances(accept: Accept, stored_syntaxes: Iterable[str], *, single: bool) -> Form:
     """The form in which these instances go out, each in a transfer syntax that is accepted.
 
     A single part is for the resource of an instance only, however many a study has (PS3.18
     10.4.4).
     """
     first, *others = sorted(set(stored_syntaxes))
-    offers = [Offer(DICOM, first, multipart=True), Offer(ZIP, first)]
-    chosen = choose(accept, [*offers, Offer(DICOM, first)] if single else offers)
+    kinds = [(DICOM, True), (ZIP, False), *([(DICOM, False)] if single else [])]
+    chosen = choose(accept, [offer for kind in kinds for offer in _offers(first, *kind)])
+    syntaxes = {first: chosen.transfer_syntax_uid or first}
     for other in others:
-        choose(accept, [Offer(chosen.media_type, other, chosen.multipart)])
-    return chosen
+        offer = choose(accept, _offers(other, chosen.media_type, chosen.multipart))
+        syntaxes[other] = offer.transfer_syntax_uid or other
+    return Form(chosen.media_type, chosen.multipart, syntaxes)
+
+
+def _offers(stored: str, media_type: str, multipart: bool) -> list[Offer]:
+    """The media type in every transfer syntax that can be made of the stored one."""
+    return [Offer(media_type, syntax, multipart) for syntax in _reachable(stored)]
+
+
+def _reachable(stored: str) -> list[str]:
+    syntax = KNOWN.get(stored)
+    if syntax is None or syntax.is_video or syntax.is_referenced:
+        return [stored]
+    native = (EXPLICIT_VR_LITTLE_ENDIAN, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
+    return list(dict.fromkeys((stored, *native, *COMPRESSED)))
 
 
 def negotiate_frames(accept: Accept, located: LocatedInstance, *, single: bool) -> Offer:
-    """The media type and transfer syntax of frames: as stored before uncompressed."""
+    """The media type and transfer syntax of frames: as stored, then uncompressed, then others."""
     stored = frame_syntax(located)
     kinds = [(lookup(stored).media_type, stored)]
-    if stored != EXPLICIT_VR_LITTLE_ENDIAN and can_decode(located):
-        kinds.append((OCTET_STREAM, EXPLICIT_VR_LITTLE_ENDIAN))
+    if can_decode(located):
+        uncompressed = (OCTET_STREAM, EXPLICIT_VR_LITTLE_ENDIAN)
+        others = ((lookup(syntax).media_type, syntax) for syntax in COMPRESSED)
+        kinds = list(dict.fromkeys([*kinds, uncompressed, *others]))
     forms = (True, False) if single else (True,)
     return choose(accept, [Offer(*kind, multipart=form) for kind in kinds for form in forms])

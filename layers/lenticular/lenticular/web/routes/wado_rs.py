@@ -3,8 +3,8 @@
 What the client leaves open is answered as it is stored; what it names it gets, or a 406.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 from fastapi import APIRouter, Request
@@ -14,9 +14,8 @@ from lenticular.dicom.instance import Target
 from lenticular.dicom.transfer_syntaxes import lookup
 from lenticular.index.records import LocatedInstance, StoredInstance
 from lenticular.services import Services
-from lenticular.transactions import frames, retrieve
+from lenticular.transactions import frames, packing, retrieve
 from lenticular.transactions.frames import Frame
-from lenticular.transactions.packing import zipped
 from lenticular.transactions.stored_bytes import Content, file_content
 from lenticular.web import datasets, responses
 from lenticular.web.context import DICOMWEB, base_url, services_of
@@ -108,32 +107,76 @@ def _instances(request: Request, target: Target) -> Response:
     instances = retrieve.find(services, target)
     syntaxes = (instance.transfer_syntax_uid for instance in instances)
     single = target.sop_instance_uid is not None
-    offer = negotiate_instances(accepted(request), syntaxes, single=single)
+    form = negotiate_instances(accepted(request), syntaxes, single=single)
     etag = responses.entity_tag(
-        offer.media_type, offer.multipart, [instance.sha256 for instance in instances]
+        form.media_type,
+        form.multipart,
+        [(each.sha256, form.syntax_of(each.transfer_syntax_uid)) for each in instances],
     )
-    if offer.media_type == ZIP:
-        return _zip(request, services, instances, etag)
-    if offer.multipart:
-        parts = [_file_part(services, instance) for instance in instances]
-        return responses.multipart(request, parts, DICOM, etag=etag)
-    file = file_content(services, instances[0])
-    return responses.content(
-        request, file.pieces, str(offer), size=file.size, etag=etag, stored_key=file.key
-    )
+    files = (_file(services, each, form.syntax_of(each.transfer_syntax_uid)) for each in instances)
+    if form.media_type == ZIP:
+        return _zip(request, instances, files, etag)
+    if not form.multipart:
+        return next(files).alone(request, etag)
+    parts = (file.part() for file in files)
+    known = all(stored == syntax for stored, syntax in form.syntaxes.items())
+    return responses.multipart(request, list(parts) if known else parts, DICOM, etag=etag)
 
 
-def _file_part(services: Services, instance: StoredInstance) -> Part:
-    file = file_content(services, instance)
-    return Part(str(Offer(DICOM, instance.transfer_syntax_uid)), file.all, file.size)
+def _file(services: Services, instance: StoredInstance, syntax: str) -> "_File":
+    if syntax == instance.transfer_syntax_uid:
+        content = file_content(services, instance)
+        return _File(syntax, content.all, content)
+    from lenticular.transactions.transcode import transcode
+
+    made = transcode(services, instance, syntax)
+    return _File(made.transfer_syntax_uid, made.pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """An instance in a transfer syntax; `stored` when that is the one it is stored in."""
+
+    syntax: str
+    pieces: Callable[[], Iterable[bytes]]
+    stored: Content | None = None
+
+    @property
+    def size(self) -> int | None:
+        return self.stored.size if self.stored else None
+
+    def part(self) -> Part:
+        return Part(str(Offer(DICOM, self.syntax)), self.pieces, self.size)
+
+    def alone(self, request: Request, etag: str) -> Response:
+        content_type = str(Offer(DICOM, self.syntax))
+        if self.stored is None:
+            return responses.stream(request, _later(self.pieces), content_type, etag=etag)
+        return responses.content(
+            request,
+            self.stored.pieces,
+            content_type,
+            size=self.size,
+            etag=etag,
+            stored_key=self.stored.key,
+        )
+
+
+def _later(pieces: Callable[[], Iterable[bytes]]) -> Iterator[bytes]:
+    """Begin only when asked, which for HEAD is never."""
+    yield from pieces()
 
 
 def _zip(
-    request: Request, services: Services, instances: Sequence[StoredInstance], etag: str
+    request: Request, instances: Sequence[StoredInstance], files: Iterable[_File], etag: str
 ) -> Response:
+    entries = (
+        packing.Entry(packing.name_of(instance), file.pieces, file.size)
+        for instance, file in zip(instances, files, strict=True)
+    )
     return responses.stream(
         request,
-        zipped(services, instances),
+        packing.zipped(entries),
         ZIP,
         etag=etag,
         about=sum(instance.size for instance in instances),
@@ -150,9 +193,9 @@ def _metadata(request: Request, target: Target) -> Response:
 def _frames(request: Request, located: LocatedInstance, frame_numbers: Sequence[int]) -> Response:
     services = services_of(request)
     offer = negotiate_frames(accepted(request), located, single=len(frame_numbers) == 1)
-    as_stored = offer.transfer_syntax_uid == frames.frame_syntax(located)
-    provide = frames.stored_frames if as_stored else frames.decoded_frames
-    provided = provide(services, located, frame_numbers)
+    provided = frames.frames_in(
+        services, located, frame_numbers, offer.transfer_syntax_uid or frames.frame_syntax(located)
+    )
     etag = responses.entity_tag(located.instance.sha256, list(frame_numbers), str(offer))
     if unchanged := responses.not_modified(request, etag):
         return unchanged

@@ -9,11 +9,12 @@ from starlette.responses import Response
 from lenticular.dicom.orthanc_tags import full, shared
 from lenticular.transactions import browse
 from lenticular.transactions.orthanc_archive import named_files
-from lenticular.transactions.packing import zipped_as
+from lenticular.transactions.packing import Entry, zipped
+from lenticular.transactions.stored_bytes import file_content
 from lenticular.web import responses
 from lenticular.web.context import services_of
 from lenticular.web.paths import readable
-from lenticular.web.routes.orthanc.request import RESOURCE, Collection, answer, tag_style
+from lenticular.web.routes.orthanc.request import RESOURCE, Collection, large_answer, tag_style
 
 router = APIRouter(tags=["Orthanc"])
 
@@ -41,7 +42,7 @@ def shared_tags(request: Request, collection: Collection, identifier: str) -> Re
     services = services_of(request)
     found = browse.find(services, collection.level, identifier)
     datasets = (dataset for _, dataset in browse.datasets_below(services, found))
-    return answer(tag_style(request, full)(shared(datasets)))
+    return large_answer(request, tag_style(request, full)(shared(datasets)))
 
 
 @readable(router, RESOURCE + "/archive")
@@ -49,7 +50,10 @@ def archive(request: Request, collection: Collection, identifier: str) -> Respon
     """The files of all its instances in one zip."""
     services = services_of(request)
     found = browse.find(services, collection.level, identifier)
-    files = named_files(services, found)
-    response = responses.stream(request, zipped_as(services, files), "application/zip")
-    response.headers["content-disposition"] = f'attachment; filename="{identifier}.zip"'
-    return response
+    entries = (
+        Entry(name, file_content(services, instance).all, instance.size)
+        for name, instance in named_files(services, found)
+    )
+    return responses.stream(
+        request, zipped(entries), "application/zip", file_name=f"{identifier}.zip"
+    )
