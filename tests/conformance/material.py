@@ -1,0 +1,143 @@
+"""The instances that the suite stores: small, with known values, and new UIDs in every run."""
+
+import io
+from functools import cache
+
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.sequence import Sequence
+from pydicom.uid import (
+    UID,
+    CTImageStorage,
+    EncapsulatedPDFStorage,
+    ExplicitVRLittleEndian,
+    MultiFrameTrueColorSecondaryCaptureImageStorage,
+    RLELossless,
+    SecondaryCaptureImageStorage,
+    generate_uid,
+)
+
+SIDE = 16
+# Large enough that no service sends it within the metadata.
+PDF = b"%PDF-1.4\n%" + b"a comment " * 2000 + b"\ntrailer<</Root 1 0 R>>\n%%EOF\n"
+
+
+@cache
+def run() -> str:
+    """What the identifiers of this run have in common."""
+    return generate_uid().split(".")[-1][-10:]
+
+
+@cache
+def uid(*labels: str | int) -> UID:
+    """A UID that stands for these labels in this run."""
+    return generate_uid(entropy_srcs=[run(), *map(str, labels)])
+
+
+def patient_id(study: str) -> str:
+    """The Patient ID of a study."""
+    return f"CONF-{run()}-{study}"
+
+
+def encoded(dataset: Dataset) -> bytes:
+    """The Part 10 file of a dataset."""
+    buffer = io.BytesIO()
+    dataset.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def instance(study: str, series: int, number: int) -> Dataset:
+    """A dataset with what every instance has."""
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SpecificCharacterSet = "ISO_IR 192"
+    dataset.StudyDate = {"A": "20200131", "B": "20200229"}.get(study, "20210501")
+    dataset.StudyTime = {"A": "101500", "B": "235959.5"}.get(study, "120000")
+    dataset.AccessionNumber = f"ACC{run()[-6:]}{study}"
+    dataset.Modality = "OT"
+    dataset.StudyDescription = f"Conformance {study}"
+    dataset.ReferringPhysicianName = "Referrer^Rita"
+    dataset.PatientName = {"A": "Conformance^Anna", "B": "Conformancé^Björn=山田^太郎"}.get(
+        study, "Conformance^Other"
+    )
+    dataset.PatientID = patient_id(study)
+    dataset.PatientBirthDate = "19700101" if study == "A" else ""
+    dataset.PatientSex = "O"
+    dataset.StudyInstanceUID = uid(study)
+    dataset.SeriesInstanceUID = uid(study, series)
+    dataset.StudyID = "1"
+    dataset.SeriesNumber = series
+    dataset.InstanceNumber = number
+    dataset.SOPInstanceUID = uid(study, series, number)
+    return dataset
+
+
+def ct(study: str = "A", series: int = 1, number: int = 1) -> Dataset:
+    """A CT image of 16 bits: its pixels count upwards, so that each frame is its own."""
+    dataset = instance(study, series, number)
+    dataset.SOPClassUID = CTImageStorage
+    dataset.Modality = "CT"
+    dataset.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+    dataset.RescaleIntercept, dataset.RescaleSlope = -1024, 1
+    dataset.WindowCenter, dataset.WindowWidth = 40, 400
+    dataset.SliceThickness = None
+    procedure = Dataset()
+    procedure.ScheduledProcedureStepID = f"SPS{run()[-6:]}"
+    dataset.RequestAttributesSequence = Sequence([procedure])
+    values = ((number * 1000 + index) % 4096 for index in range(SIDE * SIDE))
+    _pixels(dataset, b"".join(value.to_bytes(2, "little") for value in values), bits=16)
+    return dataset
+
+
+def frames(study: str = "A", count: int = 4) -> Dataset:
+    """A true-colour image of several frames; frame n is all of value n."""
+    dataset = instance(study, 2, 1)
+    dataset.SOPClassUID = MultiFrameTrueColorSecondaryCaptureImageStorage
+    dataset.NumberOfFrames = count
+    data = b"".join(bytes([number + 1]) * SIDE * SIDE * 3 for number in range(count))
+    _pixels(dataset, data, bits=8, samples=3)
+    dataset.PlanarConfiguration = 0
+    return dataset
+
+
+def compressed(study: str = "B") -> Dataset:
+    """An image in RLE Lossless (PS3.5 8.2.2), one segment of literal runs."""
+    dataset = instance(study, 3, 1)
+    dataset.SOPClassUID = SecondaryCaptureImageStorage
+    _pixels(dataset, b"", bits=8)
+    dataset.file_meta.TransferSyntaxUID = RLELossless
+    row = bytes([SIDE - 1]) + bytes(range(SIDE))
+    header = (1).to_bytes(4, "little") + (64).to_bytes(4, "little") + bytes(56)
+    dataset.PixelData = encapsulate([header + row * SIDE])
+    dataset["PixelData"].is_undefined_length = True
+    dataset["PixelData"].VR = "OB"
+    return dataset
+
+
+def document(study: str = "B") -> Dataset:
+    """An encapsulated PDF."""
+    dataset = instance(study, 4, 1)
+    dataset.SOPClassUID = EncapsulatedPDFStorage
+    dataset.Modality = "DOC"
+    dataset.MIMETypeOfEncapsulatedDocument = "application/pdf"
+    dataset.EncapsulatedDocumentLength = len(PDF)
+    dataset.EncapsulatedDocument = PDF + b"\0" * (len(PDF) % 2)
+    return dataset
+
+
+def collection() -> list[Dataset]:
+    """What is stored before the first test: two studies."""
+    scans = [ct("A", 1, number) for number in (1, 2, 3)]
+    return [*scans, frames("A"), ct("B", 1, 1), compressed("B"), document("B")]
+
+
+def _pixels(dataset: Dataset, data: bytes, bits: int, samples: int = 1) -> None:
+    dataset.Rows = dataset.Columns = SIDE
+    dataset.SamplesPerPixel = samples
+    dataset.PhotometricInterpretation = "RGB" if samples == 3 else "MONOCHROME2"
+    dataset.BitsAllocated = dataset.BitsStored = bits
+    dataset.HighBit = bits - 1
+    dataset.PixelRepresentation = 0
+    dataset.PixelData = data
+    dataset["PixelData"].VR = "OW" if bits == 16 else "OB"

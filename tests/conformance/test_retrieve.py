@@ -1,0 +1,254 @@
+"""PS3.18 10.4: the Retrieve transaction, and the media types of 8.7."""
+
+import io
+
+import pytest
+from pydicom import dcmread
+
+from tests.conformance.material import PDF, SIDE, ct, encoded, frames, uid
+from tests.conformance.service import (
+    DICOM,
+    JSON,
+    OCTETS,
+    XML,
+    explained,
+    kind,
+    ok,
+    optional,
+    parts,
+    value,
+)
+
+STUDY = "/studies/{A}"
+SERIES = STUDY + "/series/{A1}"
+INSTANCE = SERIES + "/instances/{A11}"
+MULTIPART = f'multipart/related; type="{DICOM}"'
+RLE = "1.2.840.10008.1.2.5"
+EXPLICIT = "1.2.840.10008.1.2.1"
+
+
+def path(template: str) -> str:
+    names = {"A": uid("A"), "A1": uid("A", 1), "A11": uid("A", 1, 1), "A2": uid("A", 2)}
+    names |= {"A21": uid("A", 2, 1), "B": uid("B")}
+    names |= {f"B{n}": uid("B", n) for n in (1, 3, 4)}
+    names |= {f"B{n}1": uid("B", n, 1) for n in (1, 3, 4)}
+    return template.format(**names)
+
+
+FRAMES = "/studies/{A}/series/{A2}/instances/{A21}"
+COMPRESSED = "/studies/{B}/series/{B3}/instances/{B31}"
+DOCUMENT = "/studies/{B}/series/{B4}/instances/{B41}"
+
+
+@pytest.mark.parametrize(("resource", "count"), [(STUDY, 4), (SERIES, 3), (INSTANCE, 1)])
+def test_10_4_1_1_1_instances_come_as_multipart(service, resource, count):
+    files = parts(ok(service.get(path(resource), MULTIPART)))
+
+    assert len(files) == count
+    assert all(headers["content-type"].startswith(DICOM) for headers, _ in files)
+    assert all(dcmread(io.BytesIO(body)).StudyInstanceUID == uid("A") for _, body in files)
+
+
+def test_10_4_1_1_1_an_instance_comes_back_as_it_was_stored(service):
+    ((_, body),) = parts(ok(service.get(path(INSTANCE), MULTIPART + "; transfer-syntax=*")))
+
+    returned, sent = dcmread(io.BytesIO(body)), ct("A", 1, 1)
+    assert returned.PixelData == sent.PixelData
+    assert returned == sent
+
+
+def test_10_4_4_an_instance_comes_as_a_single_part(service):
+    answer = ok(service.get(path(INSTANCE), DICOM))
+
+    assert kind(answer) == DICOM
+    assert dcmread(io.BytesIO(answer.content)).SOPInstanceUID == uid("A", 1, 1)
+
+
+def test_8_7_3_4_the_transfer_syntax_as_stored_is_to_be_had(service):
+    ((_, body),) = parts(ok(service.get(path(COMPRESSED), MULTIPART + "; transfer-syntax=*")))
+
+    assert dcmread(io.BytesIO(body)).file_meta.TransferSyntaxUID == RLE
+
+
+def test_8_7_3_4_a_named_transfer_syntax_is_sent(service):
+    accept = f'{MULTIPART}; transfer-syntax="{EXPLICIT}"'
+    ((_, body),) = parts(ok(service.get(path(COMPRESSED), accept)))
+
+    dataset = dcmread(io.BytesIO(body))
+    assert dataset.file_meta.TransferSyntaxUID == EXPLICIT
+    assert dataset.PixelData[:SIDE] == bytes(range(SIDE))
+
+
+def test_8_7_3_4_a_transfer_syntax_that_does_not_exist_is_406(service):
+    assert service.get(path(INSTANCE), f"{MULTIPART}; transfer-syntax=1.2.3.4").status_code == 406
+
+
+@pytest.mark.parametrize("resource", [STUDY, SERIES, INSTANCE])
+def test_8_7_3_zip_is_to_be_had(service, resource):
+    assert optional(service.get(path(resource), "application/zip")).content[:2] == b"PK"
+
+
+@pytest.mark.parametrize(("resource", "count"), [(STUDY, 4), (SERIES, 3), (INSTANCE, 1)])
+def test_10_4_1_1_2_metadata_are_dicom_json(service, resource, count):
+    answer = ok(service.get(path(resource) + "/metadata", JSON))
+
+    assert kind(answer) == JSON
+    assert len(answer.json()) == count
+    assert all(value(dataset, "0020000D") == uid("A") for dataset in answer.json())
+
+
+@pytest.mark.parametrize(("resource", "count"), [(STUDY, 4), (SERIES, 3), (INSTANCE, 1)])
+def test_10_4_1_1_2_metadata_are_native_dicom_xml(service, resource, count):
+    answer = ok(service.get(path(resource) + "/metadata", f'multipart/related; type="{XML}"'))
+
+    assert len(parts(answer)) == count
+
+
+def test_10_4_1_1_2_metadata_have_no_pixels_but_where_they_are(service):
+    (dataset,) = ok(service.get(path(INSTANCE) + "/metadata", JSON)).json()
+
+    assert "InlineBinary" not in dataset.get("7FE00010", {})
+    assert dataset["00281053"]["Value"] == [1]
+    assert dataset["00180050"] == {"vr": "DS"}
+
+
+def test_10_4_1_1_2_metadata_of_every_character_set_are_unicode(service):
+    (dataset, *_) = ok(service.get(path("/studies/{B}/series/{B1}/metadata"), JSON)).json()
+
+    name = dataset["00100010"]["Value"][0]
+    assert name == {"Alphabetic": "Conformancé^Björn", "Ideographic": "山田^太郎"}
+
+
+def test_10_4_1_1_5_every_bulk_data_uri_resolves(service):
+    (dataset,) = ok(service.get(path(DOCUMENT) + "/metadata", JSON)).json()
+
+    answer = ok(service.request("GET", dataset["00420011"]["BulkDataURI"], "*/*"))
+    body = parts(answer)[0][1] if kind(answer) == "multipart/related" else answer.content
+    assert body.rstrip(b"\0") == PDF.rstrip(b"\0")
+
+
+@pytest.mark.parametrize("resource", [STUDY, SERIES, INSTANCE])
+def test_10_4_1_1_5_bulk_data_of_a_whole_resource_are_to_be_had(service, resource):
+    bodies = parts(
+        optional(service.get(path(resource) + "/bulkdata", f'multipart/related; type="{OCTETS}"'))
+    )
+
+    assert ct("A", 1, 1).PixelData in [body for _, body in bodies]
+
+
+@pytest.mark.parametrize("resource", [STUDY, SERIES, INSTANCE])
+def test_10_4_1_1_6_pixel_data_of_a_whole_resource_are_to_be_had(service, resource):
+    bodies = parts(
+        optional(service.get(path(resource) + "/pixeldata", f'multipart/related; type="{OCTETS}"'))
+    )
+
+    assert ct("A", 1, 1).PixelData in [body for _, body in bodies]
+
+
+@pytest.mark.parametrize("numbers", ["1", "2,3", "4,1", "3"])
+def test_10_4_1_1_6_frames_come_in_the_order_asked_for(service, numbers):
+    accept = f'multipart/related; type="{OCTETS}"'
+    bodies = parts(ok(service.get(path(FRAMES) + f"/frames/{numbers}", accept)))
+
+    size = SIDE * SIDE * 3
+    expected = [frames().PixelData[(int(n) - 1) * size : int(n) * size] for n in numbers.split(",")]
+    assert [body for _, body in bodies] == expected
+
+
+def test_10_4_1_1_6_a_compressed_frame_is_decoded_when_octets_are_asked_for(service):
+    accept = f'multipart/related; type="{OCTETS}"; transfer-syntax={EXPLICIT}'
+    ((_, body),) = parts(ok(service.get(path(COMPRESSED) + "/frames/1", accept)))
+
+    assert body == bytes(range(SIDE)) * SIDE
+
+
+def test_10_4_1_1_6_a_compressed_frame_comes_as_stored(service):
+    accept = 'multipart/related; type="image/dicom-rle"'
+    ((headers, body),) = parts(ok(service.get(path(COMPRESSED) + "/frames/1", accept)))
+
+    assert headers["content-type"].startswith("image/dicom-rle")
+    assert body[:4] == (1).to_bytes(4, "little")
+
+
+def test_10_4_4_a_single_frame_comes_as_a_single_part(service):
+    answer = optional(service.get(path(FRAMES) + "/frames/2", OCTETS))
+
+    assert answer.content == bytes([2]) * SIDE * SIDE * 3
+
+
+@pytest.mark.parametrize("numbers", ["0", "x", "-1"])
+def test_10_4_3_1_a_frame_list_that_is_none_is_400(service, numbers):
+    assert service.get(path(FRAMES) + f"/frames/{numbers}").status_code == 400
+
+
+def test_10_4_3_1_a_frame_that_is_not_there_is_404(service):
+    assert service.get(path(FRAMES) + "/frames/99").status_code in (400, 404)
+
+
+@pytest.mark.parametrize("view", ["", "/metadata", "/rendered", "/thumbnail"])
+@pytest.mark.parametrize("resource", [STUDY, SERIES, INSTANCE])
+def test_10_4_3_1_what_does_not_exist_is_404(service, resource, view):
+    unknown = path(resource).replace(uid("A"), uid("nobody"))
+
+    assert service.get(unknown + view).status_code == 404
+
+
+def test_8_7_5_what_cannot_be_sent_is_406(service):
+    for resource in (INSTANCE, INSTANCE + "/metadata", FRAMES + "/frames/1"):
+        assert service.get(path(resource), "text/x-nothing").status_code == 406, resource
+
+
+def test_8_7_7_the_first_of_the_most_wanted_that_can_be_sent_is_sent(service):
+    answer = ok(
+        service.get(path(INSTANCE) + "/metadata", f"text/x-nothing, {JSON};q=0.5, */*;q=0.1")
+    )
+
+    assert kind(answer) == JSON
+
+
+def test_8_3_3_1_accept_may_be_a_query_parameter(service):
+    answer = ok(service.get(path(INSTANCE) + "/metadata", "*/*", params={"accept": JSON}))
+
+    assert kind(answer) == JSON
+
+
+@pytest.mark.parametrize("quoted", ['type="application/dicom"', "type=application/dicom"])
+def test_8_7_3_the_root_type_may_be_quoted_or_not(service, quoted):
+    assert len(parts(ok(service.get(path(INSTANCE), f"multipart/related; {quoted}")))) == 1
+
+
+@pytest.mark.parametrize(
+    ("resource", "accept"),
+    [(INSTANCE, MULTIPART), (INSTANCE + "/metadata", JSON), (FRAMES + "/frames/1", "*/*")],
+)
+def test_8_1_head_answers_as_get_without_a_body(service, resource, accept):
+    answer = optional(service.request("HEAD", service.url + path(resource), accept))
+
+    assert answer.content == b""
+    assert kind(answer) == kind(service.get(path(resource), accept))
+
+
+def test_8_1_what_has_not_changed_is_304(service):
+    answer = ok(service.get(path(INSTANCE) + "/metadata", JSON))
+    if "ETag" not in answer.headers:
+        pytest.skip("optional, not supported: ETag")
+    tag = {"If-None-Match": answer.headers["ETag"]}
+
+    again = service.get(path(INSTANCE) + "/metadata", JSON, headers=tag)
+    assert again.status_code == 304, explained(again)
+
+
+def test_8_1_a_range_of_a_single_part_is_206(service):
+    answer = service.get(path(INSTANCE), DICOM, headers={"Range": "bytes=128-131"})
+    if answer.status_code != 206:
+        pytest.skip("optional, not supported: Range")
+
+    assert answer.content == b"DICM"
+    assert answer.headers["Content-Range"].startswith("bytes 128-131/")
+
+
+def test_10_4_3_3_the_received_file_is_part_10(service):
+    ((_, body),) = parts(ok(service.get(path(INSTANCE), MULTIPART)))
+
+    assert body[128:132] == b"DICM"
+    assert len(body) >= len(encoded(ct("A", 1, 1))) - 200

@@ -1,0 +1,257 @@
+"""PS3.18 10.6: the Search transaction, and the query parameters of 8.3.4."""
+
+import pytest
+
+from tests.conformance.material import patient_id, run, uid
+from tests.conformance.service import JSON, XML, kind, ok, optional, parts, value, values
+
+STUDY_UID, SERIES_UID, SOP_UID = "0020000D", "0020000E", "00080018"
+STUDY_ATTRIBUTES = [
+    *("00080020", "00080030", "00080050", "00080061", "00080090"),
+    *("00100010", "00100020", "00100030", "00100040", "0020000D", "00200010"),
+    *("00201206", "00201208"),
+]
+SERIES_ATTRIBUTES = ["00080060", "0020000E", "00200011", "00201209"]
+INSTANCE_ATTRIBUTES = ["00080016", "00080018", "00200013", "00280010", "00280011", "00280100"]
+
+
+def mine(**more: str) -> dict[str, str]:
+    """Parameters that no instance of another run matches."""
+    return {"PatientID": f"CONF-{run()}-*", **more}
+
+
+@pytest.mark.parametrize(
+    ("path", "count"),
+    [
+        ("/studies", 2),
+        ("/series", 5),
+        ("/instances", 7),
+        ("/studies/{A}/series", 2),
+        ("/studies/{A}/instances", 4),
+        ("/studies/{A}/series/{A1}/instances", 3),
+    ],
+)
+def test_10_6_1_1_every_search_resource_is_there(service, path, count):
+    path = path.format(A=uid("A"), A1=uid("A", 1))
+
+    assert len(service.search(path, **mine())) == count
+
+
+@pytest.mark.parametrize("key", ["StudyInstanceUID", "0020000D"])
+def test_8_3_4_1_an_attribute_is_a_keyword_or_a_tag(service, key):
+    assert values(service.search("/studies", **{key: uid("A")}), STUDY_UID) == [uid("A")]
+
+
+def test_8_3_4_1_a_list_of_uids_matches_each_of_them(service):
+    for separator in (",", "\\"):
+        found = service.search("/studies", StudyInstanceUID=separator.join((uid("A"), uid("B"))))
+
+        assert sorted(values(found, STUDY_UID)) == sorted([uid("A"), uid("B")])
+
+
+def test_8_3_4_1_wildcards_match_any_text_and_any_character(service):
+    for pattern in (f"CONF-{run()}-*", f"CONF-{run()}-?", f"*{run()}*"):
+        assert len(service.search("/studies", PatientID=pattern)) == 2, pattern
+
+
+def test_8_3_4_1_values_are_percent_decoded(service):
+    found = service.get(
+        f"/studies?PatientName=Conformance%5EAnna&PatientID={patient_id('A')}", JSON
+    )
+
+    assert values(ok(found).json(), STUDY_UID) == [uid("A")]
+
+
+@pytest.mark.parametrize(
+    ("dates", "labels"),
+    [
+        ("20200131", "A"),
+        ("20200101-20200131", "A"),
+        ("20200201-", "B"),
+        ("-20200131", "A"),
+        ("20200131-20200229", "AB"),
+        ("20190101-20191231", ""),
+    ],
+)
+def test_8_3_4_1_dates_match_by_range(service, dates, labels):
+    found = service.search("/studies", **mine(StudyDate=dates))
+
+    assert sorted(values(found, STUDY_UID)) == sorted(uid(label) for label in labels)
+
+
+def test_8_3_4_1_times_match_by_range(service):
+    found = service.search("/studies", **mine(StudyTime="100000-110000"))
+
+    assert values(found, STUDY_UID) == [uid("A")]
+
+
+def test_8_3_4_1_names_match_whatever_their_case(service):
+    found = service.search("/studies", **mine(PatientName="CONFORMANCE^ANNA"))
+
+    assert values(found, STUDY_UID) == [uid("A")]
+
+
+def test_8_3_4_1_names_match_by_another_component_group(service):
+    found = service.search("/studies", **mine(PatientName="山田*"))
+
+    assert values(found, STUDY_UID) == [uid("B")]
+
+
+def test_8_3_4_1_a_sequence_s_attribute_is_named_by_its_path(service):
+    path = "RequestAttributesSequence.ScheduledProcedureStepID"
+    answer = service.get("/series", JSON, params=mine(**{path: f"SPS{run()[-6:]}"}))
+
+    assert set(values(optional(answer).json(), SERIES_UID)) == {uid("A", 1), uid("B", 1)}
+
+
+@pytest.mark.parametrize(
+    ("level", "key", "wanted", "labels"),
+    [
+        ("/studies", "AccessionNumber", "ACC{run}A", "A"),
+        ("/studies", "ModalitiesInStudy", "DOC", "B"),
+        ("/studies", "ReferringPhysicianName", "Referrer*", "AB"),
+        ("/studies", "StudyID", "1", "AB"),
+        ("/series", "Modality", "DOC", "B"),
+        ("/series", "SeriesNumber", "3", "B"),
+        ("/instances", "InstanceNumber", "3", "A"),
+        ("/instances", "SOPClassUID", "1.2.840.10008.5.1.4.1.1.104.1", "B"),
+    ],
+)
+def test_10_6_1_2_1_every_required_key_matches(service, level, key, wanted, labels):
+    found = service.search(level, **mine(**{key: wanted.format(run=run()[-6:])}))
+
+    assert sorted(set(values(found, STUDY_UID))) == sorted(uid(label) for label in labels)
+
+
+def test_10_6_1_2_2_fuzzy_matching_is_done_or_warned_of(service):
+    answer = ok(
+        service.get("/studies", JSON, params=mine(PatientName="anna", fuzzymatching="true"))
+    )
+
+    assert len(answer.json()) == 1 or "fuzzymatching" in answer.headers.get("Warning", "")
+
+
+@pytest.mark.parametrize(
+    ("path", "tags"),
+    [
+        ("/studies", STUDY_ATTRIBUTES),
+        (
+            "/series",
+            [*STUDY_ATTRIBUTES[:5], "00100010", "00100020", "0020000D", *SERIES_ATTRIBUTES],
+        ),
+        ("/instances", ["0020000D", *SERIES_ATTRIBUTES[:3], *INSTANCE_ATTRIBUTES]),
+    ],
+)
+def test_10_6_3_3_a_match_has_the_attributes_of_its_table(service, path, tags):
+    found = (
+        service.search(path, StudyInstanceUID=uid("A"), SOPInstanceUID=uid("A", 1, 1))
+        if (path == "/instances")
+        else service.search(path, StudyInstanceUID=uid("A"))
+    )
+
+    assert [tag for tag in tags if tag not in found[0]] == []
+
+
+def test_10_6_3_3_a_match_has_a_retrieve_url_that_works(service):
+    for path in ("/studies", "/series", "/instances"):
+        url = value(service.search(path, StudyInstanceUID=uid("A"))[0], "00081190")
+
+        ok(service.request("GET", url, 'multipart/related; type="application/dicom"'))
+
+
+def test_10_6_3_3_counts_are_right(service):
+    study = service.search("/studies", StudyInstanceUID=uid("A"))[0]
+
+    assert (value(study, "00201206"), value(study, "00201208")) == (2, 4)
+    assert sorted(study["00080061"]["Value"]) == ["CT", "OT"]
+
+
+def test_8_3_4_3_includefield_adds_an_attribute(service):
+    for name in ("StudyDescription", "00081030"):
+        found = service.search("/studies", StudyInstanceUID=uid("A"), includefield=name)
+
+        assert value(found[0], "00081030") == "Conformance A"
+
+
+def test_8_3_4_3_includefield_takes_a_list(service):
+    found = service.search(
+        "/instances", SOPInstanceUID=uid("A", 1, 1), includefield="RescaleSlope,00281052"
+    )
+
+    assert (value(found[0], "00281053"), value(found[0], "00281052")) == (1, -1024)
+
+
+def test_8_3_4_3_includefield_all_gives_everything(service):
+    found = service.search("/instances", SOPInstanceUID=uid("A", 1, 1), includefield="all")
+
+    assert value(found[0], "00281053") == 1
+
+
+def test_8_3_4_4_limit_and_offset_page_through_the_matches(service):
+    pages = [
+        service.search("/instances", **mine(limit="3", offset=str(offset))) for offset in (0, 3, 6)
+    ]
+
+    assert [len(page) for page in pages] == [3, 3, 1]
+    assert len({uid for page in pages for uid in values(page, SOP_UID)}) == 7
+
+
+def test_8_3_4_4_an_offset_beyond_the_end_gives_nothing(service):
+    assert service.search("/studies", **mine(offset="100")) == []
+
+
+def test_10_6_3_1_nothing_found_is_an_empty_list_or_204(service):
+    answer = service.get("/studies", JSON, params={"StudyInstanceUID": uid("nobody")})
+
+    assert answer.status_code == 204 or ok(answer).json() == []
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=-1", "limit=many", "offset=x", "StudyDate=yesterday", "fuzzymatching=perhaps"]
+)
+def test_10_6_3_1_a_malformed_query_is_400(service, query):
+    assert service.get(f"/studies?{query}", JSON).status_code == 400
+
+
+def test_10_6_3_1_head_and_get_agree(service):
+    url = f"{service.url}/studies"
+    got = service.request("GET", url, JSON, params=mine())
+    asked = optional(service.request("HEAD", url, JSON, params=mine()))
+
+    assert (kind(asked), asked.content) == (kind(got), b"")
+
+
+def test_8_3_4_empty_value_matching_finds_what_has_no_value(service):
+    answer = service.get(
+        "/studies", JSON, params=mine(PatientBirthDate='""', emptyvaluematching="true")
+    )
+
+    assert values(optional(answer).json(), STUDY_UID) == [uid("B")]
+
+
+def test_8_3_4_multiple_value_matching_matches_each_value(service):
+    names = f"{patient_id('A')}\\{patient_id('B')}"
+    answer = service.get(
+        "/studies", JSON, params={"PatientID": names, "multiplevaluematching": "true"}
+    )
+
+    assert len(optional(answer).json()) == 2
+
+
+def test_8_7_3_a_search_answers_dicom_json_by_default(service):
+    assert kind(ok(service.get("/studies", "*/*", params=mine()))) == JSON
+
+
+def test_8_7_3_a_search_answers_native_dicom_xml(service):
+    answer = ok(service.get("/studies", f'multipart/related; type="{XML}"', params=mine()))
+
+    bodies = parts(answer)
+    assert len(bodies) == 2
+    assert all(b"NativeDicomModel" in body for _, body in bodies)
+
+
+def test_10_6_3_3_dicom_json_has_no_empty_values(service):
+    for match in service.search("/studies", **mine(includefield="all")):
+        for element in match.values():
+            assert element.get("Value") != []
+            assert "vr" in element

@@ -1,0 +1,181 @@
+"""PS3.18 10.5: the Store transaction."""
+
+import pytest
+
+from tests.conformance.material import ct, encoded, instance, uid
+from tests.conformance.service import (
+    DICOM,
+    JSON,
+    XML,
+    explained,
+    kind,
+    multipart,
+    ok,
+    optional,
+    parts,
+    value,
+)
+
+REFERENCED, FAILED, OTHER = "00081199", "00081198", "0008119A"
+
+
+def items(dataset, tag):
+    return dataset.get(tag, {}).get("Value", [])
+
+
+def answered(answer):
+    """The Store Instances Response of an answer."""
+    return answer.json()
+
+
+def test_10_5_3_1_all_stored_is_200(service):
+    answer = ok(service.store(encoded(ct("S1", 1, 1)), encoded(ct("S1", 1, 2))))
+
+    stored = [value(item, "00081155") for item in items(answered(answer), REFERENCED)]
+    assert sorted(stored) == sorted([uid("S1", 1, 1), uid("S1", 1, 2)])
+
+
+def test_10_5_3_3_each_stored_instance_has_a_retrieve_url(service):
+    answer = ok(service.store(encoded(ct("S2"))))
+
+    (item,) = items(answered(answer), REFERENCED)
+    assert value(item, "00081150") == "1.2.840.10008.5.1.4.1.1.2"
+    ok(service.request("GET", value(item, "00081190"), "*/*"))
+
+
+def test_10_5_1_instances_may_be_stored_into_their_study(service):
+    ok(service.store(encoded(ct("S3")), study=uid("S3")))
+
+    assert len(service.search(f"/studies/{uid('S3')}/instances")) == 1
+
+
+def test_10_5_3_1_an_instance_of_another_study_is_409(service):
+    answer = service.store(encoded(ct("S4")), study=uid("S4", "other"))
+
+    assert answer.status_code == 409, explained(answer)
+    (failure,) = items(answered(answer), FAILED)
+    assert value(failure, "00081155") == uid("S4", 1, 1)
+    assert value(failure, "00081197")
+
+
+def test_10_5_3_1_some_stored_is_202(service):
+    answer = service.store(encoded(ct("S5")), b"this is no DICOM")
+
+    assert answer.status_code == 202, explained(answer)
+    assert len(items(answered(answer), REFERENCED)) == 1
+    assert len(items(answered(answer), FAILED) + items(answered(answer), OTHER)) == 1
+
+
+def test_10_5_3_1_nothing_stored_is_409(service):
+    assert service.store(b"this is no DICOM").status_code in (400, 409)
+
+
+def test_10_5_3_1_an_empty_body_is_400(service):
+    headers = {"Content-Type": f'multipart/related; type="{DICOM}"; boundary=x'}
+    answer = service.request("POST", f"{service.url}/studies", JSON, data=b"", headers=headers)
+
+    assert answer.status_code in (204, 400), explained(answer)
+
+
+def test_10_5_3_1_another_media_type_is_415(service):
+    headers = {"Content-Type": "text/plain"}
+    answer = service.request("POST", f"{service.url}/studies", JSON, data=b"x", headers=headers)
+
+    assert answer.status_code == 415, explained(answer)
+
+
+def test_10_5_2_the_same_instance_again_is_no_error(service):
+    ok(service.store(encoded(ct("S6"))))
+
+    assert service.store(encoded(ct("S6"))).status_code in (200, 202, 409)
+    assert len(service.search(f"/studies/{uid('S6')}/instances")) == 1
+
+
+def test_10_5_1_a_single_part_may_be_stored(service):
+    headers = {"Content-Type": DICOM}
+    body = encoded(ct("S7"))
+
+    optional(service.request("POST", f"{service.url}/studies", JSON, data=body, headers=headers))
+    assert len(service.search(f"/studies/{uid('S7')}/instances")) == 1
+
+
+def test_10_5_3_3_the_response_is_native_dicom_xml_when_asked(service):
+    answer = ok(service.store(encoded(ct("S8")), accept=XML))
+
+    assert kind(answer) == XML
+    assert b"NativeDicomModel" in answer.content
+
+
+@pytest.mark.parametrize("form", ["json", "xml"])
+def test_10_5_1_metadata_and_bulk_data_make_an_instance(service, form):
+    label = f"S9{form}"
+    dataset = ct(label)
+    uri = "bulk/1"
+    if form == "json":
+        document = dataset.to_json_dict(10**9, lambda element: uri)
+        document["7FE00010"] = {"vr": "OW", "BulkDataURI": uri}
+        document["00020010"] = {"vr": "UI", "Value": ["1.2.840.10008.1.2.1"]}
+        import json
+
+        head, root = json.dumps([document]).encode(), JSON
+    else:
+        head, root = native_xml(dataset, uri).encode(), XML
+    body, content_type = multipart([(root, head)], root)
+    end = b"--conformance-boundary--\r\n"
+    body = body.removesuffix(end) + (
+        b"--conformance-boundary\r\nContent-Type: application/octet-stream\r\n"
+        b"Content-Location: bulk/1\r\n\r\n" + dataset.PixelData + b"\r\n" + end
+    )
+    headers = {"Content-Type": content_type}
+
+    optional(service.request("POST", f"{service.url}/studies", JSON, data=body, headers=headers))
+    accept = 'multipart/related; type="application/octet-stream"'
+    url = f"/studies/{uid(label)}/series/{uid(label, 1)}/instances/{uid(label, 1, 1)}/frames/1"
+    assert parts(ok(service.get(url, accept)))[0][1] == dataset.PixelData
+
+
+def native_xml(dataset, uri: str) -> str:
+    """The few value representations of a CT, as PS3.19 A.1 has them."""
+    from xml.sax.saxutils import escape
+
+    def element(tag: str, vr: str, inner: str) -> str:
+        return f'<DicomAttribute tag="{tag}" vr="{vr}">{inner}</DicomAttribute>'
+
+    lines = [element("00020010", "UI", '<Value number="1">1.2.840.10008.1.2.1</Value>')]
+    for item in dataset:
+        tag = f"{item.tag:08X}"
+        if item.VR == "PN":
+            family, _, given = str(item.value).partition("^")
+            inner = (
+                '<PersonName number="1"><Alphabetic>'
+                f"<FamilyName>{escape(family)}</FamilyName><GivenName>{escape(given)}</GivenName>"
+                "</Alphabetic></PersonName>"
+            )
+        elif tag == "7FE00010":
+            inner = f'<BulkData uri="{uri}"/>'
+        elif item.VR == "SQ":
+            continue
+        else:
+            values = [item.value] if item.VM < 2 else list(item.value)
+            values = [value for value in values if value not in (None, "")]
+            inner = "".join(
+                f'<Value number="{n}">{escape(str(v))}</Value>' for n, v in enumerate(values, 1)
+            )
+        lines.append(element(tag, item.VR, inner))
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>'
+        '<NativeDicomModel xmlns="http://dicom.nema.org/PS3.19/models/NativeDICOM">'
+        f"{''.join(lines)}</NativeDicomModel>"
+    )
+
+
+def test_10_5_2_an_instance_without_uids_is_refused(service):
+    dataset = instance("S10", 1, 1)
+    dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
+    file = encoded(dataset)
+    del dataset.StudyInstanceUID
+    dataset.SOPInstanceUID = uid("S10", "x")
+    broken = encoded(dataset)
+
+    answer = service.store(file, broken)
+    assert answer.status_code == 202, explained(answer)

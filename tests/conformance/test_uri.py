@@ -1,0 +1,106 @@
+"""PS3.18 9: the URI service (WADO-URI)."""
+
+import io
+
+import pytest
+from PIL import Image
+from pydicom import dcmread
+
+from tests.conformance.material import uid
+from tests.conformance.service import kind, ok, optional
+
+
+@pytest.fixture
+def wado(service):
+    def ask(*labels, **parameters):
+        study, series, number = labels or ("A", 1, 1)
+        named = {
+            "requestType": "WADO",
+            "studyUID": uid(study),
+            "seriesUID": uid(study, series),
+            "objectUID": uid(study, series, number),
+        }
+        return service.request("GET", service.wado_uri, params={**named, **parameters})
+
+    if ask().status_code == 404:
+        pytest.skip(f"optional, not supported: no URI service at {service.wado_uri}")
+    return ask
+
+
+def test_9_4_an_instance_is_rendered_as_jpeg_by_default(wado):
+    answer = ok(wado())
+
+    assert kind(answer) == "image/jpeg"
+    assert Image.open(io.BytesIO(answer.content)).size == (16, 16)
+
+
+def test_9_4_an_instance_comes_as_dicom(wado):
+    answer = ok(wado(contentType="application/dicom"))
+
+    assert kind(answer) == "application/dicom"
+    assert dcmread(io.BytesIO(answer.content)).SOPInstanceUID == uid("A", 1, 1)
+
+
+def test_9_4_an_instance_comes_in_the_transfer_syntax_asked_for(wado):
+    syntax = "1.2.840.10008.1.2.1"
+    answer = ok(wado("B", 3, 1, contentType="application/dicom", transferSyntax=syntax))
+
+    assert dcmread(io.BytesIO(answer.content)).file_meta.TransferSyntaxUID == syntax
+
+
+@pytest.mark.parametrize(("media_type", "form"), [("image/png", "PNG"), ("image/gif", "GIF")])
+def test_9_4_a_picture_comes_as_the_type_asked_for(wado, media_type, form):
+    answer = optional(wado(contentType=media_type))
+
+    assert kind(answer) == media_type
+    assert Image.open(io.BytesIO(answer.content)).format == form
+
+
+def test_9_4_rows_and_columns_bound_the_picture(wado):
+    answer = ok(wado(contentType="image/png", rows="8", columns="8"))
+
+    assert Image.open(io.BytesIO(answer.content)).size == (8, 8)
+
+
+def test_9_4_a_region_is_cut_out(wado):
+    whole = ok(wado(contentType="image/png"))
+    corner = ok(wado(contentType="image/png", region="0,0,0.5,0.5"))
+
+    assert Image.open(io.BytesIO(corner.content)).tobytes() != (
+        Image.open(io.BytesIO(whole.content)).tobytes()
+    )
+
+
+def test_9_4_a_frame_is_chosen_by_its_number(wado):
+    first, last = (ok(wado("A", 2, 1, contentType="image/png", frameNumber=n)) for n in "14")
+
+    assert first.content != last.content
+
+
+def test_9_4_a_window_needs_both_values(wado):
+    ok(wado(windowCenter="40", windowWidth="400"))
+
+    assert wado(windowCenter="40").status_code == 400
+
+
+@pytest.mark.parametrize("missing", ["requestType", "studyUID", "seriesUID", "objectUID"])
+def test_9_4_a_required_parameter_that_is_missing_is_400(wado, missing):
+    assert wado(**{missing: ""}).status_code == 400
+
+
+def test_9_4_an_unknown_instance_is_404(wado):
+    assert wado("nobody", 1, 1).status_code == 404
+
+
+def test_9_4_an_unknown_media_type_is_406(wado):
+    assert wado(contentType="text/x-nothing").status_code == 406
+
+
+def test_9_4_anonymized_objects_are_another_or_refused(wado):
+    answer = wado(contentType="application/dicom", anonymize="yes")
+    if answer.status_code != 200:
+        assert 400 <= answer.status_code < 502
+        return
+    dataset = dcmread(io.BytesIO(answer.content))
+    assert dataset.SOPInstanceUID != uid("A", 1, 1)
+    assert "Anna" not in str(dataset.get("PatientName", ""))
