@@ -7,25 +7,30 @@ what retrieval needs comes from `reader.py`, searches are in `query.py`, Orthanc
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cached_property
+from threading import Lock
+from typing import TYPE_CHECKING
 
 from lenticular.dicom.instance import Level, Target
 from lenticular.errors import Unavailable
-from lenticular.index import migrations, settling
-from lenticular.index.browser import Browser
+from lenticular.index import migrations
 from lenticular.index.database import Database
 from lenticular.index.query import Page, Query, Searcher
-from lenticular.index.reader import Reader
-from lenticular.index.records import (
-    Added,
-    Change,
-    LocatedInstance,
-    NewInstance,
-    Removed,
-    Resource,
-    Statistics,
-    StoredInstance,
-)
-from lenticular.index.writer import Writer
+
+if TYPE_CHECKING:
+    from lenticular.index.browser import Browser
+    from lenticular.index.reader import Reader
+    from lenticular.index.records import (
+        Added,
+        Change,
+        LocatedInstance,
+        NewInstance,
+        Removed,
+        Resource,
+        Statistics,
+        StoredInstance,
+    )
+    from lenticular.index.writer import Writer
 
 
 class Index:
@@ -36,10 +41,34 @@ class Index:
 
     def __init__(self, url: str, stable_age: float = 60) -> None:
         self._database = Database(url)
-        self._reader = Reader(self._database)
+        self._stable_age = stable_age
         self._searcher = Searcher(self._database)
-        self._browser = Browser(self._database, stable_age)
-        self._writer = Writer(self._database)
+        self._first_write = Lock()
+
+    # Each part is imported when it is first needed: a function of Lambda starts for one of them.
+
+    @cached_property
+    def _reader(self) -> "Reader":
+        from lenticular.index.reader import Reader
+
+        return Reader(self._database)
+
+    @cached_property
+    def _browser(self) -> "Browser":
+        from lenticular.index.browser import Browser
+
+        return Browser(self._database, self._stable_age)
+
+    @property
+    def _writer(self) -> "Writer":
+        with self._first_write:  # there may only be one
+            return self._only_writer
+
+    @cached_property
+    def _only_writer(self) -> "Writer":
+        from lenticular.index.writer import Writer
+
+        return Writer(self._database)
 
     def migrate(self) -> None:
         """Bring the schema up to date; quick when it is."""
@@ -53,11 +82,11 @@ class Index:
         """Close all connections."""
         self._database.close()
 
-    def add(self, instances: Sequence[NewInstance], *, replace: bool = False) -> list[Added]:
+    def add(self, instances: "Sequence[NewInstance]", *, replace: bool = False) -> "list[Added]":
         """Add instances whose files are safely stored; durable when this returns."""
         return self._writer.add(instances, replace) if instances else []
 
-    def remove(self, *targets: Target) -> Removed | None:
+    def remove(self, *targets: Target) -> "Removed | None":
         """Remove what the targets name, in one transaction; None when there is nothing of it."""
         return self._writer.remove(targets)
 
@@ -66,6 +95,8 @@ class Index:
 
         Times in milliseconds since 1970; something was last added to them within these.
         """
+        from lenticular.index import settling
+
         with self._database.connect() as connection:
             if not migrations.has(connection, migrations.SETTLING):
                 raise Unavailable("The index waits for its migration; run `lenticular migrate`.")
@@ -75,7 +106,7 @@ class Index:
         """Tell in the feed, once, what was quiet since then; how much of each level that was."""
         return Counter(level for _, level, _ in self._writer.settle(unsettled, until))
 
-    def find(self, target: Target) -> list[StoredInstance]:
+    def find(self, target: Target) -> "list[StoredInstance]":
         """All instances of the target by SeriesNumber, InstanceNumber and arrival."""
         return self._reader.find(target)
 
@@ -83,12 +114,12 @@ class Index:
         """The Orthanc ids of all levels for each place that has exactly these bytes already."""
         return self._reader.held(instances)
 
-    def locate(self, target: Target) -> LocatedInstance | None:
+    def locate(self, target: Target) -> "LocatedInstance | None":
         """One instance and where its frames and bulk data lie in its file."""
         return self._reader.locate(target)
 
     def frame_ranges(
-        self, located: LocatedInstance, frame_numbers: Sequence[int]
+        self, located: "LocatedInstance", frame_numbers: Sequence[int]
     ) -> list[tuple[int, int]]:
         """Offset and length in the file of frames (from 1) of an encapsulated object."""
         return self._reader.frame_ranges(located, frame_numbers)
@@ -97,11 +128,11 @@ class Index:
         """The DICOM JSON of each instance, in the order of `find`."""
         return self._reader.documents(target)
 
-    def representative(self, target: Target) -> StoredInstance | None:
+    def representative(self, target: Target) -> "StoredInstance | None":
         """The instance that stands for the target in a thumbnail."""
         return self._reader.representative(target)
 
-    def statistics(self) -> Statistics:
+    def statistics(self) -> "Statistics":
         """How much is stored."""
         return self._reader.statistics()
 
@@ -113,15 +144,15 @@ class Index:
         """The Orthanc ids of what a search finds; for patients, of a search for their studies."""
         return self._searcher.ids(level, query)
 
-    def resource(self, level: Level, orthanc_id: str) -> Resource | None:
+    def resource(self, level: Level, orthanc_id: str) -> "Resource | None":
         """The resource of this Orthanc id."""
         return self._browser.resource(level, orthanc_id)
 
-    def resources(self, level: Level, since: int, limit: int) -> list[Resource]:
+    def resources(self, level: Level, since: int, limit: int) -> "list[Resource]":
         """Resources of a level in the order of arrival."""
         return self._browser.resources(level, since, limit)
 
-    def resources_of(self, level: Level, orthanc_ids: Sequence[str]) -> list[Resource]:
+    def resources_of(self, level: Level, orthanc_ids: Sequence[str]) -> "list[Resource]":
         """The resources of these Orthanc ids, in this order, as far as they are there."""
         return self._browser.resources_of(level, orthanc_ids)
 
@@ -129,7 +160,7 @@ class Index:
         """Orthanc ids of a level in the order of arrival."""
         return self._browser.resource_ids(level, since, limit)
 
-    def children(self, resource: Resource, level: Level) -> list[Resource]:
+    def children(self, resource: "Resource", level: Level) -> "list[Resource]":
         """All resources of a lower level that belong to this one."""
         return self._browser.children(resource, level)
 
@@ -137,7 +168,7 @@ class Index:
         """What DICOMweb calls a study, series or instance; None for a patient or when unknown."""
         return self._browser.target_of(level, orthanc_id)
 
-    def changes(self, since: int, limit: int) -> list[Change]:
+    def changes(self, since: int, limit: int) -> "list[Change]":
         """The change feed after a sequence number, the oldest first."""
         return self._browser.changes(since, limit)
 

@@ -16,7 +16,8 @@ before it did.
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cache
+from ssl import CERT_NONE, PROTOCOL_TLS_CLIENT, SSLContext
 from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event, func, select
@@ -26,6 +27,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 
 from lenticular.errors import Unavailable
+from lenticular.index import rds_token
 
 POOL_SIZE = 8
 BEYOND_POOL = 8
@@ -120,18 +122,19 @@ def _signer(url: URL, region: str | None) -> Any:
     """What gives each new connection a token: it is good for 15 minutes, connections for longer."""
 
     def sign(dialect: Any, entry: Any, arguments: Any, parameters: dict[str, Any]) -> None:
-        parameters["password"] = _client(region).generate_db_auth_token(
-            DBHostname=url.host, Port=url.port or 3306, DBUsername=url.username
-        )
+        host, user = str(url.host), str(url.username)
+        parameters["password"] = rds_token.token(host, url.port or 3306, user, region)
         # Never in clear text: without a certificate to check against, encrypted all the same.
-        parameters.setdefault("ssl", {"check_hostname": False})
+        if "ssl" not in parameters:
+            parameters["ssl"] = _unchecked()
 
     return sign
 
 
-@lru_cache(maxsize=1)
-def _client(region: str | None) -> Any:
-    # Imported here, for only Aurora needs it and it takes a quarter of a second.
-    import boto3
-
-    return boto3.client("rds", region_name=region)
+@cache
+def _unchecked() -> SSLContext:
+    """Encryption without a certificate to check against, so none are loaded, which takes long."""
+    context = SSLContext(PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = CERT_NONE
+    return context

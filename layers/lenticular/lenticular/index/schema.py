@@ -198,14 +198,14 @@ documents = Table(
     **_OPTIONS,
 )
 
-# Where the frames of encapsulated objects with many of them lie, some hundreds in a row.
+# Where the frames of encapsulated objects with many of them lie, some hundreds in a row. On SQLite
+# it is WITHOUT ROWID; only the migration says so, for here it would load that dialect for all.
 frames = Table(
     "frames",
     metadata,
     Column("instance_row_id", _ROW_ID, primary_key=True, autoincrement=False),
     Column("chunk", Integer, primary_key=True, autoincrement=False),
     Column("ranges", _LINES, nullable=False),
-    sqlite_with_rowid=False,
     **_OPTIONS,
 )
 
