@@ -1,6 +1,7 @@
 """What every index does, whichever database it is in."""
 
 import dataclasses
+import itertools
 from array import array
 
 import orjson
@@ -15,6 +16,7 @@ from lenticular.dicom.orthanc_id import orthanc_id
 from lenticular.index import Index
 from lenticular.index.records import Outcome, Statistics
 from lenticular.index.schema import frames, metadata
+from lenticular.transactions.search import parse_query
 from tests import samples
 from tests.indexes import counts, new, target
 
@@ -330,3 +332,37 @@ def test_a_single_instance_takes_few_statements(tmp_path):
     assert executed[-1] == "COMMIT"
     assert len(executed) - 2 <= 7
     index.close()
+
+
+ACROSS = [  # label of the study, its series, instances of each, and what else
+    (1, 1, 3, {"StudyDate": "20240301"}),
+    (2, 2, 3, {"StudyDate": "20240301", "StudyTime": "120000"}),
+    (3, 3, 1, {"StudyDate": None}),
+    (4, 1, 1, {"StudyDate": "20230101"}),
+    (5, 2, 2, {"StudyDate": "20250101", "Modality": "MR"}),
+    (6, 1, 4, {"StudyDate": None, "InstanceNumber": None}),
+]
+
+
+@pytest.mark.parametrize("level", [Level.STUDY, Level.SERIES, Level.INSTANCE])
+def test_pages_across_studies_are_slices_of_the_whole(index, level):
+    for label, how_many_series, how_many, attributes in ACROSS:
+        series = range(1, how_many_series + 1)
+        numbers = range(how_many, 0, -1)
+        index.add([new(label, one, n, **attributes) for one in series for n in numbers])
+    whole = {}
+    for asked in ((), (("Modality", "CT"),), (("PatientID", "P*"),), (("SOPClassUID", "*"),)):
+        query, _ = parse_query(level, None, asked)
+        whole[asked] = [match.target for match in index.search(query).matches]
+        ids = index.search_ids(level, query)
+        assert len(ids) == len(set(whole[asked])) == len(whole[asked])
+        for limit, offset in itertools.product((1, 2, 7), range(len(ids) + 2)):
+            part = dataclasses.replace(query, limit=limit, offset=offset)
+            page, end = index.search(part), offset + limit
+            assert [match.target for match in page.matches] == whole[asked][offset:end]
+            assert page.more is (end < len(ids))
+            assert index.search_ids(level, part) == ids[offset:end]
+
+    studies = list(dict.fromkeys(each.study_instance_uid for each in whole[()]))
+    assert studies == [samples.study_uid(label) for label in (5, 2, 1, 4, 6, 3)]
+    assert len(whole[(("Modality", "CT"),)]) < len(whole[()])

@@ -44,6 +44,15 @@ Shape = tuple[Any, ...]
 Values = list[str | int]
 Column = tuple[Level, str]
 
+_INDEXED: frozenset[Column] = frozenset(
+    (Level.STUDY, name)
+    for name in (
+        *("study_instance_uid", "patient_id", "accession_number"),
+        *("patient_name", "patient_name_ideographic", "patient_name_phonetic"),
+    )
+)
+"""Columns of studies with an index that leads to few; that of dates is the order anyway."""
+
 _JOINS: dict[str, Callable[..., Any]] = {"and": and_, "or": or_}
 _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "in": eq,
@@ -69,6 +78,16 @@ def conditions(shapes: Iterable[Shape]) -> list[ColumnElement[bool]]:
     """The shapes in SQL, whose parameters are `value_0`, `value_1` and so on."""
     numbers = count()
     return [_condition(shape, numbers) for shape in shapes]
+
+
+def narrows_down(shape: Shape) -> bool:
+    """Whether an index of the studies leads to those for which it holds."""
+    kind, *rest = shape
+    if kind == "and":
+        return any(map(narrows_down, rest))
+    if kind == "or":
+        return all(map(narrows_down, rest))
+    return kind != "like" and rest[0] in _INDEXED
 
 
 def parameters(values: Values) -> dict[str, Any]:
