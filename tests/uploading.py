@@ -13,7 +13,7 @@ from tests import samples, wire
 from tests.relay import Answer, Broken, Passed
 from tests.server import Server, environment_with
 
-SECONDS_TO_WAIT = 60
+SECONDS_TO_WAIT = 120
 
 
 class Uploads:
@@ -21,12 +21,13 @@ class Uploads:
 
     def __init__(self, state: Path) -> None:
         self.state = state
+        self._started: list[subprocess.Popen[str]] = []
 
     def start(
         self, *arguments: object, stdout: int = subprocess.PIPE, **environment: str
     ) -> subprocess.Popen[str]:
         """Start it."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "lenticular", "upload", *map(str, arguments)],
             env=environment_with({"XDG_STATE_HOME": str(self.state), **environment}),
             stdin=subprocess.DEVNULL,
@@ -34,11 +35,20 @@ class Uploads:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self._started.append(process)
+        return process
+
+    def end(self) -> None:
+        """Leave nothing running."""
+        for process in self._started:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
 
     def __call__(self, *arguments: object, **environment: str) -> tuple[int, str, str]:
         """Run it to its end: exit code, output and errors."""
         process = self.start(*arguments, **environment)
-        output, error = process.communicate(timeout=120)
+        output, error = process.communicate(timeout=2 * SECONDS_TO_WAIT)
         assert "Traceback" not in error, error
         return process.returncode, output, error
 
@@ -49,10 +59,12 @@ class Uploads:
 
 
 class Gate:
-    """A hook that holds back the requests it is meant for, until it is opened."""
+    """A hook that holds back the requests it is meant for, after so many, until it is opened."""
 
-    def __init__(self, meant: Callable[[Passed], bool]) -> None:
+    def __init__(self, meant: Callable[[Passed], bool], after: int = 0) -> None:
         self.meant = meant
+        self._left = after
+        self._lock = threading.Lock()
         self.reached = threading.Event()
         self.opened = threading.Event()
 
@@ -60,6 +72,10 @@ class Gate:
         """Hold the request, and break it off when that ends."""
         if self.opened.is_set() or not self.meant(asked):
             return None
+        with self._lock:
+            self._left -= 1
+            if self._left >= 0:
+                return None
         self.reached.set()
         self.opened.wait(SECONDS_TO_WAIT)
         raise Broken
@@ -81,9 +97,11 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture
-def upload(tmp_path: Path) -> Uploads:
+def upload(tmp_path: Path) -> Iterator[Uploads]:
     """The command, which knows of no earlier run."""
-    return Uploads(tmp_path / "state")
+    uploads = Uploads(tmp_path / "state")
+    yield uploads
+    uploads.end()
 
 
 def series(folder: Path, label: str, count: int, size: int = 16) -> Path:
