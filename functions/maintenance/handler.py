@@ -16,7 +16,7 @@ from lenticular.transactions import maintain
 from lenticular.transactions.results import JOBS
 from lenticular.transactions.settle import settle
 from maintenance.deployment import answer, is_deployment
-from maintenance.messages import answer_queue, is_queue
+from maintenance.messages import Action, answer_queue, is_queue
 from shared import logger, observed
 
 MARGIN_MILLISECONDS = 60_000
@@ -40,7 +40,10 @@ def respond(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if is_deployment(event):
         return answer(event, context, services.index.migrate)
     if is_queue(event):
-        actions = {maintain.INSTANCES: settle_recent, JOBS: partial(put_off, should_stop)}
+        actions: dict[str, Action] = {
+            maintain.INSTANCES: settle_recent,
+            JOBS: partial(put_off, should_stop),
+        }
         return answer_queue(services, event, actions)
     result = perform(event, should_stop)
     logger.info("maintained", action=event["action"], **result)
