@@ -221,9 +221,17 @@ class _ByAddress(httpx2.HTTPTransport):
         self._host, self._place = host, address.partition(":")[0]
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        if request.url.netloc.decode() == self._host:
-            request.url = request.url.copy_with(host=self._place)
-        return super().handle_request(request)
+        if request.url.netloc.decode() != self._host:
+            return super().handle_request(request)
+        # The answer has to name the request as it was made, so that one is left alone.
+        by_address = httpx2.Request(
+            request.method,
+            request.url.copy_with(host=self._place),
+            headers=request.headers,
+            stream=request.stream,
+            extensions=request.extensions,
+        )
+        return super().handle_request(by_address)
 
 
 class _ByAddressToo(requests.adapters.HTTPAdapter):

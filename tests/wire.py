@@ -12,6 +12,8 @@ DICOM = "application/dicom"
 DICOM_JSON = "application/dicom+json"
 DICOMWEB = "/dicom-web"
 BOUNDARY = "lenticular-tests-boundary"
+LONGEST_LINE = "API Gateway takes at most 10,240 bytes of request line and headers"
+BY_HOST = "API Gateway finds the API by the Host header"
 
 
 def multipart(
@@ -90,6 +92,12 @@ def search(client: httpx2.Client, path: str = "/studies", **parameters: Any) -> 
     answer = client.get(DICOMWEB + path, params=parameters, headers={"Accept": DICOM_JSON})
     assert answer.status_code == 200, answer.text
     return answer.json()
+
+
+def assert_length(head: httpx2.Response, expected: int) -> None:
+    """HEAD tells the length; API Gateway under another name, and its own under the usual one."""
+    remapped = head.headers.get("x-amzn-remapped-content-length")
+    assert int(remapped or head.headers["content-length"]) == expected
 
 
 def assert_error(answer: httpx2.Response, *statuses: int) -> None:

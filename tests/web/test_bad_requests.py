@@ -43,6 +43,7 @@ def test_frames_that_do_not_exist_are_refused(client, frames):
         wire.assert_error(client.get(path), 400, 404)
 
 
+@pytest.mark.not_on_stack(wire.LONGEST_LINE)
 def test_a_frame_list_of_a_hundred_thousand_is_answered_or_refused(client):
     wire.must_store(client, samples.jpeg("a"))
     frames = ",".join(["1"] * 20_000)

@@ -70,8 +70,8 @@ def test_head_tells_what_get_would_answer(client, existing, template):
     assert head.headers.get("content-type") == answer.headers.get("content-type") or (
         "multipart" in answer.headers["content-type"]
     )
-    length = head.headers.get("content-length")
-    assert length is None or int(length) == len(answer.content) or answer.status_code == 404
+    if "content-length" in head.headers and answer.status_code == 200:
+        wire.assert_length(head, len(answer.content))
 
 
 @pytest.mark.parametrize("template", [path for path in templates() if "{" in path])
@@ -94,7 +94,13 @@ def test_nonsense_in_a_query_never_breaks_a_route(client, existing, template):
         assert answer.status_code < 500, (query, answer.text[:300])
 
 
-@pytest.mark.parametrize("method", ["PUT", "PATCH", "TRACE"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        *("PUT", "PATCH"),
+        pytest.param("TRACE", marks=pytest.mark.not_on_stack("API Gateway knows no TRACE")),
+    ],
+)
 def test_methods_that_nobody_offers_are_refused(client, existing, method):
     for template in templates():
         answer = client.request(method, fill(template, existing))

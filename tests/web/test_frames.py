@@ -154,6 +154,12 @@ def test_a_frame_beyond_the_last_answers_404_and_a_malformed_list_400(client):
         wire.assert_error(get(client, f"{samples.path('a')}/frames/{frames}"), 404)
     for frames in ("0", "abc", "1,,2", "1,", "1-2", "-1", "+1", "1.0", "%20", "²"):
         wire.assert_error(get(client, f"{samples.path('a')}/frames/{frames}"), 400)
+
+
+@pytest.mark.not_on_stack(wire.LONGEST_LINE)
+def test_a_very_long_frame_list_answers_413(client):
+    wire.must_store(client, samples.multi_frame("a", 3))
+
     wire.assert_error(get(client, f"{samples.path('a')}/frames/{'1,' * 10_000}1"), 413)
 
 
@@ -171,10 +177,10 @@ def test_frames_have_the_headers_that_viewers_and_caches_need(client):
     answer = get(client, url, ANY_FRAMES)
 
     assert b"\r\nContent-Type: image/jpeg; transfer-syntax=" in answer.content
-    assert answer.headers["vary"] == "Accept"
+    assert "Accept" in answer.headers["vary"].split(", ")
     known = {"If-None-Match": answer.headers["etag"]}
     assert get(client, url, ANY_FRAMES, **known).status_code == 304
     assert get(client, url, "multipart/related; type=application/octet-stream", **known).is_success
     head = client.head(wire.DICOMWEB + url, headers={"Accept": ANY_FRAMES})
     assert (head.status_code, head.content) == (200, b"")
-    assert head.headers["content-length"] == answer.headers["content-length"]
+    wire.assert_length(head, len(answer.content))

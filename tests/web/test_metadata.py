@@ -39,6 +39,7 @@ def test_metadata_says_what_the_file_says(client):
     assert read == original
 
 
+@pytest.mark.not_on_stack(wire.BY_HOST)
 def test_bulk_data_uris_follow_the_host_that_the_client_named(client):
     wire.must_store(client, samples.ct("a"))
 
@@ -49,6 +50,7 @@ def test_bulk_data_uris_follow_the_host_that_the_client_named(client):
     )
 
 
+@pytest.mark.not_on_stack(wire.BY_HOST)
 def test_bulk_data_uris_have_our_port_when_the_client_leaves_it_out(server: Server):
     with server.client() as client:
         wire.must_store(client, samples.ct("no port"))
@@ -75,4 +77,12 @@ def test_head_of_metadata_has_the_headers_of_get(client):
     head = client.head(url)
 
     assert (head.status_code, head.content) == (200, b"")
-    assert head.headers == client.get(url).headers
+    full = client.get(url)
+    assert of_ours(head) == of_ours(full)
+    wire.assert_length(head, len(full.content))
+
+
+def of_ours(answer):
+    """The headers that say something of the content, but for its length."""
+    names = ("content-type", "etag", "last-modified", "cache-control", "vary", "content-location")
+    return {name: answer.headers.get(name) for name in names}

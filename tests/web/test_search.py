@@ -4,7 +4,16 @@ import pytest
 from pydicom.dataset import Dataset
 
 from tests import samples, wire
-from tests.wire import DICOM_JSON, DICOMWEB, assert_error, must_store, search, uids
+from tests.wire import (
+    DICOM_JSON,
+    DICOMWEB,
+    LONGEST_LINE,
+    assert_error,
+    assert_length,
+    must_store,
+    search,
+    uids,
+)
 
 NAMES = {
     "anna": "Müller^Anna",
@@ -318,7 +327,10 @@ def test_what_cannot_be_understood_is_refused(client, keys):
         {"PatientName": "\\".join("a b c d" for _ in range(100)), "fuzzymatching": "true"},
         {"OtherPatientIDs": "\\".join(f"{n}*" for n in range(100))},
         {"SOPClassesInStudy": ",".join(f"1.2.{n}" for n in range(100))},
-        {"StudyInstanceUID": ",".join(f"1.2.{n}" for n in range(5000))},
+        pytest.param(
+            {"StudyInstanceUID": ",".join(f"1.2.{n}" for n in range(5000))},
+            marks=pytest.mark.not_on_stack(LONGEST_LINE),
+        ),
         {"PatientName": "*a" * 500},
         {"PatientID": "*" * 4000},
         {"PatientName": "a\\^\\=*"},
@@ -335,7 +347,13 @@ def test_a_path_without_a_uid_is_refused(client):
     assert_error(client.get(f"{DICOMWEB}/studies/abc/series"), 400)
 
 
-@pytest.mark.parametrize("accept", ["application/dicom+json", "application/json", "*/*", ""])
+@pytest.mark.parametrize(
+    "accept",
+    [
+        *("application/dicom+json", "application/json", "*/*"),
+        pytest.param("", marks=pytest.mark.not_on_stack("API Gateway replaces an empty Accept")),
+    ],
+)
 def test_results_are_dicom_json(people, accept):
     answer = people.get(f"{DICOMWEB}/studies", headers={"Accept": accept})
 
@@ -353,5 +371,5 @@ def test_head_tells_what_get_would(people):
     head, get = people.head(f"{DICOMWEB}/studies"), people.get(f"{DICOMWEB}/studies")
 
     assert head.status_code == 200
-    assert head.headers["content-length"] == get.headers["content-length"]
+    assert_length(head, len(get.content))
     assert head.content == b""
