@@ -203,5 +203,5 @@ def reason(answer: urllib3.BaseHTTPResponse) -> str:
     if not words:
         # S3 answers in XML.
         found = re.search(rb"<Message>([^<]+)<", answer.data[:2000])
-        words = found[1].decode("utf-8", "replace") if found else "no reason given"
-    return f"{answer.status} {str(words).rstrip('.')}"
+        words = found[1].decode("utf-8", "replace") if found else answer.reason or ""
+    return f"{answer.status} {str(words).rstrip('.')}".strip()
