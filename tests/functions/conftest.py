@@ -36,6 +36,8 @@ def import_function(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LENTICULAR_STORAGE", f"s3://{name}")
         patch.setenv("LENTICULAR_INDEX", f"sqlite:///{index}")
+        patch.setenv("LENTICULAR_PAYLOAD_CEILING", "4194304")
+        patch.setenv("LENTICULAR_LARGEST_RESULT", "20000000")
         patch.setenv("OIDC_ISSUER", "https://issuer.example")
         patch.setenv("OIDC_AUDIENCE", "lenticular")
         patch.setenv("OIDC_READ_SCOPE", "lenticular/read")

@@ -57,6 +57,12 @@ def test_the_unknown_get_401_everywhere(guarded, path):
     assert "Basic" in answer.headers["www-authenticate"]
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_only_who_may_write_looks_at_an_upload_since_that_gives_urls_to_put_to(guarded, method):
+    assert guarded.request(method, "/uploads/x", headers=bearer(READ_TOKEN)).status_code == 403
+    assert guarded.request(method, "/uploads/x", headers=bearer(WRITE_TOKEN)).status_code == 404
+
+
 def test_health_alone_is_open_and_tells_nothing_of_the_content(guarded):
     answer = guarded.get("/health")
 

@@ -64,7 +64,7 @@ def climb(request: Request, status: int, headers: dict[str, str], body: Body) ->
     pieces: Iterable[bytes] = ()
     if max(body.size or 0, body.about) <= ceiling:
         taken, pieces = _up_to(ceiling, body.pieces())
-        if sum(map(len, taken)) <= ceiling:
+        if _fits(taken, ceiling):
             return Response(b"".join(taken), status, headers)
         pieces = chain(taken, pieces)
     bucket = services.bucket
@@ -147,6 +147,13 @@ def _job(request: Request, result: str) -> results.Job:
         request.headers.get("host", ""),
         request.headers.get("accept"),
     )
+
+
+def _fits(pieces: list[bytes], ceiling: int) -> bool:
+    """Whether they are below the ceiling as base64, or with every quotation mark escaped."""
+    size = sum(map(len, pieces))
+    escaped = size + sum(piece.count(b'"') + piece.count(b"\\") for piece in pieces)
+    return size <= ceiling and escaped <= ceiling * 4 // 3
 
 
 def _up_to(ceiling: int, pieces: Iterable[bytes]) -> tuple[list[bytes], Iterable[bytes]]:

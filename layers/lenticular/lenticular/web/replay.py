@@ -6,6 +6,7 @@ The application answers it as it answered the client, but without the limits of 
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,7 +64,9 @@ class Replayer:
         job = results.ordered(bucket, key) if bucket is not None else None
         if bucket is None or job is None:
             return
-        answer = asyncio.run(self._replay(job))
+        # A loop of its own, which leaves that of the thread alone.
+        with closing(asyncio.new_event_loop()) as loop:
+            answer = loop.run_until_complete(self._replay(job))
         if answer.status == 503:
             raise OSError("an answer cannot be made now")
         results.finish(bucket, job, _kept(bucket, job, answer))

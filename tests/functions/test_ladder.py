@@ -1,0 +1,149 @@
+"""The payload ladder through the functions, whose answers and bodies Lambda limits to 6 MB."""
+
+import json
+
+import pytest
+import requests
+
+from tests import samples
+from tests.functions.gateway import HOST, STAGE, Context
+from tests.functions.test_ingest import s3_event, sqs_event
+
+DICOM = "application/dicom; transfer-syntax=*"
+PARTS = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+SECONDS = 60
+
+
+@pytest.fixture
+def upload(functions, ingest, storage):
+    """Store files as a client does that was sent to POST /uploads."""
+
+    def store(*contents: bytes) -> dict:
+        wanted = {"files": [{"name": "x", "size": len(content)} for content in contents]}
+        begun = functions.call("upload", "POST", "/uploads", json.dumps(wanted).encode())
+        assert begun.status == 201, begun.content
+        state = begun.json()
+        assert begun.headers["location"] == f"https://{HOST}{STAGE}/uploads/{state['id']}"
+        for file, content in zip(state["files"], contents, strict=True):
+            requests.put(file["url"], content, timeout=SECONDS).raise_for_status()
+        for key in [key for key, _, _ in storage.keys(f"incoming/uploads/{state['id']}/")]:
+            done = ingest.handler(sqs_event(s3_event(storage.bucket, key)), Context())
+            assert done == {"batchItemFailures": []}
+        return functions.call("upload", "GET", f"/uploads/{state['id']}").json()
+
+    return store
+
+
+@pytest.fixture
+def perform(import_function, storage):
+    """What the bucket's events start: the jobs that wait."""
+
+    def start() -> list[str]:
+        keys = [key for key, _, _ in storage.keys("results/jobs/")]
+        assert keys
+        # Events come more than once.
+        event = sqs_event(*(s3_event(storage.bucket, key) for key in [*keys, *keys]))
+        answer = import_function("maintenance.handler").handler(event, Context())
+        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+    return start
+
+
+@pytest.mark.parametrize("url", ["/dicom-web/studies", "/instances"])
+def test_a_store_above_the_ceiling_is_refused_naming_the_way(functions, url):
+    content = samples.ct("too large", size=1500)
+    refused = functions.call("upload", "POST", url, content, content_type="application/dicom")
+    assert refused.status == 413
+    assert b"POST /uploads" in refused.content
+
+
+def test_what_is_above_lambdas_limit_goes_in_and_comes_out_by_the_bucket(functions, upload):
+    content = samples.ct("ladder", size=2000)
+    state = upload(content)
+    assert state["status"] == "done"
+    (instance,) = state["files"][0]["instances"]
+    path = f"/dicom-web{samples.path('ladder')}"
+    for function, url, accept in (
+        ("dicomweb", path, DICOM),
+        ("dicomweb", path, PARTS),
+        ("dicomweb", f"{path}/frames/1", "application/octet-stream"),
+        ("dicomweb", f"/instances/{instance['orthanc_id']}/file", "*/*"),
+        ("preview", f"/instances/{instance['orthanc_id']}/image-uint16", "image/png"),
+    ):
+        asked = functions.call(function, "GET", url, accept=accept)
+        assert asked.status == (200 if "image" in url else 303), url
+        if asked.status == 303:
+            answer = requests.get(asked.headers["location"], timeout=SECONDS)
+            assert answer.status_code == 200
+            assert content[-8_000_000:] in answer.content
+    whole = functions.call("dicomweb", "HEAD", path, accept=DICOM)
+    assert (whole.status, int(whole.headers["content-length"])) == (200, len(content))
+
+
+def test_json_that_grows_by_its_quotation_marks_stays_below_lambdas_limit(functions, upload):
+    # Each of them has two bytes in JSON, and four in the JSON that the function answers with.
+    words = '"' * 900_000
+    datasets = [samples.dataset("quotes", instance=each, TextValue=words) for each in (1, 2)]
+    upload(*map(samples.encode, datasets))
+    study = samples.study_uid("quotes")
+    asked = functions.call("dicomweb", "GET", f"/dicom-web/studies/{study}/metadata")
+    assert asked.status == 303
+    answer = requests.get(asked.headers["location"], timeout=SECONDS)
+    assert [each["0040A160"]["Value"] for each in answer.json()] == [[words], [words]]
+
+
+def test_what_takes_too_long_for_one_call_is_made_by_maintenance(functions, upload, perform):
+    contents = [samples.ct("put off", instance=number, size=2000) for number in (1, 2, 3)]
+    upload(*contents)
+    path = f"/dicom-web/studies/{samples.study_uid('put off')}"
+
+    asked = functions.call("dicomweb", "GET", path, accept=PARTS)
+
+    assert asked.status == 202
+    assert asked.headers["location"].startswith(f"https://{HOST}{STAGE}/results/")
+    place = asked.headers["location"].removeprefix(f"https://{HOST}{STAGE}")
+    assert functions.call("dicomweb", "GET", place).status == 202
+    assert perform() == []
+    ready = functions.call("dicomweb", "GET", place)
+    assert ready.status == 303
+    answer = requests.get(ready.headers["location"], timeout=SECONDS)
+    assert answer.headers["content-type"].startswith("multipart/related")
+    assert all(content in answer.content for content in contents)
+    assert functions.call("dicomweb", "GET", path, accept=PARTS).status == 303
+
+
+def test_a_job_whose_study_is_gone_meanwhile_tells_so(functions, upload, perform):
+    upload(*(samples.ct("gone", instance=number, size=2000) for number in (1, 2, 3)))
+    path = f"/dicom-web/studies/{samples.study_uid('gone')}"
+    asked = functions.call("dicomweb", "GET", path, accept=PARTS)
+    place = asked.headers["location"].removeprefix(f"https://{HOST}{STAGE}")
+    assert functions.call("upload", "DELETE", path).status == 204
+    assert perform() == []
+    told = functions.call("dicomweb", "GET", place)
+    assert told.status == 404
+    assert "No study" in told.json()["detail"]
+
+
+def test_a_job_that_fails_for_a_while_stays_in_the_queue(functions, upload, perform, monkeypatch):
+    upload(*(samples.ct("later", instance=number, size=2000) for number in (1, 2, 3)))
+    path = f"/dicom-web/studies/{samples.study_uid('later')}"
+    asked = functions.call("dicomweb", "GET", path, accept=PARTS)
+    place = asked.headers["location"].removeprefix(f"https://{HOST}{STAGE}")
+    with monkeypatch.context() as patch:
+        patch.setattr("lenticular.storage.s3.S3Storage.write", _refuse)
+        assert "message-0" in perform()
+    assert functions.call("dicomweb", "GET", place).status == 202
+    assert perform() == []
+    assert functions.call("dicomweb", "GET", place).status == 303
+
+
+def _refuse(*arguments, **named):
+    raise PermissionError("The storage does not allow this.")
+
+
+def test_a_thousand_announced_files_are_answered_within_the_ceiling(functions, monkeypatch):
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "t" * 1200)
+    wanted = {"files": [{"name": "ü" * 512, "size": 1}] * 1000}
+    begun = functions.call("upload", "POST", "/uploads", json.dumps(wanted).encode())
+    assert begun.status == 201
+    assert len(begun.content) < 4 * 1024 * 1024
