@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import large, mysql, parse, report
+from bench import coldstart, large, mysql, parse, report
 from bench.files import ELEMENTS, Shape, Templates
 from bench.measure import Pair, load, reads, say, stores
 from bench.report import Section
@@ -27,9 +27,9 @@ from bench.work import FEW, MANY, ON_MYSQL, ON_SQLITE, STORED, rest, retrieval, 
 
 DEFAULT_PARTS = ("parse", "store", "read", "big", "large")
 COMPARED = ("store", "read", "big")
-PARTS = (*DEFAULT_PARTS, "growth")
+PARTS = (*DEFAULT_PARTS, "coldstart", "growth")
 """`big` is 100,000 instances, `large` an object of 2 GB and one of 100,000 frames, `growth` a
-search in 1,000 and in 100,000 studies."""
+search in 1,000 and in 100,000 studies, `coldstart` functions of Lambda."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,6 +81,7 @@ class Bench:
             self._facts["MariaDB"] = self._mariadb.facts
         for part, measure in (
             ("parse", self._parse),
+            ("coldstart", self._coldstart),
             ("store", self._store),
             ("read", self._read),
             ("big", self._big),
@@ -117,6 +118,9 @@ class Bench:
         row = parse.measure(self._files, 50 if quick else 300)
         if row is not None:
             self._sections.append(Section("Head of a file", "pydicom", [row]))
+
+    def _coldstart(self, quick: bool) -> None:
+        self._sections += coldstart.measure(self._folder, quick)
 
     def _store(self, quick: bool) -> None:
         pair = self._pair("store")

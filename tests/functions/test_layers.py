@@ -1,5 +1,6 @@
 """The built layers: small enough for Lambda, and a function imports only what it needs."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -15,13 +16,16 @@ TEMPLATE = load()
 FUNCTIONS = functions(TEMPLATE)
 PIXELS = {"numpy", "imagecodecs", "PIL"}
 WEB = {"fastapi", "mangum"}
+# Powertools import the bare package of botocore; what takes long is its client.
+CLIENT = {"boto3", "botocore.client", "s3transfer"}
+AWS = CLIENT | {"aws_xray_sdk"}
 # What each function may not import: it would lengthen every cold start.
 NEEDLESS = {
-    "UploadFunction": PIXELS | {"alembic", "jwt"},
-    "DicomwebFunction": PIXELS | {"alembic", "jwt"},
-    "PreviewFunction": {"alembic", "jwt"},
-    "IngestFunction": PIXELS | WEB | {"alembic", "jwt"},
-    "MaintenanceFunction": PIXELS | WEB | {"jwt"},
+    "UploadFunction": PIXELS | {"alembic", "jwt", "pydicom", "aws_xray_sdk"},
+    "DicomwebFunction": PIXELS | AWS | {"alembic", "jwt", "pydicom"},
+    "PreviewFunction": {"alembic", "jwt", "pydicom", "aws_xray_sdk"},
+    "IngestFunction": PIXELS | WEB | {"alembic", "jwt", "pydicom", "aws_xray_sdk"},
+    "MaintenanceFunction": PIXELS | WEB | {"jwt", "pydicom", "aws_xray_sdk"},
     "AuthorizerFunction": PIXELS
     | WEB
     | {"alembic", "sqlalchemy", "pydicom", "boto3", "lenticular"},
@@ -81,18 +85,20 @@ def function_python() -> str | None:
     return None
 
 
-@pytest.mark.skipif(function_python() is None, reason="Python 3.13 is not here")
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_starts_from_its_layers_and_imports_nothing_needless(layers, name, tmp_path):
-    module = FUNCTIONS[name]["Handler"].rpartition(".")[0]
+def run(layers: Path, name: str, code: str, tmp_path: Path, **environment: str) -> str:
+    """What this code prints in a process such as Lambda starts for the function."""
+    python = function_python()
+    if python is None:
+        pytest.skip("Python 3.13 is not here")
     path = [ROOT / "functions", *(folder / "python" for folder in of_function(layers, name))]
     done = subprocess.run(
-        [function_python(), "-s", "-c", f"import sys, {module}; print(*sys.modules)"],
+        [python, "-s", "-c", code],
         env={
             **ENVIRONMENT,
             "PYTHONPATH": ":".join(map(str, path)),
             "PYTHONDONTWRITEBYTECODE": "1",
             "LENTICULAR_INDEX": f"sqlite:///{tmp_path / 'index.sqlite'}",
+            **environment,
         },
         capture_output=True,
         text=True,
@@ -100,4 +106,61 @@ def test_a_function_starts_from_its_layers_and_imports_nothing_needless(layers, 
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
-    assert not {name.split(".")[0] for name in done.stdout.split()} & NEEDLESS[name]
+    return done.stdout
+
+
+def imported(printed: str) -> set[str]:
+    modules = printed.splitlines()[-1].split()
+    return {*modules, *(module.split(".")[0] for module in modules)}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_starts_from_its_layers_and_imports_nothing_needless(layers, name, tmp_path):
+    module = FUNCTIONS[name]["Handler"].rpartition(".")[0]
+    printed = run(layers, name, f"import sys, {module}; print(*sys.modules)", tmp_path)
+    assert not imported(printed) & NEEDLESS[name]
+
+
+SEARCH = """
+import sys
+from types import SimpleNamespace
+from dicomweb.handler import handler, services
+
+services.index.migrate()
+arn = "arn:aws:lambda:eu-central-1:123456789012:function:dicomweb"
+context = SimpleNamespace(
+    function_name="f", memory_limit_in_mb=1, invoked_function_arn=arn, aws_request_id="1"
+)
+answer = handler({event}, context)
+assert answer["statusCode"] == 200, answer
+print(*sys.modules)
+"""
+EVENT = json.loads((ROOT / "events" / "dicomweb-search.json").read_text())
+TRACE = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled="
+
+
+def search(layers: Path, tmp_path: Path, trace: str) -> set[str]:
+    """What a process has imported that has answered a search."""
+    code = SEARCH.format(event=EVENT)
+    return imported(run(layers, "DicomwebFunction", code, tmp_path, _X_AMZN_TRACE_ID=trace))
+
+
+def test_a_search_imports_no_codec_no_pydicom_and_no_client_of_aws(layers, tmp_path):
+    found = search(layers, tmp_path, TRACE + "0")
+    assert {"fastapi", "sqlalchemy"} <= found
+    assert not found & (PIXELS | AWS | {"jwt", "pydicom"})
+
+
+def test_a_search_that_x_ray_follows_imports_its_sdk_and_no_client_of_aws(layers, tmp_path):
+    found = search(layers, tmp_path, TRACE + "1")
+    assert "aws_xray_sdk" in found
+    assert not found & (PIXELS | CLIENT | {"pydicom"})
+
+
+def test_the_layers_bring_byte_code_for_all_they_hold(layers):
+    if function_python() is None:
+        pytest.skip("Python 3.13 is not here, so nothing could compile for it")
+    for module in (layers / "lenticular" / "python").rglob("*.py"):
+        compiled = module.parent / "__pycache__" / f"{module.stem}.cpython-313.pyc"
+        # Not checked against its source: unpacking a layer changes the times of files.
+        assert compiled.read_bytes()[4:8] == b"\x01\0\0\0", compiled
