@@ -8,12 +8,14 @@ from lenticular.dicom.instance import Dataset, Target
 from lenticular.transactions.store import StoreResult
 
 RETRIEVE_URL = "00081190"
+WARNING_REASON = "00081196"
 FAILURE_REASON = "00081197"
 FAILED_SOP_SEQUENCE = "00081198"
 REFERENCED_SOP_SEQUENCE = "00081199"
 OTHER_FAILURES_SEQUENCE = "0008119A"
 REFERENCED_SOP_CLASS_UID = "00081150"
 REFERENCED_SOP_INSTANCE_UID = "00081155"
+ORIGINAL_ATTRIBUTES_SEQUENCE = "04000561"
 ERROR_COMMENT = "00000902"
 LONG_STRING_CHARACTERS = 64
 
@@ -36,7 +38,7 @@ def store_answer(results: Sequence[StoreResult], base_url: str) -> tuple[HTTPSta
     ):
         if items:
             dataset[tag] = {"vr": "SQ", "Value": items}
-    if not refused:
+    if not refused and not any(result.warning_reason for result in results):
         return HTTPStatus.OK, dataset
     return (HTTPStatus.ACCEPTED if stored else HTTPStatus.CONFLICT), dataset
 
@@ -48,21 +50,30 @@ def _common_study(results: Sequence[StoreResult]) -> str | None:
 
 def _referenced(result: StoreResult, base_url: str) -> dict[str, Any]:
     assert result.target is not None
-    return {
+    item = {
         **_reference(result),
         RETRIEVE_URL: {"vr": "UR", "Value": [instance_url(base_url, result.target)]},
     }
+    if result.warning_reason:
+        item = {**_comment(result), **item}
+        item[WARNING_REASON] = {"vr": "US", "Value": [result.warning_reason]}
+    if result.original:
+        item[ORIGINAL_ATTRIBUTES_SEQUENCE] = {"vr": "SQ", "Value": [result.original]}
+    return item
 
 
 def _failed(result: StoreResult) -> dict[str, Any]:
-    comment = result.detail[:LONG_STRING_CHARACTERS]
     reference = _reference(result) if result.target else {}
     return {
-        # The standard has a number only; this is the sentence for people, as dcm4chee sends it.
-        ERROR_COMMENT: {"vr": "LO", "Value": [comment]},
+        **_comment(result),
         **reference,
         FAILURE_REASON: {"vr": "US", "Value": [result.failure_reason]},
     }
+
+
+def _comment(result: StoreResult) -> dict[str, Any]:
+    """The sentence for people: the standard has a number only; dcm4chee sends one, too."""
+    return {ERROR_COMMENT: {"vr": "LO", "Value": [result.detail[:LONG_STRING_CHARACTERS]]}}
 
 
 def _reference(result: StoreResult) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Store transaction (STOW-RS), PS3.18 10.5, as instances arrive: nothing is held that is done."""
 
-from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import replace
+from http import HTTPStatus
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
@@ -10,12 +12,13 @@ from lenticular import errors
 from lenticular.dicom import uids
 from lenticular.services import Services
 from lenticular.storage.spool import Spool
+from lenticular.transactions.composing import Remark
 from lenticular.transactions.store import StoreResult, store
-from lenticular.web import datasets, media_types, multipart
+from lenticular.web import datasets
 from lenticular.web.bodies import refuse_encoded, require_body
 from lenticular.web.context import DICOMWEB, base_url, services_of
-from lenticular.web.media_types import MediaType
 from lenticular.web.store_answer import store_answer
+from lenticular.web.store_body import received
 
 router = APIRouter(prefix=DICOMWEB, tags=["Store"])
 
@@ -23,7 +26,6 @@ router = APIRouter(prefix=DICOMWEB, tags=["Store"])
 BATCH_INSTANCES = 64
 BATCH_BYTES = 32 * 1024 * 1024
 CANNOT_UNDERSTAND = 0xC000
-EXPECTED = 'Send multipart/related; type="application/dicom", or one application/dicom body.'
 
 
 @router.post("/studies")
@@ -48,8 +50,15 @@ async def _store(request: Request, study: str | None) -> Response:
     results: list[StoreResult] = []
     batch = Batch(services, study)
     try:
-        async for spool in _instances(request, body, services):
-            results += await batch.take(spool)
+        async with aclosing(received(request, body, services)) as arriving:
+            async for arrived in arriving:
+                match arrived:
+                    case StoreResult():
+                        results.append(arrived)
+                    case Spool():
+                        results += await batch.take(arrived, Remark())
+                    case spool, remark:
+                        results += await batch.take(spool, remark)
         results += await batch.flush()
     except (errors.InvalidRequest, errors.TooLarge) as error:
         if not results:
@@ -60,7 +69,15 @@ async def _store(request: Request, study: str | None) -> Response:
     finally:
         batch.close()
     status, dataset = store_answer(results, base_url(request))
+    if status == HTTPStatus.OK and _wants_no_answer(request):
+        return Response(status_code=204, headers={"Preference-Applied": "return=minimal"})
     return datasets.answer_one(request, dataset, offer, status)
+
+
+def _wants_no_answer(request: Request) -> bool:
+    """Whether the client needs an answer only where something is to be told (RFC 7240 4.2)."""
+    preferences = ",".join(request.headers.getlist("prefer")).lower().split(",")
+    return "return=minimal" in [preference.partition(";")[0].strip() for preference in preferences]
 
 
 class Batch:
@@ -70,10 +87,12 @@ class Batch:
         self._services = services
         self._study = study
         self._spools: list[Spool] = []
+        self._remarks: list[Remark] = []
 
-    async def take(self, spool: Spool) -> list[StoreResult]:
-        """Add one; when the batch is full, the results of storing it."""
+    async def take(self, spool: Spool, remark: Remark) -> list[StoreResult]:
+        """Add one and what is to be said of it; when the batch is full, the results."""
         self._spools.append(spool)
+        self._remarks.append(remark)
         full = len(self._spools) >= BATCH_INSTANCES
         if full or sum(waiting.size for waiting in self._spools) >= BATCH_BYTES:
             return await self.flush()
@@ -82,7 +101,8 @@ class Batch:
     async def flush(self) -> list[StoreResult]:
         """Store what waits."""
         try:
-            return await run_in_threadpool(store, self._services, self._spools, self._study)
+            results = await run_in_threadpool(store, self._services, self._spools, self._study)
+            return list(map(_remarked, results, self._remarks))
         finally:
             self.close()
 
@@ -90,59 +110,13 @@ class Batch:
         """Let go of what waits."""
         for spool in self._spools:
             spool.close()
-        self._spools = []
+        self._spools, self._remarks = [], []
 
 
-def _instances(
-    request: Request, body: AsyncIterator[bytes], services: Services
-) -> AsyncIterator[Spool]:
-    content_type = request.headers.get("content-type")
-    if not content_type:
-        raise errors.UnsupportedMedia(f"The body has no Content-Type. {EXPECTED}")
-    media_type = MediaType.parse(content_type)
-    if media_type.name == media_types.DICOM:
-        return _lone_instance(body, services)
-    if media_type.name != media_types.MULTIPART_RELATED:
-        raise errors.UnsupportedMedia(f"{media_type.name} cannot be stored. {EXPECTED}")
-    kind = media_type.parameters.get("type", media_types.DICOM).lower()
-    if kind != media_types.DICOM:
-        raise errors.UnsupportedMedia(f"Parts of type {kind} cannot be stored. {EXPECTED}")
-    return _parts(body, multipart.MultipartReader(multipart.boundary_of(content_type)), services)
-
-
-async def _lone_instance(body: AsyncIterator[bytes], services: Services) -> AsyncIterator[Spool]:
-    spool = services.new_spool()
-    try:
-        async for piece in body:
-            spool.write(piece)
-    except BaseException:
-        spool.close()
-        raise
-    yield spool
-
-
-async def _parts(
-    body: AsyncIterator[bytes], reader: multipart.MultipartReader, services: Services
-) -> AsyncIterator[Spool]:
-    spool: Spool | None = None
-    count = 0
-    try:
-        async for piece in body:
-            for event in reader.feed(piece):
-                match event:
-                    case multipart.PartBegin():
-                        spool = services.new_spool()
-                    case multipart.PartData(data):
-                        assert spool is not None
-                        spool.write(data)
-                    case multipart.PartEnd():
-                        assert spool is not None
-                        whole, spool = spool, None
-                        count += 1
-                        yield whole
-        reader.finish()
-    finally:
-        if spool is not None:
-            spool.close()
-    if not count:
-        raise errors.InvalidRequest("The body has no parts, so there is nothing to store.")
+def _remarked(result: StoreResult, remark: Remark) -> StoreResult:
+    """The result with a warning, unless it is a refusal."""
+    if not remark.reason or result.outcome is None:
+        return result
+    return replace(
+        result, warning_reason=remark.reason, detail=remark.detail, original=remark.original
+    )
