@@ -22,7 +22,7 @@ def dropped_objects(body: str) -> list[Dropped]:
     """The new objects that the body of a message tells of; none for S3's test message."""
     try:
         return _objects(json.loads(body))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise UnknownEvent("The message is no event of S3 that tells of new objects.") from error
 
 
