@@ -1,6 +1,6 @@
 """Filing instances within one transaction: what is new is written, in as few statements as can be.
 
-Rows of one kind are written together. Patients, studies, series and instances are read and
+Rows of one kind are written together. Studies, series and instances are locked, read and
 written in this order everywhere, so that two writers never wait for each other.
 """
 
@@ -30,15 +30,24 @@ class _Waiting:
 
 @dataclass(slots=True)
 class Filing:
-    """One transaction's work: `file` as often as needed, then `flush`."""
+    """One transaction's work: `look_up`, `file` as often as needed, then `flush`."""
 
     places: Places
     remove: Remove
     _waiting: list[_Waiting] = field(default_factory=list)
 
+    def look_up(self, batch: Sequence[InstanceRows]) -> None:
+        """Find the series of what will be filed, and which of these instances they have."""
+        wanted: dict[tuple[str, str], list[str]] = {}
+        for each in batch:
+            parsed = each.new.parsed
+            place = (parsed.study_instance_uid, parsed.series_instance_uid)
+            wanted.setdefault(place, []).append(parsed.sop_instance_uid)
+        for place in sorted(wanted):
+            self.places.look_up(*place, wanted[place])
+
     def file(self, batch: Sequence[InstanceRows], replace: bool = False) -> list[Added]:
         """File what is new; bytes decide about what is known already."""
-        self._look_up(batch)
         return [self._file_one(each, replace) for each in batch]
 
     def flush(self) -> None:
@@ -58,16 +67,6 @@ class Filing:
             statements.order_commits.run(cursor).fetchall()
         rows = [row for each in waiting for row in self._changes(each)]
         statements.add_change.run_many(cursor, rows)
-
-    def _look_up(self, batch: Sequence[InstanceRows]) -> None:
-        """Find the series of the batch, and which of its instances they have."""
-        wanted: dict[tuple[str, str], list[str]] = {}
-        for each in batch:
-            parsed = each.new.parsed
-            place = (parsed.study_instance_uid, parsed.series_instance_uid)
-            wanted.setdefault(place, []).append(parsed.sop_instance_uid)
-        for place in sorted(wanted):
-            self.places.look_up(*place, wanted[place])
 
     def _file_one(self, new: InstanceRows, replace: bool) -> Added:
         parsed = new.new.parsed
@@ -103,7 +102,7 @@ class Filing:
             Target(parsed.study_instance_uid, parsed.series_instance_uid, parsed.sop_instance_uid)
         )
         self.places.forget()
-        self._look_up([new])
+        self.look_up([new])
         added = self._file_one(new, replace=False)
         return Added(Outcome.REPLACED, added.orthanc_ids, known.key)
 

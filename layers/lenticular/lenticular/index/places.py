@@ -156,6 +156,9 @@ class Places:
         if len(uids) == 1:
             find, parameters["uid_0"] = self.statements.find_place_and_known, uids[0]
         found: Any = find.run(self.cursor, parameters).fetchone()
+        if found is not None and found[0] is None:
+            # The patient came with the study, after this began to wait for the one who made them.
+            found = find.run(self.cursor, parameters).fetchone()
         if found is None:
             return None, uids
         *of_study, series_row_id, series_orthanc_id = found[:_PLACE_COLUMNS]

@@ -72,15 +72,19 @@ _HERE = and_(
     series.c.study_row_id == studies.c.row_id,
     series.c.series_instance_uid == bindparam("series_instance_uid"),
 )
-_PLACE = studies.join(patients).outerjoin(series, _HERE)
+_PLACE = studies.outerjoin(series, _HERE)
 
 
 def _find_place() -> Select[Any]:
-    """The study of this UID with its patient, and the series of that UID in it."""
+    """The study of this UID with its patient, and the series of that UID in it.
+
+    Locked, but for the patient: it has other studies, whose writers have locked them before it.
+    """
+    patient = patients.c.row_id == studies.c.patient_row_id
     return (
         select(
-            patients.c.patient_id,
-            patients.c.orthanc_id,
+            select(patients.c.patient_id).where(patient).scalar_subquery(),
+            select(patients.c.orthanc_id).where(patient).scalar_subquery(),
             studies.c.row_id,
             studies.c.orthanc_id,
             studies.c.modalities_in_study,

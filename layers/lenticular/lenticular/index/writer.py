@@ -27,7 +27,7 @@ from lenticular.index.statements import Statements
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS = 10
+ATTEMPTS = 20
 """How often a transaction is tried that loses to another, or its connection."""
 
 LONGEST_PAUSE = 0.5
@@ -111,6 +111,8 @@ class Writer:
     def _file(self, connection: Connection, pile: list[_Request]) -> list[list[Added]]:
         places = Places(self._statements, raw_cursor(connection), now())
         filing = Filing(places, lambda target: removal.remove(connection, [target], places.now))
+        # All at once, for they are locked in an order that all writers keep.
+        filing.look_up([each for request in pile for each in request.batch])
         results = [filing.file(request.batch, request.replace) for request in pile]
         filing.flush()
         return results
