@@ -80,6 +80,7 @@ class Gathered:
     transfer_syntax_uid: str | None
     references: dict[str, Reference]
     number: int
+    incomplete: int
 
 
 class Assembly:
@@ -95,7 +96,9 @@ class Assembly:
 
     def take_metadata(self, metadata: Metadata, transfer_syntax_uid: str | None) -> None:
         """Begin an instance."""
-        gathered = Gathered(metadata, transfer_syntax_uid, self._references(metadata), self._number)
+        references = self._references(metadata)
+        number, incomplete = self._number, len(references)
+        gathered = Gathered(metadata, transfer_syntax_uid, references, number, incomplete)
         self._number += 1
         self._gathering[gathered.number] = gathered
         for key in gathered.references:
@@ -124,7 +127,10 @@ class Assembly:
         users = list(self._waiting.get(key, {}).values())
         part.users += len(users)
         for gathered in users:
-            gathered.references[key].parts.append(part)
+            reference = gathered.references[key]
+            was_complete = reference.is_complete
+            reference.parts.append(part)
+            gathered.incomplete -= reference.is_complete and not was_complete
             self._settle(gathered)
 
     def ready(self) -> Iterator[Gathered]:
@@ -162,8 +168,7 @@ class Assembly:
 
     def _settle(self, gathered: Gathered) -> None:
         """Say that an instance is ready, when it is."""
-        complete = all(reference.is_complete for reference in gathered.references.values())
-        if not complete or self._gathering.pop(gathered.number, None) is None:
+        if gathered.incomplete or self._gathering.pop(gathered.number, None) is None:
             return
         self._ready.append(gathered)
         for key in gathered.references:
