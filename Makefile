@@ -4,6 +4,7 @@
 # make bench     compare with Orthanc on this machine, if it is installed
 # make build     the layers of the Lambda functions, on any host  [ARCHITECTURE=arm64]
 # make stack     the whole stack on this machine: LocalStack, MariaDB, the functions  [STACK_PORT=4566]
+# make stack-image  an image for the functions under Docker, where AWS's cannot be pulled
 # make stack-test   test it from outside; make stack-down stops it; docs/localstack.md tells more
 
 PYTHON ?= python3
@@ -12,13 +13,13 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 TESTING := $(VENV)/testing
 
-.PHONY: serve test check bench clean build stack stack-test stack-down
+.PHONY: serve test check bench clean build stack stack-image stack-test stack-down
 
 serve: $(INSTALLED)
 	@$(BIN)/lenticular serve $(if $(PORT),--port $(PORT)) $(if $(DATA),--data "$(DATA)") $(if $(WORKERS),--workers $(WORKERS))
 
 test: $(TESTING)
-	$(BIN)/python -m pytest --numprocesses=auto $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=auto --backend embedded --backend aws $(ARGS)
 
 check: $(TESTING)
 	$(BIN)/ruff check .
@@ -36,8 +37,12 @@ stack: build
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/python localstack/stack.py up
 
+stack-image: $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/python localstack/stack.py image
+
 stack-test: $(TESTING)
-	$(BIN)/python -m pytest tests/stack $(ARGS)
+	$(BIN)/python -m pytest tests/stack tests/web --backend stack $(ARGS)
 
 stack-down:
 	$(BIN)/python localstack/stack.py down

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["bucket", "index_url", "mariadb", "mariadb_url", "migrated_mariadb", "s3_environment"]
 
 BACKENDS = ("embedded", "aws", "stack")
+SEEDS_ELSEWHERE = 25
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -108,6 +109,34 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             if path.suffix not in (".tsv", ".md")
         }
         metafunc.parametrize("any_file", files.values(), ids=files.keys())
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run over all files on the embedded backend, and elsewhere over a sample of each kind."""
+    sample = {min(folder) for folder in _by_folder(corpus_files()).values()}
+    left_out = [item for item in items if _is_one_more(item, sample)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        gone = set(left_out)
+        items[:] = [item for item in items if item not in gone]
+
+
+def _by_folder(files: list[Path]) -> dict[Path, list[Path]]:
+    folders: dict[Path, list[Path]] = {}
+    for path in files:
+        if path.suffix not in (".tsv", ".md"):
+            folders.setdefault(path.parent, []).append(path)
+    return folders
+
+
+def _is_one_more(item: pytest.Item, sample: set[Path]) -> bool:
+    """Whether others do as well: what a file holds is read alike whatever it is kept in."""
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    if parameters.get("backend", "embedded") == "embedded":
+        return False
+    file, seed = parameters.get("any_file"), parameters.get("seed")
+    is_one_more_file = file is not None and file not in sample
+    return is_one_more_file or (isinstance(seed, int) and seed >= SEEDS_ELSEWHERE)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
