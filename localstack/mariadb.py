@@ -5,6 +5,7 @@ import secrets
 import shutil
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import processes
@@ -19,20 +20,27 @@ FAST = (
 )
 
 
-def start(bridge: str | None) -> str:
-    """Start it for this machine and for containers, and return the URL of an empty database."""
+def check() -> None:
+    """See that it is on this machine, unless another index was named."""
+    if os.environ.get("STACK_INDEX"):
+        return
     if shutil.which("mariadbd") is None or shutil.which("mariadb-install-db") is None:
         raise CannotBeHad(
             "There is no MariaDB on this machine for the index: install it (Debian: apt install"
             " mariadb-server), or name an index with STACK_INDEX=mysql+pymysql://user:password@host/name"
             " (or STACK_INDEX=sqlite:////tmp/index.sqlite)."
         )
+
+
+def start(bridge: str | None) -> str:
+    """Start it for this machine and for containers, and return the URL of an empty database."""
+    check()
     folder = PLACE / "mariadb"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     _install(folder)
     password = secrets.token_hex(16)
-    port = _free_port()
+    port = processes.free_port()
     setup = folder / "setup.sql"
     setup.touch(mode=0o600)
     setup.write_text(
@@ -61,25 +69,23 @@ def stop() -> None:
 
 
 def _install(folder: Path) -> None:
-    subprocess.run(
+    done = subprocess.run(
         [
             *("mariadb-install-db", "--no-defaults", *_user(), "--skip-test-db"),
             *(f"--datadir={folder / 'data'}", "--auth-root-authentication-method=normal"),
         ],
-        check=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
     )
+    if done.returncode:
+        sys.exit(f"MariaDB cannot make its tables:\n{done.stdout[-2000:]}")
 
 
 def _user() -> list[str]:
     # It refuses to be root unless told to.
     return ["--user=root"] if os.getuid() == 0 else []
-
-
-def _free_port() -> int:
-    with socket.create_server((HOST, 0)) as free:
-        return free.getsockname()[1]
 
 
 def _answers(port: int) -> bool:

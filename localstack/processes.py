@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -41,6 +42,12 @@ def stop(pid_file: Path) -> None:
         except TimeoutError:
             os.killpg(int(pid), signal.SIGKILL)
     pid_file.unlink()
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
 
 
 def lives(pid_file: Path) -> bool:

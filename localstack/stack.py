@@ -2,6 +2,7 @@
 
     python localstack/stack.py up      start everything, deploy, print where it is
     python localstack/stack.py deploy NAME [KEY=VALUE …]   deploy once more, with these parameters
+    python localstack/stack.py check   whether this machine has what that takes
     python localstack/stack.py image   make an image for the functions, where none can be pulled
     python localstack/stack.py down    stop everything
 
@@ -55,7 +56,10 @@ def up() -> None:
     PARTS.touch(mode=0o600)
     PARTS.write_text(json.dumps({"index": index}))
     start()
-    outputs = deploy("lenticular")
+    # Tests start an issuer there; the API itself lets everybody in, for LocalStack asks no IAM.
+    issuer = f"http://127.0.0.1:{processes.free_port()}"
+    outputs = deploy("lenticular", f"OidcIssuer={issuer}", "OidcAudience=lenticular")
+    outputs |= {"Issuer": issuer, "Authorizer": physical_name("lenticular", "AuthorizerFunction")}
     OUTPUTS.write_text(json.dumps(outputs, indent=2))
     prepare_for_sam_local(index)
     print(f"API      {outputs['ApiUrl']}\nBucket   {outputs['BucketName']}")
@@ -161,6 +165,16 @@ def describe(name: str) -> dict[str, str]:
     return json.loads(run(program))
 
 
+def physical_name(stack: str, resource: str) -> str:
+    """The name that a resource of the template has got."""
+    program = (
+        "import boto3; found = boto3.client('cloudformation')"
+        f".describe_stack_resource(StackName={stack!r}, LogicalResourceId={resource!r});"
+        "print(found['StackResourceDetail']['PhysicalResourceId'])"
+    )
+    return run(program).strip()
+
+
 def invoke(function: str, event: dict[str, str]) -> None:
     """Call a function, and stop when it fails."""
     program = (
@@ -201,8 +215,11 @@ def main(arguments: list[str]) -> None:
             up()
         case ["down"]:
             down()
+        case ["check"]:
+            environments.python("3.13")
+            mariadb.check()
         case ["image"]:
-            print(containers.make_image())
+            print(containers.image() or containers.make_image())
         case ["deploy", name, *parameters]:
             print(json.dumps(deploy(name, *parameters), indent=2))
         case _:

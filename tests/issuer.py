@@ -17,8 +17,8 @@ KEY_ID = "of-tests"
 class Issuer(ThreadingHTTPServer):
     """OpenID Connect Discovery 1.0 and RFC 7517, and no more of either than an API needs."""
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Documents)
+    def __init__(self, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Documents)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         public = jwt.algorithms.RSAAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
@@ -55,9 +55,9 @@ class _Documents(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def issuer() -> Iterator[Issuer]:
+def issuer(port: int = 0) -> Iterator[Issuer]:
     """An issuer that answers while this lasts."""
-    with Issuer() as server:
+    with Issuer(port) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             yield server

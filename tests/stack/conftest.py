@@ -21,6 +21,9 @@ class Stack:
     url: str
     bucket: str
     maintenance: str
+    authorizer: str
+    issuer: str
+    """Where the authoriser expects the issuer of tokens to be."""
     image: str
     """What functions run in under Docker; empty without it."""
     environment: dict[str, str]
@@ -47,6 +50,8 @@ def opened(outputs: dict[str, str]) -> Stack:
         url=gateway.url,
         bucket=outputs["BucketName"],
         maintenance=outputs["Maintenance"],
+        authorizer=outputs["Authorizer"],
+        issuer=outputs["Issuer"],
         image=outputs["Image"],
         environment=environment,
         s3=boto3.client("s3", **place),

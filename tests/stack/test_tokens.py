@@ -1,76 +1,59 @@
-"""API Gateway asks the authoriser, which asks a real issuer for its keys.
+"""The deployed authoriser, in the Lambda runtime, asks a real issuer for its keys.
 
-LocalStack does what the policy of the authoriser says, so this shows that the gateway asks it,
-what it answers, and what comes of that. Two things show on AWS only: that an answer is kept for
-five minutes, and that requests are refused whose AWS signature is wrong (Authorizer=AWS_IAM).
+The free LocalStack never calls an authoriser, so the function is called here as API Gateway calls
+it, and its policy is read as IAM reads it. That the gateway asks it is shown by sam local
+start-api (docs/localstack.md); that AWS refuses what is not signed shows on AWS only.
 """
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from fnmatch import fnmatchcase
+from urllib.parse import urlsplit
 
 import pytest
 
-from tests import samples
 from tests.issuer import Issuer, issuer
-from tests.stack.asking import DICOM
-from tests.stack.conftest import Stack, opened
 
-ROOT = Path(__file__).parents[2]
+API = "arn:aws:execute-api:eu-central-1:000000000000:abc123/v1"
 READ, WRITE = "lenticular/read", "lenticular/write"
-SEARCH = ("GET", "/dicom-web/studies?limit=1")
-LOOK_UP = ("POST", "/tools/find")
-STORE = ("POST", "/dicom-web/studies")
-
-
-@pytest.fixture(scope="module")
-def tokens() -> Iterator[Issuer]:
-    with issuer() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def guarded(stack, tokens) -> Iterator[Stack]:
-    """The template once more beside the stack that runs, with tokens of this issuer."""
-    parameters = [
-        "Authorizer=OidcAuthorizer",
-        f"OidcIssuer={tokens.url}",
-        "OidcAudience=lenticular",
-    ]
-    done = subprocess.run(
-        [sys.executable, ROOT / "localstack" / "stack.py", "deploy", "guarded", *parameters],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
+REQUESTS = SEARCH, LOOK_UP, STORE, DELETE, UPLOAD = tuple(
+    f"{API}/{request}"
+    for request in (
+        "GET/dicom-web/studies",
+        "POST/tools/find",
+        "POST/dicom-web/studies",
+        "DELETE/studies/1",
+        "GET/uploads/1",
     )
-    running = opened(json.loads(done.stdout))
-    with running.http:
+)
+
+
+@pytest.fixture(scope="module")
+def tokens(stack) -> Iterator[Issuer]:
+    """The issuer that the stack was deployed for."""
+    with issuer(urlsplit(stack.issuer).port) as running:
         yield running
 
 
-def ask(stack: Stack, method: str, path: str, token: str | None):
-    headers = {"Origin": "https://viewer.example", "Content-Type": DICOM}
-    if token is not None:
-        headers["Authorization"] = f"Bearer {token}"
-    if method == "POST" and path == LOOK_UP[1]:
-        headers["Content-Type"] = "application/json"
-        body = b'{"Level": "Study", "Query": {}}'
-    else:
-        body = samples.ct("guarded") if method == "POST" else None
-    return stack.request(method, path, data=body, headers=headers)
+def ask(stack, authorization: str) -> dict:
+    """What the authoriser says of this header."""
+    event = {"type": "TOKEN", "authorizationToken": authorization, "methodArn": SEARCH}
+    answer = stack.lambda_.invoke(FunctionName=stack.authorizer, Payload=json.dumps(event))
+    return json.loads(answer["Payload"].read())
 
 
-@pytest.mark.parametrize(("method", "path"), [SEARCH, LOOK_UP, STORE], ids=["GET", "find", "STOW"])
-def test_nobody_comes_in_without_a_token(guarded, method, path):
-    answer = ask(guarded, method, path, None)
-    assert answer.status_code == 401
-    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+def allowed(answer: dict) -> set[str]:
+    """What IAM makes of the policy: whatever is allowed and not denied as well."""
+    matching: dict[str, set[str]] = {"Allow": set(), "Deny": set()}
+    for statement in answer["policyDocument"]["Statement"]:
+        for pattern in statement["Resource"]:
+            found = {each for each in REQUESTS if fnmatchcase(each, pattern)}
+            matching[statement["Effect"]] |= found
+    return matching["Allow"] - matching["Deny"]
 
 
-def test_nobody_comes_in_with_a_token_that_is_not_in_force_or_not_for_us(guarded, tokens):
+def test_a_token_that_is_not_in_force_not_for_us_or_forged_lets_nobody_in(stack, tokens):
     with issuer() as another:
         forged = another.token(READ, iss=tokens.url)
     refused = [
@@ -78,26 +61,21 @@ def test_nobody_comes_in_with_a_token_that_is_not_in_force_or_not_for_us(guarded
         tokens.token(READ, exp=int(time.time()) - 3600),
         tokens.token(READ, aud="others"),
     ]
-    statuses = [ask(guarded, *SEARCH, token).status_code for token in refused]
-    assert statuses == [401] * len(refused)
+    answers = [ask(stack, f"Bearer {token}") for token in refused]
+    assert [answer.get("errorMessage") for answer in answers] == ["Unauthorized"] * len(refused)
 
 
 @pytest.mark.parametrize(
     ("scope", "expected"),
     [
-        (READ, [200, 200, 403]),
-        (WRITE, [403, 403, 200]),
-        (f"openid {READ} {WRITE}", [200, 200, 200]),
-        ("openid", [403, 403, 403]),
+        (READ, {SEARCH, LOOK_UP}),
+        (WRITE, {STORE, DELETE, UPLOAD}),
+        (f"openid {READ} {WRITE}", set(REQUESTS)),
+        ("openid", set()),
     ],
     ids=["read", "write", "both", "neither"],
 )
-def test_scopes_say_who_may_search_look_up_and_store(guarded, tokens, scope, expected):
-    token = tokens.token(scope)
-    statuses = [ask(guarded, *request, token).status_code for request in (SEARCH, LOOK_UP, STORE)]
-    assert statuses == expected
-
-
-def test_a_page_may_ask_beforehand_without_a_token(guarded):
-    answer = guarded.request("OPTIONS", SEARCH[1], headers={"Origin": "https://viewer.example"})
-    assert answer.status_code == 204
+def test_scopes_say_who_may_search_look_up_store_and_delete(stack, tokens, scope, expected):
+    answer = ask(stack, f"Bearer {tokens.token(scope)}")
+    assert answer["principalId"] == "ann"
+    assert allowed(answer) == expected
