@@ -108,9 +108,14 @@ def stored(bucket: Bucket, key: str, media_type: str, file_name: str | None = No
 
 def order(bucket: Bucket, job: Job) -> None:
     """Have an answer made later, unless that is ordered already."""
-    if next(bucket.keys(_job_key(job.result_id)), None) is None:
+    if not is_ordered(bucket, job.result_id):
         bucket.delete(_error_key(job.result_id))
         _put(bucket, _job_key(job.result_id), orjson.dumps(asdict(job)))
+
+
+def is_ordered(bucket: Bucket, result: str) -> bool:
+    """Whether an answer is to be made, and is not yet."""
+    return next(bucket.keys(_job_key(result)), None) is not None
 
 
 def ordered(bucket: Bucket, key: str) -> Job | None:

@@ -118,6 +118,8 @@ def _elsewhere(
     result = job or results.result_id(headers.get("etag"), str(request.url), kind)
     if job is None and (url := results.made(bucket, result)):
         return see_other(url)
+    if job is None and results.is_ordered(bucket, result):
+        return come_back(request, result)
     largest = _largest(request, services_of(request))
     try:
         if largest is not None and max(body.size or 0, body.about) > largest:
@@ -145,7 +147,7 @@ def _job(request: Request, result: str) -> results.Job:
         scope["scheme"],
         scope.get("root_path", ""),
         request.headers.get("host", ""),
-        request.headers.get("accept"),
+        ", ".join(request.headers.getlist("accept")) or None,
     )
 
 
