@@ -101,7 +101,7 @@ def test_bulk_data_that_nothing_names_is_told_of(client):
     assert wire.failed(answer) == [(None, 0xC000)] * 2
 
 
-@pytest.mark.parametrize("kind", ["image/jpeg", "image/jp2", "image/png", "image/gif"])
+@pytest.mark.parametrize("kind", ["image/jpeg", "image/jp2", "image/png", "image/gif", "x/y"])
 def test_pixels_that_are_not_what_they_are_called_are_refused(client, kind):
     answer = send(client, as_json(metadata_of(samples.ct("a"))), bulk(b"no picture", kind=kind))
     assert (answer.status_code, wire.failed(answer)) == (409, [(samples.sop_uid("a"), 0xC000)])

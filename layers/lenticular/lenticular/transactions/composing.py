@@ -99,12 +99,12 @@ def _pixels(reference: Reference, gathered: Gathered, opened: list[BufferedIOBas
         return _native(parts, opened)
     beginning = bytes(parts[0].spool.view()[: received.SHOWN_BYTES])
     if kind == OCTET_STREAM:
-        kind = lookup(named or "").media_type
-    if kind not in received.media_types() and named is None:
-        raise InvalidInstance(f"Pixels of type {kind[:30]} cannot be stored.")
-    if named is None or lookup(named).media_type != kind:
-        named = received.syntax_of(kind, beginning)
+        kind = lookup(named or "").media_type.lower()
     known = kind in received.media_types()
+    if named is None or lookup(named).media_type.lower() != kind:
+        if not known:
+            raise InvalidInstance(f"Pixels of type {kind[:30]} cannot be stored.")
+        named = received.syntax_of(kind, beginning)
     description = received.description_of(kind, named, beginning) if known else {}
     frames = []
     for part in parts:
