@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bench import coldstart, large, mysql, parse, report
 from bench.files import ELEMENTS, Shape, Templates
+from bench.fill import fill
 from bench.measure import Pair, load, reads, say, stores
 from bench.report import Section
 from bench.servers import (
@@ -157,8 +158,9 @@ class Bench:
         self._sections += [large.memory(server), large.frames(server)]
 
     def _growth(self, quick: bool) -> None:
-        full, sparse = self._ours("full"), self._ours("sparse")
-        self._sections.append(large.growth(full, sparse, self._templates, quick))
+        shape, few = large.of_growth(quick)
+        sparse, full = (self._filled(shape, studies) for studies in (few, shape.studies))
+        self._sections.append(large.growth(full, sparse, shape, few))
 
     def _pair(self, name: str) -> Pair:
         ours = None if self._options.servers == "orthanc" else self._ours(name)
@@ -170,6 +172,14 @@ class Bench:
 
     def _ours(self, name: str) -> Server:
         database, folder = self._database(f"{name}_ours"), self._folder / f"{name}-ours"
+        return self._started(start_ours(folder, self._options.workers, database))
+
+    def _filled(self, shape: Shape, studies: int) -> Server:
+        """Our server on an index of so many studies."""
+        say(f"filling an index with {studies:,} studies")
+        database, folder = self._database(f"of_{studies}"), self._folder / f"of-{studies}"
+        url = database.url if database else f"sqlite:///{folder / 'data' / 'index.sqlite'}"
+        fill(url, self._templates, shape, studies)
         return self._started(start_ours(folder, self._options.workers, database))
 
     def _database(self, name: str) -> mysql.Database | None:

@@ -14,9 +14,9 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import RLELossless
 
 from bench import ct
-from bench.driver import Client, Request, run_clients
-from bench.files import Shape, Templates, placeholders
-from bench.measure import WARM, Pair, reads, say
+from bench.driver import Client, Request
+from bench.files import Shape, placeholders
+from bench.measure import Pair, reads, say
 from bench.report import Goal, Row, Section
 from bench.servers import Memory, Server
 from bench.work import DICOMWEB, FRAMES, INSTANCES, searches, stow
@@ -67,14 +67,15 @@ def frames(server: Server, few: int = 10, many: int = 100_000) -> Section:
     return section
 
 
-def growth(full: Server, sparse: Server, templates: Templates, quick: bool) -> Section:
-    """Search by indexed keys among 100,000 studies and among 1,000, both servers ours."""
-    shape = Shape(number=3, studies=10_000 if quick else 100_000, series=1, instances=1, days=3650)
-    few = shape.studies // 100
+def of_growth(quick: bool) -> tuple[Shape, int]:
+    """The larger collection, and how many studies of it are in the smaller one."""
+    studies = 10_000 if quick else 100_000
+    return Shape(number=3, studies=studies, series=1, instances=1, days=3650), studies // 100
+
+
+def growth(full: Server, sparse: Server, shape: Shape, few: int) -> Section:
+    """Search by indexed keys among many studies and among a hundredth, both servers ours."""
     sparse.name = f"{few:,} studies"
-    for server, studies in ((sparse, few), (full, shape.studies)):
-        say(f"loading {studies:,} studies")
-        _load(server, [templates.tiny(shape, study, 0, 0) for study in range(studies)])
     work = [read for read in searches(shape, SAME, 63, few) if _is_keyed(read.name)]
     section = reads(Pair(full, sparse), f"Search, {shape.studies:,} and {few:,} studies", work)
     section.peer = sparse.name
@@ -84,13 +85,6 @@ def growth(full: Server, sparse: Server, templates: Templates, quick: bool) -> S
 def _is_keyed(name: str) -> bool:
     keyed = ("PatientID", "accession", "SOP Instance UID", "series of a study", "of a series")
     return name == "studies, page of 25" or any(key in name for key in keyed)
-
-
-def _load(server: Server, files: list[bytes], clients: int = 4) -> None:
-    requests = [stow(files[start : start + 100]) for start in range(0, len(files), 100)]
-    run = run_clients(server.port, [requests[client::clients] for client in range(clients)], WARM)
-    if run.refused:
-        raise RuntimeError(f"{run.refused} stores were refused")
 
 
 def _frame_times(client: Client, path: str, count: int) -> list[float]:
