@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 Handler = Callable[[dict[str, Any], Any], Any]
 
 DICOMWEB = "/dicom-web/"
-TEXT = ["text/", "application/json", "application/dicom+json", "application/problem+json"]
+TEXT = [
+    "text/",
+    "application/json",
+    "application/dicom+json",
+    "application/dicom+xml",
+    "application/problem+json",
+]
 UNITS = {"bytes": MetricUnit.Bytes}
 
 # The template names each function in POWERTOOLS_SERVICE_NAME.
