@@ -72,7 +72,7 @@ class Case:
 
 MIGRATE = Case("maintenance", "migrate", "maintenance-migrate")
 CASES = (
-    Case("upload", "STOW", "upload-stow", GOAL),
+    Case("upload", "STOW", "upload-stow"),
     Case("dicomweb", "search", "dicomweb-search", GOAL),
     Case("dicomweb", "search, traced", "dicomweb-search", traced=True),
     Case("dicomweb", "metadata", "dicomweb-metadata"),
