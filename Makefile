@@ -2,7 +2,7 @@
 # make test      install what the tests need and run them all
 # make check     lint and type-check
 # make bench     compare with Orthanc on this machine, if it is installed
-# make build     the layers of the Lambda functions, on any host  [ARCHITECTURE=arm64]
+# make build     the layers of the Lambda functions, on any host  [ARCHITECTURE=arm64] [RDS_CA=file.pem]
 # make stack     the whole stack on this machine: LocalStack, MariaDB, the functions  [STACK_PORT=4566]
 # make stack-image  an image for the functions under Docker, where AWS's cannot be pulled
 # make stack-test   test it from outside; make stack-down stops it; docs/localstack.md tells more
@@ -31,7 +31,8 @@ bench: $(TESTING)
 
 build: $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25'
-	$(MAKE) -C layers PYTHON=$(abspath $(BIN)/python) $(if $(ARCHITECTURE),ARCHITECTURE=$(ARCHITECTURE))
+	$(MAKE) -C layers all certificates PYTHON=$(abspath $(BIN)/python) \
+		$(if $(ARCHITECTURE),ARCHITECTURE=$(ARCHITECTURE)) $(if $(RDS_CA),RDS_CA=$(abspath $(RDS_CA)))
 
 stack: build
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from ssl import CERT_NONE, PROTOCOL_TLS_CLIENT, SSLContext
 from typing import Any
 
@@ -73,6 +74,8 @@ def open_engine(url: URL) -> Engine:
     event.listen(engine, "checkout", _ask_after_pause)
     event.listen(engine, "begin", _begin)
     event.listen(engine, "reset", _reset)
+    if authorities := url.query.get("ssl_ca"):
+        event.listen(engine, "do_connect", _requirer(str(authorities)))
     if options.get("authentication") == "iam":
         event.listen(engine, "do_connect", _signer(url, options.get("region")))
     return engine
@@ -116,6 +119,19 @@ def _begin(connection: Connection) -> None:
 def _reset(connection: Any, _: ConnectionPoolEntry, state: PoolResetState) -> None:
     if not state.terminate_only and connection.server_status & _IN_TRANSACTION:
         connection.rollback()
+
+
+def _requirer(authorities: str) -> Any:
+    """What tells of a missing file of certificates: the driver would not say which it is."""
+
+    def require(*_: Any) -> None:
+        if not Path(authorities).is_file():
+            raise FileNotFoundError(
+                f"The certificate authorities {authorities}, by which the database is known, are"
+                " missing; make build fetches those of Amazon RDS."
+            )
+
+    return require
 
 
 def _signer(url: URL, region: str | None) -> Any:
