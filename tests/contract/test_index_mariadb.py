@@ -124,6 +124,18 @@ def test_a_search_reads_about_as_many_rows_as_it_answers(filled, level, place, a
     assert answered < read <= 40 * (answered + query.offset + 2)
 
 
+def test_the_metadata_of_a_series_takes_two_round_trips(filled, mariadb):
+    for place, expected in ((target(7, 1), 3), (target(7), 6)):
+        list(filled.documents(place))
+        nothing = [questions(mariadb) for _ in range(2)]
+
+        before = questions(mariadb)
+        assert len(list(filled.documents(place))) == expected
+        after = questions(mariadb)
+
+        assert after - before - (nothing[1] - nothing[0]) == 1 + expected // 3
+
+
 def test_indexes_of_many_processes_add_and_remove_at_once(mariadb_url):
     opened = [Index(mariadb_url) for _ in range(6)]  # none shares anything with another
 

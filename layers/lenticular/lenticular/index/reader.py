@@ -2,9 +2,12 @@
 
 import zlib
 from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, select
+from sqlalchemy.engine.interfaces import DBAPICursor
 
 from lenticular.dicom.instance import Level, Target
 from lenticular.dicom.orthanc_id import from_digest
@@ -16,6 +19,8 @@ from lenticular.index.schema import documents, frames, instances, patients, seri
 
 DOCUMENTS_AT_ONCE = 200
 HELD_AT_ONCE = 32
+_SIZES = (1, 30, DOCUMENTS_AT_ONCE)
+"""How many documents one statement asks for; on SQLite, where asking costs nothing, one."""
 
 STORED = (
     instances.c.row_id,
@@ -69,12 +74,7 @@ class Reader:
             )
             for depth in (1, 2, 3)
         }
-        self._document = database.prepare(
-            select(documents.c.body).where(
-                documents.c.series_row_id == bindparam("series_row_id"),
-                documents.c.instance_row_id == bindparam("instance_row_id"),
-            )
-        )
+        self._documents = {many: database.prepare(_select_documents(many)) for many in _SIZES}
 
     def find(self, target: Target) -> list[StoredInstance]:
         """All instances of the target by SeriesNumber and InstanceNumber."""
@@ -125,13 +125,22 @@ class Reader:
         # Not one long read: a slow client would keep the write-ahead log from being folded in.
         for start in range(0, len(keys), DOCUMENTS_AT_ONCE):
             with self._database.cursor() as cursor:
-                some = [
-                    self._document.run(
-                        cursor, {"series_row_id": series_row, "instance_row_id": instance_row}
-                    ).fetchone()
-                    for series_row, instance_row in keys[start : start + DOCUMENTS_AT_ONCE]
-                ]
-            yield from (zlib.decompress(row[0]) for row in some if row is not None)
+                bodies = self._bodies(cursor, keys[start : start + DOCUMENTS_AT_ONCE])
+            yield from (zlib.decompress(body) for body in bodies if body is not None)
+
+    def _bodies(self, cursor: DBAPICursor, keys: Sequence[tuple[int, int]]) -> list[bytes | None]:
+        """The documents of these series and instances, those of a series in one statement."""
+        found: dict[int, bytes] = {}
+        at_once = 1 if self._database.is_sqlite else DOCUMENTS_AT_ONCE
+        for series_row_id, of_series in groupby(keys, key=itemgetter(0)):
+            rows = [instance_row_id for _, instance_row_id in of_series]
+            for start in range(0, len(rows), at_once):
+                some = rows[start : start + at_once]
+                some += some[-1:] * (_size_for(len(some)) - len(some))
+                parameters = {f"row_{number}": row_id for number, row_id in enumerate(some)}
+                parameters["series_row_id"] = series_row_id
+                found.update(self._documents[len(some)].run(cursor, parameters).fetchall())
+        return [found.get(instance_row_id) for _, instance_row_id in keys]
 
     def representative(self, target: Target) -> StoredInstance | None:
         """The instance that stands for the target in a thumbnail.
@@ -205,6 +214,19 @@ def _select_held(at_once: int) -> Select[Any]:
         .select_from(_ALL.join(patients))
         .where(instances.c.sop_instance_uid.in_(wanted))
     )
+
+
+def _select_documents(at_once: int) -> Select[Any]:
+    wanted: list[Any] = [bindparam(f"row_{number}") for number in range(at_once)]
+    return select(documents.c.instance_row_id, documents.c.body).where(
+        documents.c.series_row_id == bindparam("series_row_id"),
+        documents.c.instance_row_id.in_(wanted),
+    )
+
+
+def _size_for(count: int) -> int:
+    """The size of the shortest list that so many fit into; the rest is filled with the last."""
+    return next(size for size in _SIZES if size >= count)
 
 
 def _select_series_with_pixels(target: Target) -> Select[Any]:
