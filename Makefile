@@ -19,7 +19,7 @@ serve: $(INSTALLED)
 	@$(BIN)/lenticular serve $(if $(PORT),--port $(PORT)) $(if $(DATA),--data "$(DATA)") $(if $(WORKERS),--workers $(WORKERS))
 
 test: $(TESTING)
-	$(BIN)/python -m pytest --numprocesses=auto $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=auto --backend embedded --backend aws $(ARGS)
 
 check: $(TESTING)
 	$(BIN)/ruff check .
@@ -43,7 +43,7 @@ stack-image: $(BIN)/python
 	$(BIN)/python localstack/stack.py image
 
 stack-test: $(TESTING)
-	$(BIN)/python -m pytest tests/stack $(ARGS)
+	$(BIN)/python -m pytest tests/stack tests/web --backend stack $(ARGS)
 
 stack-down:
 	$(BIN)/python localstack/stack.py down
