@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lenticular import settings
 from lenticular.services import open_services
-from lenticular.web.routes import qido, service, wado_rs
+from lenticular.web.routes import bulkdata, qido, service, wado_rs
 from shared import http, only, writes
 
 if TYPE_CHECKING:
@@ -26,5 +26,5 @@ def browsing() -> "Iterator[APIRouter]":
 
 # The client library of a bucket takes longer to import than most searches to be answered.
 services = open_services(settings.load(), storage_later=True)
-handler = http(services, [qido.router, wado_rs.router, service.router], browsing)
+handler = http(services, [qido.router, wado_rs.router, bulkdata.router, service.router], browsing)
 start.finish()

@@ -21,6 +21,8 @@ from tests import samples, wire
 from tests.backends import Backend
 
 ANY_SYNTAX = {"Accept": "application/dicom; transfer-syntax=*"}
+ANY_VALUE = {"Accept": "multipart/related; type=application/octet-stream; transfer-syntax=*,"
+             " multipart/related; type=*/*"}  # fmt: skip
 ANY_FRAMES = {
     "Accept": 'multipart/related; type="application/octet-stream"; transfer-syntax=*, */*'
 }
@@ -110,10 +112,39 @@ def check_metadata(client: httpx2.Client, url: str) -> dict:
     answer = client.get(url + "/metadata")
     assert answer.status_code == 200, answer.text
     (dataset,) = answer.json()
-    for uri in bulkdata_uris(dataset):
+    uris = set(bulkdata_uris(dataset))
+    for uri in uris:
         found = client.get(uri, headers={"Accept": "*/*"})
         assert found.status_code == 200, (uri, found.text[:200])
+        if "multipart" not in found.headers["content-type"]:
+            check_value(client, uri, found)
+    check_all_values(client, url, uris)
     return dataset
+
+
+def check_value(client: httpx2.Client, uri: str, single: httpx2.Response) -> None:
+    """Multipart, a range and the headers alone agree with the single part."""
+    ((headers, body),) = wire.parts(client.get(uri, headers=ANY_VALUE))
+    assert body == single.content
+    assert headers["Content-Type"] == single.headers["content-type"]
+    assert headers["Content-Location"].upper() == uri.upper()
+    head = client.head(uri, headers={"Accept": "*/*"})
+    wire.assert_length(head, len(body))
+    if len(body) > 2:
+        piece = client.get(uri, headers={"Accept": "*/*", "Range": "bytes=1-2"})
+        assert (piece.status_code, piece.content) == (206, body[1:3])
+
+
+def check_all_values(client: httpx2.Client, url: str, uris: set[str]) -> None:
+    """The same values come all at once."""
+    answer = client.get(url + "/bulkdata", headers=ANY_VALUE)
+    if not uris:
+        wire.assert_error(answer, 404)
+        return
+    assert answer.status_code == 200, answer.text[:200]
+    places = {headers["Content-Location"] for headers, _ in wire.parts(answer)}
+    assert {place for place in places if "/frames/" not in place} <= uris
+    assert len(places) >= len(uris)
 
 
 def check_nothing_breaks(client: httpx2.Client, url: str, paths: list[str]) -> None:

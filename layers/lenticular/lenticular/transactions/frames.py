@@ -20,7 +20,8 @@ from lenticular.transactions.stored_bytes import Content, layout_content, little
 # whole slide in one frame) found first and then streamed.
 AT_ONCE = 8 * 1024 * 1024
 
-_ITEM = b"\xfe\xff\x00\xe0"
+ITEM = b"\xfe\xff\x00\xe0"
+"""How the head of a fragment begins (PS3.5 7.5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,7 @@ def _fragments(whole: Content, start: int, length: int) -> list[tuple[int, int]]
     while position + 8 <= end:
         head = whole.read(position, 8)
         size = int.from_bytes(head[4:], "little")
-        if head[:4] != _ITEM:
+        if head[:4] != ITEM:
             break
         spans.append((position + 8, min(size, end - position - 8)))
         position += 8 + size

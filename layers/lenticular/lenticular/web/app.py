@@ -45,6 +45,7 @@ def create_app(
 def all_routers() -> list[APIRouter]:
     """Every router, in the order in which they are asked."""
     from lenticular.web.routes import (
+        bulkdata,
         delete,
         orthanc,
         qido,
@@ -56,7 +57,7 @@ def all_routers() -> list[APIRouter]:
         wado_rs,
     )
 
-    modules = (stow, qido, wado_rs, rendered, delete, uploads, results, service, orthanc)
+    modules = (stow, qido, wado_rs, bulkdata, rendered, delete, uploads, results, service, orthanc)
     return [module.router for module in modules]
 
 

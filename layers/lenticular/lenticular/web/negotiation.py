@@ -6,7 +6,7 @@ only when they are compressed; that is asked of nobody who wants what is there.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lenticular.dicom.transfer_syntaxes import (
     COMPRESSED,
@@ -63,12 +63,18 @@ def _reachable(stored: str) -> list[str]:
 
 
 def negotiate_frames(accept: Accept, located: LocatedInstance, *, single: bool) -> Offer:
-    """The media type and transfer syntax of frames: as stored, then uncompressed, then others."""
+    """The media type and transfer syntax of frames."""
+    offers = frame_offers(located)
+    parts = [replace(offer, multipart=True) for offer in offers]
+    return choose(accept, [*parts, *offers] if single else parts)
+
+
+def frame_offers(located: LocatedInstance) -> list[Offer]:
+    """What a frame can be served as: as stored, then uncompressed, then compressed otherwise."""
     stored = frame_syntax(located)
     kinds = [(lookup(stored).media_type, stored)]
     if can_decode(located):
         uncompressed = (OCTET_STREAM, EXPLICIT_VR_LITTLE_ENDIAN)
         others = ((lookup(syntax).media_type, syntax) for syntax in COMPRESSED)
         kinds = list(dict.fromkeys([*kinds, uncompressed, *others]))
-    forms = (True, False) if single else (True,)
-    return choose(accept, [Offer(*kind, multipart=form) for kind in kinds for form in forms])
+    return [Offer(*kind) for kind in kinds]

@@ -91,10 +91,12 @@ def multipart(
     *,
     etag: str | None = None,
     status: int = 200,
+    about: int = 0,
 ) -> Response:
     """A multipart/related answer with parts of this media type.
 
-    Give a list for the answer to know its length, an iterator to make the parts as they go.
+    Give a list for the answer to know its length, an iterator to make the parts as they go; then
+    `about` says how large they will be at least.
     """
     boundary = new_boundary()
     # The boundary differs each time, so the tag is a weak one.
@@ -108,7 +110,9 @@ def multipart(
     if status == 206 and ladder.exceeds(request, size or 0):
         # Asked for again, the range would speak of the multipart, which is another content.
         raise TooLarge("The range is too large to be sent at once; ask for less at a time.")
-    return _answer(request, status, sent, Body(lambda: multipart_related(parts, boundary), size))
+    return _answer(
+        request, status, sent, Body(lambda: multipart_related(parts, boundary), size, about)
+    )
 
 
 def stream(

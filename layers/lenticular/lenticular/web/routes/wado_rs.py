@@ -1,31 +1,26 @@
-"""Retrieve transaction (WADO-RS), PS3.18 10.4: instances, metadata, frames and bulk data.
+"""Retrieve transaction (WADO-RS), PS3.18 10.4: instances, metadata and frames.
 
 What the client leaves open is answered as it is stored; what it names it gets, or a 406.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from lenticular.dicom.instance import Target
-from lenticular.dicom.transfer_syntaxes import lookup
-from lenticular.index.records import LocatedInstance, StoredInstance
+from lenticular.index.records import StoredInstance
 from lenticular.services import Services
-from lenticular.transactions import frames, packing, retrieve
-from lenticular.transactions.frames import Frame
+from lenticular.transactions import packing, retrieve
 from lenticular.transactions.stored_bytes import Content, file_content
-from lenticular.web import datasets, responses
+from lenticular.web import datasets, frame_parts, responses
 from lenticular.web.context import DICOMWEB, base_url, services_of
 from lenticular.web.media_types import (
     DICOM,
-    OCTET_STREAM,
     ZIP,
     Offer,
     accepted,
-    choose,
 )
 from lenticular.web.multipart import Part
 from lenticular.web.negotiation import negotiate_frames, negotiate_instances
@@ -82,24 +77,8 @@ def retrieve_frames(
     """Frames by their numbers, `1,3,2`, in that order (PS3.18 10.4.1.1.6)."""
     frame_numbers = frame_numbers_of(frame_list, MAX_FRAMES)
     located = retrieve.locate(services_of(request), target_of(study, series, instance))
-    return _frames(request, located, frame_numbers)
-
-
-@readable(router, INSTANCE + "/bulkdata/{path:path}")
-def retrieve_bulkdata(
-    request: Request, study: str, series: str, instance: str, path: str
-) -> Response:
-    """The value that a BulkDataURI of the metadata names (PS3.18 10.4.1.1.5)."""
-    services = services_of(request)
-    located = retrieve.locate(services, target_of(study, series, instance))
-    path = path.upper()
-    pixels = located.layout.pixels
-    if pixels is not None and path == pixels.tag:
-        return _pixel_data(request, located)
-    bulk_data = retrieve.bulk_data(services, located, path)
-    kinds = dict.fromkeys((bulk_data.media_type, OCTET_STREAM))
-    offers = [Offer(kind, multipart=form) for form in (False, True) for kind in kinds]
-    return _bulk_data(request, located, path, bulk_data.content, offers)
+    offer = negotiate_frames(accepted(request), located, single=len(frame_numbers) == 1)
+    return frame_parts.answer(request, located, frame_numbers, offer)
 
 
 def _instances(request: Request, target: Target) -> Response:
@@ -188,88 +167,3 @@ def _metadata(request: Request, target: Target) -> Response:
     offer = datasets.negotiate(request)
     documents = retrieve.metadata(services_of(request), target, base_url(request))
     return datasets.answer(request, documents, offer)
-
-
-def _frames(request: Request, located: LocatedInstance, frame_numbers: Sequence[int]) -> Response:
-    services = services_of(request)
-    offer = negotiate_frames(accepted(request), located, single=len(frame_numbers) == 1)
-    provided = frames.frames_in(
-        services, located, frame_numbers, offer.transfer_syntax_uid or frames.frame_syntax(located)
-    )
-    etag = responses.entity_tag(located.instance.sha256, list(frame_numbers), str(offer))
-    if unchanged := responses.not_modified(request, etag):
-        return unchanged
-    if not offer.multipart:
-        frame = provided[0].load()
-        return responses.content(request, frame.pieces, str(offer), size=frame.size, etag=etag)
-    parts = _frame_parts(request, located, provided, offer)
-    return responses.multipart(
-        request, list(parts) if len(provided) == 1 else parts, offer.media_type, etag=etag
-    )
-
-
-def _frame_parts(
-    request: Request, located: LocatedInstance, provided: Sequence[Frame], offer: Offer
-) -> Iterator[Part]:
-    place = _location(request, located)
-    content_type = str(Offer(offer.media_type, offer.transfer_syntax_uid))
-    for frame in provided:
-        content = frame.load()
-        location = f"{place}/frames/{frame.frame_number}"
-        yield Part(content_type, content.all, content.size, location)
-
-
-def _pixel_data(request: Request, located: LocatedInstance) -> Response:
-    """All pixels: a part for each compressed frame, else one value (PS3.18 8.7.3.3)."""
-    services = services_of(request)
-    pixels = frames.pixels_of(located)
-    if pixels.encapsulated and frames.are_apart(services, located):
-        return _frames(request, located, range(1, pixels.number_of_frames + 1))
-    content = frames.whole_pixel_data(services, located)
-    syntax = frames.frame_syntax(located)
-    kind = lookup(syntax).media_type
-    offers = [Offer(kind, syntax, multipart=form) for form in (False, True)]
-    return _bulk_data(request, located, pixels.tag, content, offers)
-
-
-def _bulk_data(
-    request: Request, located: LocatedInstance, path: str, content: Content, offers: Sequence[Offer]
-) -> Response:
-    offer = choose(accepted(request), offers)
-    etag = responses.entity_tag(located.instance.sha256, path, str(offer))
-    content_type = str(Offer(offer.media_type, offer.transfer_syntax_uid))
-    if offer.multipart:
-        location = f"{_location(request, located)}/bulkdata/{path}"
-        part = Part(content_type, content.all, content.size, location)
-        return _lone_part(request, part, content, offer.media_type, etag)
-    response = responses.content(
-        request, content.pieces, content_type, size=content.size, etag=etag
-    )
-    # Whoever stored the document chose its type; a browser must not run what it may hold.
-    response.headers["x-content-type-options"] = "nosniff"
-    if offer.media_type != "application/pdf":
-        response.headers["content-security-policy"] = "sandbox"
-    return response
-
-
-def _lone_part(
-    request: Request, part: Part, content: Content, media_type: str, etag: str
-) -> Response:
-    """Multipart around one value; of that, and not of its wrapping, the Range header speaks.
-
-    So PS3.18 has had it since WADO-RS began, and dicomweb-client asks for it.
-    """
-    asked = responses.asked_range(request, content.size, etag)
-    if asked is None:
-        return responses.multipart(request, [part], media_type, etag=etag)
-    pieces = partial(content.pieces, asked.start, asked.length)
-    part = replace(part, pieces=pieces, size=asked.length, content_range=str(asked))
-    return responses.multipart(request, [part], media_type, etag=etag, status=206)
-
-
-def _location(request: Request, located: LocatedInstance) -> str:
-    instance = located.instance
-    return (
-        f"{base_url(request)}/studies/{instance.study_instance_uid}"
-        f"/series/{instance.series_instance_uid}/instances/{instance.sop_instance_uid}"
-    )

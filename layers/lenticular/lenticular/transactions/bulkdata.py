@@ -1,0 +1,69 @@
+"""All bulk data (PS3.18 10.4.1.1.5) or all pixels (10.4.1.1.6) of a study, a series or an instance.
+
+Instances are looked up one after the other, so a study of any size takes no more memory than one.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from lenticular.dicom.instance import Layout
+from lenticular.dicom.transfer_syntaxes import lookup
+from lenticular.index.records import LocatedInstance, StoredInstance
+from lenticular.services import Services
+from lenticular.transactions import retrieve
+from lenticular.transactions.frames import ITEM, joined_fragments
+from lenticular.transactions.retrieve import BulkData
+
+PIXEL_DATA = "7FE00010"
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value that the metadata only refers to: its path in the BulkDataURI, and its size there."""
+
+    located: LocatedInstance
+    path: str
+    size: int
+
+    @property
+    def is_pixels(self) -> bool:
+        """Whether these are the pixels of the instance, which may be asked for by frames."""
+        pixels = self.located.layout.pixels
+        return pixels is not None and pixels.tag == self.path
+
+
+def values(
+    services: Services, instances: Sequence[StoredInstance], *, pixels_only: bool
+) -> Iterator[Value]:
+    """The values of these instances, as far as they are still there."""
+    for instance in instances:
+        if pixels_only and not instance.number_of_frames:
+            continue
+        located = services.index.locate(instance.target)
+        if located is None:
+            continue  # deleted in the meantime
+        for path, size in _sizes(located.layout, pixels_only):
+            yield Value(located, path, size)
+
+
+def read(services: Services, value: Value) -> BulkData:
+    """The value, as long as it is not the pixels of the instance, and what it is.
+
+    Pixels of an icon are encapsulated where those of the instance are (PS3.5 A.4); what the
+    fragments hold goes out without their heads, as it does for any other pixels.
+    """
+    found = retrieve.bulk_data(services, value.located, value.path)
+    syntax = lookup(value.located.instance.transfer_syntax_uid)
+    is_picture = syntax.encapsulated and value.path.rpartition("/")[2] == PIXEL_DATA
+    if not is_picture or found.content.read(0, len(ITEM)) != ITEM:
+        return found
+    stream = joined_fragments(found.content, 0, found.content.size, skip=1)
+    return BulkData(stream, syntax.media_type)
+
+
+def _sizes(layout: Layout, pixels_only: bool) -> Iterator[tuple[str, int]]:
+    if not pixels_only:
+        for path, (_, length, _) in layout.bulkdata.items():
+            yield path, length
+    if layout.pixels is not None:
+        yield layout.pixels.tag, layout.pixels.length

@@ -1,0 +1,220 @@
+"""Retrieve transaction (WADO-RS) of bulk data and pixels, PS3.18 10.4.1.1.5 and 10.4.1.1.6.
+
+One value by its BulkDataURI, or all of a study, a series or an instance. Pixels that were
+compressed go out frame by frame, those that were not as one value (8.7.3.3), unless the client
+wants them compressed.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from lenticular.dicom.instance import Target
+from lenticular.dicom.transfer_syntaxes import lookup
+from lenticular.errors import NotFound
+from lenticular.index.records import LocatedInstance
+from lenticular.services import Services
+from lenticular.transactions import bulkdata, frames, retrieve
+from lenticular.transactions.bulkdata import Value
+from lenticular.transactions.stored_bytes import Content
+from lenticular.web import frame_parts, responses
+from lenticular.web.context import DICOMWEB, services_of
+from lenticular.web.media_types import OCTET_STREAM, Accept, Offer, accepted, choose
+from lenticular.web.multipart import Part
+from lenticular.web.negotiation import frame_offers
+from lenticular.web.paths import INSTANCE, SERIES, STUDY, readable, target_of
+
+router = APIRouter(prefix=DICOMWEB, tags=["Retrieve"])
+
+
+@readable(router, STUDY + "/bulkdata")
+def retrieve_study_bulkdata(request: Request, study: str) -> Response:
+    """All bulk data of a study (PS3.18 10.4.1.1.5)."""
+    return _all(request, target_of(study))
+
+
+@readable(router, SERIES + "/bulkdata")
+def retrieve_series_bulkdata(request: Request, study: str, series: str) -> Response:
+    """All bulk data of a series (PS3.18 10.4.1.1.5)."""
+    return _all(request, target_of(study, series))
+
+
+@readable(router, INSTANCE + "/bulkdata")
+def retrieve_instance_bulkdata(
+    request: Request, study: str, series: str, instance: str
+) -> Response:
+    """All bulk data of an instance (PS3.18 10.4.1.1.5)."""
+    return _all(request, target_of(study, series, instance))
+
+
+@readable(router, STUDY + "/pixeldata")
+def retrieve_study_pixeldata(request: Request, study: str) -> Response:
+    """The pixels of all instances of a study (PS3.18 10.4.1.1.6)."""
+    return _all(request, target_of(study), pixels_only=True)
+
+
+@readable(router, SERIES + "/pixeldata")
+def retrieve_series_pixeldata(request: Request, study: str, series: str) -> Response:
+    """The pixels of all instances of a series (PS3.18 10.4.1.1.6)."""
+    return _all(request, target_of(study, series), pixels_only=True)
+
+
+@readable(router, INSTANCE + "/pixeldata")
+def retrieve_instance_pixeldata(
+    request: Request, study: str, series: str, instance: str
+) -> Response:
+    """All pixels of an instance (PS3.18 10.4.1.1.6)."""
+    return _all(request, target_of(study, series, instance), pixels_only=True)
+
+
+@readable(router, INSTANCE + "/bulkdata/{path:path}")
+def retrieve_bulkdata(
+    request: Request, study: str, series: str, instance: str, path: str
+) -> Response:
+    """The value that a BulkDataURI of the metadata names (PS3.18 10.4.1.1.5)."""
+    located = retrieve.locate(services_of(request), target_of(study, series, instance))
+    return _alone(request, Value(located, path.upper(), 0))
+
+
+@dataclass(slots=True)
+class _Survey:
+    """What a first look at all values tells, before the first byte goes out."""
+
+    size: int = 0
+    first: Value | None = None
+    chosen: dict[tuple[Offer, ...], Offer] = field(default_factory=dict)
+    """The offer that is taken where these are made."""
+
+    def add(self, value: Value, accept: Accept, offers: tuple[Offer, ...]) -> None:
+        if offers not in self.chosen:
+            self.chosen[offers] = choose(accept, _as_parts(offers))
+        self.first = self.first or value
+        self.size += value.size
+
+
+def _all(request: Request, target: Target, *, pixels_only: bool = False) -> Response:
+    services, accept = services_of(request), accepted(request)
+    instances = retrieve.find(services, target)
+    etag = responses.entity_tag(pixels_only, accept, [each.sha256 for each in instances])
+    if unchanged := responses.not_modified(request, etag):
+        return unchanged
+    found = partial(bulkdata.values, services, instances, pixels_only=pixels_only)
+    if target.sop_instance_uid is not None:
+        of_instance = list(found())
+        if len(of_instance) == 1:
+            return _alone(request, of_instance[0])
+    survey = _Survey()
+    for value in found():
+        survey.add(value, accept, _offers(services, value))
+    if survey.first is None:
+        raise NotFound(f"There {'are no pixels' if pixels_only else 'is no bulk data'} in it.")
+    root = survey.chosen[_offers(services, survey.first)]
+    parts = _parts(request, found(), survey)
+    return responses.multipart(request, parts, root.media_type, etag=etag, about=survey.size)
+
+
+def _parts(request: Request, found: Iterator[Value], survey: _Survey) -> Iterator[Part]:
+    services = services_of(request)
+    for value in found:
+        offers = _offers(services, value)
+        # What was replaced since the first look may have become something else.
+        yield from _value_parts(request, value, survey.chosen.get(offers) or offers[0])
+
+
+def _value_parts(request: Request, value: Value, offer: Offer) -> Iterator[Part]:
+    """The value as one part, or each frame as one."""
+    services, located = services_of(request), value.located
+    if _by_frames(services, value, offer):
+        yield from frame_parts.all_frames(request, located, offer)
+    else:
+        yield _part(request, value, offer, _content(services, value))
+
+
+def _alone(request: Request, value: Value) -> Response:
+    """One value; by itself, or in parts."""
+    services, located = services_of(request), value.located
+    offer = choose(accepted(request), _forms(services, value))
+    if _by_frames(services, value, offer):
+        numbers = range(1, frames.pixels_of(located).number_of_frames + 1)
+        return frame_parts.answer(request, located, numbers, offer)
+    etag = responses.entity_tag(located.instance.sha256, value.path, str(offer))
+    content = _content(services, value)
+    if offer.multipart:
+        return _lone_part(request, _part(request, value, offer, content), content, offer, etag)
+    content_type = str(offer)
+    response = responses.content(
+        request, content.pieces, content_type, size=content.size, etag=etag
+    )
+    # Whoever stored the document chose its type; a browser must not run what it may hold.
+    response.headers["x-content-type-options"] = "nosniff"
+    if offer.media_type != "application/pdf":
+        response.headers["content-security-policy"] = "sandbox"
+    return response
+
+
+def _lone_part(request: Request, part: Part, content: Content, offer: Offer, etag: str) -> Response:
+    """Multipart around one value; of that, and not of its wrapping, the Range header speaks.
+
+    So PS3.18 has had it since WADO-RS began, and dicomweb-client asks for it.
+    """
+    asked = responses.asked_range(request, content.size, etag)
+    if asked is None:
+        return responses.multipart(request, [part], offer.media_type, etag=etag)
+    pieces = partial(content.pieces, asked.start, asked.length)
+    part = replace(part, pieces=pieces, size=asked.length, content_range=str(asked))
+    return responses.multipart(request, [part], offer.media_type, etag=etag, status=206)
+
+
+def _part(request: Request, value: Value, offer: Offer, content: Content) -> Part:
+    location = f"{frame_parts.place_of(request, value.located)}/bulkdata/{value.path}"
+    return Part(str(replace(offer, multipart=False)), content.all, content.size, location)
+
+
+def _offers(services: Services, value: Value) -> tuple[Offer, ...]:
+    """In what the value can be served, the first as it is stored."""
+    located = value.located
+    if not value.is_pixels:
+        kind = bulkdata.read(services, value).media_type
+        return tuple(map(Offer, dict.fromkeys((kind, OCTET_STREAM))))
+    if _is_one_stream(services, located):
+        syntax = frames.frame_syntax(located)
+        return (Offer(lookup(syntax).media_type, syntax),)
+    return tuple(frame_offers(located))
+
+
+def _forms(services: Services, value: Value) -> list[Offer]:
+    """The same by itself, where it is one value or one frame, and as multipart."""
+    whole: list[Offer] = []
+    by_frames: list[Offer] = []
+    for offer in _offers(services, value):
+        (by_frames if _by_frames(services, value, offer) else whole).append(offer)
+    lone = bool(by_frames) and frames.pixels_of(value.located).number_of_frames == 1
+    forms = [*whole, *_as_parts(whole), *_as_parts(by_frames)]
+    return [*forms, *by_frames] if lone else forms
+
+
+def _as_parts(offers: Sequence[Offer]) -> list[Offer]:
+    return [replace(offer, multipart=True) for offer in offers]
+
+
+def _by_frames(services: Services, value: Value, offer: Offer) -> bool:
+    """Whether each frame is a part: where they are compressed, or shall be."""
+    if not value.is_pixels or _is_one_stream(services, value.located):
+        return False
+    stored = frames.frame_syntax(value.located)
+    return frames.pixels_of(value.located).encapsulated or offer.transfer_syntax_uid != stored
+
+
+def _is_one_stream(services: Services, located: LocatedInstance) -> bool:
+    """Whether nobody can tell the frames apart: of a video, or of damaged pixels."""
+    encapsulated = frames.pixels_of(located).encapsulated
+    return encapsulated and not frames.are_apart(services, located)
+
+
+def _content(services: Services, value: Value) -> Content:
+    if value.is_pixels:
+        return frames.whole_pixel_data(services, value.located)
+    return bulkdata.read(services, value).content
