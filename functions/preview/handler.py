@@ -1,4 +1,4 @@
-"""Pictures: rendered, thumbnail and Orthanc's previews; and so with the codecs."""
+"""Pictures: rendered, thumbnail, WADO-URI and Orthanc's previews; and so with the codecs."""
 
 import start  # isort: split
 
@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
 
 def others() -> "Iterator[APIRouter]":
-    """Orthanc's previews."""
+    """The URI service and Orthanc's previews."""
+    from lenticular.web.routes import wado_uri
     from lenticular.web.routes.orthanc import pictures
 
+    yield wado_uri.router
     yield pictures.router
 
 

@@ -67,7 +67,7 @@ def test_the_accept_parameter_stands_in_place_of_the_header(client, ct):
     assert picture(answer).shape == (32, 32)
 
 
-@pytest.mark.parametrize("accept", ["image/webp", "application/json", "video/mp4", "image/gif"])
+@pytest.mark.parametrize("accept", ["image/webp", "application/json", "video/mp4", "text/html"])
 def test_other_media_types_are_not_acceptable(client, ct, accept):
     wire.assert_error(get(client, ct + "/rendered", accept), 406)
 
@@ -181,12 +181,15 @@ def test_what_is_unknown_is_not_found(client, ct):
         wire.assert_error(get(client, path + "/thumbnail"), 404)
 
 
-def test_what_holds_no_pixels_is_refused(client):
-    wire.must_store(client, samples.pdf("paper"))
-    path = samples.path("paper")
+def test_what_shows_nothing_is_refused_but_has_a_tile(client):
+    wire.must_store(client, samples.encode(samples.dataset(
+        "plan", SOPClassUID="1.2.840.10008.5.1.4.1.1.481.5", Modality="RTPLAN")))  # fmt: skip
+    path = samples.path("plan")
 
     for place in (path, path.partition("/series/")[0]):
         wire.assert_error(get(client, place + "/rendered"), 406)
+        assert picture(get(client, place + "/thumbnail")).shape == (200, 200)
+    wire.assert_error(get(client, path + "/frames/1/rendered"), 406)
 
 
 @pytest.mark.not_on_stack("takes the drawing away in the server's own memory")

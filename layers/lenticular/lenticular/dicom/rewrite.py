@@ -58,6 +58,17 @@ def rewritten(
     return _file(head, _joined(before, pixels, behind), lookup(transfer_syntax_uid).deflated)
 
 
+def in_utf_8(dataset: Dataset) -> None:
+    """Write every text in Unicode, whatever it was written in (PS3.3 C.12.1.1.2)."""
+    try:
+        dataset.decode()
+        for item in (dataset, *_items(dataset)):
+            if item is dataset or "SpecificCharacterSet" in item:
+                item.SpecificCharacterSet = "ISO_IR 192"
+    except (*_UNREADABLE, LookupError) as error:
+        raise Unacceptable("The texts of the instance cannot be read, so not recoded.") from error
+
+
 def native_element(vr: str, size: int, pieces: Iterable[bytes]) -> Iterator[bytes]:
     """The element of pixels that are not compressed (PS3.5 A.2)."""
     yield _head(vr, size + size % 2)
@@ -72,6 +83,14 @@ def encapsulated_element(frames: Iterable[bytes]) -> Iterator[bytes]:
         padding = len(frame) % 2
         yield _ITEM.pack(0xFFFE, 0xE000, len(frame) + padding) + frame + b"\0" * padding
     yield _ITEM.pack(0xFFFE, 0xE0DD, 0)
+
+
+def _items(dataset: Dataset) -> Iterator[Dataset]:
+    for element in dataset:
+        if element.VR == "SQ":
+            for item in element.value:
+                yield item
+                yield from _items(item)
 
 
 def _head(vr: str, length: int) -> bytes:

@@ -1,5 +1,10 @@
-"""Pictures as files: JPEG, PNG and Netpbm's PAM; and fitted into a viewport."""
+"""Pictures as files: JPEG, PNG, GIF and Netpbm's PAM; and fitted into a viewport."""
 
+import io
+import struct
+import zlib
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import imagecodecs
@@ -7,19 +12,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lenticular.errors import InvalidRequest, NotRenderable
-from lenticular.pixels.options import JPEG, PAM, PNG, Viewport
+from lenticular.pixels.options import GIF, JPEG, PAM, PNG, Viewport
 
 Array = NDArray[Any]
 
 _MAX_JPEG_SIDE = 65500
+_MAX_GIF_SIDE = 65535
+_ICC_PIECE = 65519  # what a segment holds beside its head
+_PNG_HEAD = 33  # signature and IHDR
 _LEAST = 0.01  # of a pixel, that there be something to enlarge
 
 
-def encode(picture: Array, media_type: str, quality: int) -> bytes:
+def encode(
+    picture: Array, media_type: str, quality: int, icc_profile: bytes | None = None
+) -> bytes:
     """The picture in a file of this media type; the quality is that of a JPEG."""
+    if media_type == GIF:
+        return to_gif([picture])
     if media_type == JPEG:
-        return to_jpeg(picture, quality)
-    return {PNG: to_png, PAM: to_pam}[media_type](picture)
+        file = to_jpeg(picture, quality)
+    else:
+        file = {PNG: to_png, PAM: to_pam}[media_type](picture)
+    return file if icc_profile is None else with_profile(file, icc_profile)
 
 
 def to_jpeg(picture: Array, quality: int) -> bytes:
@@ -54,9 +68,47 @@ def to_pam(picture: Array) -> bytes:
     return head.encode() + picture.astype(f">u{bits // 8}").tobytes()
 
 
+def to_gif(pictures: Iterable[Array], milliseconds: int = 100) -> bytes:
+    """Encode 8 bits, grey or RGB, as GIF; several pictures follow each other for ever."""
+    from PIL import Image
+
+    images = (Image.fromarray(_eight_bits(picture)) for picture in pictures)
+    buffer = io.BytesIO()
+    options = {"append_images": images, "duration": milliseconds, "loop": 0}
+    next(images).save(buffer, "GIF", save_all=True, **options)
+    return buffer.getvalue()
+
+
+def _eight_bits(picture: Array) -> Array:
+    if picture.dtype != np.uint8 or max(picture.shape) > _MAX_GIF_SIDE:
+        raise NotRenderable("The picture does not fit a GIF; ask for image/png.")
+    return np.ascontiguousarray(picture)
+
+
+def with_profile(file: bytes, icc_profile: bytes) -> bytes:
+    """A JPEG or PNG that carries this ICC profile (ICC.1 Annex B, PNG 11.3.2.3)."""
+    if file.startswith(b"\xff\xd8"):
+        pieces = [
+            icc_profile[at : at + _ICC_PIECE] for at in range(0, len(icc_profile), _ICC_PIECE)
+        ]
+        segments = [
+            b"ICC_PROFILE\0" + bytes((number, len(pieces))) + piece
+            for number, piece in enumerate(pieces, 1)
+        ]
+        heads = (b"\xff\xe2" + struct.pack(">H", len(segment) + 2) for segment in segments)
+        inserted = b"".join(head + segment for head, segment in zip(heads, segments, strict=True))
+        return file[:2] + inserted + file[2:]
+    if not file.startswith(b"\x89PNG"):
+        return file
+    chunk = b"iCCPICC profile\0\0" + zlib.compress(icc_profile)
+    framed = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    return file[:_PNG_HEAD] + framed + file[_PNG_HEAD:]
+
+
 def fit(picture: Array, viewport: Viewport) -> Array:
     """Show a region of the picture in a box, its proportions kept (PS3.18 8.3.5.1.3)."""
     rows, columns = picture.shape[:2]
+    viewport = _in_pixels(viewport, rows, columns)
     box = _region(viewport, rows, columns)
     width, height = box[2] - box[0], box[3] - box[1]
     scale = min(viewport.width / width, viewport.height / height)
@@ -71,6 +123,20 @@ def fit(picture: Array, viewport: Viewport) -> Array:
     if viewport.flip_horizontally:
         picture = picture[:, ::-1]
     return picture[::-1] if viewport.flip_vertically else picture
+
+
+def _in_pixels(viewport: Viewport, rows: int, columns: int) -> Viewport:
+    """The same viewport with a region that counts pixels."""
+    if not viewport.relative:
+        return viewport
+    return replace(
+        viewport,
+        x=viewport.x * columns,
+        y=viewport.y * rows,
+        region_width=max((viewport.region_width or 1) * columns, 1),
+        region_height=max((viewport.region_height or 1) * rows, 1),
+        relative=False,
+    )
 
 
 def _region(viewport: Viewport, rows: int, columns: int) -> tuple[float, float, float, float]:

@@ -1,6 +1,7 @@
 """How a picture is wanted: the query parameters of rendered resources, PS3.18 8.3.5.1.
 
-Nothing here needs a codec, so a route can read the parameters without loading one.
+Those of the URI service have a file of their own, `uri_options.py`. Nothing here needs a codec, so
+a route can read the parameters without loading one.
 """
 
 import re
@@ -11,6 +12,7 @@ from lenticular.errors import InvalidRequest
 
 JPEG = "image/jpeg"
 PNG = "image/png"
+GIF = "image/gif"
 PAM = "image/x-portable-arbitrarymap"
 
 THUMBNAIL_SIDE = 200
@@ -24,6 +26,9 @@ _FUNCTIONS = {
     "linear_exact": "LINEAR_EXACT",
     "sigmoid": "SIGMOID",
 }
+ANNOTATIONS = ("patient", "technique")
+# Display P3 is not the standard's.
+ICC_PROFILES = ("no", "yes", "srgb", "adobergb", "rommrgb", "displayp3")
 _DECIMAL = re.compile(r"[+-]?(\d{1,32}(\.\d{0,32})?|\.\d{1,32})([eE][+-]?\d{1,2})?")
 
 
@@ -41,7 +46,7 @@ class Viewport:
     """The box to fit into, and the region of the image that is shown in it.
 
     A region has positive sides; None is what the image has. `enlarge` is whether a smaller
-    region grows to fill the box.
+    region grows to fill the box. A `relative` region is in fractions of the image.
     """
 
     width: int
@@ -53,6 +58,7 @@ class Viewport:
     flip_horizontally: bool = False
     flip_vertically: bool = False
     enlarge: bool = True
+    relative: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,8 @@ class RenderOptions:
     quality: int = DEFAULT_QUALITY
     window: Window | None = None
     viewport: Viewport | None = None
+    annotations: tuple[str, ...] = ()
+    icc_profile: str = "no"
 
 
 THUMBNAIL = Viewport(THUMBNAIL_SIDE, THUMBNAIL_SIDE, enlarge=False)
@@ -71,14 +79,32 @@ THUMBNAIL = Viewport(THUMBNAIL_SIDE, THUMBNAIL_SIDE, enlarge=False)
 def parse_options(
     parameters: Mapping[str, str], media_type: str = JPEG, *, thumbnail: bool = False
 ) -> RenderOptions:
-    """Read `window`, `viewport` and `quality`; other parameters are none of ours."""
+    """Read what PS3.18 8.3.5.1 names; other parameters are none of ours."""
     viewport = parse_viewport(parameters["viewport"]) if "viewport" in parameters else None
     return RenderOptions(
         media_type=media_type,
         quality=parse_quality(parameters.get("quality", str(DEFAULT_QUALITY))),
         window=parse_window(parameters["window"]) if "window" in parameters else None,
         viewport=viewport or (THUMBNAIL if thumbnail else None),
+        annotations=parse_annotations(parameters.get("annotation", "")),
+        icc_profile=parse_icc_profile(parameters.get("iccprofile", "no")),
     )
+
+
+def parse_annotations(text: str) -> tuple[str, ...]:
+    """A list of `patient` and `technique` (PS3.18 8.3.5.1.1)."""
+    named = tuple(dict.fromkeys(part.strip().lower() for part in text.split(",") if part.strip()))
+    if not set(named) <= set(ANNOTATIONS):
+        raise InvalidRequest("`annotation` is a list of: patient, technique.")
+    return named
+
+
+def parse_icc_profile(text: str) -> str:
+    """Whether colours come with an ICC profile, and in which space (PS3.18 8.3.5.1.5)."""
+    name = text.strip().lower()
+    if name not in ICC_PROFILES:
+        raise InvalidRequest(f"`iccprofile` is one of: {', '.join(ICC_PROFILES)}.")
+    return name
 
 
 def parse_quality(text: str) -> int:
@@ -94,7 +120,7 @@ def parse_window(text: str) -> Window:
     name = _FUNCTIONS.get(function.lower())
     if any(more) or text.count(",") > 2 or name is None:
         raise InvalidRequest("`window` is center,width,function: linear, linear-exact or sigmoid.")
-    window = Window(_decimal(center, "window"), _decimal(width, "window"), name)
+    window = Window(decimal(center, "window"), decimal(width, "window"), name)
     if window.width < (1 if name == "LINEAR" else 1e-9):
         raise InvalidRequest("The width of a `window` is at least 1, or above 0 if not linear.")
     return window
@@ -109,7 +135,7 @@ def parse_viewport(text: str) -> Viewport:
     if len(parts) == 2:
         return Viewport(width, height)
     x, y, region_width, region_height = (
-        _decimal(part, "viewport") if part else None for part in parts[2:]
+        decimal(part, "viewport") if part else None for part in parts[2:]
     )
     x, y = x or 0.0, y or 0.0
     if x < 0 or y < 0 or not _is_visible(region_width, region_height):
@@ -138,7 +164,8 @@ def _side(text: str) -> int:
     return int(text)
 
 
-def _decimal(text: str, parameter: str) -> float:
+def decimal(text: str, parameter: str) -> float:
+    """A number as parameters write it."""
     if not _DECIMAL.fullmatch(text):
         raise InvalidRequest(f"`{parameter}` has something in it that is not a number.")
     return float(text)

@@ -74,12 +74,12 @@ def bulk_data(services: Services, located: LocatedInstance, path: str) -> BulkDa
     offset, length, vr = place
     whole = layout_content(services, located.instance)
     if path == ENCAPSULATED_DOCUMENT:
-        return _document(whole, offset, length, dataset_of(services, located))
+        return document(whole, offset, length, dataset_of(services, located))
     word = word_bytes(located.instance.transfer_syntax_uid, vr)
     return BulkData(little_endian(whole, offset, length, word), OCTET_STREAM)
 
 
-def _document(whole: Content, offset: int, length: int, dataset: Dataset) -> BulkData:
+def document(whole: Content, offset: int, length: int, dataset: Dataset) -> BulkData:
     """An encapsulated document without its padding, of the type that it says it has."""
     exact = _first(dataset, "00420015")  # Encapsulated Document Length
     if isinstance(exact, int) and exact == length - 1:

@@ -37,6 +37,10 @@ _SEQUENCE_END = b"\xfe\xff\xdd\xe0"
 _LARGEST_VALUE = 0xFFFFFFFE
 
 
+Edit = Callable[[Dataset], None]
+"""Changes the elements of an instance that goes out uncompressed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Transcoded:
     """The file of an instance in another transfer syntax; making it begins with `pieces`."""
@@ -45,24 +49,37 @@ class Transcoded:
     pieces: Callable[[], Iterator[bytes]]
 
 
-def transcode(services: Services, instance: StoredInstance, transfer_syntax_uid: str) -> Transcoded:
-    """Prepare it; what has no pixels to compress goes out uncompressed."""
+def transcode(
+    services: Services,
+    instance: StoredInstance,
+    transfer_syntax_uid: str,
+    edit: Edit | None = None,
+) -> Transcoded:
+    """Prepare it, perhaps with an edit of its elements on the way.
+
+    What has no pixels to compress goes out uncompressed.
+    """
     located = locate(services, instance.target)
     pixels = located.layout.pixels
     if pixels is None or pixels.tag != PIXEL_DATA:
         if lookup(transfer_syntax_uid).encapsulated:
             transfer_syntax_uid = EXPLICIT_VR_LITTLE_ENDIAN
-        make = partial(_without_pixels, services, located, transfer_syntax_uid)
+        make = partial(_without_pixels, services, located, transfer_syntax_uid, edit)
     elif lookup(transfer_syntax_uid).encapsulated:
         make = partial(_compressed, services, located, pixels, transfer_syntax_uid)
     else:
-        make = partial(_native, services, located, pixels, transfer_syntax_uid)
+        make = partial(_native, services, located, pixels, transfer_syntax_uid, edit)
     return Transcoded(transfer_syntax_uid, make)
 
 
-def _without_pixels(services: Services, located: LocatedInstance, syntax: str) -> Iterator[bytes]:
+def _without_pixels(
+    services: Services, located: LocatedInstance, syntax: str, edit: Edit | None
+) -> Iterator[bytes]:
     whole = layout_content(services, located.instance)
-    return _file(located, rewrite.read_elements(whole.read(), b""), syntax, ())
+    elements = rewrite.read_elements(whole.read(), b"")
+    if edit is not None:
+        edit(elements)
+    return _file(located, elements, syntax, ())
 
 
 def _file(
@@ -90,10 +107,16 @@ def _header_size(coding: Coding) -> int:
 
 
 def _native(
-    services: Services, located: LocatedInstance, pixels: PixelLayout, syntax: str
+    services: Services,
+    located: LocatedInstance,
+    pixels: PixelLayout,
+    syntax: str,
+    edit: Edit | None,
 ) -> Iterator[bytes]:
     whole = layout_content(services, located.instance)
     elements = _elements_around(whole, pixels)
+    if edit is not None:
+        edit(elements)
     if not pixels.encapsulated:
         value = little_endian(whole, pixels.offset, pixels.length, pixels.word_bytes)
         element = rewrite.native_element(pixels.vr, value.size, value.all())

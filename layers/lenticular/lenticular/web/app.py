@@ -55,9 +55,13 @@ def all_routers() -> list[APIRouter]:
         stow,
         uploads,
         wado_rs,
+        wado_uri,
     )
 
-    modules = (stow, qido, wado_rs, bulkdata, rendered, delete, uploads, results, service, orthanc)
+    modules = (
+        *(stow, qido, wado_rs, bulkdata, rendered, delete),
+        *(uploads, results, service, wado_uri, orthanc),
+    )
     return [module.router for module in modules]
 
 

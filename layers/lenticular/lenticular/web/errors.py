@@ -38,7 +38,7 @@ STATUS: dict[type[errors.LenticularError], HTTPStatus] = {
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 # The rest is Orthanc's, and so are the errors there.
-OF_OURS = (f"{DICOMWEB}/", "/uploads", "/results")
+OF_OURS = (f"{DICOMWEB}/", "/uploads", "/results", "/wado")
 METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 
 

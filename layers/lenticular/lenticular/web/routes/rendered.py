@@ -1,4 +1,7 @@
-"""Rendered resources and thumbnails (WADO-RS), PS3.18 10.4.1.1.3 and 10.4.1.1.4."""
+"""Rendered resources and thumbnails (WADO-RS), PS3.18 10.4.1.1.3 and 10.4.1.1.4.
+
+A rendered document is the document, a rendered report a page; a thumbnail is always a picture.
+"""
 
 from collections.abc import Sequence
 
@@ -7,12 +10,13 @@ from starlette.responses import Response
 
 from lenticular.dicom.instance import Target
 from lenticular.transactions import render
-from lenticular.transactions.render import JPEG, PNG, Drawing, RenderOptions
+from lenticular.transactions.render import Drawing, RenderOptions
 from lenticular.web import responses
 from lenticular.web.context import DICOMWEB, base_url, services_of
 from lenticular.web.media_types import Offer, accepted, choose
 from lenticular.web.multipart import Part
 from lenticular.web.paths import INSTANCE, SERIES, STUDY, frame_numbers_of, readable, target_of
+from lenticular.web.renditions import PICTURES, Rendition
 
 router = APIRouter(prefix=DICOMWEB, tags=["Rendered"])
 
@@ -75,28 +79,40 @@ def frame_thumbnails(
 
 
 def _rendered(request: Request, target: Target, *, thumbnail: bool = False) -> Response:
-    offer, options = _wanted(request, single=True, thumbnail=thumbnail)
     services = services_of(request)
-    drawing = render.prepare(services, target, None, options, thumbnail=thumbnail)
-    return _answer(request, [drawing], offer)
+    located = render.find(services, target)
+    if thumbnail:
+        offer, options = _wanted(request, PICTURES, single=True, thumbnail=True)
+        drawing = render.prepare(services, located, None, options, thumbnail=True)
+        return _answer(request, [drawing], offer)
+    rendition = Rendition(request, located)
+    offer, options = _wanted(request, rendition.media_types, single=True)
+    if offer.multipart:
+        return _answer(request, [render.prepare(services, located, None, options)], offer)
+    return rendition.answer(offer, options)
 
 
 def _frames(request: Request, target: Target, frame_list: str, *, thumbnail: bool) -> Response:
     frame_numbers = frame_numbers_of(frame_list, MAX_FRAMES)
-    offer, options = _wanted(request, single=len(frame_numbers) == 1, thumbnail=thumbnail)
+    single = len(frame_numbers) == 1
+    offer, options = _wanted(request, PICTURES, single=single, thumbnail=thumbnail)
     services = services_of(request)
+    located = render.find(services, target)
     drawings = [
-        render.prepare(services, target, number, options, thumbnail=thumbnail)
+        render.prepare(services, located, number, options, thumbnail=thumbnail)
         for number in frame_numbers
     ]
     return _answer(request, drawings, offer)
 
 
-def _wanted(request: Request, *, single: bool, thumbnail: bool) -> tuple[Offer, RenderOptions]:
+def _wanted(
+    request: Request, media_types: Sequence[str], *, single: bool, thumbnail: bool = False
+) -> tuple[Offer, RenderOptions]:
     """The media type that the client likes best, and what it says of the picture."""
-    offers = [Offer(JPEG, multipart=True), Offer(PNG, multipart=True)]
-    if single:
-        offers = [Offer(JPEG), Offer(PNG), *offers]
+    offers = [Offer(media_type) for media_type in media_types] if single else []
+    offers += [
+        Offer(media_type, multipart=True) for media_type in media_types if media_type in PICTURES
+    ]
     offer = choose(accepted(request), offers)
     options = render.parse_options(request.query_params, offer.media_type, thumbnail=thumbnail)
     return offer, options

@@ -1,0 +1,147 @@
+"""Text in pictures: annotations (PS3.18 8.3.5.1.1), and tiles for what shows no picture itself.
+
+The letters are those of the font that Pillow brings along, so a picture is the same on every
+machine; it has those of English, and others are written with the nearest of these.
+"""
+
+import unicodedata
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lenticular.dicom import legible
+from lenticular.dicom.instance import Dataset
+from lenticular.pixels.options import Window
+
+if TYPE_CHECKING:
+    from PIL.ImageFont import FreeTypeFont, ImageFont
+
+Array = NDArray[Any]
+
+_SMALLEST, _LARGEST = 7, 48
+_LINES_IN_HEIGHT = 36
+_LINE = 1.25  # of the height of the letters
+_LONGEST = 64
+_OTHER_LETTERS = str.maketrans({
+    "ß": "ss", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ø": "o", "Ø": "O", "đ": "d", "Đ": "D",
+    "ð": "d", "þ": "th", "ł": "l", "Ł": "L", "\u0131": "i", "\u2013": "-", "\u2014": "-",
+    "\u00b5": "u",
+})  # fmt: skip
+
+# Repetition and echo time, slice thickness, voltage, tube current, flip angle, magnetic field.
+_TECHNIQUE = {
+    "00180080": "TR {} ms", "00180081": "TE {} ms", "00181314": "FA {} deg", "00180087": "{} T",
+    "00180050": "SL {} mm", "00180060": "{} kV", "00181151": "{} mA", "00181152": "{} mAs",
+}  # fmt: skip
+
+
+def annotated(
+    picture: Array,
+    dataset: Dataset,
+    annotations: Sequence[str],
+    frame_number: int | None = None,
+    window: Window | None = None,
+) -> Array:
+    """The picture with the patient written above, the technique below."""
+    from PIL import Image, ImageDraw
+
+    if not annotations or picture.dtype != np.uint8:
+        return picture
+    image = Image.fromarray(np.ascontiguousarray(picture))
+    draw = ImageDraw.Draw(image)
+    blocks = {
+        "patient": (patient_lines(dataset), 0.0),
+        "technique": (technique_lines(dataset, frame_number, window), 1.0),
+    }
+    for annotation in annotations:
+        lines, place = blocks[annotation]
+        _write(draw, image.size, [legible_letters(line) for line in lines], place)
+    return np.asarray(image)
+
+
+def patient_lines(dataset: Dataset) -> list[str]:
+    """Who it is."""
+    born = legible.text(dataset, "00100030")
+    sex = legible.text(dataset, "00100040")
+    lines = [
+        legible.text(dataset, "00100010"),
+        legible.text(dataset, "00100020"),
+        "  ".join(filter(None, (f"* {born}" if born else "", sex))),
+    ]
+    return [line for line in lines if line]
+
+
+def technique_lines(
+    dataset: Dataset, frame_number: int | None = None, window: Window | None = None
+) -> list[str]:
+    """What it shows, when and how it was made."""
+    numbers = {"Series": "00200011", "Image": "00200013"}
+    named = [f"{name} {found}" for name, tag in numbers.items()
+             if (found := legible.text(dataset, tag))]  # fmt: skip
+    if frame_number is not None:
+        named.append(f"Frame {frame_number}")
+    moment = (legible.text(dataset, tag) for tag in ("00080020", "00080030"))
+    made = [text.format(found) for tag, text in _TECHNIQUE.items()
+            if (found := legible.text(dataset, tag))]  # fmt: skip
+    if window is not None:
+        made.append(f"C {window.center:g}  W {window.width:g}")
+    described = (legible.text(dataset, tag) for tag in ("00081030", "0008103E", "00180015"))
+    groups = ([legible.text(dataset, "00080060"), *named], moment, described, made)
+    return [line for group in groups if (line := "  ".join(filter(None, group)))]
+
+
+def tile(word: str, side: int) -> Array:
+    """A neutral tile that names what is there: a document, a report, a video."""
+    from PIL import Image, ImageDraw
+
+    image = Image.new("L", (side, side), 24)
+    draw = ImageDraw.Draw(image)
+    margin = side // 5
+    box = (margin * 1.25, margin * 0.75, side - margin * 1.25, side - margin * 0.75)
+    draw.rounded_rectangle(box, side // 24, fill=56, outline=112, width=max(side // 100, 1))
+    word = legible_letters(word)[:16] or "?"
+    width = (box[2] - box[0]) * 0.8
+    size = width / max(font(100).getlength(word) / 100, 0.1)
+    letters = font(min(round(size), side // 5))
+    draw.text((side / 2, side / 2), word, fill=216, font=letters, anchor="mm")
+    return np.asarray(image)
+
+
+@lru_cache(maxsize=64)
+def font(size: int) -> "FreeTypeFont | ImageFont":
+    """Pillow's own font; so many pixels are an em."""
+    from PIL import ImageFont
+
+    return ImageFont.load_default(max(size, 1))
+
+
+def legible_letters(text: str) -> str:
+    """The text in letters that the font has; a question mark for what has no near one."""
+    plain = unicodedata.normalize("NFKD", text.translate(_OTHER_LETTERS))
+    kept = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    return "".join(letter if " " <= letter <= "~" else "?" for letter in kept)[:_LONGEST]
+
+
+def _write(draw: Any, size: tuple[int, int], lines: list[str], place: float) -> None:
+    """Write in a corner on the left, 0 the upper and 1 the lower, so that it fits the picture."""
+    width, height = size
+    em = min(max(height / _LINES_IN_HEIGHT, 10), _LARGEST)
+    if not lines:
+        return
+    widest = max(font(100).getlength(line) for line in lines) / 100
+    em = min(em, width * 0.96 / max(widest, 0.1), height * 0.46 / (len(lines) * _LINE))
+    em = max(em, _SMALLEST)
+    margin = em / 3
+    top = margin if place == 0 else height - margin - len(lines) * em * _LINE
+    for number, line in enumerate(lines):
+        draw.text(
+            (margin, top + number * em * _LINE),
+            line,
+            fill="white",
+            font=font(round(em)),
+            stroke_width=1,
+            stroke_fill="black",
+        )

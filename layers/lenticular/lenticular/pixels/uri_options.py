@@ -1,0 +1,99 @@
+"""How a picture is wanted of the URI service: its query parameters, PS3.18 9.5.1.2.
+
+They say what those of rendered resources say (`options.py`) in other words: the viewport is `rows`
+and `columns`, its region in fractions of the image.
+"""
+
+import re
+from collections.abc import Mapping
+
+from lenticular.errors import InvalidRequest
+from lenticular.pixels.options import (
+    DEFAULT_QUALITY,
+    MAX_VIEWPORT_SIDE,
+    RenderOptions,
+    Viewport,
+    Window,
+    decimal,
+    parse_annotations,
+    parse_icc_profile,
+    parse_quality,
+)
+
+PARAMETERS = (
+    *("annotation", "imageAnnotation", "rows", "columns", "region", "windowCenter"),
+    *("windowWidth", "imageQuality", "iccprofile"),
+)
+"""What speaks of a picture; a DICOM object has none of it."""
+
+
+def parse_uri_options(parameters: Mapping[str, str], media_type: str) -> RenderOptions:
+    """Read what PS3.18 9.5.1.2 names; other parameters are none of ours."""
+    annotation = parameters.get("annotation") or parameters.get("imageAnnotation", "")
+    return RenderOptions(
+        media_type=media_type,
+        quality=_quality(parameters.get("imageQuality", str(DEFAULT_QUALITY))),
+        window=_window(parameters),
+        viewport=_viewport(parameters),
+        annotations=parse_annotations(annotation),
+        icc_profile=parse_icc_profile(parameters.get("iccprofile", "no")),
+    )
+
+
+def _quality(text: str) -> int:
+    try:
+        return parse_quality(text)
+    except InvalidRequest:
+        raise InvalidRequest("`imageQuality` is an integer from 1 to 100.") from None
+
+
+def _window(parameters: Mapping[str, str]) -> Window | None:
+    """Center and width, of which neither says anything without the other."""
+    center, width = parameters.get("windowCenter"), parameters.get("windowWidth")
+    if center is None and width is None:
+        return None
+    if center is None or width is None:
+        raise InvalidRequest("`windowCenter` and `windowWidth` are given together or not at all.")
+    window = Window(decimal(center, "windowCenter"), decimal(width, "windowWidth"))
+    if window.width < 1:
+        raise InvalidRequest("`windowWidth` is at least 1.")
+    return window
+
+
+def _viewport(parameters: Mapping[str, str]) -> Viewport | None:
+    """The box of so many rows and columns at most, and the region that is shown in it."""
+    rows, columns = _side(parameters, "rows"), _side(parameters, "columns")
+    region = parameters.get("region")
+    if rows is None and columns is None and region is None:
+        return None
+    left, upper, right, lower = (0.0, 0.0, 1.0, 1.0) if region is None else _region(region)
+    return Viewport(
+        columns or MAX_VIEWPORT_SIDE,
+        rows or MAX_VIEWPORT_SIDE,
+        left,
+        upper,
+        right - left,
+        lower - upper,
+        enlarge=rows is not None or columns is not None,
+        relative=True,
+    )
+
+
+def _side(parameters: Mapping[str, str], name: str) -> int | None:
+    text = parameters.get(name)
+    if text is None:
+        return None
+    if not re.fullmatch(r"\d{1,9}", text) or not 1 <= int(text) <= MAX_VIEWPORT_SIDE:
+        raise InvalidRequest(f"`{name}` is an integer from 1 to {MAX_VIEWPORT_SIDE}.")
+    return int(text)
+
+
+def _region(text: str) -> tuple[float, float, float, float]:
+    """Left, upper, right and lower edge in fractions of the image (PS3.18 9.5.1.2.5)."""
+    edges = [decimal(part.strip(), "region") for part in text.split(",")]
+    if len(edges) != 4:
+        raise InvalidRequest("`region` is four numbers: left, upper, right, lower.")
+    left, upper, right, lower = edges
+    if not (0 <= left < right <= 1 and 0 <= upper < lower <= 1):
+        raise InvalidRequest("`region` lies between 0 and 1, its left and upper edge first.")
+    return left, upper, right, lower

@@ -1,0 +1,109 @@
+"""Waveforms: their samples in the units of what was measured, PS3.3 C.10.9.
+
+Only the samples that are shown are read; a recording of a day is as quick as one of ten seconds.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lenticular.dicom import legible
+from lenticular.dicom.instance import Dataset
+from lenticular.errors import NotRenderable
+from lenticular.pixels.attributes import code, content, integer, number
+
+Array = NDArray[Any]
+Reader = Callable[[str, int], bytes]
+"""Gives the first so many bytes of a value outside the dataset, little-endian, by its path."""
+
+SEQUENCE = "54000100"
+MAX_CHANNELS = 64
+_MAX_VALUES = 8_000_000
+# Sample interpretations; the companded ones (MB, AB) are voices, of which nobody wants a drawing.
+_KINDS = {"SB": "i1", "UB": "u1", "SS": "<i2", "US": "<u2", "SL": "<i4", "UL": "<u4"}
+_MILLIVOLTS = {"uV": 1e-3, "mV": 1.0, "V": 1e3}
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One curve; its values are in `unit`, NaN where nothing was recorded."""
+
+    label: str
+    unit: str
+    values: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Channels that were sampled together; `duration` is that of the recording in seconds."""
+
+    label: str
+    frequency: float
+    duration: float
+    channels: tuple[Channel, ...]
+
+
+def read_groups(dataset: Dataset, bulk: Reader, seconds: float) -> list[Group]:
+    """The multiplex groups of an instance, of each the first seconds."""
+    found = (_group(group, bulk, seconds) for group in legible.items(dataset, SEQUENCE))
+    groups = [group for group in found if group is not None]
+    if not groups:
+        raise NotRenderable("The instance holds no waveform that can be drawn.")
+    return groups
+
+
+def _group(group: Dataset, bulk: Reader, seconds: float) -> Group | None:
+    channels, samples = integer(group, "003A0005") or 0, integer(group, "003A0010") or 0
+    frequency = number(group, "003A001A") or 0.0
+    if not 0 < channels <= MAX_CHANNELS or samples < 1 or frequency <= 0:
+        return None
+    shown = min(samples, max(round(min(seconds * frequency, samples)), 1), _MAX_VALUES // channels)
+    table = _samples(group, bulk, channels, shown)
+    if table is None:
+        return None
+    definitions = [*legible.items(group, "003A0200"), *({} for _ in range(channels))]
+    curves = [
+        _channel(definition, column, f"{place}")
+        for place, (definition, column) in enumerate(
+            zip(definitions[:channels], table.T, strict=True), 1
+        )
+    ]
+    label = legible.text(group, "003A0020")
+    return Group(label, frequency, samples / frequency, tuple(curves))
+
+
+def _samples(group: Dataset, bulk: Reader, channels: int, shown: int) -> Array | None:
+    """The samples as they are stored: a row for each moment, NaN for padding."""
+    if code(group, "54001006") not in _KINDS:
+        return None
+    kind = np.dtype(_KINDS[code(group, "54001006")])
+    size = shown * channels * kind.itemsize
+    data = content(group, "54001010", lambda path: bulk(path, size))[:size]
+    moments = len(data) // (channels * kind.itemsize)
+    if not moments:
+        return None
+    stored = np.frombuffer(data, kind, moments * channels).reshape(moments, channels)
+    table = stored.astype(np.float64)
+    padding = content(group, "5400100A", lambda _: b"")
+    if len(padding) >= kind.itemsize:
+        table[stored == np.frombuffer(padding, kind, 1)[0]] = np.nan
+    return table
+
+
+def _channel(definition: Dataset, samples: Array, place: str) -> Channel:
+    """A curve in the units of its sensitivity (PS3.3 C.10.9.1.4.2)."""
+    sensitivity, correction = number(definition, "003A0210"), number(definition, "003A0212")
+    baseline = number(definition, "003A0213") or 0.0
+    label = legible.text(definition, "003A0203") or legible.meaning(definition, "003A0208") or place
+    if sensitivity is None:
+        return Channel(label, "", samples)
+    (unit, *_) = (*legible.items(definition, "003A0211"), {})
+    name = legible.text(unit, "00080100")
+    with np.errstate(all="ignore"):
+        values = samples * sensitivity * (correction or 1.0) + baseline
+    if name in _MILLIVOLTS:
+        return Channel(label, "mV", values * _MILLIVOLTS[name])
+    return Channel(label, name, values)

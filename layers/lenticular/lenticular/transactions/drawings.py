@@ -1,0 +1,182 @@
+"""The drawing of pictures: frames, waveforms, and tiles for what has no picture of its own.
+
+Only the bytes that are shown are read. Everything here needs the codecs, so it is imported with
+the first picture.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from lenticular.dicom import legible
+from lenticular.dicom.instance import Dataset
+from lenticular.errors import NotFound, NotRenderable
+from lenticular.pixels.attributes import BulkReader, integer, number, numbers
+from lenticular.pixels.decode import Frame, decode
+from lenticular.pixels.description import describe
+from lenticular.pixels.encode import encode, fit, to_gif
+from lenticular.pixels.functional_groups import frame_attributes
+from lenticular.pixels.options import GIF, THUMBNAIL_SIDE
+from lenticular.pixels.orthanc_views import clamp, stretch
+from lenticular.pixels.present import present
+from lenticular.transactions import retrieve
+from lenticular.transactions.forms import Form, form_of
+from lenticular.transactions.frames import stored_frames
+from lenticular.transactions.render import Drawing, Kind, pixels_of
+
+Array = NDArray[Any]
+
+MAX_FRAME_BYTES = 1 << 29
+"""A frame of more bytes in the file is not read."""
+
+MAX_LUT_BYTES = 1 << 20
+MAX_ANIMATED_FRAMES = 300
+MAX_ANIMATED_PIXELS = 64_000_000
+"""Of all frames of an animation; where an object has more, every second or third frame is shown."""
+
+_BROWSERS_LEAST = 20  # milliseconds; a browser shows what is quicker at its own pace
+
+
+def draw(drawing: Drawing) -> bytes:
+    """The file of the picture."""
+    form = form_of(drawing.located)
+    dataset = retrieve.dataset_of(drawing.services, drawing.located)
+    if form is Form.PICTURE and _is_animated(drawing):
+        return _animation(drawing, dataset)
+    if form is Form.PICTURE:
+        number = drawing.frame_number or _representative(drawing, dataset)
+        (frame,) = _frames(drawing, dataset, [number])
+        picture = _view(drawing, frame, frame_attributes(dataset, number - 1))
+        return _finished(drawing, dataset, picture, number)
+    if form is Form.WAVEFORM:
+        return _finished(drawing, dataset, _waveforms(drawing, dataset))
+    return _finished(drawing, dataset, _tile(drawing, dataset, form))
+
+
+def _finished(
+    drawing: Drawing, dataset: Dataset, picture: Array, frame_number: int | None = None
+) -> bytes:
+    """The picture as a file, after all that is done to it once its colours are known."""
+    options = drawing.options
+    profile = None
+    if options.icc_profile != "no":
+        from lenticular.pixels.icc import with_colours
+
+        picture, profile = with_colours(picture, dataset, _bulk(drawing), options.icc_profile)
+    picture = _fitted(drawing, dataset, picture, frame_number)
+    return encode(picture, options.media_type, options.quality, profile)
+
+
+def _fitted(drawing: Drawing, dataset: Dataset, picture: Array, frame_number: int | None) -> Array:
+    """The picture in its viewport, and written on it what is asked for."""
+    options = drawing.options
+    if options.viewport is not None:
+        picture = fit(picture, options.viewport)
+    if not options.annotations:
+        return picture
+    from lenticular.pixels.lettering import annotated
+
+    many = (integer(dataset, "00280008") or 1) > 1
+    shown = frame_number if many else None
+    return annotated(picture, dataset, options.annotations, shown, options.window)
+
+
+def _is_animated(drawing: Drawing) -> bool:
+    is_whole = drawing.frame_number is None and not drawing.thumbnail
+    return (
+        is_whole
+        and drawing.options.media_type == GIF
+        and pixels_of(drawing.located).number_of_frames > 1
+    )
+
+
+def _animation(drawing: Drawing, dataset: Dataset) -> bytes:
+    """All frames one after the other, at the pace at which they were recorded."""
+    last = pixels_of(drawing.located).number_of_frames
+    description = describe(dataset, pixels_of(drawing.located).tag)
+    most = max(MAX_ANIMATED_PIXELS // (description.rows * description.columns), 1)
+    step = -(-last // min(most, MAX_ANIMATED_FRAMES))
+    shown = range(1, last + 1, step)
+    pictures = (
+        _fitted(drawing, dataset, _view(drawing, frame, frame_attributes(dataset, at - 1)), at)
+        for at, frame in zip(shown, _frames(drawing, dataset, shown), strict=True)
+    )
+    return to_gif(pictures, max(round(_frame_time(dataset) * step), _BROWSERS_LEAST))
+
+
+def _frame_time(dataset: Dataset) -> float:
+    """Milliseconds from one frame to the next (PS3.3 C.7.6.5)."""
+    rate = number(dataset, "00082144") or number(dataset, "00180040")
+    times = numbers(dataset, "00181065")[1:]
+    time = number(dataset, "00181063") or (sum(times) / len(times) if times else None)
+    time = 1000 / rate if rate and rate > 0 else time
+    return min(max(time, 1.0), 10_000.0) if time and time > 0 else 100.0
+
+
+def _representative(drawing: Drawing, dataset: Dataset) -> int:
+    """Representative Frame Number (PS3.3 C.7.6.16), else the first, in thumbnails the middle."""
+    last = pixels_of(drawing.located).number_of_frames
+    stated = integer(dataset, "00286010")
+    if stated is not None and 1 <= stated <= last:
+        return stated
+    return (last + 1) // 2 if drawing.thumbnail else 1
+
+
+def _frames(drawing: Drawing, dataset: Dataset, frame_numbers: Sequence[int]) -> Iterator[Frame]:
+    located = drawing.located
+    description = describe(dataset, pixels_of(located).tag)
+    try:
+        for stored in stored_frames(drawing.services, located, frame_numbers):
+            content = stored.load()
+            if content.size > MAX_FRAME_BYTES:
+                raise NotRenderable(f"A frame of {content.size} bytes is too large to be rendered.")
+            yield decode(content.read(), located.instance.transfer_syntax_uid, description)
+    except NotFound as error:  # the numbers were checked: the pixels end too early
+        raise NotRenderable(error.detail) from error
+
+
+def _view(drawing: Drawing, frame: Frame, attributes: Dataset) -> Array:
+    if drawing.kind is Kind.RENDERED or not frame.colour_space.startswith("MONOCHROME"):
+        if drawing.kind not in (Kind.RENDERED, Kind.PREVIEW):
+            raise NotRenderable("Only greys can be had as plain numbers; this is in colours.")
+        return present(frame, attributes, _bulk(drawing), drawing.options.window)
+    if drawing.kind is Kind.PREVIEW:
+        return stretch(frame)
+    return clamp(frame, drawing.kind.value.removeprefix("image-"))
+
+
+def _bulk(drawing: Drawing) -> BulkReader:
+    """Reads tables and profiles outside of the dataset; nothing when they are too large."""
+
+    def read(path: str) -> bytes:
+        return _beginning(drawing, path, MAX_LUT_BYTES, only_whole=True)
+
+    return read
+
+
+def _waveforms(drawing: Drawing, dataset: Dataset) -> Array:
+    from lenticular.pixels.trace import SECONDS, draw_waveforms
+    from lenticular.pixels.waveform import read_groups
+
+    groups = read_groups(dataset, lambda path, size: _beginning(drawing, path, size), SECONDS)
+    return draw_waveforms(groups)
+
+
+def _beginning(drawing: Drawing, path: str, size: int, *, only_whole: bool = False) -> bytes:
+    try:
+        content = retrieve.bulk_data(drawing.services, drawing.located, path).content
+    except NotFound:
+        return b""
+    if only_whole and content.size > size:
+        return b""
+    return content.read(0, min(size, content.size))
+
+
+def _tile(drawing: Drawing, dataset: Dataset, form: Form) -> Array:
+    from lenticular.pixels.lettering import tile
+
+    viewport = drawing.options.viewport
+    side = THUMBNAIL_SIDE if viewport is None else min(viewport.width, viewport.height)
+    word = "VIDEO" if form is Form.VIDEO else legible.text(dataset, "00080060")
+    return tile(word or form.value.upper(), side)

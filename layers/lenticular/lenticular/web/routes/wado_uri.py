@@ -1,0 +1,200 @@
+"""The URI service (WADO-URI), PS3.18 9: one instance, as DICOM or as people see it.
+
+What is wanted stands in query parameters with names of their own. Pictures are made as those of
+rendered resources are.
+"""
+
+from fastapi import APIRouter, Request
+from starlette.datastructures import QueryParams
+from starlette.responses import Response
+
+from lenticular.dicom import uids
+from lenticular.dicom.instance import Target
+from lenticular.dicom.transfer_syntaxes import (
+    COMPRESSED,
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    KNOWN,
+)
+from lenticular.errors import InvalidRequest, NotRenderable, Unacceptable
+from lenticular.index.records import LocatedInstance, StoredInstance
+from lenticular.transactions import render, retrieve
+from lenticular.transactions.stored_bytes import file_content
+from lenticular.web import responses
+from lenticular.web.context import services_of
+from lenticular.web.media_types import DICOM, Accept, Offer, accepted, choose, parse_ranges
+from lenticular.web.paths import readable
+from lenticular.web.renditions import PICTURES, Rendition, picture
+
+router = APIRouter(tags=["WADO-URI"])
+
+_UIDS = ("studyUID", "seriesUID", "objectUID")
+_UTF_8 = ("utf-8", "utf8", "iso_ir 192")
+_NATIVE = (EXPLICIT_VR_LITTLE_ENDIAN, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
+
+
+@readable(router, "/wado")
+def retrieve_by_uri(request: Request) -> Response:
+    """An instance: `?requestType=WADO&studyUID=…&seriesUID=…&objectUID=…&contentType=…`."""
+    parameters = request.query_params
+    target = _target(parameters)
+    _refuse_what_is_not_done(parameters)
+    located = retrieve.locate(services_of(request), target)
+    frame_number = _frame_number(parameters, located)
+    rendition = _rendition(request, located)
+    shown = () if rendition is None else rendition.media_types
+    recode = _asks_for_utf_8(parameters)
+    objects = (Offer(DICOM, syntax) for syntax in _syntaxes(parameters, located, recode=recode))
+    offer = choose(_accept(request), [*map(Offer, shown), *objects])
+    if offer.media_type == DICOM or rendition is None:
+        _refuse_of_objects(parameters)
+        return _object(request, located.instance, offer, recode=recode)
+    _refuse_of_renditions(parameters)
+    options = render.parse_uri_options(parameters, offer.media_type)
+    if offer.media_type in PICTURES:
+        return picture(request, located, frame_number, options)
+    return rendition.answer(offer, options)
+
+
+def _target(parameters: QueryParams) -> Target:
+    """The instance that is named (PS3.18 9.1.2.1)."""
+    if parameters.get("requestType") != "WADO":
+        raise InvalidRequest("`requestType` is WADO.")
+    named = [parameters.get(name, "") for name in _UIDS]
+    for name, uid in zip(_UIDS, named, strict=True):
+        if not uids.is_valid(uid):
+            raise InvalidRequest(f"`{name}` is missing or is no UID.")
+    return Target(*named)
+
+
+def _refuse_what_is_not_done(parameters: QueryParams) -> None:
+    """Nobody shall take for anonymous, or for presented, what is not."""
+    anonymize = parameters.get("anonymize")
+    if anonymize not in (None, "yes"):
+        raise InvalidRequest("`anonymize` is yes, or is left out.")
+    if anonymize is not None:
+        raise Unacceptable(
+            "Objects are not anonymized here: somebody has to look at their pixels for that (PS3.15"
+            " Annex E). Retrieve it as it is, and anonymize it with a tool made for it."
+        )
+    presentation = [parameters.get(f"presentation{level}UID") for level in ("Series", "")]
+    if presentation == [None, None]:
+        return
+    if not all(uid is not None and uids.is_valid(uid) for uid in presentation):
+        raise InvalidRequest("`presentationSeriesUID` and `presentationUID` are two UIDs, or none.")
+    raise Unacceptable(
+        "Presentation states are not applied here; name windowCenter, windowWidth and region."
+    )
+
+
+def _frame_number(parameters: QueryParams, located: LocatedInstance) -> int | None:
+    """The frame that is asked for (PS3.18 9.5.1.2.1)."""
+    text = parameters.get("frameNumber")
+    if text is None:
+        return None
+    last = max(located.instance.number_of_frames, 1)
+    if not text.isdecimal() or len(text) > 10 or not 1 <= int(text) <= last:
+        raise InvalidRequest(f"`frameNumber` is a number from 1 to {last}.")
+    return int(text)
+
+
+def _rendition(request: Request, located: LocatedInstance) -> Rendition | None:
+    try:
+        return Rendition(request, located)
+    except NotRenderable:
+        return None
+
+
+def _accept(request: Request) -> Accept:
+    """The media types that are accepted; `contentType` goes before the header (9.1.2.2.1)."""
+    content_type = request.query_params.get("contentType")
+    if content_type is None:
+        return accepted(request)
+    return (parse_ranges(content_type or "*/*"),)
+
+
+def _asks_for_utf_8(parameters: QueryParams) -> bool:
+    """Whether text shall be in UTF-8 (PS3.18 9.1.2.2.2), the one charset that holds all others."""
+    text = parameters.get("charset")
+    if text is None:
+        return False
+    named = [each.partition(";")[0].strip(' "').lower() for each in text.split(",")]
+    if "*" in named:
+        return False
+    if not set(named) & set(_UTF_8):
+        raise Unacceptable("`charset` names none that text can be had in here: UTF-8.")
+    return True
+
+
+def _syntaxes(parameters: QueryParams, located: LocatedInstance, *, recode: bool) -> list[str]:
+    """The transfer syntaxes it can be had in; by default uncompressed (PS3.18 9.4.2.4)."""
+    stored = located.instance.transfer_syntax_uid
+    known = KNOWN.get(stored)
+    can_change = known is not None and not known.is_video and not known.is_referenced
+    possible = (
+        [EXPLICIT_VR_LITTLE_ENDIAN, stored, *_NATIVE, *COMPRESSED] if can_change else [stored]
+    )
+    if recode:  # frames that are compressed already would have to be compressed again
+        possible = list(_NATIVE) if can_change else []
+    wanted = parameters.get("transferSyntax")
+    if wanted is None:
+        return possible
+    if wanted == "*":
+        return [stored] if stored in possible else possible
+    if not uids.is_valid(wanted):
+        raise InvalidRequest("`transferSyntax` is no UID.")
+    if wanted not in possible:
+        raise Unacceptable("The instance cannot be had in that transfer syntax.")
+    return [wanted]
+
+
+def _refuse_of_objects(parameters: QueryParams) -> None:
+    given = [name for name in render.URI_PARAMETERS if name in parameters]
+    if given or "frameNumber" in parameters:
+        name = (*given, "frameNumber")[0]
+        raise InvalidRequest(f"`{name}` is for pictures, and this would be {DICOM}.")
+
+
+def _refuse_of_renditions(parameters: QueryParams) -> None:
+    if "transferSyntax" in parameters:
+        raise InvalidRequest(f"`transferSyntax` is for contentType={DICOM} alone.")
+
+
+def _object(request: Request, instance: StoredInstance, offer: Offer, *, recode: bool) -> Response:
+    """The instance as a DICOM file (PS3.18 9.4)."""
+    stored = instance.transfer_syntax_uid
+    syntax = offer.transfer_syntax_uid or stored
+    is_default = "transferSyntax" not in request.query_params
+    if syntax == stored and not recode:
+        return _stored(request, instance)
+    try:
+        return _made(request, instance, syntax, recode=recode)
+    except (NotRenderable, Unacceptable):
+        # What cannot be decoded here, the client may be able to.
+        if is_default and not recode:
+            return _stored(request, instance)
+        raise
+
+
+def _stored(request: Request, instance: StoredInstance) -> Response:
+    content = file_content(services_of(request), instance)
+    return responses.content(
+        request,
+        content.pieces,
+        str(Offer(DICOM, instance.transfer_syntax_uid)),
+        size=content.size,
+        etag=responses.entity_tag(instance.sha256),
+        stored_key=content.key,
+    )
+
+
+def _made(request: Request, instance: StoredInstance, syntax: str, *, recode: bool) -> Response:
+    from lenticular.dicom.rewrite import in_utf_8
+    from lenticular.transactions.transcode import transcode
+
+    edit = in_utf_8 if recode else None
+    made = transcode(services_of(request), instance, syntax, edit)
+    etag = responses.entity_tag(instance.sha256, made.transfer_syntax_uid, recode)
+    pieces = iter(()) if request.method == "HEAD" else made.pieces()
+    content_type = str(Offer(DICOM, made.transfer_syntax_uid))
+    return responses.stream(request, pieces, content_type, etag=etag, about=instance.size)
