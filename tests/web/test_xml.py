@@ -98,6 +98,7 @@ def test_a_store_is_answered_in_xml_for_who_asks_for_it(client, accept, is_multi
     assert wire.value(wire.items(found, "0008119A")[0], "00081197") == 0xC000
 
 
+@pytest.mark.not_on_stack("lowers a constant in the server's own memory")
 def test_a_long_answer_in_xml_has_no_tag_since_it_would_have_to_be_made_twice(client, monkeypatch):
     wire.must_store(client, *samples.ct_series("a", 5))
     monkeypatch.setattr("lenticular.web.datasets.ANSWERED_AT_ONCE", 1000)
