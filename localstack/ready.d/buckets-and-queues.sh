@@ -5,8 +5,8 @@
 set -eu
 export AWS_DEFAULT_REGION="${AWS_DEFAULT_REGION:-eu-central-1}"
 
-awslocal s3api create-bucket --bucket lenticular \
-  --create-bucket-configuration "LocationConstraint=$AWS_DEFAULT_REGION"
+awslocal s3api head-bucket --bucket lenticular 2>/dev/null ||
+  awslocal s3api create-bucket --bucket lenticular --create-bucket-configuration "LocationConstraint=$AWS_DEFAULT_REGION"
 queue=$(awslocal sqs create-queue --queue-name lenticular-incoming --query QueueUrl --output text)
 arn=$(awslocal sqs get-queue-attributes --queue-url "$queue" --attribute-names QueueArn \
   --query Attributes.QueueArn --output text)
