@@ -9,9 +9,6 @@ from lenticular.settings import Settings
 from lenticular.transactions.bucket_watch import BucketWatch
 from tests import samples
 from tests.cloud import eventually
-from tests.s3 import bucket, s3_environment
-
-__all__ = ["bucket", "s3_environment"]
 
 
 @pytest.fixture

@@ -10,10 +10,7 @@ from dicomweb_client.api import DICOMwebClient
 
 from tests import samples, wire
 from tests.cloud import SECONDS, cloud_server, eventually, upload
-from tests.s3 import s3_environment
 from tests.server import Server
-
-__all__ = ["s3_environment"]
 
 CEILING = 50_000
 LARGEST = 2_000_000

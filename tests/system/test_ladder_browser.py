@@ -14,10 +14,9 @@ import pytest
 from tests import samples, wire
 from tests.browser import browser
 from tests.cloud import begin, cloud_server, finished, upload
-from tests.s3 import s3_environment
 from tests.server import Server
 
-__all__ = ["browser", "s3_environment"]
+__all__ = ["browser"]
 
 FETCH = """async ([url, headers]) => {
     const answer = await fetch(url, {headers});

@@ -20,10 +20,8 @@ import pytest
 
 from tests import samples, wire
 from tests.databases import FAST, mariadb_server
-from tests.s3 import bucket, s3_client, s3_environment
+from tests.s3 import s3_client
 from tests.server import Server, free_port
-
-__all__ = ["bucket", "s3_environment"]
 
 DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 

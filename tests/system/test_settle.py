@@ -5,10 +5,7 @@ import time
 import pytest
 
 from tests import samples
-from tests.s3 import bucket, s3_environment
 from tests.server import Server
-
-__all__ = ["bucket", "s3_environment"]
 
 SECONDS = 30
 STABLE = ["StableSeries", "StableStudy", "StablePatient"]

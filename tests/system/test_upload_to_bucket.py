@@ -11,11 +11,11 @@ import pytest
 
 from tests import samples
 from tests.relay import Answer, Broken, Passed, Relay
-from tests.s3 import make_bucket, s3_environment
+from tests.s3 import make_bucket
 from tests.server import Server
 from tests.uploading import Gate, series, until, upload
 
-__all__ = ["s3_environment", "upload"]
+__all__ = ["upload"]
 
 MEBIBYTE = 1024 * 1024
 CEILING = 4 * MEBIBYTE

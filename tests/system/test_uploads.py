@@ -8,10 +8,7 @@ import requests
 from lenticular.transactions import uploads
 from tests import samples
 from tests.cloud import SECONDS, begin, cloud_server, finished, look, put
-from tests.s3 import s3_environment
 from tests.server import Server
-
-__all__ = ["s3_environment"]
 
 PART = uploads.PART_BYTES
 

@@ -15,9 +15,7 @@ from lenticular.transactions import uploads
 from lenticular.transactions.incoming import take
 from lenticular.web.app import create_app
 from tests import samples, wire
-from tests.s3 import bucket, s3_client, s3_environment
-
-__all__ = ["bucket", "s3_environment"]
+from tests.s3 import s3_client
 
 CEILING = 5000
 SECONDS = 30
