@@ -30,16 +30,16 @@ def wake(stack, threads: ThreadPoolExecutor) -> None:
 
 
 def test_sixteen_at_once_store_into_one_study_and_are_counted_exactly(stack, study):
-    def send(number: int) -> int:
+    def send(number: int) -> str:
         content, media_type = body(study, number)
         headers = {"Content-Type": media_type}
-        return stack.request(
-            "POST", "/dicom-web/studies", data=content, headers=headers
-        ).status_code
+        answer = stack.request("POST", "/dicom-web/studies", data=content, headers=headers)
+        return "" if answer.status_code == 200 else f"{answer.status_code} {answer.text[:300]}"
 
     with ThreadPoolExecutor(AT_ONCE) as threads:
         wake(stack, threads)
-        assert list(threads.map(send, range(AT_ONCE))) == [200] * AT_ONCE
+        complaints = [complaint for complaint in threads.map(send, range(AT_ONCE)) if complaint]
+        assert not complaints
 
     wanted = {"StudyInstanceUID": samples.study_uid(study), "includefield": "all"}
     (found,) = stack.request("GET", "/dicom-web/studies", params=wanted).json()
