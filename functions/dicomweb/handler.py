@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 def browsing() -> "Iterator[APIRouter]":
     """What Orthanc's REST reads, but for pictures, and the answers that were put off."""
-    from lenticular.web.routes import orthanc, results
+    from lenticular.web.routes import capabilities, orthanc, results
     from lenticular.web.routes.orthanc import pictures
 
     drawn = pictures.router.routes
     yield results.router
+    yield capabilities.router
     yield only(orthanc.router, lambda route: not writes(route) and route not in drawn)
 
 

@@ -1,6 +1,7 @@
 """Web pages from elsewhere: allowed when configured, and only those."""
 
 from dataclasses import replace
+from typing import Any
 
 import httpx2
 import pytest
@@ -15,8 +16,8 @@ PREFLIGHT = {
 
 @pytest.fixture
 def make_client(services, connect):
-    def make(origins: str) -> httpx2.Client:
-        settings = replace(services.settings, allowed_origins=origins)
+    def make(origins: str, **others: Any) -> httpx2.Client:
+        settings = replace(services.settings, allowed_origins=origins, **others)
         return connect(replace(services, settings=settings))
 
     return make
@@ -37,6 +38,8 @@ def test_a_page_of_an_allowed_origin_may_ask_and_read(make_client, origins):
 @pytest.mark.parametrize("origins", ["", "https://other.example"])
 def test_a_page_of_another_origin_may_not(make_client, origins):
     client = make_client(origins)
-    assert client.options("/dicom-web/studies", headers=PREFLIGHT).status_code >= 400
-    answer = client.get("/dicom-web/studies", headers={"Origin": PAGE})
-    assert "Access-Control-Allow-Origin" not in answer.headers
+    for answer in (
+        client.options("/dicom-web/studies", headers=PREFLIGHT),
+        client.get("/dicom-web/studies", headers={"Origin": PAGE}),
+    ):
+        assert "Access-Control-Allow-Origin" not in answer.headers

@@ -146,11 +146,6 @@ class Browser:
                 for row in connection.execute(page.order_by(changes.c.sequence).limit(limit))
             ]
 
-    def last_change(self) -> int:
-        """The sequence number of the newest change; 0 when there is none."""
-        with self._database.connect() as connection:
-            return int(connection.scalar(select(func.max(changes.c.sequence))) or 0)
-
     def _load(self, level: Level, wanted: Select[Any]) -> list[Resource]:
         with self._database.connect() as connection:
             rows = connection.execute(wanted).all()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import insert
+from sqlalchemy import func, insert, select
 from sqlalchemy.engine import Connection
 
 from lenticular.dicom.instance import Level
@@ -24,3 +24,8 @@ def add_changes(connection: Connection, told: Sequence[Told], now: int) -> None:
         for kind, level, orthanc_id in told
     ]
     connection.execute(insert(changes), values)
+
+
+def last_sequence(connection: Connection) -> int:
+    """The number of the newest change; 0 when there is none."""
+    return int(connection.scalar(select(func.max(changes.c.sequence))) or 0)

@@ -174,4 +174,7 @@ class Index:
 
     def last_change(self) -> int:
         """The sequence number of the newest change; 0 when there is none."""
-        return self._browser.last_change()
+        from lenticular.index import feed
+
+        with self._database.connect() as connection:
+            return feed.last_sequence(connection)

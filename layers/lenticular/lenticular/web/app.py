@@ -13,6 +13,12 @@ from lenticular.web.logs import AccessLog
 
 DESCRIPTION = "DICOMweb (PS3.18) at /dicom-web, and the everyday part of Orthanc's REST at /."
 
+EXPOSED_HEADERS = [
+    *("Accept-Ranges", "Allow", "Content-Disposition", "Content-Location", "Content-Range"),
+    *("Date", "ETag", "Location", "Preference-Applied", "Retry-After", "Vary", "Warning"),
+]
+"""What a page may read of an answer beside what it may read of any (WHATWG Fetch 2.2.2)."""
+
 
 def create_app(
     services: Services, routers: Iterable[APIRouter] | None = None, *, guarded: bool = True
@@ -46,6 +52,7 @@ def all_routers() -> list[APIRouter]:
     """Every router, in the order in which they are asked."""
     from lenticular.web.routes import (
         bulkdata,
+        capabilities,
         delete,
         orthanc,
         qido,
@@ -60,7 +67,7 @@ def all_routers() -> list[APIRouter]:
 
     modules = (
         *(stow, qido, wado_rs, bulkdata, rendered, delete),
-        *(uploads, results, service, wado_uri, orthanc),
+        *(uploads, results, service, capabilities, wado_uri, orthanc),
     )
     return [module.router for module in modules]
 
@@ -87,11 +94,14 @@ def _allow_origins(app: FastAPI, origins: str) -> None:
     app.add_middleware(
         CORSMiddleware,
         allow_origins=[origin.strip() for origin in origins.split(",")],
-        allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
+        allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"],
         allow_headers=["*"],
-        expose_headers=["Content-Range", "ETag", "Location", "Retry-After", "Warning"],
+        expose_headers=EXPOSED_HEADERS,
         max_age=7200,
     )
+
+
+
 
 
 def _add_reference(app: FastAPI) -> None:

@@ -29,15 +29,22 @@ def negotiate(request: Request) -> Offer:
     return choose(accepted(request), OFFERS)
 
 
-def answer(request: Request, documents: Iterable[bytes], offer: Offer) -> Response:
-    """Datasets that are JSON already, in the form that was negotiated."""
+def answer(
+    request: Request, documents: Iterable[bytes], offer: Offer, etag: str | None = None
+) -> Response:
+    """Datasets that are JSON already, in the form that was negotiated.
+
+    The ETag is for those that are many; few are known by their content.
+    """
     if offer.media_type != DICOM_XML:
-        return responses.json_array(request, documents, offer.media_type)
+        return responses.json_array(request, documents, offer.media_type, etag)
     first, rest = _beginning(documents)
     if not first:
         return Response(status_code=204)  # no multipart body is without a part (RFC 2046 5.1)
     if rest is not None:
-        return responses.multipart(request, map(_part, chain(first, rest)), DICOM_XML)
+        if isinstance(documents, list):
+            etag = responses.entity_tag(DICOM_XML, responses.digest(documents))
+        return responses.multipart(request, map(_part, chain(first, rest)), DICOM_XML, etag=etag)
     hashed = hashlib.sha256(b",".join(first)).digest()
     etag = responses.entity_tag(DICOM_XML, offer.multipart, hashed)
     if len(first) == 1 and not offer.multipart:

@@ -38,8 +38,7 @@ STATUS: dict[type[errors.LenticularError], HTTPStatus] = {
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 # The rest is Orthanc's, and so are the errors there.
-OF_OURS = (f"{DICOMWEB}/", "/uploads", "/results", "/wado")
-METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+OF_OURS = (DICOMWEB, "/uploads", "/results", "/wado", "/ohif")
 
 
 def status_of(error: errors.LenticularError) -> HTTPStatus:
@@ -95,6 +94,8 @@ def _http(request: Request, error: Exception) -> Response:
     headers = dict(error.headers or {})
     if status is HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = ", ".join(_methods_of(request))
+        if request.method == "OPTIONS":  # which tells just that (RFC 9110 9.3.7)
+            return Response(status_code=HTTPStatus.OK, headers=headers)
     return _answer(request, status, detail, headers)
 
 
@@ -141,13 +142,15 @@ def _methods_of(request: Request) -> list[str]:
     Neither does one Lambda function: what another answers is possible here too.
     """
     from lenticular.web.app import all_routers
+    from lenticular.web.capabilities import METHODS
 
     elsewhere = (route for router in all_routers() for route in router.routes)
     routes = [*request.app.routes, *elsewhere]
     return [
         method
         for method in METHODS
-        if any(
+        if method == "OPTIONS"
+        or any(
             route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes
         )
     ]

@@ -20,6 +20,7 @@ from lenticular.services import Services
 from lenticular.storage.protocol import Bucket
 from lenticular.transactions import results
 from lenticular.transactions.stored_bytes import Vanished
+from lenticular.web import coding
 from lenticular.web.context import root_url, services_of
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ def climb(request: Request, status: int, headers: dict[str, str], body: Body) ->
     if max(body.size or 0, body.about) <= ceiling:
         taken, pieces = _up_to(ceiling, body.pieces())
         if _fits(taken, ceiling):
-            return Response(b"".join(taken), status, headers)
+            return coding.whole(request, status, headers, b"".join(taken))
         pieces = chain(taken, pieces)
     bucket = services.bucket
     if bucket is None:

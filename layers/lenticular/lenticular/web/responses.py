@@ -10,12 +10,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from lenticular.errors import RangeUnsatisfiable, TooLarge
-from lenticular.web import ladder
+from lenticular.web import coding, ladder
+from lenticular.web.context import DICOMWEB, root_url
 from lenticular.web.ladder import Body
 from lenticular.web.multipart import (
     Part,
@@ -32,7 +34,7 @@ Stream = Callable[[int, int], Iterable[bytes]]
 
 _RANGE = re.compile(r"bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})", re.I)
 # Nobody but the asking client may keep patient data, and it asks whether it is still current.
-_ALWAYS = {"cache-control": "private, no-cache", "vary": "Accept"}
+_ALWAYS = {"cache-control": "private, no-cache", "vary": "Accept, Accept-Encoding"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,14 @@ class Range:
 def entity_tag(*parts: object) -> str:
     """A strong ETag made of whatever determines the bytes of a representation."""
     return f'"{hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}"'
+
+
+def digest(documents: Iterable[bytes]) -> bytes:
+    """What tells these documents from others."""
+    found = hashlib.sha256()
+    for document in documents:
+        found.update(document)
+    return found.digest()
 
 
 def content(
@@ -72,7 +82,7 @@ def content(
         raise ValueError("a stream needs its size")
     if unchanged := not_modified(request, etag):
         return unchanged
-    sent = _headers(media_type, etag, file_name) | {"accept-ranges": "bytes"}
+    sent = _headers(media_type, etag, file_name) | _place(request) | {"accept-ranges": "bytes"}
     asked = asked_range(request, size, etag)
     if asked is not None and ladder.exceeds(request, asked.length):
         asked = None  # the client asks for it again where the whole is
@@ -128,27 +138,32 @@ def stream(
     if unchanged := not_modified(request, etag):
         return unchanged
     body = Body(lambda: pieces, about=about, file_name=file_name)
-    return _answer(request, 200, _headers(media_type, etag, file_name), body)
+    sent = _headers(media_type, etag, file_name) | _place(request)
+    return _answer(request, 200, sent, body)
 
 
 def json_array(
     request: Request,
     documents: Iterable[bytes],
     media_type: str,
+    etag: str | None = None,
 ) -> Response:
     """An array of documents that are JSON already.
 
-    A small one has an ETag; to know that of a large one, it would have to be made twice.
+    Give the ETag of what may be large and is made as it goes; any other is known by its content.
     """
     pieces = _coalesced(_array(documents), IN_ONE_PIECE)
     beginning, rest = next(pieces), next(pieces, None)
-    if rest is not None:
-        sent = _headers(media_type, None)
-        return _answer(request, 200, sent, Body(lambda: chain([beginning, rest], pieces)))
-    etag = entity_tag(hashlib.sha256(beginning).digest())
+    if rest is None:
+        etag = entity_tag(hashlib.sha256(beginning).digest())
+    elif isinstance(documents, list):
+        etag = entity_tag(media_type, digest(documents))
     if unchanged := not_modified(request, etag):
         return unchanged
-    sent = _headers(media_type, etag) | {"content-length": str(len(beginning))}
+    sent = _headers(media_type, etag)
+    if rest is not None:
+        return _answer(request, 200, sent, Body(lambda: chain([beginning, rest], pieces)))
+    sent["content-length"] = str(len(beginning))
     return _answer(request, 200, sent, Body(lambda: [beginning], len(beginning)))
 
 
@@ -198,8 +213,20 @@ def _headers(media_type: str, etag: str | None, file_name: str | None = None) ->
     return sent
 
 
+def _place(request: Request) -> dict[str, str]:
+    """Where a single part is to be had, which PS3.18 8.4.3 wants said of it."""
+    path: str = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    if not path.startswith(f"{DICOMWEB}/"):
+        return {}
+    query = request.scope["query_string"].decode("latin-1")
+    location = root_url(request) + quote(path, "/,:;=@") + (f"?{query}" if query else "")
+    return {"content-location": location}
+
+
 def _answer(request: Request, status: int, headers: dict[str, str], body: Body) -> Response:
     if request.method == "HEAD":
+        if coding.pays(request, headers, body.size):
+            headers = coding.coded(headers)
         # Starlette would name a length of 0 where none is known.
         return StreamingResponse([], status, headers)
     coalesced = replace(body, pieces=lambda: _coalesced(body.pieces(), IN_ONE_PIECE))
@@ -208,8 +235,11 @@ def _answer(request: Request, status: int, headers: dict[str, str], body: Body) 
     pieces = iter(coalesced.pieces())
     beginning, rest = next(pieces, b""), next(pieces, None)
     if rest is None:
-        return Response(beginning, status, headers)
-    return StreamingResponse(chain([beginning, rest], pieces), status, headers)
+        return coding.whole(request, status, headers, beginning)
+    whole = chain([beginning, rest], pieces)
+    if coding.pays(request, headers, None):
+        return StreamingResponse(coding.gzipped(whole), status, coding.coded(headers))
+    return StreamingResponse(whole, status, headers)
 
 
 def _array(documents: Iterable[bytes]) -> Iterator[bytes]:

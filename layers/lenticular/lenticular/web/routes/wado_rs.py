@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from lenticular import __version__
 from lenticular.dicom.instance import Target
 from lenticular.index.records import StoredInstance
 from lenticular.services import Services
@@ -165,5 +166,13 @@ def _zip(
 
 def _metadata(request: Request, target: Target) -> Response:
     offer = datasets.negotiate(request)
-    documents = retrieve.metadata(services_of(request), target, base_url(request))
-    return datasets.answer(request, documents, offer)
+    services, etag = services_of(request), None
+    if target.sop_instance_uid is None:
+        # Of many documents nobody knows before they are read whether they are the same; but they
+        # are as long as nothing at all was stored or deleted. Asked first, so never too new.
+        state = services.index.last_change()
+        etag = responses.entity_tag(__version__, state, target, base_url(request), str(offer))
+        if unchanged := responses.not_modified(request, etag):
+            return unchanged
+    documents = retrieve.metadata(services, target, base_url(request))
+    return datasets.answer(request, documents, offer, etag)

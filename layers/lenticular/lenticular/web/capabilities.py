@@ -1,0 +1,81 @@
+"""The Capabilities Description, PS3.18 8.9 and Annex H: what there is, told by the routes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from fastapi.routing import APIRoute
+
+from lenticular import __version__
+from lenticular.web.context import DICOMWEB
+
+WADL = "application/vnd.sun.wadl+xml"
+EDITION = "DICOM PS3.18 2024e"
+METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+
+_NAMESPACE = "http://wadl.dev.java.net/2009/02"
+
+
+@dataclass(slots=True)
+class Resource:
+    """A path below the base URL, and what each of its methods does."""
+
+    path: str
+    methods: dict[str, str] = field(default_factory=dict)
+    ids: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def parameters(self) -> Iterator[str]:
+        """The names in the path that stand for something."""
+        for segment in self.path.split("/"):
+            if segment.startswith("{"):
+                yield segment.strip("{}")
+
+
+def resources() -> list[Resource]:
+    """Every resource of DICOMweb, in the order of the routes."""
+    from lenticular.web.app import all_routers
+
+    found: dict[str, Resource] = {}
+    for route in (route for router in all_routers() for route in router.routes):
+        if not isinstance(route, APIRoute) or not route.path.startswith(DICOMWEB):
+            continue
+        path = route.path.removeprefix(DICOMWEB).replace(":path}", "}")
+        resource = found.setdefault(path, Resource(path))
+        for method in sorted(route.methods or ()):
+            resource.methods[method] = route.description.partition("\n")[0]
+            resource.ids[method] = route.name
+    for resource in found.values():
+        resource.methods.setdefault("OPTIONS", "The methods of this resource.")
+    return list(found.values())
+
+
+def as_json(base_url: str) -> dict[str, Any]:
+    """The description as JSON."""
+    return {
+        "name": "Lenticular",
+        "version": __version__,
+        "standard": EDITION,
+        "base": base_url,
+        "openapi": f"{base_url.removesuffix(DICOMWEB)}/openapi.json",
+        "resources": [{"path": each.path, "methods": each.methods} for each in resources()],
+    }
+
+
+def as_wadl(base_url: str) -> bytes:
+    """The description as the Web Application Description Language has it."""
+    application = ET.Element("application", xmlns=_NAMESPACE)
+    ET.SubElement(application, "doc", title=f"Lenticular {__version__}").text = EDITION
+    listed = ET.SubElement(application, "resources", base=f"{base_url}/")
+    for resource in resources():
+        element = ET.SubElement(listed, "resource", path=resource.path.removeprefix("/"))
+        for name in resource.parameters:
+            ET.SubElement(element, "param", name=name, style="template", required="true")
+        for method, meaning in resource.methods.items():
+            described = ET.SubElement(element, "method", name=method)
+            if method in resource.ids:
+                described.set("id", f"{resource.ids[method]}_{method}")
+            ET.SubElement(described, "doc").text = meaning
+    document: bytes = ET.tostring(application, encoding="utf-8", xml_declaration=True)
+    return document

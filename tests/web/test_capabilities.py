@@ -1,0 +1,174 @@
+"""What the service says of itself, PS3.18 8.9, and what every answer says of itself, RFC 9110."""
+
+import gzip
+import zlib
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from lenticular.settings import User
+from tests import samples, wire
+from tests.web.test_cors import PAGE, PREFLIGHT, make_client
+from tests.web.test_every_route import existing, fill, templates
+
+__all__ = ["existing", "make_client"]
+
+WADL = {"w": "http://wadl.dev.java.net/2009/02"}
+PACKED = {"Accept-Encoding": "gzip"}
+
+
+@pytest.fixture(scope="module")
+def client(module_client):
+    """One for all that change nothing of each other's."""
+    return module_client
+
+
+def documented(client) -> dict[str, dict[str, str]]:
+    answer = client.options(wire.DICOMWEB, headers={"Accept": "application/json"})
+    assert answer.status_code == 200
+    return {each["path"]: each["methods"] for each in answer.json()["resources"]}
+
+
+@pytest.mark.not_on_stack("API Gateway answers OPTIONS of a resource itself")
+def test_every_resource_names_its_methods_and_the_description_tells_the_same(client, existing):
+    described = documented(client)
+    for template in templates():
+        answer = client.options(fill(template, existing))
+        assert answer.status_code == 200, template
+        allowed = set(answer.headers["allow"].split(", "))
+        assert {"GET", "HEAD", "OPTIONS"} <= allowed
+        refused = client.patch(fill(template, existing))
+        assert (refused.status_code, refused.headers["allow"]) == (405, answer.headers["allow"])
+        if template.startswith(wire.DICOMWEB):
+            assert set(described[template.removeprefix(wire.DICOMWEB)]) == allowed
+    wire.assert_error(client.options(f"{wire.DICOMWEB}/nothing"), 404)
+
+
+def test_the_description_says_what_each_method_is_for(client):
+    described = documented(client)
+
+    assert "Store" in described["/studies"]["POST"]
+    assert described["/studies/{study}"]["GET"].endswith("(PS3.18 10.4.1.1.1).")
+    assert described["/studies/{study}"]["DELETE"]
+    with_slash = client.options(f"{wire.DICOMWEB}/")
+    assert with_slash.json()["resources"]
+
+
+def test_the_description_is_to_be_had_as_wadl(client):
+    answer = client.options(wire.DICOMWEB, headers={"Accept": "application/vnd.sun.wadl+xml"})
+
+    assert answer.headers["content-type"] == "application/vnd.sun.wadl+xml"
+    root = ET.fromstring(answer.content)
+    base = root.find("w:resources", WADL).attrib["base"]
+    paths = {
+        each.attrib["path"]: {method.attrib["name"] for method in each.findall("w:method", WADL)}
+        for each in root.iterfind(".//w:resource", WADL)
+    }
+    assert base.endswith(f"{wire.DICOMWEB}/")
+    assert paths == {path.lstrip("/"): set(methods) for path, methods in documented(client).items()}
+    wire.assert_error(client.options(wire.DICOMWEB, headers={"Accept": "text/x-nothing"}), 406)
+
+
+def test_a_page_of_an_allowed_origin_needs_no_credentials_to_ask_whether_it_may(
+    services, connect, make_client
+):
+    secret = make_client("*", users=(User("doctor", "secret", frozenset({"read"})),))
+    page = {"Origin": PAGE}
+
+    preflight = secret.options(f"{wire.DICOMWEB}/studies", headers=PREFLIGHT)
+    assert preflight.status_code == 200
+    refused = secret.get(f"{wire.DICOMWEB}/studies", headers=page)
+    assert refused.status_code == 401
+    assert refused.headers["Access-Control-Allow-Origin"] == "*"
+    assert secret.options(f"{wire.DICOMWEB}/studies", headers=page).status_code == 401
+    answer = secret.get(f"{wire.DICOMWEB}/studies", headers=page, auth=("doctor", "secret"))
+    exposed = answer.headers["Access-Control-Expose-Headers"]
+    for name in ("Content-Location", "ETag", "Warning", "Content-Range", "Location", "Allow"):
+        assert name in exposed.split(", ")
+
+
+@pytest.mark.parametrize(
+    ("below", "accept"),
+    [
+        ("", "application/dicom"),
+        ("/frames/1", "application/octet-stream"),
+        ("/bulkdata/7FE00010", "*/*"),
+        ("/rendered?window=40,80,linear", "image/jpeg"),
+        ("/thumbnail", "image/jpeg"),
+    ],
+)
+def test_a_single_part_says_where_it_is(client, below, accept):
+    wire.must_store(client, samples.ct("placed"))
+    answer = client.get(wire.DICOMWEB + samples.path("placed") + below, headers={"Accept": accept})
+
+    assert answer.status_code == 200, answer.text
+    location = answer.headers["content-location"]
+    assert location.endswith(wire.DICOMWEB + samples.path("placed") + below)
+    assert client.get(location, headers={"Accept": accept}).content == answer.content
+
+
+def many(client, study: str) -> str:
+    """A study whose metadata and search answers are more than a megabyte."""
+    base = {"ImageComments": "a long comment " * 600}
+    wire.must_store(client, *samples.ct_series(study, 150, **base))
+    return f"{wire.DICOMWEB}/studies/{samples.study_uid(study)}"
+
+
+def test_large_answers_are_not_sent_to_who_has_them(client):
+    study = many(client, "large")
+    for url in (f"{study}/metadata", f"{study}/instances?includefield=all"):
+        for accept in ("application/dicom+json", 'multipart/related; type="application/dicom+xml"'):
+            answer = client.get(url, headers={"Accept": accept})
+            assert len(answer.content) > 1_000_000
+            known = {"Accept": accept, "If-None-Match": answer.headers["etag"]}
+            again = client.get(url, headers=known)
+            assert (again.status_code, again.content) == (304, b""), (url, accept)
+            assert client.get(url, headers={**known, "Accept": "*/*"}).status_code in (200, 304)
+    url = f"{study}/metadata"
+    tag = {"If-None-Match": client.get(url).headers["etag"]}
+    assert client.get(url, headers=tag).status_code == 304
+    wire.must_store(client, samples.ct("large", instance=1000))
+    assert client.get(url, headers=tag).status_code == 200
+
+
+def raw(client, url: str, **headers: str) -> tuple[bytes, dict[str, str]]:
+    """The body as it came over the wire."""
+    with client.stream("GET", url, headers=headers) as answer:
+        assert answer.status_code == 200
+        return b"".join(answer.iter_raw()), dict(answer.headers)
+
+
+def test_much_text_is_packed_for_who_can_unpack_it(client):
+    study = many(client, "packed")
+    small = f"{wire.DICOMWEB}/studies?StudyInstanceUID={samples.study_uid('packed')}"
+    for url in (f"{study}/metadata", f"{study}/instances?includefield=all"):
+        plain, headers = raw(client, url, **{"Accept-Encoding": "identity"})
+        assert "content-encoding" not in headers
+        assert "Accept-Encoding" in headers["vary"]
+        packed, packed_headers = raw(client, url, **PACKED)
+        assert packed_headers["content-encoding"] == "gzip"
+        assert gzip.decompress(packed) == plain
+        assert len(packed) < len(plain) / 4
+        assert packed_headers["etag"].startswith("W/")
+        head = client.head(url, headers=PACKED)
+        assert head.headers["content-encoding"] == "gzip"
+        assert "content-length" not in head.headers
+        known = {**PACKED, "If-None-Match": packed_headers["etag"]}
+        assert client.get(url, headers=known).status_code == 304
+        assert "content-encoding" not in raw(client, url, **{"Accept-Encoding": "gzip;q=0, br"})[1]
+    assert "content-encoding" not in raw(client, small, **PACKED)[1]
+    assert zlib.crc32(gzip.decompress(raw(client, f"{study}/metadata", **PACKED)[0]))
+
+
+def test_dicom_and_pictures_are_never_packed(client):
+    wire.must_store(client, samples.multi_frame("unpacked", 100))
+    for below, accept in (
+        ("", "application/dicom"),
+        ("", "multipart/related; type=application/dicom"),
+        ("/frames/1", "multipart/related; type=application/octet-stream"),
+        ("/bulkdata/7FE00010", "application/octet-stream"),
+        ("/rendered", "image/png"),
+    ):
+        url = wire.DICOMWEB + samples.path("unpacked") + below
+        headers = raw(client, url, **PACKED, Accept=accept)[1]
+        assert "content-encoding" not in headers, (below, accept)
