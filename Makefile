@@ -2,6 +2,7 @@
 # make test      install what the tests need and run them all
 # make check     lint and type-check
 # make bench     compare with Orthanc on this machine, if it is installed
+# make viewer    fetch the viewer (OHIF, from npm), which the server then shows at /ohif/
 # make build     the layers of the Lambda functions, on any host  [ARCHITECTURE=arm64] [RDS_CA=file.pem]
 # make stack     the whole stack on this machine: LocalStack, MariaDB, the functions  [STACK_PORT=4566]
 # make stack-image  an image for the functions under Docker, where AWS's cannot be pulled
@@ -13,7 +14,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 TESTING := $(VENV)/testing
 
-.PHONY: serve test check bench clean build stack stack-image stack-test stack-down
+.PHONY: serve test check bench clean viewer build stack stack-image stack-test stack-down
 
 serve: $(INSTALLED)
 	@$(BIN)/lenticular serve $(if $(PORT),--port $(PORT)) $(if $(DATA),--data "$(DATA)") $(if $(WORKERS),--workers $(WORKERS))
@@ -28,6 +29,9 @@ check: $(TESTING)
 
 bench: $(TESTING)
 	$(BIN)/python -m bench $(ARGS)
+
+viewer: $(BIN)/python
+	$(BIN)/python viewer/build.py build/viewer
 
 build: $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25'

@@ -66,12 +66,16 @@ def serve(
 
 
 def _welcome(settings: Settings) -> None:
+    from lenticular.web.viewer import is_built
+
     address = f"http://{settings.host}:{settings.port}"
+    viewer = f"{address}/ohif/" if is_built(settings.viewer) else "`make viewer` fetches it"
     click.echo(
         f"Lenticular {__version__}\n"
         f"  DICOMweb       {address}/dicom-web\n"
         f"  Orthanc REST   {address}/\n"
         f"  API reference  {address}/docs\n"
+        f"  Viewer         {viewer}\n"
         f"  Health         {address}/health\n"
         f"  Drop folder    {settings.data.absolute() / 'incoming'}\n"
         f"  Files          {settings.storage_url}\n"

@@ -52,6 +52,8 @@ class Settings:
     port: int = 8042
     workers: int = min(4, os.cpu_count() or 1)
     """Server processes."""
+    viewer: Path = Path("build/viewer")
+    """The folder that `make viewer` has made; what is there is served at /ohif/."""
     replace: bool = False
     """Whether other bytes under a known SOP Instance UID replace the stored ones."""
     stable_age: int = 60

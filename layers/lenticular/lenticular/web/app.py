@@ -39,6 +39,7 @@ def create_app(
     add_routes(app, all_routers() if routers is None else routers)
     if routers is None:
         _add_reference(app)
+        _add_viewer(app)
     add_error_handlers(app)
     if guarded:
         app.add_middleware(AccessControl, settings=services.settings)
@@ -101,7 +102,10 @@ def _allow_origins(app: FastAPI, origins: str) -> None:
     )
 
 
+def _add_viewer(app: FastAPI) -> None:
+    from lenticular.web.viewer import add_viewer
 
+    add_viewer(app)
 
 
 def _add_reference(app: FastAPI) -> None:

@@ -1,0 +1,47 @@
+/* How OHIF finds the server that it came from; it is fetched at every start, so it may be edited. */
+/** @type {AppTypes.Config} */
+window.config = {
+  name: 'Lenticular',
+  routerBasename: '/ohif',
+  extensions: [],
+  modes: [],
+  customizationService: {},
+  showStudyList: true,
+  showWarningMessageForCrossOrigin: false,
+  showCPUFallbackMessage: false,
+  showLoadingIndicator: true,
+  strictZSpacingForVolumeViewport: true,
+  groupEnabledModesFirst: true,
+  maxNumberOfWebWorkers: 3,
+  // A browser opens six connections to a server that speaks HTTP/1.1; what waits is sorted by OHIF.
+  maxNumRequests: { interaction: 24, thumbnail: 6, prefetch: 12 },
+  // It comes up once, and stays away when it was confirmed: OHIF is no medical device here.
+  investigationalUseDialog: { option: 'configure', days: 365 },
+  defaultDataSourceName: 'lenticular',
+  dataSources: [
+    {
+      namespace: '@ohif/extension-default.dataSourcesModule.dicomweb',
+      sourceName: 'lenticular',
+      configuration: {
+        friendlyName: 'Lenticular',
+        name: 'lenticular',
+        qidoRoot: '/dicom-web',
+        wadoRoot: '/dicom-web',
+        wadoUriRoot: '/dicom-web/wado',
+        qidoSupportsIncludeField: true,
+        supportsFuzzyMatching: true,
+        supportsWildcard: true,
+        supportsReject: false,
+        supportsStow: true,
+        dicomUploadEnabled: true,
+        imageRendering: 'wadors',
+        thumbnailRendering: 'wadors',
+        enableStudyLazyLoad: true,
+        staticWado: false,
+        singlepart: 'bulkdata,video,pdf',
+        bulkDataURI: { enabled: true, relativeResolution: 'studies' },
+        omitQuotationForMultipartRequest: true,
+      },
+    },
+  ],
+};
