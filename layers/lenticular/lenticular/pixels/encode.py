@@ -5,7 +5,7 @@ import struct
 import zlib
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import imagecodecs
 import numpy as np
@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from lenticular.errors import InvalidRequest, NotRenderable
 from lenticular.pixels.options import GIF, JPEG, PAM, PNG, Viewport
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 Array = NDArray[Any]
 
@@ -72,7 +75,7 @@ def to_gif(pictures: Iterable[Array], milliseconds: int = 100) -> bytes:
     """Encode 8 bits, grey or RGB, as GIF; several pictures follow each other for ever."""
     from PIL import Image
 
-    images = (Image.fromarray(_eight_bits(picture)) for picture in pictures)
+    images = (_indexed(Image.fromarray(_eight_bits(picture))) for picture in pictures)
     buffer = io.BytesIO()
     options = {"append_images": images, "duration": milliseconds, "loop": 0}
     next(images).save(buffer, "GIF", save_all=True, **options)
@@ -83,6 +86,13 @@ def _eight_bits(picture: Array) -> Array:
     if picture.dtype != np.uint8 or max(picture.shape) > _MAX_GIF_SIDE:
         raise NotRenderable("The picture does not fit a GIF; ask for image/png.")
     return np.ascontiguousarray(picture)
+
+
+def _indexed(image: "Image") -> "Image":
+    """In 256 colours: greys as they are, others the nearest (quickly, for there may be many)."""
+    from PIL.Image import Quantize
+
+    return image if image.mode == "L" else image.quantize(256, Quantize.FASTOCTREE)
 
 
 def with_profile(file: bytes, icc_profile: bytes) -> bytes:
@@ -97,7 +107,9 @@ def with_profile(file: bytes, icc_profile: bytes) -> bytes:
         ]
         heads = (b"\xff\xe2" + struct.pack(">H", len(segment) + 2) for segment in segments)
         inserted = b"".join(head + segment for head, segment in zip(heads, segments, strict=True))
-        return file[:2] + inserted + file[2:]
+        # JFIF's own segment, where there is one, comes first.
+        at = 4 + struct.unpack(">H", file[4:6])[0] if file[2:4] == b"\xff\xe0" else 2
+        return file[:at] + inserted + file[at:]
     if not file.startswith(b"\x89PNG"):
         return file
     chunk = b"iCCPICC profile\0\0" + zlib.compress(icc_profile)

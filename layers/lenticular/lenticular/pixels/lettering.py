@@ -17,11 +17,13 @@ from lenticular.dicom.instance import Dataset
 from lenticular.pixels.options import Window
 
 if TYPE_CHECKING:
+    from PIL.ImageDraw import ImageDraw
     from PIL.ImageFont import FreeTypeFont, ImageFont
 
 Array = NDArray[Any]
 
-_SMALLEST, _LARGEST = 7, 48
+_SMALLEST, _USUAL, _LARGEST = 7, 11, 48
+_BRIGHT = 160  # from here on letters are black
 _LINES_IN_HEIGHT = 36
 _LINE = 1.25  # of the height of the letters
 _LONGEST = 64
@@ -58,7 +60,7 @@ def annotated(
     }
     for annotation in annotations:
         lines, place = blocks[annotation]
-        _write(draw, image.size, [legible_letters(line) for line in lines], place)
+        _write(draw, picture, [legible_letters(line) for line in lines], place)
     return np.asarray(image)
 
 
@@ -88,7 +90,8 @@ def technique_lines(
             if (found := legible.text(dataset, tag))]  # fmt: skip
     if window is not None:
         made.append(f"C {window.center:g}  W {window.width:g}")
-    described = (legible.text(dataset, tag) for tag in ("00081030", "0008103E", "00180015"))
+    named_after = ("00081030", "0008103E", "00180015")
+    described = dict.fromkeys(legible.text(dataset, tag) for tag in named_after)
     groups = ([legible.text(dataset, "00080060"), *named], moment, described, made)
     return [line for group in groups if (line := "  ".join(filter(None, group)))]
 
@@ -125,23 +128,29 @@ def legible_letters(text: str) -> str:
     return "".join(letter if " " <= letter <= "~" else "?" for letter in kept)[:_LONGEST]
 
 
-def _write(draw: Any, size: tuple[int, int], lines: list[str], place: float) -> None:
-    """Write in a corner on the left, 0 the upper and 1 the lower, so that it fits the picture."""
-    width, height = size
-    em = min(max(height / _LINES_IN_HEIGHT, 10), _LARGEST)
+def _write(draw: "ImageDraw", image: Array, lines: list[str], place: float) -> None:
+    """Write in a corner on the left, 0 the upper and 1 the lower; what is too long is cut off."""
+    height, width = image.shape[:2]
     if not lines:
         return
+    em = min(max(height / _LINES_IN_HEIGHT, _USUAL), _LARGEST)
     widest = max(font(100).getlength(line) for line in lines) / 100
-    em = min(em, width * 0.96 / max(widest, 0.1), height * 0.46 / (len(lines) * _LINE))
-    em = max(em, _SMALLEST)
-    margin = em / 3
-    top = margin if place == 0 else height - margin - len(lines) * em * _LINE
+    em = max(min(em, width * 0.96 / max(widest, 0.1)), min(em, _USUAL))
+    em = max(min(em, height * 0.46 / (len(lines) * _LINE)), _SMALLEST)
+    letters, margin = font(round(em)), em / 3
+    block = round(len(lines) * em * _LINE)
+    top = round(margin if place == 0 else height - margin - block)
+    behind = image[max(top, 0) : top + block, : round(widest * em) + 1]
+    ink, edge = (
+        ("black", "white") if behind.size and behind.mean() > _BRIGHT else ("white", "black")
+    )
     for number, line in enumerate(lines):
-        draw.text(
-            (margin, top + number * em * _LINE),
-            line,
-            fill="white",
-            font=font(round(em)),
-            stroke_width=1,
-            stroke_fill="black",
-        )
+        corner = (margin, top + number * em * _LINE)
+        text = _cut(line, letters, width - margin)
+        draw.text(corner, text, fill=ink, font=letters, stroke_width=1, stroke_fill=edge)
+
+
+def _cut(line: str, letters: "FreeTypeFont | ImageFont", width: float) -> str:
+    while len(line) > 1 and letters.getlength(line) > width:
+        line = line[:-1]
+    return line

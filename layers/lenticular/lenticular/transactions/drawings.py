@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lenticular.dicom import legible
 from lenticular.dicom.instance import Dataset
 from lenticular.errors import NotFound, NotRenderable
-from lenticular.pixels.attributes import BulkReader, integer, number, numbers
+from lenticular.pixels.attributes import BulkReader, code, integer, number, numbers
 from lenticular.pixels.decode import Frame, decode
 from lenticular.pixels.description import describe
 from lenticular.pixels.encode import encode, fit, to_gif
@@ -79,7 +79,8 @@ def _fitted(drawing: Drawing, dataset: Dataset, picture: Array, frame_number: in
 
     many = (integer(dataset, "00280008") or 1) > 1
     shown = frame_number if many else None
-    return annotated(picture, dataset, options.annotations, shown, options.window)
+    window = options.window if code(dataset, "00280004").startswith("MONOCHROME") else None
+    return annotated(picture, dataset, options.annotations, shown, window)
 
 
 def _is_animated(drawing: Drawing) -> bool:
