@@ -64,7 +64,7 @@ class Settings:
     """Origins of web pages that may call, separated by commas, or `*`; empty is none but ours."""
     users: tuple[User, ...] = ()
     tokens: tuple[Token, ...] = ()
-    maximum_body: int = 4 * GIBIBYTE
+    maximum_body: int = 5 * GIBIBYTE
     """Bytes that one request may carry."""
     payload_ceiling: int = 0
     """Bytes that a request or an answer may carry; with storage in a bucket, what is larger goes
