@@ -28,6 +28,12 @@ def test_what_one_function_stores_the_others_find_retrieve_and_draw(functions):
     assert hashlib.sha256(instance.content).digest() == hashlib.sha256(content).digest()
     picture = functions.call("preview", "GET", f"{path}/rendered", accept="image/png")
     assert picture.content.startswith(b"\x89PNG")
+    uids = f"studyUID={study}&seriesUID={samples.series_uid('functions')}"
+    wado = f"/wado?requestType=WADO&{uids}&objectUID={samples.sop_uid('functions')}"
+    drawn = functions.call("preview", "GET", f"{wado}&contentType=image/png")
+    assert drawn.content == picture.content
+    whole = functions.call("preview", "GET", f"{wado}&contentType={DICOM}")
+    assert hashlib.sha256(whole.content).digest() == hashlib.sha256(content).digest()
 
 
 def test_addresses_in_answers_lead_back_to_the_stage(functions):

@@ -16,6 +16,7 @@ from lenticular.web.routes import (
     stow,
     uploads,
     wado_rs,
+    wado_uri,
 )
 from lenticular.web.routes.orthanc import pictures
 from tests.functions.gateway import Context
@@ -44,7 +45,8 @@ def routes():
         yield from owned(router, "UploadFunction")
     for router in (qido.router, wado_rs.router, results.router):
         yield from owned(router, "DicomwebFunction")
-    yield from owned(rendered.router, "PreviewFunction")
+    for router in (rendered.router, wado_uri.router):
+        yield from owned(router, "PreviewFunction")
     yield from owned(service.router, "DicomwebFunction")
     for route in orthanc.router.routes:
         for method in route.methods:

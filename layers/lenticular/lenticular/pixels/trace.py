@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lenticular.pixels.lettering import font, legible_letters
-from lenticular.pixels.waveform import Channel, Group
+from lenticular.pixels.waveform import MAX_CHANNELS, Channel, Group
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
@@ -25,6 +25,7 @@ _MM = 8  # pixels of a millimetre while drawing; half of that in the picture, fo
 _LEFT, _RIGHT, _HEAD, _FOOT = 12, 5, 12, 8  # mm around the strips
 _LEAST_STRIP, _GREATEST_STRIP = 15, 60  # mm
 _LABEL = 4  # mm for the name of a strip
+_ABSURD = 1e30  # no unit makes such a number of what a body does
 _MOST_HEIGHT = 800  # mm of a page
 
 _PAPER, _FINE, _COARSE = (255, 253, 250), (250, 222, 216), (238, 176, 166)
@@ -66,10 +67,13 @@ def _arranged(groups: Sequence[Group]) -> tuple[list[_Strip], float]:
     strips: list[_Strip] = []
     top = float(_HEAD)
     channels = [(channel, group.frequency) for group in groups for channel in group.channels]
+    channels = channels[:MAX_CHANNELS]
     most = max(_LEAST_STRIP, min(_GREATEST_STRIP, (_MOST_HEIGHT - _HEAD) / len(channels)))
     for channel, frequency in channels:
         known = channel.values[np.isfinite(channel.values)]
         low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
+        if high - low > _ABSURD or max(-low, high) > _ABSURD:
+            low, high = 0.0, 0.0
         if channel.unit == "mV" and (high - low) * GAIN <= 10 * _GREATEST_STRIP:
             # The line that the curve rests on is not always zero: amplifiers drift.
             low, high = min(low, 0.0) if low > -2 else low, max(high, 0.0) if high < 2 else high

@@ -21,7 +21,7 @@ Reader = Callable[[str, int], bytes]
 
 SEQUENCE = "54000100"
 MAX_CHANNELS = 64
-_MAX_VALUES = 8_000_000
+_MAX_VALUES = 2_000_000
 # Sample interpretations; the companded ones (MB, AB) are voices, of which nobody wants a drawing.
 _KINDS = {"SB": "i1", "UB": "u1", "SS": "<i2", "US": "<u2", "SL": "<i4", "UL": "<u4"}
 _MILLIVOLTS = {"uV": 1e-3, "mV": 1.0, "V": 1e3}
@@ -48,8 +48,13 @@ class Group:
 
 def read_groups(dataset: Dataset, bulk: Reader, seconds: float) -> list[Group]:
     """The multiplex groups of an instance, of each the first seconds."""
-    found = (_group(group, bulk, seconds) for group in legible.items(dataset, SEQUENCE))
-    groups = [group for group in found if group is not None]
+    groups: list[Group] = []
+    for item in legible.items(dataset, SEQUENCE):
+        group = _group(item, bulk, seconds)
+        if group is not None:
+            groups.append(group)
+        if sum(len(group.channels) for group in groups) >= MAX_CHANNELS:
+            break
     if not groups:
         raise NotRenderable("The instance holds no waveform that can be drawn.")
     return groups

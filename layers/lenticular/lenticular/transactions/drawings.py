@@ -24,6 +24,7 @@ from lenticular.transactions import retrieve
 from lenticular.transactions.forms import Form, form_of
 from lenticular.transactions.frames import stored_frames
 from lenticular.transactions.render import Drawing, Kind, pixels_of
+from lenticular.transactions.stored_bytes import Vanished
 
 Array = NDArray[Any]
 
@@ -133,6 +134,8 @@ def _frames(drawing: Drawing, dataset: Dataset, frame_numbers: Sequence[int]) ->
             if content.size > MAX_FRAME_BYTES:
                 raise NotRenderable(f"A frame of {content.size} bytes is too large to be rendered.")
             yield decode(content.read(), located.instance.transfer_syntax_uid, description)
+    except Vanished:
+        raise
     except NotFound as error:  # the numbers were checked: the pixels end too early
         raise NotRenderable(error.detail) from error
 

@@ -7,6 +7,7 @@ handed on as they are.
 from enum import StrEnum
 
 from lenticular.dicom.transfer_syntaxes import lookup
+from lenticular.errors import NotRenderable
 from lenticular.index.records import LocatedInstance
 from lenticular.pixels.attributes import content
 from lenticular.services import Services
@@ -50,6 +51,8 @@ def document(services: Services, located: LocatedInstance) -> BulkData:
         return retrieve.bulk_data(services, located, ENCAPSULATED_DOCUMENT)
     dataset = retrieve.dataset_of(services, located)  # a short one is in its dataset
     short = Content.of(content(dataset, ENCAPSULATED_DOCUMENT, lambda _: b""))
+    if not short.size:
+        raise NotRenderable("The instance holds no document.")
     return retrieve.document(short, 0, short.size, dataset)
 
 
