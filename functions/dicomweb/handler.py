@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lenticular import settings
 from lenticular.services import open_services
-from lenticular.web.routes import bulkdata, qido, service, wado_rs
+from lenticular.web.routes import bulkdata, changefeed, qido, service, wado_rs
 from shared import http, only, writes
 
 if TYPE_CHECKING:
@@ -27,5 +27,6 @@ def browsing() -> "Iterator[APIRouter]":
 
 # The client library of a bucket takes longer to import than most searches to be answered.
 services = open_services(settings.load(), storage_later=True)
-handler = http(services, [qido.router, wado_rs.router, bulkdata.router, service.router], browsing)
+routers = [qido.router, wado_rs.router, bulkdata.router, changefeed.router, service.router]
+handler = http(services, routers, browsing)
 start.finish()

@@ -33,13 +33,18 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     else:
         address = f"sqlite:///{tmp_path / 'index.sqlite'}"
     with opened(address) as index:
-        config = Config()
-        config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-        with index._database.alone() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "0001")
+        upgraded(index, "0001")
         replay(index, "rows")
     return address
+
+
+def upgraded(index: Index, revision: str) -> None:
+    """Bring the schema to this revision."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    with index._database.alone() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
 
 
 @contextmanager

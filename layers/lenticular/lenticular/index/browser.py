@@ -133,7 +133,10 @@ class Browser:
 
     def changes(self, since: int, limit: int) -> list[Change]:
         """What came after a sequence number, the oldest first."""
-        page = select(changes).where(changes.c.sequence > since)
+        told = (changes.c.sequence, changes.c.kind, changes.c.level)
+        page = select(*told, changes.c.orthanc_id, changes.c.created).where(
+            changes.c.sequence > since
+        )
         with self._database.connect() as connection:
             return [
                 Change(

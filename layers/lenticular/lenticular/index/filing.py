@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 from lenticular.dicom.instance import Level, Target
 from lenticular.dicom.orthanc_id import digest, from_digest
+from lenticular.index import migrations
+from lenticular.index.feed import Action, Told, now, row_of
 from lenticular.index.places import Created, Known, Places, Series
 from lenticular.index.records import Added, Outcome, Removed
 from lenticular.index.rows import InstanceRows, Row
@@ -25,6 +27,7 @@ class _Waiting:
     series: Series
     orthanc_id: bytes
     created: Created
+    action: Action
     row_id: int = 0
 
 
@@ -63,24 +66,26 @@ class Filing:
         ):
             statement.run_many(cursor, [row for each in waiting for row in make(each)])
         self.places.grow()
-        if statements.order_commits is not None:
-            statements.order_commits.run(cursor).fetchall()
-        rows = [row for each in waiting for row in self._changes(each)]
-        statements.add_change.run_many(cursor, rows)
+        ((revision,),) = statements.order_commits.run(cursor).fetchall()
+        moment = now()
+        knows_instances = revision >= migrations.INSTANCE_FEED
+        add_change = statements.add_change if knows_instances else statements.add_change_before
+        told = (each for one in waiting for each in _told(one))
+        add_change.run_many(cursor, [row_of(each, moment) for each in told])
 
-    def _file_one(self, new: InstanceRows, replace: bool) -> Added:
+    def _file_one(self, new: InstanceRows, replace: bool, action: Action = Action.CREATE) -> Added:
         parsed = new.new.parsed
         series = self.places.find(parsed.study_instance_uid, parsed.series_instance_uid)
         known = series.known.get(parsed.sop_instance_uid) if series else None
         if series is None or known is None:
-            return self._add(new, series)
+            return self._add(new, series, action)
         if known.sha256 == new.new.sha256:
             return _known_already(Outcome.ALREADY_STORED, series, known, new)
         if not replace:
             return _known_already(Outcome.KEPT, series, known, new)
         return self._replace(new, known)
 
-    def _add(self, new: InstanceRows, series: Series | None) -> Added:
+    def _add(self, new: InstanceRows, series: Series | None, action: Action) -> Added:
         parsed = new.new.parsed
         created: Created = []
         series = series or self.places.create(new.new, created)
@@ -91,7 +96,7 @@ class Filing:
         study.growth.add(new.new.size)
         if parsed.sop_class_uid not in study.sop_classes:
             study.sop_classes.append(parsed.sop_class_uid)
-        self._waiting.append(_Waiting(new, series, orthanc_id, created))
+        self._waiting.append(_Waiting(new, series, orthanc_id, created, action))
         return Added(Outcome.STORED, _ids(series, orthanc_id))
 
     def _replace(self, new: InstanceRows, known: Known) -> Added:
@@ -103,7 +108,7 @@ class Filing:
         )
         self.places.forget()
         self.look_up([new])
-        added = self._file_one(new, replace=False)
+        added = self._file_one(new, replace=False, action=Action.UPDATE)
         return Added(Outcome.REPLACED, added.orthanc_ids, known.key)
 
     def _add_instances(self, waiting: Sequence[_Waiting]) -> None:
@@ -130,14 +135,13 @@ class Filing:
             "created": self.places.now,
         }
 
-    def _changes(self, waiting: _Waiting) -> Iterator[Row]:
-        for level, orthanc_id in ((Level.INSTANCE, waiting.orthanc_id), *waiting.created):
-            yield {
-                "kind": f"New{level}",
-                "level": level.value,
-                "orthanc_id": orthanc_id,
-                "created": self.places.now,
-            }
+
+def _told(waiting: _Waiting) -> Iterator[Told]:
+    parsed = waiting.rows.new.parsed
+    target = Target(parsed.study_instance_uid, parsed.series_instance_uid, parsed.sop_instance_uid)
+    yield Told("NewInstance", Level.INSTANCE, waiting.orthanc_id, target, waiting.action)
+    for level, orthanc_id in waiting.created:
+        yield Told(f"New{level}", level, orthanc_id)
 
 
 def _document(waiting: _Waiting) -> Iterator[Row]:

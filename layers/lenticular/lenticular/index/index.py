@@ -19,6 +19,7 @@ from lenticular.index.query import Page, Query, Searcher
 
 if TYPE_CHECKING:
     from lenticular.index.browser import Browser
+    from lenticular.index.instance_feed import InstanceChange, InstanceFeed, Window
     from lenticular.index.reader import Reader
     from lenticular.index.records import (
         Added,
@@ -58,6 +59,12 @@ class Index:
         from lenticular.index.browser import Browser
 
         return Browser(self._database, self._stable_age)
+
+    @cached_property
+    def _instance_feed(self) -> "InstanceFeed":
+        from lenticular.index.instance_feed import InstanceFeed
+
+        return InstanceFeed(self._database)
 
     @property
     def _writer(self) -> "Writer":
@@ -104,7 +111,7 @@ class Index:
 
     def settle(self, unsettled: Sequence[int], until: int) -> Counter[Level]:
         """Tell in the feed, once, what was quiet since then; how much of each level that was."""
-        return Counter(level for _, level, _ in self._writer.settle(unsettled, until))
+        return Counter(told.level for told in self._writer.settle(unsettled, until))
 
     def find(self, target: Target) -> "list[StoredInstance]":
         """All instances of the target by SeriesNumber, InstanceNumber and arrival."""
@@ -171,6 +178,14 @@ class Index:
     def changes(self, since: int, limit: int) -> "list[Change]":
         """The change feed after a sequence number, the oldest first."""
         return self._browser.changes(since, limit)
+
+    def instance_changes(self, offset: int, limit: int, window: "Window") -> "list[InstanceChange]":
+        """What happened to instances in a time, after the first ones, the oldest first."""
+        return self._instance_feed.page(offset, limit, window)
+
+    def latest_instance_change(self) -> "InstanceChange | None":
+        """The last that happened to an instance."""
+        return self._instance_feed.latest()
 
     def last_change(self) -> int:
         """The sequence number of the newest change; 0 when there is none."""

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from lenticular.dicom.instance import Level, Target
 from lenticular.dicom.orthanc_id import from_digest
 from lenticular.index import migrations, rows, settling
-from lenticular.index.feed import Told, add_changes
+from lenticular.index.feed import Action, Told, add_changes
 from lenticular.index.records import Removed
 from lenticular.index.schema import (
     documents,
@@ -67,30 +67,40 @@ class _Above:
     remaining: list[tuple[Level, bytes]]
 
 
-def remove(connection: Connection, targets: Sequence[Target], now: int) -> Removed | None:
+def remove(
+    connection: Connection, targets: Sequence[Target], *, replacing: bool = False
+) -> Removed | None:
     """Remove what the targets name; None when there is nothing of it."""
-    removed = [each for target in targets if (each := _remove_one(connection, target, now))]
+    action = Action.NONE if replacing else Action.DELETE
+    removed = [each for target in targets if (each := _remove_one(connection, target, action))]
     if not removed:
         return None
     keys = tuple(key for each in removed for key in each.keys)
     return Removed(keys, removed[-1].remaining_ancestor)
 
 
-def _remove_one(connection: Connection, target: Target, now: int) -> Removed | None:
+def _remove_one(connection: Connection, target: Target, action: Action) -> Removed | None:
     place = _find(connection, target)
     if place is None:
         return None
     gone = _remove_instances(connection, place)
     emptied_series = _remove_empty_series(connection, place)
     above = _shrink_study(connection, place.study, len(gone), sum(row.size for row in gone))
-    told: list[Told] = [("Deleted", Level.INSTANCE, row.orthanc_id) for row in gone]
-    told += [("Deleted", Level.SERIES, orthanc_id) for orthanc_id in emptied_series]
-    add_changes(connection, told + above.told, now)
+    told = [
+        Told("Deleted", Level.INSTANCE, row.orthanc_id, _target(target, row), action)
+        for row in gone
+    ]
+    told += [Told("Deleted", Level.SERIES, orthanc_id) for orthanc_id in emptied_series]
+    add_changes(connection, told + above.told)
     ancestors = above.remaining
     if place.series is not None and not emptied_series:
         ancestors = [(Level.SERIES, place.series.orthanc_id), *ancestors]
     closest = (ancestors[0][0], from_digest(ancestors[0][1])) if ancestors else None
     return Removed(tuple(row.storage_key for row in gone), closest)
+
+
+def _target(removed: Target, row: Row) -> Target:
+    return Target(removed.study_instance_uid, row.series_instance_uid, row.sop_instance_uid)
 
 
 def _find(connection: Connection, target: Target) -> _Place | None:
@@ -125,8 +135,10 @@ def _remove_instances(connection: Connection, place: _Place) -> Sequence[Row]:
     concerned = place.instance_condition()
     gone = connection.execute(
         select(
-            instances.c.row_id, instances.c.orthanc_id, instances.c.storage_key, instances.c.size
+            *(instances.c.row_id, instances.c.orthanc_id, instances.c.storage_key),
+            *(instances.c.size, instances.c.sop_instance_uid, series.c.series_instance_uid),
         )
+        .join(series)
         .where(concerned)
         .order_by(instances.c.row_id)
     ).all()
@@ -201,7 +213,7 @@ def _shrink_study(connection: Connection, study: Row, instance_count: int, size:
 
 def _remove_study(connection: Connection, study: Row, patient: bytes) -> _Above:
     """Remove the empty study, and its patient when it was the last."""
-    told: list[Told] = [("Deleted", Level.STUDY, study.orthanc_id)]
+    told = [Told("Deleted", Level.STUDY, study.orthanc_id)]
     # Asked before the study is gone: a patient that waited for nothing else is stable without it.
     waits_only_for_it = _awaited_studies(connection, study.patient_row_id) == [study.row_id]
     attributes = study_attributes.c.study_row_id == study.row_id
@@ -210,10 +222,10 @@ def _remove_study(connection: Connection, study: Row, patient: bytes) -> _Above:
     others = select(studies.c.row_id).where(studies.c.patient_row_id == study.patient_row_id)
     if connection.execute(others.limit(1)).first() is not None:
         if waits_only_for_it:
-            told.append(("StablePatient", Level.PATIENT, patient))
+            told.append(Told("StablePatient", Level.PATIENT, patient))
         return _Above(told, [(Level.PATIENT, patient)])
     connection.execute(delete(patients).where(patients.c.row_id == study.patient_row_id))
-    return _Above([*told, ("Deleted", Level.PATIENT, patient)], [])
+    return _Above([*told, Told("Deleted", Level.PATIENT, patient)], [])
 
 
 def _awaited_studies(connection: Connection, patient_row_id: int) -> Sequence[int]:

@@ -209,14 +209,19 @@ frames = Table(
     **_OPTIONS,
 )
 
-# Whoever prunes it keeps the newest row, from which the sequence goes on.
+# Whoever prunes it keeps the newest row, from which the sequence goes on. What comes after
+# `created` is of instances only; an empty UID says that nobody knows it, NULL that nobody looked.
 changes = Table(
     "changes",
     metadata,
     Column("sequence", _ROW_ID, primary_key=True),
     Column("kind", String(16), nullable=False),
     Column("level", String(8), nullable=False),
-    Column("orthanc_id", _DIGEST, nullable=False),
-    Column("created", BigInteger, nullable=False),
+    Column("orthanc_id", _DIGEST, nullable=False, index=True),
+    Column("created", BigInteger, nullable=False, index=True),
+    Column("study_instance_uid", String(64)),
+    Column("series_instance_uid", String(64)),
+    Column("sop_instance_uid", String(64)),
+    Column("action", String(8)),
     **_OPTIONS,
 )

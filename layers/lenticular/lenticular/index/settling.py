@@ -41,12 +41,10 @@ def unsettled_studies(connection: Connection, since: int, until: int, limit: int
     return connection.scalars(in_order.where(studies.c.row_id.in_(chosen))).all()
 
 
-def settle(
-    connection: Connection, study_row_ids: Sequence[int], until: int, now: int
-) -> list[Told]:
+def settle(connection: Connection, study_row_ids: Sequence[int], until: int) -> list[Told]:
     """Tell of these studies what was quiet since `until` and was not told yet."""
     told = [each for row_id in study_row_ids for each in _settle_study(connection, row_id, until)]
-    add_changes(connection, told, now)
+    add_changes(connection, told)
     return told
 
 
@@ -60,7 +58,7 @@ def _settle_study(connection: Connection, row_id: int, until: int) -> list[Told]
     of_study = series.c.study_row_id == row_id
     told = _settle_rows(connection, series, of_study, Level.SERIES, until)
     told += _settle_rows(connection, studies, studies.c.row_id == row_id, Level.STUDY, until)
-    if any(level is Level.STUDY for _, level, _ in told):
+    if any(each.level is Level.STUDY for each in told):
         told += _settle_patient(connection, study.patient_row_id)
     return told
 
@@ -70,7 +68,7 @@ def _settle_rows(
 ) -> list[Told]:
     due = which & (table.c.settled < table.c.updated) & (table.c.updated <= until)
     found = select(table.c.orthanc_id).where(due).order_by(table.c.row_id)
-    told = [(f"Stable{level}", level, orthanc_id) for orthanc_id in connection.scalars(found)]
+    told = [Told(f"Stable{level}", level, orthanc_id) for orthanc_id in connection.scalars(found)]
     if told:
         connection.execute(update(table).where(due).values(settled=table.c.updated))
     return told
@@ -84,7 +82,7 @@ def _settle_patient(connection: Connection, row_id: int) -> list[Told]:
     ).scalar_one()
     if unsettled_of_patient(connection, row_id):
         return []
-    return [("StablePatient", Level.PATIENT, patient)]
+    return [Told("StablePatient", Level.PATIENT, patient)]
 
 
 def unsettled_of_patient(connection: Connection, patient_row_id: int) -> Sequence[int]:

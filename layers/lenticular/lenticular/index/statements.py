@@ -21,6 +21,9 @@ from lenticular.index.schema import (
 KNOWN_AT_ONCE = 64
 """How many instances one `find_many_known` looks up."""
 
+_OF_INSTANCES = ("study_instance_uid", "series_instance_uid", "sop_instance_uid", "action")
+"""The columns of changes that the schema before `migrations.INSTANCE_FEED` does not have."""
+
 _ONE_ROW = table("alembic_version", column("version_num"))
 
 ORDER_COMMITS: Select[Any] = select(_ONE_ROW.c.version_num).with_for_update()
@@ -28,7 +31,7 @@ ORDER_COMMITS: Select[Any] = select(_ONE_ROW.c.version_num).with_for_update()
 
 Numbers are given to changes as they are written, but a client that reads the feed may only see
 them grow. So whoever writes changes waits here for those before it to commit. SQLite has one
-writer anyway.
+writer anyway. The row is the revision of the schema, so it is known by then.
 """
 
 
@@ -55,8 +58,9 @@ class Statements:
         self.add_instance = adding(instances, "row_id")
         self.add_document = adding(documents)
         self.add_frames = adding(frames)
-        self.order_commits = None if database.is_sqlite else database.prepare(ORDER_COMMITS)
+        self.order_commits = database.prepare(ORDER_COMMITS)
         self.add_change = adding(changes, "sequence")
+        self.add_change_before = adding(changes, "sequence", *_OF_INSTANCES)
         self.grow_series = database.prepare(_grow_series())
         self.grow_study = database.prepare(_grow_study())
 

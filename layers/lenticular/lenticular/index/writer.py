@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 from lenticular.dicom.instance import Target
 from lenticular.index import failures, removal, rows, settling
 from lenticular.index.database import Database, raw_cursor
-from lenticular.index.feed import Told
+from lenticular.index.feed import Told, now
 from lenticular.index.filing import Filing
 from lenticular.index.places import Places
 from lenticular.index.records import Added, NewInstance, Removed
@@ -76,14 +76,14 @@ class Writer:
         with self._writing:
             # Repeated after a commit whose answer was lost, it would say that nothing was there.
             return self._in_transaction(
-                lambda connection: removal.remove(connection, targets, now()), may_repeat=False
+                lambda connection: removal.remove(connection, targets), may_repeat=False
             )
 
     def settle(self, study_row_ids: Sequence[int], until: int) -> list[Told]:
         """Tell of these studies what was quiet since `until` and was not told yet."""
         with self._writing:
             return self._in_transaction(
-                lambda connection: settling.settle(connection, study_row_ids, until, now()),
+                lambda connection: settling.settle(connection, study_row_ids, until),
                 may_repeat=True,
             )
 
@@ -110,7 +110,7 @@ class Writer:
 
     def _file(self, connection: Connection, pile: list[_Request]) -> list[list[Added]]:
         places = Places(self._statements, raw_cursor(connection), now())
-        filing = Filing(places, lambda target: removal.remove(connection, [target], places.now))
+        filing = Filing(places, lambda target: removal.remove(connection, [target], replacing=True))
         # All at once, for they are locked in an order that all writers keep.
         filing.look_up([each for request in pile for each in request.batch])
         results = [filing.file(request.batch, request.replace) for request in pile]
@@ -130,8 +130,3 @@ class Writer:
                 pause = min(LONGEST_PAUSE, 0.005 * 2**attempt)
                 time.sleep(random.uniform(pause / 2, pause))  # noqa: S311
         raise AssertionError("unreachable")
-
-
-def now() -> int:
-    """Milliseconds since 1970."""
-    return time.time_ns() // 1_000_000

@@ -54,6 +54,7 @@ def all_routers() -> list[APIRouter]:
     from lenticular.web.routes import (
         bulkdata,
         capabilities,
+        changefeed,
         delete,
         orthanc,
         qido,
@@ -68,7 +69,7 @@ def all_routers() -> list[APIRouter]:
 
     modules = (
         *(stow, qido, wado_rs, bulkdata, rendered, delete),
-        *(uploads, results, service, capabilities, wado_uri, orthanc),
+        *(changefeed, uploads, results, service, capabilities, wado_uri, orthanc),
     )
     return [module.router for module in modules]
 

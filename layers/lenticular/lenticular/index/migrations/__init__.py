@@ -11,11 +11,14 @@ from sqlalchemy.engine import Connection
 
 from lenticular.index.database import Database
 
-HEAD = "0002"
+HEAD = "0003"
 """The revision this release is written for."""
 
 SETTLING = "0002"
 """The revision from which on it is noted what was told to be stable."""
+
+INSTANCE_FEED = "0003"
+"""The revision from which on changes say of which instance they tell."""
 
 _VERSION = table("alembic_version", column("version_num"))
 

@@ -1,0 +1,86 @@
+"""The change feed of instances, where and as Azure's DICOM service has it (v2)."""
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from lenticular.errors import InvalidRequest
+from lenticular.index.instance_feed import Window
+from lenticular.transactions import changefeed
+from lenticular.web import responses
+from lenticular.web.context import DICOMWEB, base_url, services_of
+from lenticular.web.media_types import DICOM_JSON, JSON, Offer, accepted, choose
+from lenticular.web.paths import readable
+
+router = APIRouter(prefix=DICOMWEB, tags=["Change feed"])
+
+OFFERS = [Offer(JSON), Offer(DICOM_JSON)]
+AT_ONCE, MOST_AT_ONCE = 100, 200
+MOST_DIGITS = 18
+SWITCH = {"": True, "true": True, "false": False}
+
+
+@readable(router, "/changefeed")
+def read_changefeed(request: Request) -> Response:
+    """What happened to instances, the oldest first (`offset`, `limit`, `startTime`, `endTime`)."""
+    media_type = choose(accepted(request), OFFERS).media_type
+    limit = _number(request, "limit", AT_ONCE)
+    if not 1 <= limit <= MOST_AT_ONCE:
+        raise InvalidRequest(f"limit is a number from 1 to {MOST_AT_ONCE}.")
+    entries = changefeed.page(
+        services_of(request),
+        _number(request, "offset", 0),
+        limit,
+        _window(request),
+        _metadata_below(request),
+    )
+    return responses.json_array(request, list(entries), media_type)
+
+
+@readable(router, "/changefeed/latest")
+def read_latest_change(request: Request) -> Response:
+    """The last that happened to an instance; 204 when nothing ever did."""
+    media_type = choose(accepted(request), OFFERS).media_type
+    entry = changefeed.latest(services_of(request), _metadata_below(request))
+    if entry is None:
+        return Response(status_code=204)
+    etag = responses.entity_tag(entry, media_type)
+    return responses.content(request, entry, media_type, etag=etag)
+
+
+def _window(request: Request) -> Window:
+    start, end = _moment(request, "startTime"), _moment(request, "endTime")
+    if start is not None and end is not None and start >= end:
+        raise InvalidRequest("startTime must be before endTime.")
+    return Window(start, end)
+
+
+def _metadata_below(request: Request) -> str | None:
+    switch = SWITCH.get(_given(request, "includeMetadata").lower())
+    if switch is None:
+        raise InvalidRequest("includeMetadata is true or false.")
+    return base_url(request) if switch else None
+
+
+def _moment(request: Request, name: str) -> int | None:
+    text = _given(request, name)
+    found = changefeed.moment(text) if text else None
+    if text and found is None:
+        raise InvalidRequest(f"{name} is a time such as 2026-01-31T16:00:00Z.")
+    return found
+
+
+def _number(request: Request, name: str, default: int) -> int:
+    text = _given(request, name)
+    if not text:
+        return default
+    if not (text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS):
+        raise InvalidRequest(f"{name} is a whole number from 0.")
+    return int(text)
+
+
+def _given(request: Request, name: str) -> str:
+    """The parameter, whatever the case of its name: Azure's own documents mix them."""
+    for given, value in request.query_params.multi_items():
+        if given.lower() == name.lower():
+            return value.strip()
+    return ""
