@@ -57,6 +57,24 @@ def test_a_frame_or_a_thumbnail_as_gif_does_not_move(client):
         assert picture(get(client, path + place, "image/gif")).n_frames == 1
 
 
+def test_in_parts_a_series_shows_every_instance(client):
+    damaged = samples.encode(samples.dataset("many", 1, 9, Rows=8, Columns=8))
+    wire.must_store(client, *samples.ct_series("many", 3), damaged, samples.ct("many", series=2))
+    path = samples.path("many", instance=2)
+    series, study = path.rpartition("/instances/")[0], path.partition("/series/")[0]
+
+    for place, count in ((series, 3), (study, 4)):
+        answer = get(client, place + "/rendered", 'multipart/related; type="image/png"')
+        parts = wire.parts(answer)
+        assert len(parts) == count
+        for headers, body in parts:
+            alone = client.get(headers["Content-Location"], headers={"Accept": "image/png"})
+            assert alone.content == body
+        known = {"If-None-Match": answer.headers["etag"]}
+        again = get(client, place + "/rendered", "multipart/related; type=image/png", **known)
+        assert again.status_code == 304
+
+
 def test_a_gif_shows_greys_exactly_and_colours_nearly(client, us):
     wire.must_store(client, samples.ct("grey"))
     for path, most in ((samples.path("grey"), 0), (us, 12)):

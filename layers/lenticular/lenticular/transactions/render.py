@@ -7,7 +7,7 @@ loaded when the first picture is drawn.
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from threading import BoundedSemaphore
@@ -122,6 +122,14 @@ def prepare(
     elif not thumbnail and form_of(located) is not Form.WAVEFORM:
         pixels_of(located)
     return Drawing(services, located, frame_number, options, thumbnail=thumbnail)
+
+
+def prepare_all(services: Services, target: Target, options: RenderOptions) -> Iterator[Drawing]:
+    """Every instance of a study or a series of which there is a picture, in their order."""
+    for instance in retrieve.find(services, target):
+        located = services.index.locate(instance.target)
+        if located is not None and form_of(located) in (Form.PICTURE, Form.WAVEFORM):
+            yield Drawing(services, located, None, options)
 
 
 def render(

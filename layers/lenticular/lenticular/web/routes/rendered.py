@@ -3,13 +3,17 @@
 A rendered document is the document, a rendered report a page; a thumbnail is always a picture.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import chain
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from lenticular import __version__
 from lenticular.dicom.instance import Target
-from lenticular.transactions import render
+from lenticular.errors import NotFound, NotRenderable, TooLarge
+from lenticular.transactions import render, retrieve
 from lenticular.transactions.render import Drawing, RenderOptions
 from lenticular.web import responses
 from lenticular.web.context import DICOMWEB, base_url, services_of
@@ -23,18 +27,21 @@ router = APIRouter(prefix=DICOMWEB, tags=["Rendered"])
 MAX_FRAMES = 100
 """Frames that one request may have drawn."""
 
+MAX_INSTANCES = 5_000
+"""Instances of which one request may have a picture drawn; they go out as they are made."""
+
 FRAMES = INSTANCE + "/frames/{frame_list}"
 
 
 @readable(router, STUDY + "/rendered")
 def rendered_study(request: Request, study: str) -> Response:
-    """A picture of the instance that stands for the study."""
+    """A picture of the instance that stands for the study; as multipart, of every instance."""
     return _rendered(request, target_of(study))
 
 
 @readable(router, SERIES + "/rendered")
 def rendered_series(request: Request, study: str, series: str) -> Response:
-    """A picture of the instance that stands for the series."""
+    """A picture of the instance that stands for the series; as multipart, of every instance."""
     return _rendered(request, target_of(study, series))
 
 
@@ -87,9 +94,35 @@ def _rendered(request: Request, target: Target, *, thumbnail: bool = False) -> R
         return _answer(request, [drawing], offer)
     rendition = Rendition(request, located)
     offer, options = _wanted(request, rendition.media_types, single=True)
-    if offer.multipart:
-        return _answer(request, [render.prepare(services, located, None, options)], offer)
-    return rendition.answer(offer, options)
+    if not offer.multipart:
+        return rendition.answer(offer, options)
+    if target.sop_instance_uid is None:
+        return _every_instance(request, target, options)
+    return _answer(request, [render.prepare(services, located, None, options)], offer)
+
+
+def _every_instance(request: Request, target: Target, options: RenderOptions) -> Response:
+    """A part for each instance of which there is a picture; those that are damaged are left out."""
+    services = services_of(request)
+    instances = retrieve.find(services, target)
+    if len(instances) > MAX_INSTANCES:
+        raise TooLarge(f"One request may have {MAX_INSTANCES:,} instances drawn; ask by series.")
+    etag = responses.entity_tag(
+        __version__, options, [(each.sop_instance_uid, each.sha256) for each in instances]
+    )
+    if unchanged := responses.not_modified(request, f"W/{etag}"):
+        return unchanged
+    parts = _parts(request, render.prepare_all(services, target, options))
+    first = next(parts, None)
+    if first is None:
+        raise NotRenderable("None of the instances can be rendered.")
+    return responses.multipart(request, chain([first], parts), options.media_type, etag=etag)
+
+
+def _parts(request: Request, drawings: Iterable[Drawing]) -> Iterator[Part]:
+    for drawing in drawings:
+        with suppress(NotRenderable, NotFound):  # damaged, or deleted in the meantime
+            yield _part(request, drawing)
 
 
 def _frames(request: Request, target: Target, frame_list: str, *, thumbnail: bool) -> Response:
