@@ -44,7 +44,8 @@ def base_url(
         return
     from tests.server import Server
 
-    with Server(tmp_path_factory.mktemp("conformance") / "data") as server:
+    folder = tmp_path_factory.mktemp("conformance") / "data"
+    with Server(folder, environment={"LENTICULAR_ALLOWED_ORIGINS": "*"}) as server:
         yield f"{server.url}/dicom-web"
 
 
