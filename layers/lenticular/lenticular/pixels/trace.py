@@ -76,7 +76,7 @@ def _arranged(groups: Sequence[Group]) -> tuple[list[_Strip], float]:
             low, high = 0.0, 0.0
         if channel.unit == "mV" and (high - low) * GAIN <= 10 * _GREATEST_STRIP:
             # The line that the curve rests on is not always zero: amplifiers drift.
-            low, high = min(low, 0.0) if low > -2 else low, max(high, 0.0) if high < 2 else high
+            low, high = min(low, 0.0) if low < 2 else low, max(high, 0.0) if high > -2 else high
             height = float(np.clip((high - low) * GAIN + _LABEL + 2, _LEAST_STRIP, most))
             scale = float(GAIN)
         else:
@@ -111,7 +111,8 @@ def _draw_strip(draw: "ImageDraw", strip: _Strip) -> None:
         stroke_fill=_PAPER,
     )
     places = np.arange(len(channel.values)) / strip.frequency * SPEED + _LEFT
-    heights = strip.middle - channel.values * strip.scale
+    with np.errstate(all="ignore"):
+        heights = strip.middle - channel.values * strip.scale
     heights = np.clip(heights, strip.top - strip.height / 2, strip.top + strip.height * 1.5)
     points = np.stack((places, heights), axis=1) * _MM
     gaps = np.flatnonzero(~np.isfinite(heights))
