@@ -1,8 +1,8 @@
 """The deployed authoriser, in the Lambda runtime, asks a real issuer for its keys.
 
 The free LocalStack never calls an authoriser, so the function is called here as API Gateway calls
-it, and its policy is read as IAM reads it. That the gateway asks it is shown by sam local
-start-api (docs/localstack.md); that AWS refuses what is not signed shows on AWS only.
+it, and its policy is read as IAM reads it. That the gateway asks it, and refuses what is not
+signed, shows on AWS only.
 """
 
 import json
