@@ -118,3 +118,27 @@ def test_8_3_5_1_1_annotations_are_drawn(service):
 
     if picture(drawn).tobytes() == picture(plain).tobytes():
         pytest.skip("optional, not supported: annotation")
+
+
+@pytest.mark.parametrize("space", ["yes", "srgb", "adobergb", "rommrgb"])
+def test_8_3_5_1_5_an_icc_profile_is_embedded_where_one_is_asked_for(service, space):
+    answer = optional(
+        service.get(path(INSTANCE) + "/rendered", "image/png", params={"iccprofile": space})
+    )
+
+    if "icc_profile" not in picture(answer).info:
+        pytest.skip("optional, not supported: iccprofile")
+
+
+def test_8_3_5_1_5_no_icc_profile_is_embedded_where_none_is_wanted(service):
+    answer = ok(service.get(path(INSTANCE) + "/rendered", "image/png", params={"iccprofile": "no"}))
+
+    assert "icc_profile" not in picture(answer).info
+
+
+def test_10_4_1_1_3_a_series_in_parts_shows_its_instances(service):
+    answer = optional(
+        service.get(path(SERIES) + "/rendered", 'multipart/related; type="image/png"')
+    )
+
+    assert all(headers["content-type"] == "image/png" for headers, _ in parts(answer))
