@@ -76,6 +76,8 @@ def body_of(answer: requests.Response) -> bytes:
         (wire.DICOMWEB + INSTANCE + "/frames/1", "application/octet-stream"),
         (wire.DICOMWEB + INSTANCE + "/frames/1", 'multipart/related; type="*/*"'),
         (wire.DICOMWEB + INSTANCE + "/bulkdata/7FE00010", "application/octet-stream"),
+        (wire.DICOMWEB + STUDY + "/bulkdata", 'multipart/related; type="*/*"'),
+        (wire.DICOMWEB + STUDY + "/pixeldata", 'multipart/related; type="image/jls"'),
         (wire.DICOMWEB + INSTANCE + "/rendered?viewport=700,700", "image/png"),
         ("/instances/ID/file", "*/*"),
         ("/instances/ID/image-uint16", "image/x-portable-arbitrarymap"),
@@ -99,6 +101,23 @@ def test_up_to_the_ceiling_nothing_changes(cloud):
     for path in (wire.DICOMWEB + STUDY + "/metadata", wire.DICOMWEB + "/studies", "/system"):
         answer = get(cloud, path)
         assert (answer.status_code, answer.history) == (200, [])
+
+
+def test_text_is_packed_below_the_ceiling_and_as_it_is_above(cloud):
+    upload(cloud, *samples.ct_series("text", 40))
+    url = f"{wire.DICOMWEB}/studies/{samples.study_uid('text')}/metadata"
+    asked = {"headers": {"Accept-Encoding": "gzip"}}
+
+    large = get(cloud, url, "application/dicom+json", **asked)
+    assert [answer.status_code for answer in large.history] == [303]
+    assert "Content-Encoding" not in large.headers
+    assert len(large.json()) == 40
+    small = get(cloud, url.replace("/metadata", "/series"), "application/dicom+json", **asked)
+    assert (small.status_code, small.history) == (200, [])
+    of_study = f"{wire.DICOMWEB}/studies/{samples.study_uid('text')}/instances"
+    packed = get(cloud, of_study, "application/dicom+json", **asked)
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert len(packed.json()) == 40
 
 
 def test_dicomweb_client_gets_everything(cloud, files):

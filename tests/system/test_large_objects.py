@@ -72,6 +72,11 @@ def test_two_gigabytes_are_stored_and_retrieved_within_300_megabytes(tmp_path):
             f"{wire.DICOMWEB}{samples.path('stow')}/frames/{frames}", headers=ANY_FRAME
         )
         assert [body for _, body in wire.parts(answer)] == [frame(frames)]
+        study = f"{wire.DICOMWEB}/studies/{samples.study_uid('stow')}"
+        for resource in ("pixeldata", "bulkdata"):
+            with client.stream("GET", f"{study}/{resource}", headers=ANY_FRAME) as answer:
+                assert answer.status_code == 200
+                assert sum(map(len, answer.iter_bytes())) > frames * MEGABYTE
         assert client.get(f"{wire.DICOMWEB}{samples.path('stow')}/rendered").status_code == 200
         assert client.get(f"{wire.DICOMWEB}{samples.path('stow')}/metadata").status_code == 200
         assert server.peak_memory() < MEMORY
