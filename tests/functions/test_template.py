@@ -102,7 +102,7 @@ def test_only_what_decodes_pixels_has_the_codecs():
     with_codecs = [
         name for name in FUNCTIONS if {"Ref": "CodecsLayer"} in FUNCTIONS[name]["Layers"]
     ]
-    assert with_codecs == ["DicomwebFunction", "PreviewFunction"]
+    assert with_codecs == ["DicomwebFunction", "PreviewFunction", "MaintenanceFunction"]
 
 
 def test_nobody_gets_in_without_asking_the_authoriser():

@@ -127,7 +127,7 @@ def test_without_credentials_a_page_from_elsewhere_may_not_write(client, origin)
 
 
 def test_without_credentials_a_page_of_our_own_may_write(client):
-    assert store(client, headers={"Origin": "http://127.0.0.1:8042"}).status_code == 200
+    assert store(client, headers={"Origin": str(client.base_url).rstrip("/")}).status_code == 200
 
 
 @pytest.mark.parametrize(

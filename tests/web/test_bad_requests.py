@@ -134,7 +134,7 @@ def test_an_unknown_path_answers_404(client):
 
 
 @pytest.mark.parametrize(
-    "accept", ["image/gif", "text/html", "nonsense", "application/pdf", ";;q=x"]
+    "accept", ["image/bmp", "text/html", "nonsense", "application/pdf", ";;q=x"]
 )
 def test_an_accept_that_cannot_be_met_answers_406(client, accept):
     wire.must_store(client, samples.ct("a"))

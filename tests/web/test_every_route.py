@@ -54,6 +54,10 @@ def fill(template: str, values: dict[str, str]) -> str:
         return template.replace("{collection}/{identifier}", "studies/{unknown}").format(
             unknown=values["identifier"]
         )
+    if template == "/wado":
+        return (
+            "/wado?requestType=WADO&studyUID={study}&seriesUID={series}&objectUID={instance}"
+        ).format(**values)
     path = "7FE00010" if wire.DICOMWEB in template else "0010-0010"
     return template.format(path=path, **values)
 

@@ -377,5 +377,5 @@ def test_head_answers_where_get_does(client, study):
 def test_another_method_answers_405_in_orthancs_shape(client, study):
     answer = client.put(f"/studies/{study[1]}")
     assert answer.status_code == 405
-    assert answer.headers["allow"] == "DELETE, GET, HEAD"
+    assert answer.headers["allow"] == "DELETE, GET, HEAD, OPTIONS"
     assert answer.json()["Method"] == "PUT"

@@ -209,7 +209,7 @@ def test_the_path_may_end_with_a_slash(client):
 def test_another_method_answers_405_and_says_which_there_are(client):
     answer = client.put(INSTANCES, content=samples.ct())
     assert answer.status_code == 405
-    assert answer.headers["allow"] == "GET, HEAD, POST"
+    assert answer.headers["allow"] == "GET, HEAD, OPTIONS, POST"
     assert answer.json()["HttpStatus"] == 405
 
 

@@ -59,6 +59,7 @@ def test_credentials_from_elsewhere_are_found_by_the_client_of_aws(environment, 
     file = tmp_path / "credentials"
     file.write_text("[default]\naws_access_key_id=FROMFILE\naws_secret_access_key=secret\n")
     environment.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+    rds_token._client.cache_clear()
 
     token = rds_token.token(HOST, 3306, "ann", "eu-west-1")
 

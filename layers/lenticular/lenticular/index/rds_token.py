@@ -72,4 +72,4 @@ def _client(region: str | None) -> Any:
     """AWS's own client, which finds credentials wherever they may be."""
     import boto3
 
-    return boto3.client("rds", region_name=region)
+    return boto3.Session(region_name=region).client("rds")
