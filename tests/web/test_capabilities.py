@@ -107,6 +107,19 @@ def test_a_single_part_says_where_it_is(client, below, accept):
     assert client.get(location, headers={"Accept": accept}).content == answer.content
 
 
+@pytest.mark.parametrize("template", [each for each in templates() if wire.DICOMWEB in each])
+def test_no_resource_is_sent_again_to_who_has_it(client, existing, template):
+    url = fill(template, existing)
+    for accept in ("*/*", "application/dicom+xml, multipart/related; type=*/*"):
+        answer = client.get(url, headers={"Accept": accept})
+        assert answer.status_code in (200, 204, 406), answer.text
+        if answer.status_code == 200:
+            known = {"Accept": accept, "If-None-Match": answer.headers["etag"]}
+            again = client.get(url, headers=known)
+            assert (again.status_code, again.content) == (304, b"")
+            assert again.headers["etag"] == answer.headers["etag"]
+
+
 def many(client, study: str) -> str:
     """A study whose metadata and search answers are more than a megabyte."""
     base = {"ImageComments": "a long comment " * 600}

@@ -178,10 +178,13 @@ def not_modified(request: Request, etag: str | None) -> Response | None:
     known = request.headers.get("if-none-match")
     if known is None or etag is None:
         return None
-    tags = {tag.strip().removeprefix("W/") for tag in known.split(",")}
-    if etag.removeprefix("W/") not in tags and tags != {"*"}:
+    tags = [tag.strip() for tag in known.split(",")]
+    bare = etag.removeprefix("W/")
+    # Answered as the client has it: weak when it got several parts or gzip.
+    found = next((tag for tag in tags if tag.removeprefix("W/") == bare), None)
+    if found is None and tags != ["*"]:
         return None
-    return Response(status_code=304, headers={**_ALWAYS, "etag": etag})
+    return Response(status_code=304, headers={**_ALWAYS, "etag": found or etag})
 
 
 def asked_range(request: Request, size: int, etag: str | None) -> Range | None:
