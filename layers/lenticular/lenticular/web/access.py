@@ -21,6 +21,8 @@ from lenticular.web.errors import error_response
 
 LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
 OPEN_PATHS = {"/health"}
+# A line for each, or Chromium understands neither and asks nobody to sign in.
+CHALLENGES = ('Basic realm="Lenticular", charset="UTF-8"', "Bearer")
 READING_POSTS = {"/tools/find", "/tools/lookup"}
 # Whoever looks at an upload gets URLs to put files to.
 WRITING_GETS = ("/uploads/",)
@@ -47,34 +49,35 @@ class AccessControl:
         if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
             refusal = await self._refusal(scope)
             if refusal is not None:
-                await error_response(*refusal)(scope, receive, send)
+                response = error_response(*refusal)
+                if refusal[0] is HTTPStatus.UNAUTHORIZED:
+                    for challenge in CHALLENGES:
+                        response.headers.append("WWW-Authenticate", challenge)
+                await response(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
-    async def _refusal(self, scope: Scope) -> tuple[HTTPStatus, str, dict[str, str]] | None:
+    async def _refusal(self, scope: Scope) -> tuple[HTTPStatus, str] | None:
         headers = Headers(scope=scope)
         if not self._settings.has_credentials:
             return self._foreign_page(scope, headers)
         rights = await self._rights(headers.get("authorization", ""))
         if rights is None:
-            challenge = {"WWW-Authenticate": 'Basic realm="Lenticular", charset="UTF-8", Bearer'}
-            return HTTPStatus.UNAUTHORIZED, "Sign in with a user or a bearer token.", challenge
+            return HTTPStatus.UNAUTHORIZED, "Sign in with a user or a bearer token."
         needed = _needed(scope)
         if needed not in rights:
-            return HTTPStatus.FORBIDDEN, f"These credentials do not allow to {needed}.", {}
+            return HTTPStatus.FORBIDDEN, f"These credentials do not allow to {needed}."
         return None
 
-    def _foreign_page(
-        self, scope: Scope, headers: Headers
-    ) -> tuple[HTTPStatus, str, dict[str, str]] | None:
+    def _foreign_page(self, scope: Scope, headers: Headers) -> tuple[HTTPStatus, str] | None:
         host = headers.get("host", "")
         own = urlsplit(self._settings.public_url).netloc
         if host != own and _hostname(host) not in LOOPBACK_HOSTS:
             detail = "Without credentials configured, only this machine is served, by its own name."
-            return HTTPStatus.FORBIDDEN, detail, {}
+            return HTTPStatus.FORBIDDEN, detail
         origin = headers.get("origin")
         if origin is not None and _needed(scope) == "write" and _netloc(origin) != host:
-            return HTTPStatus.FORBIDDEN, "A page from another origin may not write here.", {}
+            return HTTPStatus.FORBIDDEN, "A page from another origin may not write here."
         return None
 
     async def _rights(self, authorization: str) -> frozenset[Right] | None:
