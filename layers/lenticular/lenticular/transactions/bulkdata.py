@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lenticular.dicom.instance import Layout
-from lenticular.dicom.transfer_syntaxes import lookup
+from lenticular.dicom.transfer_syntaxes import OCTET_STREAM, lookup
 from lenticular.index.records import LocatedInstance, StoredInstance
 from lenticular.services import Services
 from lenticular.transactions import retrieve
 from lenticular.transactions.frames import ITEM, joined_fragments
-from lenticular.transactions.retrieve import BulkData
+from lenticular.transactions.retrieve import ENCAPSULATED_DOCUMENT, BulkData
 
 PIXEL_DATA = "7FE00010"
 
@@ -46,6 +46,14 @@ def values(
             yield Value(located, path, size)
 
 
+def media_type_of(services: Services, value: Value) -> str:
+    """What the value is, as far as it can be told without reading it."""
+    is_known = value.path in value.located.layout.bulkdata
+    if is_known and value.path != ENCAPSULATED_DOCUMENT and not _may_be_fragments(value):
+        return OCTET_STREAM
+    return read(services, value).media_type
+
+
 def read(services: Services, value: Value) -> BulkData:
     """The value, as long as it is not the pixels of the instance, and what it is.
 
@@ -53,12 +61,15 @@ def read(services: Services, value: Value) -> BulkData:
     fragments hold goes out without their heads, as it does for any other pixels.
     """
     found = retrieve.bulk_data(services, value.located, value.path)
-    syntax = lookup(value.located.instance.transfer_syntax_uid)
-    is_picture = syntax.encapsulated and value.path.rpartition("/")[2] == PIXEL_DATA
-    if not is_picture or found.content.read(0, len(ITEM)) != ITEM:
+    if not _may_be_fragments(value) or found.content.read(0, len(ITEM)) != ITEM:
         return found
     stream = joined_fragments(found.content, 0, found.content.size, skip=1)
-    return BulkData(stream, syntax.media_type)
+    return BulkData(stream, lookup(value.located.instance.transfer_syntax_uid).media_type)
+
+
+def _may_be_fragments(value: Value) -> bool:
+    syntax = lookup(value.located.instance.transfer_syntax_uid)
+    return syntax.encapsulated and value.path.rpartition("/")[2] == PIXEL_DATA
 
 
 def _sizes(layout: Layout, pixels_only: bool) -> Iterator[tuple[str, int]]:

@@ -177,7 +177,7 @@ def _offers(services: Services, value: Value) -> tuple[Offer, ...]:
     """In what the value can be served, the first as it is stored."""
     located = value.located
     if not value.is_pixels:
-        kind = bulkdata.read(services, value).media_type
+        kind = bulkdata.media_type_of(services, value)
         return tuple(map(Offer, dict.fromkeys((kind, OCTET_STREAM))))
     if _is_one_stream(services, located):
         syntax = frames.frame_syntax(located)
