@@ -30,7 +30,9 @@ check: $(TESTING)
 bench: $(TESTING)
 	$(BIN)/python -m bench $(ARGS)
 
-viewer: $(BIN)/python
+viewer: build/viewer/index.html
+
+build/viewer/index.html: viewer/build.py viewer/app-config.js | $(BIN)/python
 	$(BIN)/python viewer/build.py build/viewer
 
 build: $(BIN)/python

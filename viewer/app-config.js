@@ -17,6 +17,8 @@ window.config = {
   maxNumRequests: { interaction: 24, thumbnail: 6, prefetch: 12 },
   // It comes up once, and stays away when it was confirmed: OHIF is no medical device here.
   investigationalUseDialog: { option: 'configure', days: 365 },
+  // Without it OHIF stumbles over any picture that cannot be had, and hides why.
+  httpErrorHandler: error => console.error(error?.message ?? error),
   defaultDataSourceName: 'lenticular',
   dataSources: [
     {

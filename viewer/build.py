@@ -62,7 +62,8 @@ def build(target: Path) -> None:
     found: dict[bytes, int] = {}
     for name, content in files_of(package):
         write(fresh / name, changed(name, content, found))
-    write(fresh / "app-config.js", CONFIGURATION.read_bytes())
+    # Not compressed, so that one may edit it there.
+    shutil.copyfile(CONFIGURATION, fresh / CONFIGURATION.name)
     check(found)
     shutil.rmtree(target, ignore_errors=True)
     fresh.rename(target)
