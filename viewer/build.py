@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 PACKAGE = "@ohif/app"
@@ -30,18 +31,21 @@ LEFT_OUT = re.compile(
 )
 SHRINKS = {".css", ".html", ".js", ".json", ".jsonc", ".svg", ".wasm", ".xml"}
 
-# Where each kind of file names the root of the server, and how often that must be found at all:
+# What is put in the place of what in each kind of file, and how often that must be found at all:
 # another number means that the package has changed, and that somebody has to look.
-ROOTS = {
+ROOT = rb"\1" + BASE.encode()
+CHANGES = {
     ".html": [
-        (re.compile(rb'((?:href|src|content)=")/'), 31),
-        (re.compile(rb'(PUBLIC_URL=")/'), 2),
+        (rb'((?:href|src|content)=")/', ROOT, 31),
+        (rb'(PUBLIC_URL=")/', ROOT, 2),
     ],
     ".js": [
-        (re.compile(rb'(__webpack_require__\.p = ")/'), 8),
-        (re.compile(rb"(browserImportFunction\(')/(?=dicom-microscopy-viewer/)"), 1),
+        (rb'(__webpack_require__\.p = ")/', ROOT, 8),
+        (rb"(browserImportFunction\(')/(?=dicom-microscopy-viewer/)", ROOT, 1),
+        # It takes the first letter of the function's name for the function, and shows nothing.
+        (rb"(voiLutModule\.voiLUTFunction)\[0\]", rb"[\1].flat()[0]", 1),
     ],
-    ".css": [(re.compile(rb"(url\()/"), 5)],
+    ".css": [(rb"(url\()/", ROOT, 5)],
 }
 # A manifest is fetched without credentials, and a service worker would outlive the viewer.
 UNWANTED_TAGS = re.compile(
@@ -77,7 +81,14 @@ def fetch(folder: Path) -> Path:
         npm = shutil.which("npm")
         if npm is None:
             raise Failed("npm is needed to fetch the viewer (Debian: apt install npm).")
-        command = [npm, "pack", "--silent", "--pack-destination", folder, f"{PACKAGE}@{VERSION}"]
+        command = [
+            npm,
+            "pack",
+            "--silent",
+            "--pack-destination",
+            str(folder),
+            f"{PACKAGE}@{VERSION}",
+        ]
         if subprocess.run(command, check=False).returncode:
             raise Failed(f"npm could not fetch {PACKAGE} {VERSION}.")
     digest = base64.b64encode(hashlib.sha512(package.read_bytes()).digest()).decode()
@@ -97,21 +108,20 @@ def files_of(package: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def changed(name: str, content: bytes, found: dict[bytes, int]) -> bytes:
-    """The file for life below the path; counts the places where it named the root."""
+    """The file for life below the path; counts the places that were changed."""
     content = UNWANTED_TAGS.sub(b"", content) if name == "index.html" else content
-    for pattern, _ in ROOTS.get(PurePosixPath(name).suffix, []):
-        content, times = pattern.subn(rb"\1" + BASE.encode(), content)
-        found[pattern.pattern] = found.get(pattern.pattern, 0) + times
+    for pattern, replacement, _ in CHANGES.get(PurePosixPath(name).suffix, []):
+        content, times = re.subn(pattern, replacement, content)
+        found[pattern] = found.get(pattern, 0) + times
     return content
 
 
 def check(found: dict[bytes, int]) -> None:
-    """Refuse a package that names the root elsewhere than we know."""
-    for patterns in ROOTS.values():
-        for pattern, times in patterns:
-            if found.get(pattern.pattern, 0) != times:
-                number = found.get(pattern.pattern, 0)
-                raise Failed(f"{pattern.pattern!r} was found {number} times instead of {times}.")
+    """Refuse a package in which something else was found to change than we know."""
+    for pattern, _, times in chain.from_iterable(CHANGES.values()):
+        if found.get(pattern, 0) != times:
+            number = found.get(pattern, 0)
+            raise Failed(f"{pattern!r} was found {number} times instead of {times}.")
 
 
 def write(file: Path, content: bytes) -> None:

@@ -29,7 +29,7 @@ class Viewer:
         page.set_default_timeout(SECONDS * 1000)
         page.add_init_script(NO_QUESTIONS)
         page.on("console", self._hear)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("pageerror", self._fall)
         page.on("response", self._look)
         page.on("requestfailed", self._miss)
 
@@ -97,6 +97,11 @@ class Viewer:
     def _hear(self, message: Any) -> None:
         if message.type == "error":
             self.complaints.append(message.text)
+
+    def _fall(self, error: Any) -> None:
+        # What Chromium shows a PDF with is a page of its own, and stumbles at times.
+        if "chrome-extension://" not in (error.stack or ""):
+            self.complaints.append(error.stack or str(error))
 
     def _look(self, response: Any) -> None:
         if response.status >= 400:

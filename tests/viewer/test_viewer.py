@@ -20,9 +20,10 @@ pytestmark = pytest.mark.slow
 
 BUILT = Path(__file__).parents[2] / "build" / "viewer"
 CORPUS = Path(os.environ.get("LENTICULAR_CORPUS", "/nonexistent")) / "studies"
-FOLDERS = ("ct_head_ge", "ecg", "us_multiframe", "wsi_pyramid", "xa_multiframe")
+FOLDERS = ("ct_head_ge", "ecg", "mg", "us_multiframe", "wsi_pyramid", "xa_multiframe")
 WINDOW = {"width": 1280, "height": 800}
 FOOT = {"PatientName": "Foot^Fiona", "StudyDescription": "Foot", "StudyDate": "20230115"}
+FOOT |= {"VOILUTFunction": "SIGMOID"}
 
 
 def volume() -> list[bytes]:
@@ -62,7 +63,6 @@ def corpus(server) -> Server:
         pytest.skip("LENTICULAR_CORPUS names no folder of real studies")
     for folder in FOLDERS:
         store(server, *(path.read_bytes() for path in sorted((CORPUS / folder).iterdir())))
-    store(server, (CORPUS / "mg/OutOfBoundsOverlay.dcm").read_bytes())
     return server
 
 
@@ -146,6 +146,12 @@ def test_a_volume_is_shown_in_three_planes(viewer):
     assert viewer.shows_pictures(3, least=0.1)
 
 
+def test_a_picture_with_a_function_for_its_window_is_shown(viewer):
+    viewer.study(samples.study_uid("foot"))
+
+    assert viewer.shows_pictures()
+
+
 def test_frames_of_one_instance_are_shown(viewer):
     viewer.study(samples.study_uid("cine"))
 
@@ -218,6 +224,7 @@ def test_a_document_is_shown(viewer, corpus):
         ("us_multiframe/examples_ybr_color.dcm", "/30)"),
         ("xa_multiframe/jpeg_baseline_8bit.dcm", "/96)"),
         ("mg/OutOfBoundsOverlay.dcm", "1/1"),
+        ("mg/GH133.dcm", "MAMMOSCREENING"),
         ("ecg/waveform_ecg.dcm", "ECG"),
     ],
 )
