@@ -99,9 +99,9 @@ class Viewer:
             self.complaints.append(message.text)
 
     def _fall(self, error: Any) -> None:
-        # What Chromium shows a PDF with is a page of its own, and stumbles at times.
-        if "chrome-extension://" not in (error.stack or ""):
-            self.complaints.append(error.stack or str(error))
+        # What Chromium shows a PDF with is a page of its own, which misses its storage at times.
+        if self.url in (error.stack or ""):
+            self.complaints.append(error.stack)
 
     def _look(self, response: Any) -> None:
         if response.status >= 400:
