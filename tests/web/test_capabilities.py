@@ -2,6 +2,7 @@
 
 import gzip
 import zlib
+from urllib.parse import unquote
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -103,7 +104,7 @@ def test_a_single_part_says_where_it_is(client, below, accept):
 
     assert answer.status_code == 200, answer.text
     location = answer.headers["content-location"]
-    assert location.endswith(wire.DICOMWEB + samples.path("placed") + below)
+    assert unquote(location).endswith(wire.DICOMWEB + samples.path("placed") + below)
     assert client.get(location, headers={"Accept": accept}).content == answer.content
 
 
@@ -165,7 +166,7 @@ def test_much_text_is_packed_for_who_can_unpack_it(client):
         assert packed_headers["etag"].startswith("W/")
         head = client.head(url, headers=PACKED)
         assert head.headers["content-encoding"] == "gzip"
-        assert "content-length" not in head.headers
+        assert wire.length_told(head) is None
         known = {**PACKED, "If-None-Match": packed_headers["etag"]}
         assert client.get(url, headers=known).status_code == 304
         assert "content-encoding" not in raw(client, url, **{"Accept-Encoding": "gzip;q=0, br"})[1]

@@ -74,8 +74,8 @@ def test_head_tells_what_get_would_answer(client, existing, template):
     assert head.headers.get("content-type") == answer.headers.get("content-type") or (
         "multipart" in answer.headers["content-type"]
     )
-    if "content-length" in head.headers and answer.status_code == 200:
-        wire.assert_length(head, len(answer.content))
+    if answer.status_code == 200:
+        assert wire.length_told(head) in (None, len(answer.content))
 
 
 @pytest.mark.parametrize("template", [path for path in templates() if "{" in path])

@@ -122,6 +122,7 @@ def test_a_body_that_is_cut_short_is_a_bad_request(client):
     wire.assert_error(answer, 400)
 
 
+@pytest.mark.not_on_stack("lowers a constant in the server's own memory")
 def test_too_much_metadata_and_too_many_parts_before_it_are_refused(client, monkeypatch):
     monkeypatch.setattr("lenticular.web.metadata_parts.MAXIMUM_METADATA", 1000)
     wire.assert_error(send(client, ({"Content-Type": JSON}, b" " * 2000)), 413)
@@ -129,6 +130,7 @@ def test_too_much_metadata_and_too_many_parts_before_it_are_refused(client, monk
     wire.assert_error(send(client, *[bulk(b"x", str(i)) for i in range(5)]), 413)
 
 
+@pytest.mark.not_on_stack("lowers a constant in the server's own memory")
 def test_what_waits_is_bounded(client, monkeypatch):
     monkeypatch.setattr("lenticular.transactions.assembly.MAX_WAITING_BYTES", 1000)
     metadata = metadata_of(samples.ct("a")) | {"00091001": {"vr": "OB", "BulkDataURI": "never"}}
