@@ -118,7 +118,8 @@ def test_who_has_it_already_is_told_so(client: TestClient, known: str):
     for method in ("GET", "HEAD"):
         answer = client.request(method, "/", headers={"If-None-Match": known})
         assert (answer.status_code, answer.content) == (304, b"")
-        assert answer.headers["etag"] == ETAG
+        # As the client has it: weak, where it got it among others.
+        assert answer.headers["etag"] == (known if known.startswith("W/") else ETAG)
 
 
 def test_who_has_something_else_gets_it(client: TestClient, body: bytes):
