@@ -4,7 +4,7 @@ import random
 from email.parser import BytesParser
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lenticular.errors import InvalidRequest, TooLarge, UnsupportedMedia
@@ -148,6 +148,8 @@ def test_what_is_written_is_read_back_whatever_the_chunks(
     bodies: list[bytes], chance: random.Random
 ):
     boundary = "b-b"
+    # Whoever writes takes a boundary that no body holds.
+    assume(not any(b"\n--b-b" in b"\n" + body for body in bodies))
     parts = [Part("a/b", lambda body=body: [body], len(body)) for body in bodies]
     written = b"".join(multipart_related(parts, boundary))
     assert related_size(parts, boundary) == len(written)
