@@ -75,6 +75,13 @@ def test_words_of_twelve_bits_lie_without_gaps():
     assert np.array_equal(frame.samples.ravel(), values)
 
 
+def test_too_many_words_of_twelve_bits_are_refused_before_they_take_memory():
+    side = 4097
+
+    with pytest.raises(NotRenderable, match="12 bits"):
+        decoded(bytes(side * side * 12 // 8 + 1), image(side, side, BitsAllocated=12))
+
+
 def test_floating_point_pixels_stay_what_they_are():
     samples = np.array([[-1.5, 0.25], [np.nan, 1e9]], np.float32)
     dataset = image(2, 2, BitsAllocated=32)

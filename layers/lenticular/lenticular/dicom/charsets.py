@@ -8,8 +8,6 @@ up, for a name that reads well is worth more than the letter of the standard.
 import re
 from functools import lru_cache
 
-DEFAULT_TERM = "ISO_IR 6"
-
 _ESCAPES = re.compile(rb"(\x1b[ -/]+[0-~])")
 _HALVES = re.compile(rb"[\x80-\xff]+|[\x00-\x7f]+")
 # What ends the reach of an escape sequence (PS3.5 6.1.2.5.3): line and page ends, the delimiters.

@@ -113,6 +113,8 @@ def _words(frame: bytes, description: PixelDescription, count: int) -> Array:
         return np.frombuffer(frame, f"<f{bits // 8}", count)
     if bits in _WHOLE_WORDS:
         return np.frombuffer(frame, f"<u{bits // 8}", count)
+    if bits > 1 and count > MAX_ODD_SAMPLES:
+        raise NotRenderable(f"A frame of so many samples of {bits} bits each is not decoded.")
     unpacked = np.unpackbits(np.frombuffer(frame, np.uint8), count=count * bits, bitorder="little")
     return unpacked if bits == 1 else _joined(unpacked.reshape(count, bits))
 
