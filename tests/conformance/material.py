@@ -54,6 +54,8 @@ def instance(study: str, series: int, number: int) -> Dataset:
     dataset.SpecificCharacterSet = "ISO_IR 192"
     dataset.StudyDate = {"A": "20200131", "B": "20200229"}.get(study, "20210501")
     dataset.StudyTime = {"A": "101500", "B": "235959.5"}.get(study, "120000")
+    if study == "B":
+        dataset.TimezoneOffsetFromUTC = "+0100"
     dataset.AccessionNumber = f"ACC{run()[-6:]}{study}"
     dataset.Modality = "OT"
     dataset.StudyDescription = f"Conformance {study}"

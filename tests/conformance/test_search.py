@@ -85,6 +85,22 @@ def test_8_3_4_1_times_match_by_range(service):
     assert values(found, STUDY_UID) == [uid("A")]
 
 
+def test_8_3_4_1_a_range_of_dates_and_one_of_times_are_one_of_moments(service):
+    until_the_last_morning = mine(StudyDate="20200101-20200131", StudyTime="235959-101500")
+    until_the_last_midnight = mine(StudyDate="20200101-20200131", StudyTime="235959-000000")
+
+    assert values(service.search("/studies", **until_the_last_morning), STUDY_UID) == [uid("A")]
+    assert service.search("/studies", **until_the_last_midnight) == []
+
+
+def test_8_3_4_1_dates_are_those_of_the_time_zone_that_is_named(service):
+    day_after = mine(StudyDate="20200301")
+
+    assert service.search("/studies", **day_after) == []
+    found = service.search("/studies", **day_after, TimezoneOffsetFromUTC="+0200")
+    assert values(found, STUDY_UID) == [uid("B")]
+
+
 def test_8_3_4_1_names_match_whatever_their_case(service):
     found = service.search("/studies", **mine(PatientName="CONFORMANCE^ANNA"))
 

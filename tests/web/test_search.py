@@ -116,62 +116,6 @@ def test_percent_encoded_queries_are_understood(people):
     assert uids(answer.json()) == [samples.study_uid("anna")]
 
 
-DATES = {
-    "date a": ("20231231", "235959.9"),
-    "date b": ("20240101", "1030"),
-    "date c": ("20240601", "103015.25"),
-    "date d": ("", ""),
-}
-
-
-@pytest.fixture(scope="module")
-def dates(client):
-    """Studies of three days, and one of none."""
-    must_store(client, *(samples.ct(k, StudyDate=d, StudyTime=t) for k, (d, t) in DATES.items()))
-    return client
-
-
-@pytest.mark.parametrize(
-    ("keys", "labels"),
-    [
-        ({"StudyDate": "20240101"}, "b"),
-        ({"StudyDate": "2024.01.01"}, "b"),
-        ({"StudyDate": "20240101-"}, "bc"),
-        ({"StudyDate": "-20240101"}, "ab"),
-        ({"StudyDate": "20240101-20241231"}, "bc"),
-        ({"StudyDate": "20240101,20231231"}, "ab"),
-        ({"StudyDate": "20250101-20240101"}, ""),
-        ({"StudyTime": "10"}, "bc"),
-        ({"StudyTime": "103015.25"}, "c"),
-        ({"StudyTime": "1031-"}, "a"),
-        ({"StudyTime": "10:30-10:30"}, "bc"),
-        ({"StudyTime": "-103000"}, "b"),
-        ({"StudyDate": "20240101-", "StudyTime": "103001-"}, "c"),
-        ({"StudyDate": '""', "emptyvaluematching": "true"}, "d"),
-    ],
-)
-def test_dates_and_times_match_by_range_and_precision(dates, keys, labels):
-    assert found(dates, DATES, **keys) == [f"date {label}" for label in labels]
-
-
-def test_moments_match_whatever_their_offset_from_utc(client):
-    written = {"1": "20240601120000+0200", "2": "20240601120000-0500", "3": "20240601"}
-    must_store(
-        client, *(samples.ct("moments", 1, k, AcquisitionDateTime=v) for k, v in written.items())
-    )
-
-    def numbers(key):
-        matches = search(client, "/instances", AcquisitionDateTime=key)
-        return [wire.value(match, "00200013") for match in matches]
-
-    assert numbers("20240601100000+0000") == [1]
-    assert numbers("20240601120000 0200") == [1]  # a plus that was not escaped
-    assert numbers("20240601110000-") == [2]
-    assert numbers("20240601120000-0500-20240602") == [2]
-    assert numbers("-20240601100000") == [1, 3]
-    assert numbers("2024") == [1, 2, 3]
-
-
 @pytest.fixture(scope="module")
 def mixed(client):
     """A study of CT and MR, one of MR alone."""
@@ -368,7 +312,8 @@ def test_other_media_types_are_not_acceptable(people):
 
 
 def test_head_tells_what_get_would(people):
-    head, get = people.head(f"{DICOMWEB}/studies"), people.get(f"{DICOMWEB}/studies")
+    url = f"{DICOMWEB}/studies?limit=5"
+    head, get = people.head(url), people.get(url)
 
     assert head.status_code == 200
     assert_length(head, len(get.content))

@@ -13,6 +13,7 @@ from tests.indexes import new
 
 NAMES = [".".join(each.path) for attributes in SEARCHED.values() for each in attributes]
 OTHERS = ["limit", "offset", "includefield", "fuzzymatching", "emptyvaluematching"]
+OTHERS += ["TimezoneOffsetFromUTC"]
 # What keys are made of, so that chance finds the corners.
 PIECES = [
     "*",
@@ -34,6 +35,7 @@ PIECES = [
     "\u0301",
 ]
 PIECES += ["1", "2024", "20240229", "10", "1.2", "0500", "true", "all", "ModalitiesInStudy", "\0"]
+PIECES += ["+0100", "20240101-20250101", "10-11"]
 
 keys = st.lists(st.sampled_from(PIECES), max_size=8).map("".join) | st.text(max_size=20)
 parameters = st.lists(st.tuples(st.sampled_from(NAMES + OTHERS * 3), keys), max_size=5)

@@ -8,6 +8,7 @@ strings byte by byte, which every database does alike, is the matching that the 
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from lenticular.dicom.attributes import Attribute, Kind
@@ -17,6 +18,7 @@ from lenticular.dicom.moments import (
     split_datetime_range,
     split_range,
     time_bounds,
+    written_offset,
 )
 from lenticular.dicom.text import fold
 from lenticular.dicom.uids import is_valid
@@ -56,6 +58,31 @@ class Range:
     high: str | None
 
 
+Moment = tuple[str, str]
+"""A day and a time of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Range Matching of a date and the time that belongs to it as one, both ends included."""
+
+    time: Attribute
+    low: Moment | None
+    high: Moment | None
+
+
+@dataclass(frozen=True, slots=True)
+class InZones:
+    """What must hold by the offset from UTC that an instance tells, such as `+0100`.
+
+    `otherwise` is for those that tell none of these, or have no time.
+    """
+
+    time: Attribute
+    otherwise: "Matcher"
+    by_offset: tuple[tuple[str, "Matcher"], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Words:
     """Fuzzy matching of a name: each pattern is the beginning of one of its words."""
@@ -89,16 +116,20 @@ class AllOf:
     matchers: tuple["Matcher", ...]
 
 
-Matcher = OneOf | Wildcard | Range | Words | Groups | Empty | AnyOf | AllOf
+Matcher = OneOf | Wildcard | Range | Moments | InZones | Words | Groups | Empty | AnyOf | AllOf
 
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How the client wants keys to be understood (PS3.18 8.3.4.2, 8.3.4.5 and 8.3.4.6)."""
+    """How the client wants keys to be understood (PS3.18 8.3.4.2, 8.3.4.5 and 8.3.4.6).
+
+    `offset` is that of the keys' time zone, in minutes from UTC.
+    """
 
     fuzzy: bool = False
     empty: bool = False
     multiple: bool = False
+    offset: int | None = None
 
 
 def parse(attribute: Attribute, keys: Sequence[str], manner: Manner = Manner()) -> Matcher | None:
@@ -153,6 +184,8 @@ def _any_of(matchers: list[Matcher]) -> Matcher | None:
 def _parse_value(attribute: Attribute, value: str, manner: Manner) -> Matcher:
     if attribute.vr == "PN":
         return _name(attribute, value, manner)
+    if attribute.kind is Kind.DATETIME:
+        return _datetime(value, manner)
     return _PARSERS.get(attribute.kind, _text)(value)
 
 
@@ -237,10 +270,14 @@ _PARSERS: dict[Kind, Callable[[str], Matcher]] = {
     Kind.NUMBER: _number,
     Kind.DATE: _range_of(date_bounds, split_range, "a date such as 20240229"),
     Kind.TIME: _range_of(time_bounds, split_range, "a time such as 142530.5"),
-    Kind.DATETIME: _range_of(
-        datetime_bounds, split_datetime_range, "a date and time such as 20240229142530+0100"
-    ),
 }
+
+
+def _datetime(value: str, manner: Manner) -> Matcher:
+    offset = None if manner.offset is None else written_offset(manner.offset)
+    bounds = partial(datetime_bounds, offset=offset)
+    what = "a date and time such as 20240229142530+0100"
+    return _range_of(bounds, split_datetime_range, what)(value)
 
 
 def normal_text(value: Any) -> str | None:

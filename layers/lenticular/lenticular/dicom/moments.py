@@ -67,6 +67,12 @@ def datetime_bounds(value: str, offset: str | None = None) -> Bounds | None:
         return None
 
 
+def written_offset(minutes: int) -> str:
+    """An offset from UTC as Timezone Offset From UTC has it: `+0100`, `-0530`."""
+    hours, rest = divmod(abs(minutes), 60)
+    return f"{'-' if minutes < 0 else '+'}{hours:02}{rest:02}"
+
+
 def split_range(value: str) -> tuple[str, str] | None:
     """The ends of `a-b`, `a-` or `-b`; None when it is no range."""
     if "-" not in value:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Table, and_
+from sqlalchemy import ColumnElement, LargeBinary, String, Table, and_, cast, func, literal, select
 
 from lenticular.dicom.attributes import ALWAYS, ANSWERED, LEVEL_TAGS
 from lenticular.dicom.instance import Level
@@ -163,6 +163,15 @@ def level_of(tag: str) -> Level:
     if tag in _STUDY_TAGS:
         return Level.STUDY
     return Level.SERIES if tag in LEVEL_TAGS[Level.SERIES] else Level.INSTANCE
+
+
+def offset_from_utc(level: Level) -> ColumnElement[Any]:
+    """What the row of a level tells as Timezone Offset From UTC, read out of its answer."""
+    attributes, beside = _ATTRIBUTES[level]
+    start = literal(b'"00080201":{"vr":"SH","Value":["', LargeBinary)
+    place = func.nullif(func.instr(attributes.c.answer, start), 0)
+    offset = func.substr(attributes.c.answer, place + func.length(start), len("+0100"))
+    return select(cast(offset, String(5))).where(beside).scalar_subquery()
 
 
 def _split(lines: bytes) -> list[bytes]:

@@ -10,10 +10,10 @@ for its own wildcards is escaped.
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
-from operator import eq, ge, le, lt
+from operator import eq, ge, gt, le, lt
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, bindparam, or_
+from sqlalchemy import ColumnElement, Table, and_, bindparam, case, or_
 
 from lenticular.dicom.attributes import Attribute, Kind
 from lenticular.dicom.instance import Level
@@ -22,12 +22,15 @@ from lenticular.dicom.matching import (
     AnyOf,
     Empty,
     Groups,
+    InZones,
     Matcher,
+    Moments,
     OneOf,
     Range,
     Wildcard,
     Words,
 )
+from lenticular.index.answers import offset_from_utc
 from lenticular.index.rows import LIST_MARK
 from lenticular.index.schema import NAME_GROUPS, column_names, instances, series, studies
 
@@ -38,8 +41,9 @@ TABLES: dict[Level, Table] = {
 }
 
 Shape = tuple[Any, ...]
-"""("and" | "or", shape, …), ("null", column), ("in", column, how many) or (">=" | "<=" | "<" |
-"like", column); a column is a level and a name."""
+"""("and" | "or", shape, …), ("null", column), ("in", column, how many), (">=" | "<=" | ">" | "<" |
+"like", column) or ("zone", level, shape otherwise, (offset, shape), …); a column is a level and a
+name."""
 
 Values = list[str | int]
 Column = tuple[Level, str]
@@ -58,6 +62,7 @@ _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "in": eq,
     ">=": ge,
     "<=": le,
+    ">": gt,
     "<": lt,
     "like": lambda column, pattern: column.like(pattern, escape=_ESCAPE),
 }
@@ -87,7 +92,7 @@ def narrows_down(shape: Shape) -> bool:
         return any(map(narrows_down, rest))
     if kind == "or":
         return all(map(narrows_down, rest))
-    return kind != "like" and rest[0] in _INDEXED
+    return kind not in ("like", "zone") and rest[0] in _INDEXED
 
 
 def parameters(values: Values) -> dict[str, Any]:
@@ -99,6 +104,11 @@ def _condition(shape: Shape, numbers: Iterator[int]) -> Any:
     kind, *rest = shape
     if kind in _JOINS:
         return _JOINS[kind](*(_condition(each, numbers) for each in rest))
+    if kind == "zone":
+        level, otherwise, *by_offset = rest
+        unknown = _condition(otherwise, numbers)
+        known = {offset: _condition(each, numbers) for offset, each in by_offset}
+        return case(known, value=offset_from_utc(level), else_=unknown)
     (level, name), *how_many = rest
     column = TABLES[level].c[name]
     if kind == "null":
@@ -129,6 +139,34 @@ def _shape(columns: list[Column], matcher: Matcher, values: Values, several: boo
     return ("or", *(compare(column, matcher, values) for column in columns))
 
 
+def _moments_shape(date: Column, moments: Moments, values: Values) -> Shape:
+    """From one moment to another; an index of dates leads to the days."""
+    time = _column(moments.time)
+    steps: list[Shape] = []
+    for end, closed, beyond in ((moments.low, ">=", ">"), (moments.high, "<=", "<")):
+        if end is not None:
+            day, moment = end
+            values += [day, day, moment]
+            steps += [(closed, date), ("or", (beyond, date), (closed, time))]
+    return ("and", *steps)
+
+
+def _zones_shape(column: Column, zones: InZones, values: Values) -> Shape:
+    """By the offset that an instance tells; what has no time is in no zone."""
+
+    def shape(matcher: Matcher) -> Shape:
+        return _shape([column], matcher, values, several=False)
+
+    timeless = ("and", ("null", _column(zones.time)), shape(zones.otherwise))
+    unknown = shape(zones.otherwise)
+    known = [(offset, shape(matcher)) for offset, matcher in zones.by_offset]
+    return ("or", timeless, ("zone", zones.time.level, unknown, *known))
+
+
+def _column(attribute: Attribute) -> Column:
+    return attribute.level, attribute.column
+
+
 def _value_shape(column: Column, matcher: Matcher, values: Values) -> Shape:
     match matcher:
         case OneOf(wanted):
@@ -143,6 +181,10 @@ def _value_shape(column: Column, matcher: Matcher, values: Values) -> Shape:
             ends = [(">=", low), ("<=", high)]
             values += [end for _, end in ends if end is not None]
             return ("and", *((kind, column) for kind, end in ends if end is not None))
+        case Moments():
+            return _moments_shape(column, matcher, values)
+        case InZones():
+            return _zones_shape(column, matcher, values)
     raise TypeError(f"{matcher} does not match a value")
 
 

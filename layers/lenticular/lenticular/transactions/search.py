@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import orjson
 
+from lenticular.dicom import zones
 from lenticular.dicom.attributes import Attribute, path_of, searchable
 from lenticular.dicom.instance import BULKDATA_BASE, Level, Target
-from lenticular.dicom.matching import Manner, Matcher, parse
+from lenticular.dicom.matching import Manner, Matcher
 from lenticular.errors import InvalidRequest
 from lenticular.index.query import Match, Query
 from lenticular.services import Services
@@ -25,6 +26,7 @@ _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 _SWITCHES = ("fuzzymatching", "emptyvaluematching", "multiplevaluematching")
 _ELSEWHERE = frozenset({"accept", "charset"})  # for content negotiation, PS3.18 8.3.3
 _AVAILABILITY = b'"00080056":{"vr":"CS","Value":["ONLINE"]}'
+_TIMEZONE = ("00080201",)
 _MODALITY, _MODALITIES_IN_STUDY = ("00080060",), ("00080061",)
 
 
@@ -47,7 +49,8 @@ def parse_query(
     for name, value in parameters:
         given.setdefault(name.strip(), []).append(value)
     warnings: list[str] = []
-    manner = Manner(*(_switch(given, name) for name in _SWITCHES))
+    fuzzy, empty, multiple = (_switch(given, name) for name in _SWITCHES)
+    manner = Manner(fuzzy, empty, multiple, _offset(given))
     limit, offset = _number(given, "limit"), _number(given, "offset")
     included, include_all = _included(given.pop("includefield", []), warnings)
     conditions, matched = _conditions(level, given, manner, warnings)
@@ -82,10 +85,7 @@ def _conditions(
             by_attribute.setdefault(attribute, []).extend(values)
         elif name.lower() not in _ELSEWHERE:
             warnings.append(f"The parameter {_shown(name)} is not supported and was ignored.")
-    parsed = (
-        (attribute, parse(attribute, keys, manner)) for attribute, keys in by_attribute.items()
-    )
-    conditions = tuple((attribute, matcher) for attribute, matcher in parsed if matcher is not None)
+    conditions = tuple(zones.conditions(by_attribute, manner))
     return conditions, frozenset(attribute.tag for attribute in by_attribute)
 
 
@@ -115,6 +115,14 @@ def _switch(given: dict[str, list[str]], name: str) -> bool:
     if value is None or value.lower() in ("true", "false", ""):
         return value is not None and value.lower() == "true"
     raise InvalidRequest(f"{name} is true or false.")
+
+
+def _offset(given: dict[str, list[str]]) -> int | None:
+    """The time zone of the keys, in minutes from UTC."""
+    for name in [name for name in given if path_of(name) == _TIMEZONE]:
+        if value := _single(given, name):
+            return zones.parse_offset(value)
+    return None
 
 
 def _number(given: dict[str, list[str]], name: str) -> int | None:
