@@ -53,6 +53,22 @@ def test_many_instances_are_stored_by_one_request(client, services):
     assert counted(services) == (25, 25)
 
 
+@pytest.mark.slow
+@pytest.mark.not_on_stack("thousands of instances take longer than API Gateway waits")
+def test_each_of_two_thousand_parts_is_accounted_for(client, services):
+    one = samples.encode(samples.dataset("a", SOPInstanceUID="1.2.3.100000"))
+    parts = [one.replace(b"1.2.3.100000", b"1.2.3.%d" % (100_000 + n)) for n in range(2000)]
+    parts[500] = parts[1500] = b"no DICOM"
+
+    answer = wire.store(client, *parts)
+
+    assert answer.status_code == 202
+    good = [n for n in range(2000) if n not in (500, 1500)]
+    assert wire.stored(answer) == [f"1.2.3.{100_000 + n}" for n in good]
+    assert wire.failed(answer) == [(None, CANNOT_UNDERSTAND)] * 2
+    assert counted(services) == (1998, 1998)
+
+
 def test_instances_of_several_studies_are_stored_by_one_request(client):
     answer = wire.store(client, samples.ct("a"), samples.ct("b"))
 
