@@ -91,10 +91,17 @@ def _file_meta(dataset: Dataset, transfer_syntax_uid: str) -> "pydicom.FileMetaD
     meta.MediaStorageSOPClassUID = UID(identifier(dataset, "00080016"))
     meta.MediaStorageSOPInstanceUID = UID(identifier(dataset, "00080018"))
     meta.TransferSyntaxUID = UID(transfer_syntax_uid)
+    name_writer(meta)
+    return meta
+
+
+def name_writer(meta: "pydicom.FileMetaDataset") -> None:
+    """Say who wrote the file (PS3.10 7.1)."""
+    from pydicom.uid import UID
+
     meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
     # Without a number, so that the same request makes the same bytes after an upgrade, too.
     meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
-    return meta
 
 
 class _Target:

@@ -16,6 +16,7 @@ from pydicom.filewriter import write_dataset, write_file_meta_info
 from pydicom.uid import UID
 
 from lenticular.dicom import part10
+from lenticular.dicom.compose import name_writer
 from lenticular.dicom.transfer_syntaxes import lookup
 from lenticular.errors import InvalidInstance, Unacceptable
 
@@ -50,6 +51,7 @@ def rewritten(
     meta.MediaStorageSOPClassUID = UID(sop_class_uid)
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     meta.TransferSyntaxUID = UID(transfer_syntax_uid)
+    name_writer(meta)
     try:
         head = _encoded_meta(meta)
         before, behind = _encoded(dataset[:PIXEL_DATA]), _encoded(dataset[PIXEL_DATA + 1 :])
