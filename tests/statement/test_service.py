@@ -1,0 +1,90 @@
+"""What docs/conformance.md says of the service, the change feed and uploads is answered so."""
+
+import json
+
+import pytest
+
+from tests import samples, wire
+from tests.statement.reader import resources
+from tests.web.test_uploads import begin, cloud, put, take_all
+from tests.web.test_uploads import client as cloud_client
+
+__all__ = ["cloud", "cloud_client"]
+
+FEED = [each for each in resources() if each.section.startswith("3.8")]
+OPEN = [each for each in resources() if each.section.startswith("3.7")]
+LARGE = {f"{each.method} {each.path}": each for each in resources() if each.section[:3] == "3.9"}
+
+
+@pytest.mark.parametrize("resource", FEED, ids=str)
+def test_each_status_and_media_type_of_the_change_feed_is_answered(client, resource):
+    found = {client.get(resource.path).status_code}
+    wire.must_store(client, samples.ct("changed"))
+    for media_type in resource.media_types:
+        answer = client.get(resource.path, headers={"Accept": media_type})
+        assert answer.headers["content-type"] == media_type
+        known = {"Accept": media_type, "If-None-Match": answer.headers["etag"]}
+        found |= {answer.status_code, client.get(resource.path, headers=known).status_code}
+    for query, accept in (("?includeMetadata=x", "*/*"), ("", "text/x-nothing")):
+        found.add(client.get(resource.path + query, headers={"Accept": accept}).status_code)
+    if resource.path.endswith("latest"):
+        first = {"Range": "bytes=0-0"}
+        found |= {
+            client.get(resource.path, headers=headers).status_code
+            for headers in (first, {"Range": "bytes=99999999-"})
+        }
+
+    assert found == resource.statuses
+
+
+@pytest.mark.not_on_stack("API Gateway answers OPTIONS itself")
+@pytest.mark.parametrize("resource", OPEN, ids=str)
+def test_the_service_says_what_it_is_as_stated(client, resource):
+    found = set()
+    for accept in (*resource.media_types, "text/x-nothing"):
+        answer = client.request(resource.method, resource.path, headers={"Accept": accept})
+        found.add(answer.status_code)
+        if answer.status_code == 200 and resource.method == "OPTIONS":
+            assert answer.headers["content-type"] == accept
+
+    assert found == resource.statuses
+
+
+def test_each_status_of_uploads_can_be_provoked(cloud, cloud_client, tmp_path):
+    client, content = cloud_client, samples.ct("uploaded")
+    upload = begin(client, ("a.dcm", len(content)))
+    path, file = f"/uploads/{upload['id']}", f"/uploads/{upload['id']}/files/1"
+    other = "/uploads/" + "0" * len(upload["id"])
+    waiting = client.post(file)
+    put(upload["files"][0]["url"], content)
+    taken = client.post(file)
+    take_all(cloud)
+    many = {"files": [{"name": str(number), "size": 1} for number in range(1001)]}
+    found = {
+        "POST /uploads": {
+            201,
+            client.post("/uploads", content=b"x").status_code,
+            client.post("/uploads", content=json.dumps(many)).status_code,
+        },
+        "GET /uploads/{upload_id}": {
+            client.get(path).status_code,
+            client.get(other).status_code,
+            large_upload(client),
+        },
+        "POST /uploads/{upload_id}/files/{number}": {
+            waiting.status_code,
+            taken.status_code,
+            client.post(f"{other}/files/1").status_code,
+        },
+    }
+
+    # Where there is no bucket, and so nowhere to put a file.
+    found["POST /uploads"].add(404)
+    for name, statuses in found.items():
+        assert statuses == LARGE[name].statuses, name
+
+
+def large_upload(client) -> int:
+    """The status of an upload whose state is larger than an answer may be."""
+    upload = begin(client, *((f"{number}.dcm", 10) for number in range(100)))
+    return client.get(f"/uploads/{upload['id']}", follow_redirects=False).status_code
