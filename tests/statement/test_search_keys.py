@@ -263,7 +263,7 @@ def test_attributes_are_returned_as_stated(client, level):
 PARAMETERS = {
     "includefield": "all", "limit": "1", "offset": "0", "fuzzymatching": "true",
     "emptyvaluematching": "true", "multiplevaluematching": "true",
-    "accept": "application/dicom+json",
+    "TimezoneOffsetFromUTC": "+0100", "accept": "application/dicom+json",
 }  # fmt: skip
 
 
