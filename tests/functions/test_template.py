@@ -125,6 +125,23 @@ def test_a_function_that_only_reads_may_not_write_instances():
         assert "s3:GetObject" not in actions or "instances/*" not in resources
 
 
+def test_whoever_removes_instances_may_remove_the_pictures_kept_of_them():
+    def may_delete(name: str, folder: str) -> bool:
+        return any("s3:DeleteObject" in actions and folder in resources
+                   for actions, resources in statements(name))  # fmt: skip
+
+    removing = [name for name in FUNCTIONS if may_delete(name, "/instances/*")]
+    assert removing == ["UploadFunction", "IngestFunction", "MaintenanceFunction"]
+    assert all(may_delete(name, "/renditions/*") for name in removing)
+
+
+def test_what_draws_pictures_may_keep_and_find_them():
+    # Maintenance makes any answer that was put off.
+    for name in ("PreviewFunction", "MaintenanceFunction"):
+        (allowed,) = [actions for actions, folder in statements(name) if "/renditions/*" in folder]
+        assert allowed == {"s3:GetObject", "s3:PutObject", "s3:DeleteObject"}
+
+
 def test_no_function_may_do_everything():
     for name in FUNCTIONS:
         for actions, resources in statements(name):

@@ -60,6 +60,12 @@ class Viewport:
     enlarge: bool = True
     relative: bool = False
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the image is shown, as it stands."""
+        end = 1.0 if self.relative else None
+        return (self.x, self.y, self.region_width, self.region_height) == (0, 0, end, end)
+
 
 @dataclass(frozen=True, slots=True)
 class RenderOptions:
@@ -71,6 +77,11 @@ class RenderOptions:
     viewport: Viewport | None = None
     annotations: tuple[str, ...] = ()
     icc_profile: str = "no"
+
+    @property
+    def is_special(self) -> bool:
+        """Whether somebody looks for something: at a region, or through a window of their own."""
+        return self.window is not None or not (self.viewport is None or self.viewport.is_whole)
 
 
 THUMBNAIL = Viewport(THUMBNAIL_SIDE, THUMBNAIL_SIDE, enlarge=False)

@@ -4,11 +4,13 @@ In this order a crash leaves at most files that no row names, which maintenance 
 """
 
 import logging
+from collections.abc import Iterable
 
 from lenticular.dicom.instance import Target
 from lenticular.errors import NotFound
 from lenticular.index.records import Removed
 from lenticular.services import Services
+from lenticular.transactions import kept_pictures
 
 log = logging.getLogger(__name__)
 
@@ -18,10 +20,24 @@ def delete(services: Services, *targets: Target) -> Removed:
     removed = services.index.remove(*targets)
     if removed is None:
         raise NotFound("There is no such study, series or instance.")
-    for key in removed.keys:
+    remove_files(services, removed.keys)
+    return removed
+
+
+def remove_files(services: Services, keys: Iterable[str]) -> None:
+    """Remove the files of instances that the index has no more, and the pictures kept of them.
+
+    They are gone for everybody who asks, so a failure is logged and the rest is swept away. The
+    pictures go first, since it is by the file that a sweep finds them.
+    """
+    keys = list(keys)
+    try:
+        kept_pictures.forget(services, keys)
+    except OSError:
+        log.exception("kept pictures of deleted instances could not be removed")
+        return
+    for key in keys:
         try:
             services.storage.delete(key)
         except OSError:
-            # It is deleted for everybody who asks; the file is left to be swept away.
             log.exception("a deleted file could not be removed")
-    return removed

@@ -17,7 +17,7 @@ from lenticular.pixels.decode import Frame, decode
 from lenticular.pixels.description import describe
 from lenticular.pixels.encode import encode, fit, to_gif
 from lenticular.pixels.functional_groups import frame_attributes
-from lenticular.pixels.options import GIF, THUMBNAIL_SIDE
+from lenticular.pixels.options import THUMBNAIL_SIDE
 from lenticular.pixels.orthanc_views import clamp, stretch
 from lenticular.pixels.present import present
 from lenticular.transactions import retrieve
@@ -43,7 +43,7 @@ def draw(drawing: Drawing) -> bytes:
     """The file of the picture."""
     form = form_of(drawing.located)
     dataset = retrieve.dataset_of(drawing.services, drawing.located)
-    if form is Form.PICTURE and _is_animated(drawing):
+    if drawing.is_animated:
         return _animation(drawing, dataset)
     if form is Form.PICTURE:
         number = drawing.frame_number or _representative(drawing, dataset)
@@ -82,15 +82,6 @@ def _fitted(drawing: Drawing, dataset: Dataset, picture: Array, frame_number: in
     shown = frame_number if many else None
     window = options.window if code(dataset, "00280004").startswith("MONOCHROME") else None
     return annotated(picture, dataset, options.annotations, shown, window)
-
-
-def _is_animated(drawing: Drawing) -> bool:
-    is_whole = drawing.frame_number is None and not drawing.thumbnail
-    return (
-        is_whole
-        and drawing.options.media_type == GIF
-        and pixels_of(drawing.located).number_of_frames > 1
-    )
 
 
 def _animation(drawing: Drawing, dataset: Dataset) -> bytes:

@@ -18,6 +18,7 @@ from lenticular.dicom.instance import Target
 from lenticular.index.records import NewInstance
 from lenticular.services import Services
 from lenticular.storage.spool import Spool
+from lenticular.transactions import kept_pictures
 
 log = logging.getLogger(__name__)
 
@@ -76,10 +77,11 @@ def sweep(
         looked_at += len(files)
         # The files were listed before the rows are read, so no row can come too late.
         named = {instance.key for instance in services.index.find(files[0].series)}
-        for file in files:
-            if file.key not in named and file.time < latest:
-                services.storage.delete(file.key)
-                removed += 1
+        obsolete = [file.key for file in files if file.key not in named and file.time < latest]
+        kept_pictures.forget(services, obsolete)
+        for key in obsolete:
+            services.storage.delete(key)
+            removed += 1
     log.info("swept", extra={"counts": {"swept": removed}})
     return Swept(looked_at, removed, complete=True)
 

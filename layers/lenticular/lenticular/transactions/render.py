@@ -21,7 +21,7 @@ from lenticular.pixels import options as pixel_options
 from lenticular.pixels import uri_options
 from lenticular.pixels.options import GIF, JPEG, PAM, PNG, RenderOptions, Window
 from lenticular.services import Services
-from lenticular.transactions import retrieve
+from lenticular.transactions import kept_pictures, retrieve
 from lenticular.transactions.forms import Form, form_of
 from lenticular.transactions.recent import Recent
 
@@ -29,6 +29,10 @@ __all__ = ["GIF", "JPEG", "PAM", "PNG", "RenderOptions", "Window"]
 
 THUMBNAIL_BUDGET = 32 << 20
 _thumbnails = Recent(THUMBNAIL_BUDGET)
+
+COSTLY_BYTES = 4 << 20
+COSTLY_COMPRESSED = 512 << 10
+"""Where this much is read for a picture, it is kept in a bucket (docs/decisions/0023)."""
 
 # A frame may need half a gigabyte; as many at once as there are cores to work on them.
 _drawing = BoundedSemaphore(max(2, os.cpu_count() or 2))
@@ -71,16 +75,49 @@ class Drawing:
         digest = hashlib.sha256(self.located.instance.sha256 + repr(identity).encode())
         return f'"{digest.hexdigest()[:32]}"'
 
+    @property
+    def is_animated(self) -> bool:
+        """Whether all frames are shown, one after the other."""
+        pixels = self.located.layout.pixels
+        return (
+            self.options.media_type == GIF
+            and self.frame_number is None
+            and not self.thumbnail
+            and form_of(self.located) is Form.PICTURE
+            and pixels is not None
+            and pixels.number_of_frames > 1
+        )
+
+    @property
+    def is_costly(self) -> bool:
+        """Whether drawing takes so long that others are spared it, if they want the same."""
+        pixels = self.located.layout.pixels
+        if pixels is None or form_of(self.located) is not Form.PICTURE or self.options.is_special:
+            return False
+        read = pixels.length if self.is_animated else pixels.length // pixels.number_of_frames
+        return read >= (COSTLY_COMPRESSED if pixels.encapsulated else COSTLY_BYTES)
+
     def draw(self) -> Picture:
-        """Decode, present and encode; a thumbnail drawn recently is at hand."""
+        """Decode, present and encode, unless somebody did just that before."""
         etag = self.etag
         body = _thumbnails.get(etag) if self.thumbnail else None
         if body is None:
-            with _drawing:
-                body = _draw(self)
+            body = self._found(etag) or self._drawn(etag)
             if self.thumbnail:
                 _thumbnails.put(etag, body)
         return Picture(body, self.options.media_type, etag)
+
+    def _found(self, etag: str) -> bytes | None:
+        if not self.is_costly:
+            return None
+        return kept_pictures.find(self.services, self.located.instance, etag)
+
+    def _drawn(self, etag: str) -> bytes:
+        with _drawing:
+            body = _draw(self)
+        if self.is_costly:
+            kept_pictures.keep(self.services, self.located.instance, etag, body)
+        return body
 
 
 def parse_options(

@@ -16,9 +16,10 @@ from functools import partial
 from lenticular import errors
 from lenticular.dicom import part10
 from lenticular.dicom.instance import Dataset, ParsedInstance, Target
-from lenticular.index.records import Level, NewInstance, Outcome
+from lenticular.index.records import Added, Level, NewInstance, Outcome
 from lenticular.services import Services
 from lenticular.storage.spool import Spool
+from lenticular.transactions.delete import remove_files
 
 log = logging.getLogger(__name__)
 
@@ -171,9 +172,8 @@ def _add(services: Services, instances: list[NewInstance]) -> list[StoreResult]:
         for instance in instances:
             services.storage.delete(instance.key)
         raise
+    _remove_obsolete(services, added)
     for instance, answer in zip(instances, added, strict=True):
-        if answer.obsolete_key is not None:
-            services.storage.delete(answer.obsolete_key)
         if answer.outcome is Outcome.KEPT:
             result = _refused(
                 instance.parsed,
@@ -190,6 +190,19 @@ def _add(services: Services, instances: list[NewInstance]) -> list[StoreResult]:
             )
         results.append(result)
     return results
+
+
+def _remove_obsolete(services: Services, added: Sequence[Added]) -> None:
+    """Remove the files of what was replaced, and new ones of what is stored already."""
+    replaced = []
+    for answer in added:
+        if answer.obsolete_key is None:
+            continue
+        if answer.outcome is Outcome.REPLACED:
+            replaced.append(answer.obsolete_key)
+        else:
+            services.storage.delete(answer.obsolete_key)
+    remove_files(services, replaced)
 
 
 def _target(parsed: ParsedInstance) -> Target:
