@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import httpx2
 import pytest
 
-from tests import samples, shown, wire
+from tests import presenting, samples, shown, wire
 from tests.statement.reader import Resource, codes, resources, rows
 
 MAXIMUM_BODY = 100_000
@@ -155,12 +155,15 @@ SHOWN = {
     "structured report": lambda: shown.report("report"),
     "encapsulated document": lambda: samples.pdf("document"),
     "video": lambda: shown.video("video", b"\0\0\0\x18ftypmp42" + b"\0" * 50),
+    "presentation state": lambda: presenting.state("of one frame", [presenting.area(16, 16)]),
     "anything else": lambda: samples.encode(samples.dataset("else", Modality="PR")),
 }
 LABELS = {
     "image": "of one frame", "waveform": "ecg", "structured report": "report",
     "encapsulated document": "document", "video": "video", "anything else": "else",
 }  # fmt: skip
+PLACES = {kind: samples.path(label) for kind, label in LABELS.items()}
+PLACES["presentation state"] = presenting.path("of one frame")
 KINDS = rows("3.4", "Instance", "Media types")
 
 
@@ -170,7 +173,7 @@ def test_every_kind_of_instance_is_shown_as_stated(client):
     pictures = codes(stated["image"])
     for kind, cell in stated.items():
         wire.must_store(client, SHOWN[kind]())
-        path = wire.DICOMWEB + samples.path(LABELS[kind])
+        path = wire.DICOMWEB + PLACES[kind]
         media_types = pictures if cell.startswith("the same") else codes(cell)
         answered = set()
         for media_type in [*media_types, "image/png", "text/html"]:

@@ -131,7 +131,7 @@ def fit(picture: Array, viewport: Viewport) -> Array:
         min(max(round(height * scale), 1), viewport.height),
     )
     if box != (0, 0, columns, rows) or size != (columns, rows):
-        picture = _resized(picture, size, box)
+        picture = resized(picture, size, box)
     if viewport.flip_horizontally:
         picture = picture[:, ::-1]
     return picture[::-1] if viewport.flip_vertically else picture
@@ -161,9 +161,8 @@ def _region(viewport: Viewport, rows: int, columns: int) -> tuple[float, float, 
     return viewport.x, viewport.y, right, lower
 
 
-def _resized(
-    picture: Array, size: tuple[int, int], box: tuple[float, float, float, float]
-) -> Array:
+def resized(picture: Array, size: tuple[int, int], box: tuple[float, float, float, float]) -> Array:
+    """A region of the picture in another size."""
     from PIL import Image
 
     image = Image.fromarray(np.ascontiguousarray(picture))

@@ -121,11 +121,11 @@ def font(size: int) -> "FreeTypeFont | ImageFont":
     return ImageFont.load_default(max(size, 1))
 
 
-def legible_letters(text: str) -> str:
+def legible_letters(text: str, longest: int = _LONGEST) -> str:
     """The text in letters that the font has; a question mark for what has no near one."""
     plain = unicodedata.normalize("NFKD", text.translate(_OTHER_LETTERS))
     kept = "".join(letter for letter in plain if not unicodedata.combining(letter))
-    return "".join(letter if " " <= letter <= "~" else "?" for letter in kept)[:_LONGEST]
+    return "".join(letter if " " <= letter <= "~" else "?" for letter in kept)[:longest]
 
 
 def _write(draw: "ImageDraw", image: Array, lines: list[str], place: float) -> None:

@@ -31,6 +31,9 @@ class Lut:
     bits: int
     entries: bytes
 
+    def __len__(self) -> int:
+        return len(self.entries) // 2
+
     def look_up(self, values: Array) -> Array:
         """The entries for these values; what lies outside of the table takes its ends."""
         table = np.frombuffer(self.entries, "<u2")

@@ -32,13 +32,20 @@ _COMPUTED_AT_ONCE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class GreyTransformation:
-    """The way from a stored value to a grey; `voi` None is not known yet."""
+    """The way from a stored value to one of so many greys; `voi` None is not known yet."""
 
     modality: Lut | None = None
     slope: float = 1.0
     intercept: float = 0.0
     voi: Window | Lut | None = None
+    presentation: Lut | None = None
     inverted: bool = False
+    levels: int = 256
+
+    @property
+    def kind(self) -> type[np.unsignedinteger[Any]]:
+        """Of the numbers that the greys are."""
+        return np.uint8 if self.levels <= 256 else np.uint16
 
 
 def present(
@@ -84,7 +91,7 @@ def apply(transformation: GreyTransformation, samples: Array) -> Array:
 
 def _computed(transformation: GreyTransformation, samples: Array) -> Array:
     """Compute what is too deep for a table, some rows at a time to spare memory."""
-    picture = np.empty(samples.shape, np.uint8)
+    picture = np.empty(samples.shape, transformation.kind)
     step = max(_COMPUTED_AT_ONCE // max(samples.shape[1], 1), 1)
     for start in range(0, len(samples), step):
         rows = samples[start : start + step].astype(np.float64)
@@ -102,13 +109,22 @@ def _table(transformation: GreyTransformation, kind: str) -> Array:
 def _greys(transformation: GreyTransformation, values: Array) -> Array:
     with np.errstate(all="ignore"):  # files have slopes and widths of every size
         light = np.nan_to_num(_light(transformation.voi, _modality(transformation, values)))
+    if transformation.presentation is not None:
+        light = _presentation(transformation.presentation, light)
     if transformation.inverted:
         light = 1.0 - light
-    greys: Array = (light * 255.0 + 0.5).astype(np.uint8)
+    greys: Array = (light * (transformation.levels - 1) + 0.5).astype(transformation.kind)
     return greys
 
 
+def _presentation(lut: Lut, light: Array) -> Array:
+    """Presentation LUT (PS3.3 C.11.6): what the VOI LUT gives is spread over all its entries."""
+    entries: Array = lut.look_up(np.rint(light * (len(lut) - 1)) + lut.first)
+    return entries / lut.greatest
+
+
 def _modality(transformation: GreyTransformation, values: Array) -> Array:
+    """Modality LUT, or rescale (PS3.3 C.11.1)."""
     if transformation.modality is not None:
         return transformation.modality.look_up(values).astype(np.float64)
     return values * transformation.slope + transformation.intercept

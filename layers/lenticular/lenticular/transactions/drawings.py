@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lenticular.dicom import legible
 from lenticular.dicom.instance import Dataset
 from lenticular.errors import NotFound, NotRenderable
+from lenticular.index.records import LocatedInstance
 from lenticular.pixels.attributes import BulkReader, code, integer, number, numbers
 from lenticular.pixels.decode import Frame, decode
 from lenticular.pixels.description import describe
@@ -20,6 +21,7 @@ from lenticular.pixels.functional_groups import frame_attributes
 from lenticular.pixels.options import THUMBNAIL_SIDE
 from lenticular.pixels.orthanc_views import clamp, stretch
 from lenticular.pixels.present import present
+from lenticular.pixels.softcopy import State, presented
 from lenticular.transactions import retrieve
 from lenticular.transactions.forms import Form, form_of
 from lenticular.transactions.frames import stored_frames
@@ -31,7 +33,7 @@ Array = NDArray[Any]
 MAX_FRAME_BYTES = 1 << 29
 """A frame of more bytes in the file is not read."""
 
-MAX_LUT_BYTES = 1 << 20
+MAX_TABLE_BYTES = 1 << 22
 MAX_ANIMATED_FRAMES = 300
 MAX_ANIMATED_PIXELS = 64_000_000
 """Of all frames of an animation; where an object has more, every second or third frame is shown."""
@@ -43,6 +45,8 @@ def draw(drawing: Drawing) -> bytes:
     """The file of the picture."""
     form = form_of(drawing.located)
     dataset = retrieve.dataset_of(drawing.services, drawing.located)
+    if drawing.state is not None:
+        return _of_state(drawing, drawing.state, dataset)
     if drawing.is_animated:
         return _animation(drawing, dataset)
     if form is Form.PICTURE:
@@ -55,25 +59,61 @@ def draw(drawing: Drawing) -> bytes:
     return _finished(drawing, dataset, _tile(drawing, dataset, form))
 
 
+def _of_state(drawing: Drawing, state: LocatedInstance, image: Dataset) -> bytes:
+    """The image as a presentation state shows it; a tile where a thumbnail cannot be that."""
+    dataset = retrieve.dataset_of(drawing.services, state)
+    number = drawing.frame_number or _representative(drawing, image)
+    applied = State(
+        *(dataset, _bulk(drawing, state)),
+        *(frame_attributes(image, number - 1), _bulk(drawing)),
+        drawing.located.instance.sop_instance_uid,
+        number,
+    )
+    try:
+        (frame,) = _frames(drawing, image, [number])
+        viewport = drawing.options.viewport
+        picture = presented(frame, applied, viewport, thumbnail=drawing.thumbnail)
+    except NotRenderable:
+        if not drawing.thumbnail:
+            raise
+        return _finished(drawing, dataset, _tile(drawing, dataset, Form.PRESENTATION))
+    picture, profile = _in_colours(drawing, state, dataset, picture)
+    picture = _written_on(drawing, image, picture, number)
+    return encode(picture, drawing.options.media_type, drawing.options.quality, profile)
+
+
 def _finished(
     drawing: Drawing, dataset: Dataset, picture: Array, frame_number: int | None = None
 ) -> bytes:
     """The picture as a file, after all that is done to it once its colours are known."""
-    options = drawing.options
-    profile = None
-    if options.icc_profile != "no":
-        from lenticular.pixels.icc import with_colours
-
-        picture, profile = with_colours(picture, dataset, _bulk(drawing), options.icc_profile)
+    picture, profile = _in_colours(drawing, drawing.located, dataset, picture)
     picture = _fitted(drawing, dataset, picture, frame_number)
-    return encode(picture, options.media_type, options.quality, profile)
+    return encode(picture, drawing.options.media_type, drawing.options.quality, profile)
+
+
+def _in_colours(
+    drawing: Drawing, located: LocatedInstance, dataset: Dataset, picture: Array
+) -> tuple[Array, bytes | None]:
+    """The picture and its ICC profile, if one is asked for; the instance may have its own."""
+    if drawing.options.icc_profile == "no":
+        return picture, None
+    from lenticular.pixels.icc import with_colours
+
+    bulk = _bulk(drawing, located)
+    return with_colours(picture, dataset, bulk, drawing.options.icc_profile)
 
 
 def _fitted(drawing: Drawing, dataset: Dataset, picture: Array, frame_number: int | None) -> Array:
     """The picture in its viewport, and written on it what is asked for."""
+    if drawing.options.viewport is not None:
+        picture = fit(picture, drawing.options.viewport)
+    return _written_on(drawing, dataset, picture, frame_number)
+
+
+def _written_on(
+    drawing: Drawing, dataset: Dataset, picture: Array, frame_number: int | None
+) -> Array:
     options = drawing.options
-    if options.viewport is not None:
-        picture = fit(picture, options.viewport)
     if not options.annotations:
         return picture
     from lenticular.pixels.lettering import annotated
@@ -141,11 +181,11 @@ def _view(drawing: Drawing, frame: Frame, attributes: Dataset) -> Array:
     return clamp(frame, drawing.kind.value.removeprefix("image-"))
 
 
-def _bulk(drawing: Drawing) -> BulkReader:
-    """Reads tables and profiles outside of the dataset; nothing when they are too large."""
+def _bulk(drawing: Drawing, located: LocatedInstance | None = None) -> BulkReader:
+    """Reads tables, profiles and overlays outside of the dataset; nothing when too large."""
 
     def read(path: str) -> bytes:
-        return _beginning(drawing, path, MAX_LUT_BYTES, only_whole=True)
+        return _beginning(drawing, path, MAX_TABLE_BYTES, located, only_whole=True)
 
     return read
 
@@ -158,9 +198,16 @@ def _waveforms(drawing: Drawing, dataset: Dataset) -> Array:
     return draw_waveforms(groups)
 
 
-def _beginning(drawing: Drawing, path: str, size: int, *, only_whole: bool = False) -> bytes:
+def _beginning(
+    drawing: Drawing,
+    path: str,
+    size: int,
+    located: LocatedInstance | None = None,
+    *,
+    only_whole: bool = False,
+) -> bytes:
     try:
-        content = retrieve.bulk_data(drawing.services, drawing.located, path).content
+        content = retrieve.bulk_data(drawing.services, located or drawing.located, path).content
     except NotFound:
         return b""
     if only_whole and content.size > size:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from lenticular.dicom.transfer_syntaxes import lookup
 from lenticular.errors import NotRenderable
 from lenticular.index.records import LocatedInstance
+from lenticular.pixels import presentation_state
 from lenticular.pixels.attributes import content
 from lenticular.services import Services
 from lenticular.transactions import frames, retrieve
@@ -26,6 +27,7 @@ class Form(StrEnum):
     WAVEFORM = "waveform"
     DOCUMENT = "document"
     REPORT = "report"
+    PRESENTATION = "presentation"
     NOTHING = "nothing"
 
 
@@ -41,6 +43,8 @@ def form_of(located: LocatedInstance) -> Form:
         return Form.VIDEO if video else Form.PICTURE
     if not instance.sop_class_uid.startswith(_STORAGE):
         return Form.NOTHING
+    if instance.sop_class_uid in presentation_state.APPLICABLE:
+        return Form.PRESENTATION
     kind = instance.sop_class_uid.removeprefix(_STORAGE).partition(".")[0]
     return _BY_CLASS.get(kind, Form.NOTHING)
 

@@ -10,18 +10,20 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from threading import BoundedSemaphore
 
 from lenticular import __version__
 from lenticular.dicom.instance import PixelLayout, Target
 from lenticular.dicom.transfer_syntaxes import lookup
-from lenticular.errors import NotFound, NotRenderable
-from lenticular.index.records import LocatedInstance
+from lenticular.errors import InvalidRequest, NotFound, NotRenderable
+from lenticular.index.records import LocatedInstance, StoredInstance
 from lenticular.pixels import options as pixel_options
 from lenticular.pixels import uri_options
 from lenticular.pixels.options import GIF, JPEG, PAM, PNG, RenderOptions, Window
+from lenticular.pixels.presentation_state import APPLICABLE
 from lenticular.services import Services
-from lenticular.transactions import kept_pictures, retrieve
+from lenticular.transactions import kept_pictures, presentation, retrieve
 from lenticular.transactions.forms import Form, form_of
 from lenticular.transactions.recent import Recent
 
@@ -59,7 +61,10 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A picture that can be drawn; without a frame number, of the frame that stands for all."""
+    """A picture that can be drawn; without a frame number, of the frame that stands for all.
+
+    With a presentation state it is one of the images that the state shows.
+    """
 
     services: Services
     located: LocatedInstance
@@ -67,11 +72,15 @@ class Drawing:
     options: RenderOptions
     kind: Kind = Kind.RENDERED
     thumbnail: bool = False
+    state: LocatedInstance | None = None
 
     @property
     def etag(self) -> str:
         """The entity tag: whatever determines the picture is in it."""
-        identity = (__version__, self.frame_number, self.options, self.kind.value, self.thumbnail)
+        identity = (
+            *(__version__, self.frame_number, self.options, self.kind.value, self.thumbnail),
+            None if self.state is None else self.state.instance.sha256,
+        )
         digest = hashlib.sha256(self.located.instance.sha256 + repr(identity).encode())
         return f'"{digest.hexdigest()[:32]}"'
 
@@ -82,6 +91,7 @@ class Drawing:
         return (
             self.options.media_type == GIF
             and self.frame_number is None
+            and self.state is None
             and not self.thumbnail
             and form_of(self.located) is Form.PICTURE
             and pixels is not None
@@ -92,7 +102,9 @@ class Drawing:
     def is_costly(self) -> bool:
         """Whether drawing takes so long that others are spared it, if they want the same."""
         pixels = self.located.layout.pixels
-        if pixels is None or form_of(self.located) is not Form.PICTURE or self.options.is_special:
+        if pixels is None or form_of(self.located) is not Form.PICTURE:
+            return False
+        if self.options.is_special or self.state is not None:
             return False
         read = pixels.length if self.is_animated else pixels.length // pixels.number_of_frames
         return read >= (COSTLY_COMPRESSED if pixels.encapsulated else COSTLY_BYTES)
@@ -152,7 +164,13 @@ def prepare(
     thumbnail: bool = False,
 ) -> Drawing:
     """What is to be drawn, once it is known that it can be; anything has a thumbnail."""
-    if frame_number is not None:
+    if form_of(located) is Form.PRESENTATION and frame_number is None:
+        shown = next(prepare_shown(services, located, options, thumbnail=thumbnail), None)
+        if shown is not None:
+            return shown
+        if not thumbnail:
+            raise NotRenderable("No image that the presentation state shows is stored here.")
+    elif frame_number is not None:
         last = pixels_of(located).number_of_frames
         if not 1 <= frame_number <= last:
             raise NotFound(f"There is no frame {frame_number}; the last is {last}.")
@@ -161,12 +179,45 @@ def prepare(
     return Drawing(services, located, frame_number, options, thumbnail=thumbnail)
 
 
+def prepare_shown(
+    services: Services, state: LocatedInstance, options: RenderOptions, *, thumbnail: bool = False
+) -> Iterator[Drawing]:
+    """The images that a presentation state shows, as it shows them; those that are stored here."""
+    _refuse_to_look_elsewhere(options)
+    for located, frame_number in presentation.shown(services, state):
+        yield Drawing(services, located, frame_number, options, thumbnail=thumbnail, state=state)
+
+
+def prepare_with_state(
+    services: Services, located: LocatedInstance, target: Target, options: RenderOptions
+) -> Drawing:
+    """An image as a presentation state of its study shows it (PS3.18 9.5.2.3)."""
+    _refuse_to_look_elsewhere(options)
+    pixels_of(located)
+    state, frame_number = presentation.showing(services, located, target)
+    return Drawing(services, located, frame_number, options, state=state)
+
+
+def _refuse_to_look_elsewhere(options: RenderOptions) -> None:
+    if options.is_special:
+        raise InvalidRequest("A presentation state has its own window and region; name neither.")
+
+
 def prepare_all(services: Services, target: Target, options: RenderOptions) -> Iterator[Drawing]:
     """Every instance of a study or a series of which there is a picture, in their order."""
     for instance in retrieve.find(services, target):
         located = services.index.locate(instance.target)
-        if located is not None and form_of(located) in (Form.PICTURE, Form.WAVEFORM):
+        if located is None:
+            continue
+        if form_of(located) in (Form.PICTURE, Form.WAVEFORM):
             yield Drawing(services, located, None, options)
+        elif form_of(located) is Form.PRESENTATION and not options.is_special:
+            yield from islice(prepare_shown(services, located, options), 1)
+
+
+def is_presented(instance: StoredInstance) -> bool:
+    """Whether what it shows is another instance: it is a presentation state."""
+    return instance.sop_class_uid in APPLICABLE
 
 
 def render(

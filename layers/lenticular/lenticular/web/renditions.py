@@ -14,7 +14,7 @@ from lenticular.errors import NotRenderable
 from lenticular.index.records import LocatedInstance
 from lenticular.transactions import forms, render, retrieve
 from lenticular.transactions.forms import Form
-from lenticular.transactions.render import GIF, JPEG, PNG, RenderOptions
+from lenticular.transactions.render import GIF, JPEG, PNG, Drawing, RenderOptions
 from lenticular.transactions.retrieve import BulkData
 from lenticular.web import report_page, responses
 from lenticular.web.context import base_url, services_of
@@ -35,11 +35,12 @@ class Rendition:
         self._located = located
         self.media_types: tuple[str, ...] = ()
         self._answer: Answer = self._picture
-        self._choose(forms.form_of(located))
+        self.form = forms.form_of(located)
+        self._choose(self.form)
 
     def _choose(self, form: Form) -> None:
         services = services_of(self._request)
-        if form in (Form.PICTURE, Form.WAVEFORM):
+        if form in (Form.PICTURE, Form.WAVEFORM, Form.PRESENTATION):
             self.media_types = PICTURES
         elif form in (Form.DOCUMENT, Form.VIDEO):
             find = forms.document if form is Form.DOCUMENT else forms.video
@@ -92,11 +93,15 @@ def picture(
     request: Request, located: LocatedInstance, frame_number: int | None, options: RenderOptions
 ) -> Response:
     """A picture of an instance or of a frame, drawn unless the client has it."""
-    drawing = render.prepare(services_of(request), located, frame_number, options)
+    return drawn(request, render.prepare(services_of(request), located, frame_number, options))
+
+
+def drawn(request: Request, drawing: Drawing) -> Response:
+    """The picture of a drawing, unless the client has it."""
     if unchanged := responses.not_modified(request, drawing.etag):
         return unchanged
-    drawn = drawing.draw()
-    return responses.content(request, drawn.body, drawn.media_type, etag=drawn.etag)
+    made = drawing.draw()
+    return responses.content(request, made.body, made.media_type, etag=made.etag)
 
 
 def _harmless(response: Response, policy: str) -> Response:

@@ -5,7 +5,7 @@ A rendered document is the document, a rendered report a page; a thumbnail is al
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from itertools import chain
+from itertools import chain, islice
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -13,14 +13,16 @@ from starlette.responses import Response
 from lenticular import __version__
 from lenticular.dicom.instance import Target
 from lenticular.errors import NotFound, NotRenderable, TooLarge
+from lenticular.index.records import LocatedInstance
 from lenticular.transactions import render, retrieve
+from lenticular.transactions.forms import Form
 from lenticular.transactions.render import Drawing, RenderOptions
 from lenticular.web import responses
 from lenticular.web.context import DICOMWEB, base_url, services_of
 from lenticular.web.media_types import Offer, accepted, choose
 from lenticular.web.multipart import Part
 from lenticular.web.paths import INSTANCE, SERIES, STUDY, frame_numbers_of, readable, target_of
-from lenticular.web.renditions import PICTURES, Rendition
+from lenticular.web.renditions import PICTURES, Rendition, drawn
 
 router = APIRouter(prefix=DICOMWEB, tags=["Rendered"])
 
@@ -98,6 +100,8 @@ def _rendered(request: Request, target: Target, *, thumbnail: bool = False) -> R
         return rendition.answer(offer, options)
     if target.sop_instance_uid is None:
         return _every_instance(request, target, options)
+    if rendition.form is Form.PRESENTATION:
+        return _every_image(request, located, options)
     return _answer(request, [render.prepare(services, located, None, options)], offer)
 
 
@@ -107,12 +111,34 @@ def _every_instance(request: Request, target: Target, options: RenderOptions) ->
     instances = retrieve.find(services, target)
     if len(instances) > MAX_INSTANCES:
         raise TooLarge(f"One request may have {MAX_INSTANCES:,} instances drawn; ask by series.")
+    # A presentation state shows what may lie elsewhere, and be replaced.
+    state = services.index.last_change() if any(map(render.is_presented, instances)) else None
     etag = responses.entity_tag(
-        __version__, options, [(each.sop_instance_uid, each.sha256) for each in instances]
+        __version__, options, [(each.sop_instance_uid, each.sha256) for each in instances], state
     )
     if unchanged := responses.not_modified(request, f"W/{etag}"):
         return unchanged
-    parts = _parts(request, render.prepare_all(services, target, options))
+    drawings = render.prepare_all(services, target, options)
+    return _in_parts(request, drawings, options, etag)
+
+
+def _every_image(request: Request, state: LocatedInstance, options: RenderOptions) -> Response:
+    """A part for each image or frame that a presentation state shows."""
+    drawings = list(islice(
+        render.prepare_shown(services_of(request), state, options), MAX_INSTANCES + 1
+    ))  # fmt: skip
+    if len(drawings) > MAX_INSTANCES:
+        raise NotRenderable(f"The presentation state shows more than {MAX_INSTANCES:,} images.")
+    etag = responses.entity_tag(*(drawing.etag for drawing in drawings))
+    if unchanged := responses.not_modified(request, f"W/{etag}"):
+        return unchanged
+    return _in_parts(request, drawings, options, etag)
+
+
+def _in_parts(
+    request: Request, drawings: Iterable[Drawing], options: RenderOptions, etag: str
+) -> Response:
+    parts = _parts(request, drawings)
     first = next(parts, None)
     if first is None:
         raise NotRenderable("None of the instances can be rendered.")
@@ -152,16 +178,12 @@ def _wanted(
 
 
 def _answer(request: Request, drawings: Sequence[Drawing], offer: Offer) -> Response:
-    etag = drawings[0].etag
     if offer.multipart:
         etag = responses.entity_tag(*(drawing.etag for drawing in drawings))
         # All are drawn before the first goes out, so that a damaged frame still has its status.
         parts = [_part(request, drawing) for drawing in drawings]
         return responses.multipart(request, parts, offer.media_type, etag=etag)
-    if unchanged := responses.not_modified(request, etag):
-        return unchanged
-    picture = drawings[0].draw()
-    return responses.content(request, picture.body, picture.media_type, etag=etag)
+    return drawn(request, drawings[0])
 
 
 def _part(request: Request, drawing: Drawing) -> Part:
@@ -171,8 +193,9 @@ def _part(request: Request, drawing: Drawing) -> Part:
 
 
 def _location(request: Request, drawing: Drawing) -> str:
-    instance = drawing.located.instance
-    frame = "" if drawing.frame_number is None else f"/frames/{drawing.frame_number}"
+    instance = (drawing.state or drawing.located).instance
+    is_frame = drawing.frame_number is not None and drawing.state is None
+    frame = f"/frames/{drawing.frame_number}" if is_frame else ""
     view = "thumbnail" if drawing.thumbnail else "rendered"
     return (
         f"{base_url(request)}/studies/{instance.study_instance_uid}"
