@@ -17,7 +17,7 @@ from lenticular.settings import GIBIBYTE, Settings
 from lenticular.transactions import search
 from lenticular.web.errors import STATUS
 from lenticular.web.routes import rendered, wado_rs
-from tests import samples, wire
+from tests import presenting, samples, wire
 from tests.statement.reader import codes, rows
 from tests.web.retrieving import get
 from tests.web.storing import as_json, bulk, metadata_of, pixels_of, send
@@ -74,15 +74,15 @@ URI_OF_PICTURES = {
     "windowCenter": ("40", "x", 400),
     "windowWidth": ("80", "x", 400),
     "frameNumber": ("1", "9", 400),
-    "presentationUID": ("2.25.1", "x", 400),
-    "presentationSeriesUID": ("2.25.1", "x", 400),
+    "presentationUID": (samples.sop_uid("by uri", presenting.SERIES), "x", 400),
+    "presentationSeriesUID": (samples.series_uid("by uri", presenting.SERIES), "x", 400),
 }
 PAIRS = {
     "windowCenter": "windowWidth", "windowWidth": "windowCenter",
     "presentationUID": "presentationSeriesUID", "presentationSeriesUID": "presentationUID",
 }  # fmt: skip
 # What is refused whatever it says, and what changes no picture of one frame.
-REFUSED, UNCHANGED = ("anonymize", "presentationUID", "presentationSeriesUID"), ("frameNumber",)
+REFUSED, UNCHANGED = ("anonymize",), ("frameNumber",)
 
 
 def test_every_parameter_of_the_uri_service_changes_the_answer_or_is_refused(client):
@@ -90,7 +90,9 @@ def test_every_parameter_of_the_uri_service_changes_the_answer_or_is_refused(cli
     assert stated == URI.keys() | URI_OF_OBJECTS.keys() | URI_OF_PICTURES.keys()
     frames = samples.ramp(64, 64, 2)
     base = samples.dataset("by uri", SpecificCharacterSet="ISO_IR 100")
-    wire.must_store(client, samples.encode(samples.with_pixels(base, frames, bits_stored=12)))
+    state = presenting.state("by uri", [presenting.area(64, 64)])
+    image = samples.encode(samples.with_pixels(base, frames, bits_stored=12))
+    wire.must_store(client, image, state)
     named = {name: value for name, (value, _, _) in URI.items()}
     assert client.get("/wado", params=named).status_code == 200
     for name in URI:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from pydicom import dcmread
 
-from tests import samples, shown, wire
+from tests import presenting, samples, shown, wire
 
 EXPLICIT, RLE = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.5"
 DICOM = "application/dicom"
@@ -171,10 +171,83 @@ def test_nonsense_is_refused(client, ct, parameters):
     wire.assert_error(wado(client, **parameters), 400)
 
 
-def test_nothing_is_called_anonymous_or_presented_that_is_not(client, ct):
+def test_nothing_is_called_anonymous_that_is_not(client, ct):
     wire.assert_error(wado(client, contentType=DICOM, anonymize="yes"), 406)
-    state = {"presentationUID": "1.2.3", "presentationSeriesUID": "1.2.4"}
-    wire.assert_error(wado(client, **state), 406)
+
+
+def state_of(study: str, instance: int = 1) -> dict[str, str]:
+    """The parameters that name a presentation state of the study."""
+    return {
+        "presentationSeriesUID": samples.series_uid(study, presenting.SERIES),
+        "presentationUID": samples.sop_uid(study, presenting.SERIES, instance),
+    }
+
+
+@pytest.fixture
+def presented(client, ct) -> dict[str, str]:
+    """The parameters that name a stored state for the CT: its left half inverted."""
+    corner = {"DisplayedAreaBottomRightHandCorner": [32, 64]}
+    window = presenting.window(2048, 4096)
+    wire.must_store(client, presenting.state(
+        "ct", [presenting.area(64, 64, **corner)],
+        SoftcopyVOILUTSequence=[window], PresentationLUTShape="INVERSE",
+    ))  # fmt: skip
+    return state_of("ct")
+
+
+def test_an_image_is_shown_as_a_presentation_state_shows_it(client, presented):
+    stored = samples.ramp(64, 64, seed="ct11")[0][:, :32]
+
+    shown = wado(client, contentType="image/png", **presented)
+    assert np.abs(pixels(shown) - (255 - stored / 4095 * 255)).max() <= 1
+    assert shown.headers["etag"] != wado(client, contentType="image/png").headers["etag"]
+    rendered = f"{wire.DICOMWEB}{presenting.path('ct')}/rendered?accept=image/png"
+    assert np.array_equal(pixels(client.get(rendered)), pixels(shown))
+
+
+def test_rows_and_columns_bound_what_a_presentation_state_shows(client, presented):
+    assert pixels(wado(client, rows="128", **presented)).shape == (128, 64)
+    assert pixels(wado(client, rows="128", columns="16", **presented)).shape == (32, 16)
+
+
+def test_a_presentation_state_itself_is_shown_with_its_image(client, presented):
+    itself = {"seriesUID": presented["presentationSeriesUID"],
+              "objectUID": presented["presentationUID"]}  # fmt: skip
+
+    shown = wado(client, contentType="image/png", **itself)
+    assert shown.content == wado(client, contentType="image/png", **presented).content
+    wire.assert_error(wado(client, **itself, windowCenter="40", windowWidth="400"), 400)
+    wire.assert_error(wado(client, **itself, region="0,0,0.5,1"), 400)
+
+
+@pytest.mark.parametrize("parameters", [
+    {"windowCenter": "40", "windowWidth": "400"}, {"region": "0,0,0.5,1"}, {"frameNumber": "1"},
+    {"contentType": DICOM}, {"presentationUID": "1.2.3"}, {"presentationSeriesUID": "1.2.3"},
+    {"presentationUID": samples.sop_uid("ct"), "presentationSeriesUID": samples.series_uid("ct")},
+], ids=lambda parameters: next(iter(parameters)))  # fmt: skip
+def test_what_contradicts_a_presentation_state_is_refused(client, presented, parameters):
+    wire.assert_error(wado(client, **{**presented, **parameters}), 400)
+
+
+def test_a_presentation_state_of_other_images_is_refused(client, ct):
+    others = [presenting.image("ct", instance=9)]
+    wire.must_store(client, presenting.state("ct", [presenting.area(64, 64)], images=others))
+
+    wire.assert_error(wado(client, **state_of("ct")), 400)
+
+
+def test_a_presentation_state_that_cannot_be_applied_is_refused(client, ct):
+    kinds = {1: {"sop_class": presenting.COLOUR}, 2: {"sop_class": "1.2.840.10008.5.1.4.1.1.11.4"}}
+    for number, kind in kinds.items():
+        area = presenting.area(64, 64)
+        wire.must_store(client, presenting.state("ct", [area], instance=number, **kind))
+        wire.assert_error(wado(client, **state_of("ct", number)), 406)
+
+
+def test_a_presentation_state_is_for_images(client):
+    wire.must_store(client, samples.pdf("pdf"), presenting.state("pdf", [presenting.area(1, 1)]))
+
+    wire.assert_error(wado(client, "pdf", accept="*/*", **state_of("pdf")), 406)
 
 
 @pytest.mark.parametrize("level", ["studyUID", "seriesUID", "objectUID"])

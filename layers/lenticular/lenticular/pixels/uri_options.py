@@ -22,7 +22,7 @@ from lenticular.pixels.options import (
 
 PARAMETERS = (
     *("annotation", "imageAnnotation", "rows", "columns", "region", "windowCenter"),
-    *("windowWidth", "imageQuality", "iccprofile"),
+    *("windowWidth", "imageQuality", "iccprofile", "presentationUID", "presentationSeriesUID"),
 )
 """What speaks of a picture; a DICOM object has none of it."""
 

@@ -24,7 +24,7 @@ from lenticular.web import responses
 from lenticular.web.context import services_of
 from lenticular.web.media_types import DICOM, Accept, Offer, accepted, choose, parse_ranges
 from lenticular.web.paths import readable
-from lenticular.web.renditions import PICTURES, Rendition, picture
+from lenticular.web.renditions import PICTURES, Rendition, drawn, picture
 
 router = APIRouter(tags=["WADO-URI"])
 
@@ -39,6 +39,7 @@ def retrieve_by_uri(request: Request) -> Response:
     parameters = request.query_params
     target = _target(parameters)
     _refuse_what_is_not_done(parameters)
+    state = _presentation_state(parameters, target)
     located = retrieve.locate(services_of(request), target)
     frame_number = _frame_number(parameters, located)
     rendition = _rendition(request, located)
@@ -51,6 +52,11 @@ def retrieve_by_uri(request: Request) -> Response:
         return _object(request, located.instance, offer, recode=recode)
     _refuse_of_renditions(parameters)
     options = render.parse_uri_options(parameters, offer.media_type)
+    if state is not None:
+        _refuse_beside_a_state(parameters)
+        return drawn(
+            request, render.prepare_with_state(services_of(request), located, state, options)
+        )
     if offer.media_type in PICTURES:
         return picture(request, located, frame_number, options)
     return rendition.answer(offer, options)
@@ -68,7 +74,7 @@ def _target(parameters: QueryParams) -> Target:
 
 
 def _refuse_what_is_not_done(parameters: QueryParams) -> None:
-    """Nobody shall take for anonymous, or for presented, what is not."""
+    """Nobody shall take for anonymous what is not."""
     anonymize = parameters.get("anonymize")
     if anonymize not in (None, "yes"):
         raise InvalidRequest("`anonymize` is yes, or is left out.")
@@ -77,14 +83,16 @@ def _refuse_what_is_not_done(parameters: QueryParams) -> None:
             "Objects are not anonymized here: somebody has to look at their pixels for that (PS3.15"
             " Annex E). Retrieve it as it is, and anonymize it with a tool made for it."
         )
-    presentation = [parameters.get(f"presentation{level}UID") for level in ("Series", "")]
-    if presentation == [None, None]:
-        return
-    if not all(uid is not None and uids.is_valid(uid) for uid in presentation):
+
+
+def _presentation_state(parameters: QueryParams, target: Target) -> Target | None:
+    """The presentation state that is to be applied (PS3.18 9.5.1.2.7)."""
+    named = [parameters.get(f"presentation{level}UID") for level in ("Series", "")]
+    if named == [None, None]:
+        return None
+    if not all(uid is not None and uids.is_valid(uid) for uid in named):
         raise InvalidRequest("`presentationSeriesUID` and `presentationUID` are two UIDs, or none.")
-    raise Unacceptable(
-        "Presentation states are not applied here; name windowCenter, windowWidth and region."
-    )
+    return Target(target.study_instance_uid, *named)
 
 
 def _frame_number(parameters: QueryParams, located: LocatedInstance) -> int | None:
@@ -153,6 +161,13 @@ def _refuse_of_objects(parameters: QueryParams) -> None:
     if given or "frameNumber" in parameters:
         name = (*given, "frameNumber")[0]
         raise InvalidRequest(f"`{name}` is for pictures, and this would be {DICOM}.")
+
+
+def _refuse_beside_a_state(parameters: QueryParams) -> None:
+    """The state says which window and region (PS3.18 9.5.2.3), and which frame."""
+    for name in ("frameNumber", "region", "windowCenter", "windowWidth"):
+        if name in parameters:
+            raise InvalidRequest(f"`{name}` cannot be given beside `presentationUID`.")
 
 
 def _refuse_of_renditions(parameters: QueryParams) -> None:
