@@ -11,6 +11,7 @@ from pydicom.uid import (
     CTImageStorage,
     EncapsulatedPDFStorage,
     ExplicitVRLittleEndian,
+    GrayscaleSoftcopyPresentationStateStorage,
     MultiFrameTrueColorSecondaryCaptureImageStorage,
     RLELossless,
     SecondaryCaptureImageStorage,
@@ -128,10 +129,33 @@ def document(study: str = "B") -> Dataset:
     return dataset
 
 
+def presentation_state(study: str = "B") -> Dataset:
+    """A greyscale presentation state that inverts the CT image of its study (PS3.3 A.33.1)."""
+    dataset = instance(study, 5, 1)
+    dataset.SOPClassUID = GrayscaleSoftcopyPresentationStateStorage
+    dataset.Modality = "PR"
+    dataset.ContentLabel, dataset.PresentationLUTShape = "INVERTED", "INVERSE"
+    dataset.PresentationCreationDate, dataset.PresentationCreationTime = "20210501", "120000"
+    image, series, area, window = Dataset(), Dataset(), Dataset(), Dataset()
+    image.ReferencedSOPClassUID = CTImageStorage
+    image.ReferencedSOPInstanceUID = uid(study, 1, 1)
+    series.SeriesInstanceUID = uid(study, 1)
+    series.ReferencedImageSequence = Sequence([image])
+    dataset.ReferencedSeriesSequence = Sequence([series])
+    area.DisplayedAreaTopLeftHandCorner = [1, 1]
+    area.DisplayedAreaBottomRightHandCorner = [SIDE, SIDE]
+    area.PresentationSizeMode, area.PresentationPixelAspectRatio = "SCALE TO FIT", [1, 1]
+    dataset.DisplayedAreaSelectionSequence = Sequence([area])
+    window.WindowCenter, window.WindowWidth = 1128, 256
+    dataset.SoftcopyVOILUTSequence = Sequence([window])
+    return dataset
+
+
 def collection() -> list[Dataset]:
     """What is stored before the first test: two studies."""
     scans = [ct("A", 1, number) for number in (1, 2, 3)]
-    return [*scans, frames("A"), ct("B", 1, 1), compressed("B"), document("B")]
+    others = [ct("B", 1, 1), compressed("B"), document("B"), presentation_state("B")]
+    return [*scans, frames("A"), *others]
 
 
 def _pixels(dataset: Dataset, data: bytes, bits: int, samples: int = 1) -> None:

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from tests.conformance.service import kind, ok, optional, parts
-from tests.conformance.test_retrieve import DOCUMENT, FRAMES, INSTANCE, SERIES, STUDY, path
+from tests.conformance.test_retrieve import DOCUMENT, FRAMES, INSTANCE, SERIES, STATE, STUDY, path
 
 
 def picture(answer) -> Image.Image:
@@ -142,3 +142,21 @@ def test_10_4_1_1_3_a_series_in_parts_shows_its_instances(service):
     )
 
     assert all(headers["content-type"] == "image/png" for headers, _ in parts(answer))
+
+
+def test_10_4_1_1_3_a_presentation_state_shows_its_image(service):
+    shown = picture(optional(service.get(path(STATE) + "/rendered", "image/png")))
+    values = shown.convert("L").tobytes()
+
+    # The pixels count upwards from 1000, and the window is just as wide as they are many.
+    assert shown.size == (16, 16)
+    assert all(abs(255 - place - value) <= 1 for place, value in enumerate(values))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("window", "40,400,linear"), ("viewport", "16,16,0,0,8,8")]
+)
+def test_8_3_5_1_a_presentation_state_has_its_own_window_and_region(service, name, value):
+    optional(service.get(path(STATE) + "/rendered", "image/png"))
+
+    assert service.get(path(STATE) + "/rendered", params={name: value}).status_code == 400

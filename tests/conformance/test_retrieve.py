@@ -30,14 +30,15 @@ EXPLICIT = "1.2.840.10008.1.2.1"
 def path(template: str) -> str:
     names = {"A": uid("A"), "A1": uid("A", 1), "A11": uid("A", 1, 1), "A2": uid("A", 2)}
     names |= {"A21": uid("A", 2, 1), "B": uid("B")}
-    names |= {f"B{n}": uid("B", n) for n in (1, 3, 4)}
-    names |= {f"B{n}1": uid("B", n, 1) for n in (1, 3, 4)}
+    names |= {f"B{n}": uid("B", n) for n in (1, 3, 4, 5)}
+    names |= {f"B{n}1": uid("B", n, 1) for n in (1, 3, 4, 5)}
     return template.format(**names)
 
 
 FRAMES = "/studies/{A}/series/{A2}/instances/{A21}"
 COMPRESSED = "/studies/{B}/series/{B3}/instances/{B31}"
 DOCUMENT = "/studies/{B}/series/{B4}/instances/{B41}"
+STATE = "/studies/{B}/series/{B5}/instances/{B51}"
 
 
 @pytest.mark.parametrize(("resource", "count"), [(STUDY, 4), (SERIES, 3), (INSTANCE, 1)])

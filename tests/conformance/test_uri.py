@@ -104,3 +104,16 @@ def test_9_4_anonymized_objects_are_another_or_refused(wado):
     dataset = dcmread(io.BytesIO(answer.content))
     assert dataset.SOPInstanceUID != uid("A", 1, 1)
     assert "Anna" not in str(dataset.get("PatientName", ""))
+
+
+def test_9_5_2_3_an_image_is_shown_with_a_presentation_state(wado):
+    state = {"presentationSeriesUID": uid("B", 5), "presentationUID": uid("B", 5, 1)}
+    shown = optional(wado("B", 1, 1, contentType="image/png", **state))
+    if shown.content == ok(wado("B", 1, 1, contentType="image/png")).content:
+        pytest.skip("optional, not supported: the presentation state is ignored")
+    picture = Image.open(io.BytesIO(shown.content)).convert("L")
+
+    assert picture.getpixel((0, 0)) >= 254
+    assert picture.getpixel((15, 15)) <= 1
+    window = {"windowCenter": "40", "windowWidth": "400"}
+    assert wado("B", 1, 1, contentType="image/png", **state, **window).status_code == 400
