@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from lenticular.index import Index
+from lenticular.index import Index, InvalidQueryTag
 from lenticular.settings import InvalidSettings, Settings
 from lenticular.storage.spool import Spool
 
@@ -52,7 +52,11 @@ class StorageLater(Services):
 
 def open_services(settings: Settings, *, storage_later: bool = False) -> Services:
     """Open storage and index as the settings name them."""
-    index = Index(settings.index_url, settings.stable_age)
+    tags = [(each.path, each.level, each.vr, each.private_creator) for each in settings.query_tags]
+    try:
+        index = Index(settings.index_url, settings.stable_age, tags)
+    except InvalidQueryTag as error:
+        raise InvalidSettings(f"The setting 'query_tags' is wrong: {error}.") from error
     if storage_later:
         return StorageLater(settings, index)
     return Services(settings, open_storage(settings.storage_url), index)

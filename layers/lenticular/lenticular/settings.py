@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote, unquote
 
 Right = Literal["read", "write"]
 RIGHTS: tuple[Right, ...] = ("read", "write")
@@ -39,6 +40,16 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
+class QueryTag:
+    """An attribute to be searched for, as it is written; see `dicom/query_tags.py`."""
+
+    path: str
+    level: str
+    vr: str = ""
+    private_creator: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be configured, with its default."""
 
@@ -64,6 +75,8 @@ class Settings:
     """Origins of web pages that may call, separated by commas, or `*`; empty is none but ours."""
     users: tuple[User, ...] = ()
     tokens: tuple[Token, ...] = ()
+    query_tags: tuple[QueryTag, ...] = ()
+    """Attributes to be searched for beyond those that are anyway."""
     maximum_body: int = 5 * GIBIBYTE
     """Bytes that one request may carry."""
     payload_ceiling: int = 0
@@ -107,8 +120,9 @@ def to_environment(settings: Settings) -> dict[str, str]:
     texts = {
         field.name: str(getattr(settings, field.name))
         for field in fields(Settings)
-        if field.name not in ("users", "tokens")
+        if field.name not in ("users", "tokens", "query_tags")
     }
+    texts["query_tags"] = ",".join(map(_written, settings.query_tags))
     texts["users"] = ",".join(
         f"{user.name}:{user.password}:{'+'.join(sorted(user.rights))}" for user in settings.users
     )
@@ -140,6 +154,8 @@ def _convert(name: str, value: Any) -> Any:
             return tuple(_user(item) for item in _items(value))
         if name == "tokens":
             return tuple(_token(item) for item in _items(value))
+        if name == "query_tags":
+            return tuple(_query_tag(item) for item in _items(value))
         if isinstance(default, bool):
             return _truth(value)
         return type(default)(value)
@@ -148,7 +164,7 @@ def _convert(name: str, value: Any) -> Any:
 
 
 def _items(value: Any) -> Iterable[Any]:
-    return [item for item in value.split(",") if item] if isinstance(value, str) else value
+    return [item for item in value.split(",") if item.strip()] if isinstance(value, str) else value
 
 
 def _truth(value: Any) -> bool:
@@ -190,6 +206,26 @@ def _token(item: Any) -> Token:
     return Token(item["token"], _rights(item["rights"]))
 
 
+def _query_tag(item: Any) -> QueryTag:
+    if isinstance(item, QueryTag):
+        return item
+    if isinstance(item, str):
+        level, path, vr, creator = (*item.strip().split(":", 3), "", "", "")[:4]
+        item = {"level": level, "path": path, "vr": vr, "private_creator": unquote(creator)}
+    names = {field.name for field in fields(QueryTag)}
+    if not item.get("level") or not item.get("path") or item.keys() - names:
+        raise ValueError(
+            "a query tag is level:path, level:path:VR or level:path:VR:creator, for example "
+            "series:DeviceUID or instance:00191010:DS:GEMS_ACQU_01"
+        )
+    return QueryTag(**{name: str(value).strip() for name, value in item.items()})
+
+
+def _written(tag: QueryTag) -> str:
+    """The tag as one item of a list; the creator is what a vendor made up."""
+    return f"{tag.level}:{tag.path}:{tag.vr}:{quote(tag.private_creator)}"
+
+
 def _rights(names: Iterable[str]) -> frozenset[Right]:
     chosen = frozenset(right for right in RIGHTS if right in set(names))
     if set(names) - chosen or not chosen:
@@ -206,6 +242,7 @@ def shown(settings: Settings) -> dict[str, str]:
     texts["tokens"] = ", ".join(
         f"… ({'+'.join(sorted(token.rights))})" for token in settings.tokens
     )
+    texts["query_tags"] = ", ".join(_written(tag).rstrip(":") for tag in settings.query_tags)
     texts["storage"] = settings.storage_url
     # A database URL may hold a password before the @.
     texts["index"] = settings.index_url.rpartition("@")[2]

@@ -27,6 +27,7 @@ class Kind(Enum):
     TIME = auto()
     DATETIME = auto()
     NUMBER = auto()
+    DECIMAL = auto()  # any number, written in one way
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,11 @@ class Attribute:
     def tag(self) -> str:
         """The tag in a dataset under which its value lies."""
         return self.path[0]
+
+    @property
+    def has_several(self) -> bool:
+        """Whether each of its values is compared, and not the first alone."""
+        return self.kind in (Kind.TEXTS, Kind.UIDS)
 
 
 # Keywords with a matching column. The level is the one at which the value is kept: a study

@@ -33,7 +33,8 @@ MAXIMUM_UIDS = 10_000
 MAXIMUM_WORDS = 32
 _INTEGER = re.compile(r"\s*[+-]?[0-9]{1,18}\s*", re.ASCII)
 _WORD_BREAKS = re.compile(r"[\s^=,]+")
-_WITHOUT_COMMA = frozenset({"UI", "CS", "DA", "TM", "DT", "IS", "US", "UL", "AS"})
+_NUMBERS = frozenset({"IS", "DS", "FL", "FD", "SS", "US", "SL", "UL", "SV", "UV"})
+_WITHOUT_COMMA = _NUMBERS | {"UI", "CS", "DA", "TM", "DT", "AS"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +150,7 @@ def _parse_key(attribute: Attribute, key: str, manner: Manner) -> Matcher:
     values = [value for value in _split(attribute.vr, key) if not _is_universal(attribute, value)]
     if not values:
         raise InvalidRequest(f"'{_shown(key)}' is a list without a value.")
-    several = attribute.kind in (Kind.TEXTS, Kind.UIDS)
-    if manner.multiple and several and len(values) > 1:
+    if manner.multiple and attribute.has_several and len(values) > 1:
         return AllOf(tuple(_parse_value(attribute, value, manner) for value in values))
     matcher = _any_of([_parse_value(attribute, value, manner) for value in values])
     assert matcher is not None
@@ -186,6 +186,8 @@ def _parse_value(attribute: Attribute, value: str, manner: Manner) -> Matcher:
         return _name(attribute, value, manner)
     if attribute.kind is Kind.DATETIME:
         return _datetime(value, manner)
+    if attribute.kind is Kind.DECIMAL:
+        return _decimal(attribute, value)
     return _PARSERS.get(attribute.kind, _text)(value)
 
 
@@ -204,6 +206,16 @@ def _number(value: str) -> Matcher:
     if not _INTEGER.fullmatch(value):
         raise InvalidRequest(f"'{_shown(value)}' is not a whole number.")
     return OneOf((int(value),))
+
+
+def _decimal(attribute: Attribute, value: str) -> Matcher:
+    # Nothing but configured attributes needs it, and it brings a library along.
+    from lenticular.dicom.decimals import normal_decimal
+
+    number = normal_decimal(value, attribute.vr)
+    if number is None:
+        raise InvalidRequest(f"'{_shown(value)}' is not a number.")
+    return OneOf((number,))
 
 
 def _text(value: str) -> Matcher:

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, LargeBinary, String, Table, and_, cast, fu
 
 from lenticular.dicom.attributes import ALWAYS, ANSWERED, LEVEL_TAGS
 from lenticular.dicom.instance import Level
+from lenticular.dicom.query_tags import QueryTags
 from lenticular.index.rows import elements_of
 from lenticular.index.schema import (
     documents,
@@ -75,6 +76,7 @@ class _Part:
     usual: bool
     tags: frozenset[str]
     everything: bool
+    query_tags: QueryTags
 
     def wants(self, computed: _Computed) -> bool:
         asked_for = computed.tag in self.tags or self.everything
@@ -87,8 +89,10 @@ class _Part:
         beyond = self.tags - answered
         in_document = self.level is Level.INSTANCE and not beyond <= LEVEL_TAGS[Level.INSTANCE]
         if in_document or (self.everything and self.level is Level.INSTANCE):
-            yield columns.body, _from_document(None if self.everything else beyond)
+            wanted = None if self.everything else beyond
+            yield columns.body, _from_document(wanted, self.query_tags)
         elif beyond or self.everything:
+            beyond = self.query_tags.with_creators(beyond)
             yield columns.extra, _split if self.everything else _chosen(beyond)
         if self.usual or self.everything:
             yield columns.answer, _split
@@ -107,13 +111,18 @@ class Recipe:
 
     @classmethod
     def of(
-        cls, level: Level, in_path: Set[Level], included: frozenset[str], include_all: bool
+        cls,
+        level: Level,
+        in_path: Set[Level],
+        included: frozenset[str],
+        include_all: bool,
+        query_tags: QueryTags,
     ) -> "Recipe":
         """The recipe for results of a level; those above it that the path names are left out."""
         steps: list[Step] = []
         computed: list[Step] = []
         empty: dict[bytes, bytes] = {}
-        for part in _parts(level, in_path, included, include_all):
+        for part in _parts(level, in_path, included, include_all, query_tags):
             steps += part.steps()
             computed += [(c.column, c.lines) for c in _COMPUTED if part.wants(c)]
             if part.usual:
@@ -143,15 +152,22 @@ class Recipe:
 
 
 def _parts(
-    level: Level, in_path: Set[Level], included: frozenset[str], include_all: bool
+    level: Level,
+    in_path: Set[Level],
+    included: frozenset[str],
+    include_all: bool,
+    query_tags: QueryTags,
 ) -> Iterator[_Part]:
     levels = SEARCHED_LEVELS[: SEARCHED_LEVELS.index(level) + 1]
+    # An instance answers with what it has itself.
+    kept = query_tags.kept if level is not Level.INSTANCE else {}
     for each in levels:
         yield _Part(
             each,
             usual=each not in in_path,
-            tags=frozenset(tag for tag in included if level_of(tag) is each),
+            tags=frozenset(tag for tag in included if (kept.get(tag) or level_of(tag)) is each),
             everything=include_all and each is level,
+            query_tags=query_tags,
         )
 
 
@@ -183,11 +199,11 @@ def _chosen(tags: Set[str]) -> Lines:
     return lambda lines: [line for line in _split(lines) if line[1:9] in keys]
 
 
-def _from_document(tags: Set[str] | None) -> Lines:
+def _from_document(tags: Set[str] | None, query_tags: QueryTags) -> Lines:
     def lines(body: bytes) -> list[bytes]:
         dataset = orjson.loads(zlib.decompress(body))
-        chosen = dataset if tags is None else tags & dataset.keys()
-        return [b'"%s":%s' % (tag.encode(), orjson.dumps(dataset[tag])) for tag in chosen]
+        chosen = dataset if tags is None else query_tags.chosen(tags, dataset)
+        return [b'"%s":%s' % (tag.encode(), orjson.dumps(each)) for tag, each in chosen.items()]
 
     return lines
 

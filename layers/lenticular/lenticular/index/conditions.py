@@ -8,14 +8,14 @@ Beginnings of text become ranges, for which every database uses an index; what L
 for its own wildcards is escaped.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from operator import eq, ge, gt, le, lt
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, bindparam, case, or_
+from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, case, or_, select
 
-from lenticular.dicom.attributes import Attribute, Kind
+from lenticular.dicom.attributes import Attribute
 from lenticular.dicom.instance import Level
 from lenticular.dicom.matching import (
     AllOf,
@@ -30,9 +30,17 @@ from lenticular.dicom.matching import (
     Wildcard,
     Words,
 )
+from lenticular.dicom.query_tags import QueryTag
 from lenticular.index.answers import offset_from_utc
 from lenticular.index.rows import LIST_MARK
-from lenticular.index.schema import NAME_GROUPS, column_names, instances, series, studies
+from lenticular.index.schema import (
+    NAME_GROUPS,
+    TAG_VALUES,
+    column_names,
+    instances,
+    series,
+    studies,
+)
 
 TABLES: dict[Level, Table] = {
     Level.STUDY: studies,
@@ -43,7 +51,8 @@ TABLES: dict[Level, Table] = {
 Shape = tuple[Any, ...]
 """("and" | "or", shape, …), ("null", column), ("in", column, how many), (">=" | "<=" | ">" | "<" |
 "like", column) or ("zone", level, shape otherwise, (offset, shape), …); a column is a level and a
-name."""
+name. Of what is searched for by configuration ("tagged" | "untagged", level, shape): there is a row
+of values for which that holds, or none."""
 
 Values = list[str | int]
 Column = tuple[Level, str]
@@ -74,15 +83,38 @@ _LIKE = {**_LITERAL, ord("*"): "%", ord("?"): "_"}
 
 def shape_of(attribute: Attribute, matcher: Matcher, values: Values) -> Shape:
     """The shape of what must hold; the values it compares with are appended."""
+    if isinstance(attribute, QueryTag):
+        return _tagged(attribute, matcher, values)
     columns = [(attribute.level, name) for name in column_names(attribute)]
-    several = attribute.kind in (Kind.TEXTS, Kind.UIDS)
-    return _shape(columns, matcher, values, several)
+    return _shape(columns, matcher, values, attribute.has_several)
 
 
 def conditions(shapes: Iterable[Shape]) -> list[ColumnElement[bool]]:
     """The shapes in SQL, whose parameters are `value_0`, `value_1` and so on."""
     numbers = count()
     return [_condition(shape, numbers) for shape in shapes]
+
+
+def rows_tagged(shapes: Sequence[Shape], position: int) -> Select[Any]:
+    """The rows of the level for which that shape, one of values, holds."""
+    numbers = count()
+    for shape in shapes[:position]:
+        _condition(shape, numbers)  # for the numbers of its parameters
+    return _rows_tagged(shapes[position], numbers)
+
+
+def leads_to_few(shape: Shape) -> bool:
+    """Whether an index of values leads to those for which it holds: one value, or a range."""
+    kind, *rest = shape
+    if kind == "tagged":
+        return leads_to_few(rest[1])
+    if kind == "or":
+        return all(map(leads_to_few, rest))
+    if kind == "and":
+        ends = {each[0] for each in rest}
+        is_range = ">=" in ends and not ends.isdisjoint(("<", "<="))
+        return is_range or any(map(leads_to_few, rest))
+    return bool(kind == "in" and rest[0][1] == "value")
 
 
 def narrows_down(shape: Shape) -> bool:
@@ -92,7 +124,7 @@ def narrows_down(shape: Shape) -> bool:
         return any(map(narrows_down, rest))
     if kind == "or":
         return all(map(narrows_down, rest))
-    return kind not in ("like", "zone") and rest[0] in _INDEXED
+    return kind not in ("like", "zone", "tagged", "untagged") and rest[0] in _INDEXED
 
 
 def parameters(values: Values) -> dict[str, Any]:
@@ -100,23 +132,65 @@ def parameters(values: Values) -> dict[str, Any]:
     return {f"value_{number}": value for number, value in enumerate(values)}
 
 
-def _condition(shape: Shape, numbers: Iterator[int]) -> Any:
+def _condition(shape: Shape, numbers: Iterator[int], tables: Mapping[Level, Table] = TABLES) -> Any:
     kind, *rest = shape
     if kind in _JOINS:
-        return _JOINS[kind](*(_condition(each, numbers) for each in rest))
+        return _JOINS[kind](*(_condition(each, numbers, tables) for each in rest))
     if kind == "zone":
         level, otherwise, *by_offset = rest
         unknown = _condition(otherwise, numbers)
         known = {offset: _condition(each, numbers) for offset, each in by_offset}
         return case(known, value=offset_from_utc(level), else_=unknown)
+    if kind in ("tagged", "untagged"):
+        level = rest[0]
+        same = TAG_VALUES[level].c.row_id == TABLES[level].c.row_id
+        found = _rows_tagged(shape, numbers).where(same).correlate(TABLES[level]).exists()
+        return found if kind == "tagged" else ~found
     (level, name), *how_many = rest
-    column = TABLES[level].c[name]
+    column = tables[level].c[name]
     if kind == "null":
         return column.is_(None)
     values: list[Any] = [bindparam(f"value_{next(numbers)}") for _ in range(*how_many or (1,))]
     if kind == "in" and len(values) > 1:
         return column.in_(values)
     return _COMPARISONS[kind](column, values[0])
+
+
+def _rows_tagged(shape: Shape, numbers: Iterator[int]) -> Select[Any]:
+    _, level, inner = shape
+    found = select(TAG_VALUES[level].c.row_id)
+    return found.where(_condition(inner, numbers, TAG_VALUES))
+
+
+def _tagged(tag: QueryTag, matcher: Matcher, values: Values, part: int | None = None) -> Shape:
+    """The shape of a condition on values that are rows; `part` is a group of names."""
+    match matcher:
+        case AllOf(matchers):
+            return ("and", *(_tagged(tag, each, values, part) for each in matchers))
+        case AnyOf(matchers) if not _is_of_one_row(matcher):
+            return ("or", *(_tagged(tag, each, values, part) for each in matchers))
+        case Groups(groups):
+            asked = [(n, group) for n, group in enumerate(groups) if group is not None]
+            return ("and", *(_tagged(tag, group, values, n) for n, group in asked))
+        case Words(patterns) if len(patterns) > 1:
+            words = (Words((pattern,)) for pattern in patterns)
+            return ("and", *(_tagged(tag, word, values, part) for word in words))
+    inner: list[Shape] = []
+    for name, value in (("tag_id", tag.tag_id), ("part", part)):
+        if value is not None:
+            inner.append(("in", (tag.level, name), 1))
+            values.append(value)
+    if isinstance(matcher, Empty):
+        return ("untagged", tag.level, ("and", *inner))
+    inner.append(_shape([(tag.level, "value")], matcher, values, several=False))
+    return ("tagged", tag.level, ("and", *inner))
+
+
+def _is_of_one_row(matcher: Matcher) -> bool:
+    """Whether one row of values tells if it matches."""
+    if isinstance(matcher, AnyOf):
+        return all(map(_is_of_one_row, matcher.matchers))
+    return isinstance(matcher, OneOf | Wildcard | Range)
 
 
 def _shape(columns: list[Column], matcher: Matcher, values: Values, several: bool) -> Shape:

@@ -65,6 +65,7 @@ class Filing:
             (statements.add_frames, _frames),
         ):
             statement.run_many(cursor, [row for each in waiting for row in make(each)])
+        self.places.add_tag_values(_tag_values(waiting))
         self.places.grow()
         ((revision,),) = statements.order_commits.run(cursor).fetchall()
         moment = now()
@@ -155,6 +156,10 @@ def _document(waiting: _Waiting) -> Iterator[Row]:
 def _frames(waiting: _Waiting) -> Iterator[Row]:
     for chunk, ranges in enumerate(waiting.rows.frames):
         yield {"instance_row_id": waiting.row_id, "chunk": chunk, "ranges": ranges}
+
+
+def _tag_values(waiting: Sequence[_Waiting]) -> list[Row]:
+    return [{**row, "row_id": each.row_id} for each in waiting for row in each.rows.tag_values]
 
 
 def _known_already(outcome: Outcome, series: Series, known: Known, new: InstanceRows) -> Added:

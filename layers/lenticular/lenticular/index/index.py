@@ -6,12 +6,13 @@ what retrieval needs comes from `reader.py`, searches are in `query.py`, Orthanc
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from lenticular.dicom.instance import Level, Target
+from lenticular.dicom.query_tags import Definition, define
 from lenticular.errors import Unavailable
 from lenticular.index import migrations
 from lenticular.index.database import Database
@@ -31,19 +32,24 @@ if TYPE_CHECKING:
         Statistics,
         StoredInstance,
     )
+    from lenticular.index.tagging import Registered
     from lenticular.index.writer import Writer
 
 
 class Index:
     """The index behind a database URL. Safe to use from many threads and processes.
 
-    After `stable_age` seconds without an addition a resource counts as stable.
+    After `stable_age` seconds without an addition a resource counts as stable. `query_tags` are
+    attributes to be searched for beyond those that are anyway.
     """
 
-    def __init__(self, url: str, stable_age: float = 60) -> None:
+    def __init__(
+        self, url: str, stable_age: float = 60, query_tags: Iterable[Definition] = ()
+    ) -> None:
+        self.query_tags = define(query_tags)
         self._database = Database(url)
         self._stable_age = stable_age
-        self._searcher = Searcher(self._database)
+        self._searcher = Searcher(self._database, self.query_tags)
         self._first_write = Lock()
 
     # Each part is imported when it is first needed: a function of Lambda starts for one of them.
@@ -75,7 +81,7 @@ class Index:
     def _only_writer(self) -> "Writer":
         from lenticular.index.writer import Writer
 
-        return Writer(self._database)
+        return Writer(self._database, self.query_tags)
 
     def migrate(self) -> None:
         """Bring the schema up to date; quick when it is."""
@@ -104,9 +110,8 @@ class Index:
         """
         from lenticular.index import settling
 
+        self._require(migrations.SETTLING)
         with self._database.connect() as connection:
-            if not migrations.has(connection, migrations.SETTLING):
-                raise Unavailable("The index waits for its migration; run `lenticular migrate`.")
             return settling.unsettled_studies(connection, since, until, limit)
 
     def settle(self, unsettled: Sequence[int], until: int) -> Counter[Level]:
@@ -178,6 +183,48 @@ class Index:
     def changes(self, since: int, limit: int) -> "list[Change]":
         """The change feed after a sequence number, the oldest first."""
         return self._browser.changes(since, limit)
+
+    def registered_query_tags(self) -> "list[Registered]":
+        """The attributes that are searched for by configuration, as far as it is with them."""
+        from lenticular.index import tagging
+
+        with self._database.connect() as connection:
+            if not migrations.has(connection, migrations.QUERY_TAGS):
+                return []
+            return tagging.registered(connection)
+
+    def register_query_tags(self) -> None:
+        """Note which attributes are configured now: others are to be removed, new ones read."""
+        from lenticular.index import feed, tagging
+
+        self._require(migrations.QUERY_TAGS)
+        self._writer.perform(
+            lambda connection: tagging.register(connection, self.query_tags, feed.now())
+        )
+
+    def advance_query_tags(self) -> int | None:
+        """One step of what is to be done for them: studies looked through; None if none is due."""
+        from lenticular.index import feed, tagging
+
+        self._require(migrations.QUERY_TAGS)
+        # With SQLite there is one machine, whose processes were started together.
+        grace = 0 if self._database.is_sqlite else tagging.GRACE
+        return self._writer.perform(
+            lambda connection: tagging.advance(connection, self.query_tags, grace, feed.now())
+        )
+
+    def has_pending_query_tags(self) -> bool:
+        """Whether anything is to be done for them, now or later."""
+        from lenticular.index import tagging
+
+        with self._database.connect() as connection:
+            return bool(tagging.pending(connection, self.query_tags))
+
+    def _require(self, revision: str) -> None:
+        """Refuse what the schema is not ready for."""
+        with self._database.connect() as connection:
+            if not migrations.has(connection, revision):
+                raise Unavailable("The index waits for its migration; run `lenticular migrate`.")
 
     def instance_changes(self, offset: int, limit: int, window: "Window") -> "list[InstanceChange]":
         """What happened to instances in a time, after the first ones, the oldest first."""

@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.operators import custom_op
 
 from lenticular.dicom.instance import Level
-from lenticular.index.conditions import TABLES, Shape, conditions, narrows_down
+from lenticular.index.conditions import TABLES, Shape, conditions, narrows_down, rows_tagged
 from lenticular.index.schema import instances, series, studies
 
 LIMIT = bindparam("limit", type_=BigInteger)
@@ -58,13 +58,17 @@ _IN_ORDER = "FORCE INDEX (ix_studies_study_date_study_time_row_id)"
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What is alike in all questions of a kind: all but the values, the limit and the offset."""
+    """What is alike in all questions of a kind: all but the values, the limit and the offset.
+
+    `start` is the position of the shape to begin with: the few rows whose values are such.
+    """
 
     level: Level
     shapes: tuple[Shape, ...]
     columns: frozenset[str]
     in_study: bool
     in_series: bool
+    start: int | None = None
 
     @property
     def in_path(self) -> frozenset[Level]:
@@ -80,11 +84,19 @@ class Form:
     @property
     def is_of_all_studies(self) -> bool:
         """Whether no index leads to few studies, so that all are taken in their order."""
-        return not (self.in_study or self.has_lower_key or any(map(narrows_down, self.shapes)))
+        is_narrow = self.in_study or self.has_lower_key or self.start is not None
+        return not (is_narrow or any(map(narrows_down, self.shapes)))
+
+    @property
+    def has_tags(self) -> bool:
+        """Whether it asks for what is searched for by configuration."""
+        return "query_tag" in self.columns
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """What must hold of the joined rows."""
         found = conditions(self.shapes)
+        if self.start is not None:
+            del found[self.start]  # the rows that are begun with are those for which it holds
         if self.in_study:
             found.append(studies.c.study_instance_uid == bindparam("study_uid"))
         if self.in_series:
@@ -100,13 +112,16 @@ def page_in_order(form: Form) -> Subquery:
 
 def numbered_page(form: Form) -> Subquery:
     """The row ids of the results on MySQL, each with its position in the order."""
-    if form.level is Level.STUDY or form.in_study or form.has_lower_key:
+    is_narrow = form.in_study or form.has_lower_key or form.start is not None
+    if form.level is Level.STUDY or is_narrow:
         return _sorted_page(form)
     return _page_by_study(form)
 
 
 def joined(form: Form) -> FromClause:
-    """Studies down to the level."""
+    """Studies down to the level, or what is begun with up to its study and from there down."""
+    if form.start is not None:
+        return _joined_to_tagged(form, form.start)
     down = not form.has_lower_key
     study_row_id: Any = as_given(studies.c.row_id) if down else studies.c.row_id
     series_row_id: Any = as_given(series.c.row_id) if down else series.c.row_id
@@ -115,6 +130,22 @@ def joined(form: Form) -> FromClause:
         rows = rows.join(series, series.c.study_row_id == study_row_id)
     if form.level is Level.INSTANCE:
         rows = rows.join(instances, instances.c.series_row_id == series_row_id)
+    return rows
+
+
+def _joined_to_tagged(form: Form, start: int) -> FromClause:
+    level = form.shapes[start][1]
+    tagged = rows_tagged(form.shapes, start).distinct().subquery("tagged")
+    table = TABLES[level]
+    rows: FromClause = tagged.join(table, table.c.row_id == as_given(tagged.c.row_id))
+    if level is Level.INSTANCE:
+        rows = rows.join(series, series.c.row_id == as_given(instances.c.series_row_id))
+    if level is not Level.STUDY:
+        rows = rows.join(studies, studies.c.row_id == as_given(series.c.study_row_id))
+    elif form.level is not Level.STUDY:
+        rows = rows.join(series, series.c.study_row_id == as_given(studies.c.row_id))
+    if form.level is Level.INSTANCE and level is not Level.INSTANCE:
+        rows = rows.join(instances, instances.c.series_row_id == as_given(series.c.row_id))
     return rows
 
 
@@ -130,6 +161,9 @@ def _sorted_page(form: Form) -> Subquery:
     found = _starting_right(
         form, select(TABLES[form.level].c.row_id, *keys).select_from(joined(form))
     )
+    if form.has_tags and not form.has_lower_key:
+        # Or the server might begin with all that have a value, however many that are.
+        found = found.prefix_with("STRAIGHT_JOIN")
     found = found.where(*form.conditions()).order_by(*order).limit(LIMIT).offset(OFFSET)
     rows = found.subquery("found")
     again = [

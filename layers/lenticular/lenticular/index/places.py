@@ -8,6 +8,7 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 
 from lenticular.dicom.instance import Dataset, Level
 from lenticular.dicom.orthanc_id import digest
+from lenticular.dicom.query_tags import QueryTags
 from lenticular.index import rows
 from lenticular.index.records import NewInstance
 from lenticular.index.statements import KNOWN_AT_ONCE, Statements
@@ -79,6 +80,8 @@ class Places:
     statements: Statements
     cursor: DBAPICursor
     now: int
+    tags: QueryTags
+    _tag_values: dict[Level, list[rows.Row]] = field(default_factory=dict)
     _studies: dict[str, Study] = field(default_factory=dict)
     _series: dict[tuple[str, str], Series] = field(default_factory=dict)
 
@@ -121,7 +124,7 @@ class Places:
             "series_instance_uid": uid,
         }
         row_id = self._insert_level(self.statements.add_series, values)
-        lines = rows.lines_of(Level.SERIES, parsed.dataset)
+        lines = self._lines_of(Level.SERIES, row_id, parsed.dataset)
         self.statements.add_series_attributes.run(self.cursor, {"series_row_id": row_id, **lines})
         created.insert(0, (Level.SERIES, orthanc_id))
         study.growth.series += 1
@@ -130,6 +133,13 @@ class Places:
         series = Series(row_id, uid, orthanc_id, study, is_new=True)
         self._series[study.uid, uid] = series
         return series
+
+    def add_tag_values(self, of_instances: list[rows.Row]) -> None:
+        """Write what is searched for by configuration, of instances and of what is new above."""
+        for level, values in (*self._tag_values.items(), (Level.INSTANCE, of_instances)):
+            if values and self.tags:
+                self.statements.add_tag_values[level].run_many(self.cursor, values)
+        self._tag_values.clear()
 
     def grow(self) -> None:
         """Write down by how much studies and series have grown, studies first."""
@@ -187,7 +197,7 @@ class Places:
             "study_instance_uid": uid,
         }
         row_id = self._insert_level(self.statements.add_study, values)
-        lines = rows.lines_of(Level.STUDY, dataset)
+        lines = self._lines_of(Level.STUDY, row_id, dataset)
         self.statements.add_study_attributes.run(self.cursor, {"study_row_id": row_id, **lines})
         created.insert(0, (Level.STUDY, orthanc_id))
         study = Study(row_id, uid, orthanc_id, patient_id, digest(patient_id), [], [])
@@ -219,6 +229,13 @@ class Places:
         }
         self.statements.grow_study.run(self.cursor, parameters)
         study.growth = Growth()
+
+    def _lines_of(self, level: Level, row_id: int, dataset: Dataset) -> dict[str, bytes]:
+        if not self.tags:
+            return rows.lines_of(level, dataset)
+        values = rows.tag_values(level, dataset, self.tags, row_id=row_id)
+        self._tag_values.setdefault(level, []).extend(values)
+        return rows.lines_of(level, dataset, self.tags.picked(level, dataset))
 
     def _growth(self, growth: Growth) -> dict[str, Any]:
         return {

@@ -5,7 +5,7 @@ answered is fetched for it alone.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any
@@ -16,6 +16,7 @@ from lenticular.dicom.attributes import Attribute
 from lenticular.dicom.instance import Level, Target
 from lenticular.dicom.matching import Matcher
 from lenticular.dicom.orthanc_id import from_digest
+from lenticular.dicom.query_tags import QueryTag, QueryTags
 from lenticular.index.answers import SEARCHED_LEVELS, Recipe
 from lenticular.index.conditions import TABLES, Values, parameters, shape_of
 from lenticular.index.database import Database, Statement
@@ -30,6 +31,7 @@ from lenticular.index.pages import (
     page_in_order,
 )
 from lenticular.index.schema import instances, patients, series, studies
+from lenticular.index.tag_scout import TagScout
 
 STATEMENTS_KEPT = 500
 """Compiled statements, of the kinds of questions asked last."""
@@ -66,17 +68,23 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The results within limit and offset, and whether there are more behind them."""
+    """The results within limit and offset, and whether there are more behind them.
+
+    `adding` are the paths that were searched for while not all that is stored is known by them.
+    """
 
     matches: list[Match]
     more: bool
+    adding: tuple[str, ...] = ()
 
 
 class Searcher:
     """Runs searches; a statement is composed once for all questions of a kind."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, tags: QueryTags) -> None:
         self._database = database
+        self._tags = tags
+        self._scout = TagScout(database)
         self._kept_results = lru_cache(STATEMENTS_KEPT)(self._prepare_results)
         self._kept_ids = lru_cache(STATEMENTS_KEPT)(self._prepare_ids)
 
@@ -86,6 +94,8 @@ class Searcher:
             return Page([], more=False)
         # One more than asked for, to know that there is one.
         form, values = _form(query, query.limit + 1)
+        start, adding = self._look_ahead(query, form, values)
+        form = replace(form, start=start)
         prepare = self._kept_results if _is_common(values) else self._prepare_results
         recipe, statement = prepare(form, query.included, query.include_all)
         found = self._rows(statement, values)
@@ -94,13 +104,22 @@ class Searcher:
             Match(Target(*row[:depth]), recipe.attributes(row[depth:]))
             for row in found[: query.limit]
         ]
-        return Page(matches, more=len(found) > query.limit)
+        return Page(matches, more=len(found) > query.limit, adding=adding)
 
     def ids(self, level: Level, query: Query) -> list[str]:
         """The Orthanc ids of what is found; for patients, of those whose studies are."""
         form, values = _form(query, query.limit)
+        start, _ = self._look_ahead(query, form, values)
+        form = replace(form, start=start)
         prepare = self._kept_ids if _is_common(values) else self._prepare_ids
         return [from_digest(row[0]) for row in self._rows(prepare(level, form), values)]
+
+    def _look_ahead(
+        self, query: Query, form: Form, values: dict[str, Any]
+    ) -> tuple[int | None, tuple[str, ...]]:
+        """Where to begin, and what is not known of all that is stored; asked of tags alone."""
+        tags = [each for each, _ in query.conditions if isinstance(each, QueryTag)]
+        return self._scout.look(tags, form, values) if tags else (None, ())
 
     def _rows(self, statement: Statement, values: dict[str, Any]) -> list[Any]:
         with self._database.cursor() as cursor:
@@ -113,7 +132,7 @@ class Searcher:
     def _prepare_results(
         self, form: Form, included: frozenset[str], include_all: bool
     ) -> tuple[Recipe, Statement]:
-        recipe = Recipe.of(form.level, form.in_path, included, include_all)
+        recipe = Recipe.of(form.level, form.in_path, included, include_all, self._tags)
         page, table = self._page(form), TABLES[form.level]
         rows = page.join(table, table.c.row_id == as_given(page.c.row_id))
         if form.level is Level.INSTANCE:
@@ -127,7 +146,8 @@ class Searcher:
 
     def _prepare_ids(self, level: Level, form: Form) -> Statement:
         if level is Level.PATIENT:
-            matching = select(studies.c.patient_row_id).where(*form.conditions())
+            matching = select(studies.c.patient_row_id).select_from(joined(form))
+            matching = matching.where(*form.conditions())
             position = () if self._database.is_sqlite else (patients.c.row_id,)
             found = select(*position, patients.c.orthanc_id)
             found = found.where(patients.c.row_id.in_(matching)).order_by(patients.c.row_id)

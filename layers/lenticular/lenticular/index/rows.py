@@ -4,7 +4,7 @@ Everything here is computed before the database is locked, or once for a new stu
 """
 
 import zlib
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from lenticular.dicom.attributes import (
 from lenticular.dicom.instance import Dataset, Level
 from lenticular.dicom.matching import name_groups, normal_number, normal_text
 from lenticular.dicom.moments import date_bounds, datetime_bounds, time_bounds
+from lenticular.dicom.query_tags import QueryTags
 from lenticular.index import layouts
 from lenticular.index.records import NewInstance
 from lenticular.index.schema import column_names
@@ -50,9 +51,10 @@ class InstanceRows:
     instance: Row
     document: Row
     frames: list[bytes]
+    tag_values: list[Row]
 
 
-def of_instance(new: NewInstance) -> InstanceRows:
+def of_instance(new: NewInstance, tags: QueryTags) -> InstanceRows:
     """The rows of an instance."""
     parsed = new.parsed
     dataset, pixels = parsed.dataset, parsed.layout.pixels
@@ -72,7 +74,8 @@ def of_instance(new: NewInstance) -> InstanceRows:
         "body": zlib.compress(orjson.dumps(dataset), COMPRESSION_LEVEL),
         **lines_of(Level.INSTANCE, dataset),
     }
-    return InstanceRows(new, instance, document, frames)
+    values = tag_values(Level.INSTANCE, dataset, tags)
+    return InstanceRows(new, instance, document, frames, values)
 
 
 def matching_values(level: Level, dataset: Dataset) -> Row:
@@ -85,12 +88,31 @@ def matching_values(level: Level, dataset: Dataset) -> Row:
     return row
 
 
-def lines_of(level: Level, dataset: Dataset) -> dict[str, bytes]:
-    """What is answered of a level, one encoded attribute a line: `answer` and `extra`."""
+def lines_of(level: Level, dataset: Dataset, picked: Dataset | None = None) -> dict[str, bytes]:
+    """What is answered of a level, one encoded attribute a line: `answer` and `extra`.
+
+    `picked` is what a configuration adds to the latter.
+    """
+    extra = _lines(dataset, _EXTRA_TAGS[level])
     return {
         "answer": _lines(dataset, _ANSWER_TAGS[level]),
-        "extra": _lines(dataset, _EXTRA_TAGS[level]),
+        "extra": b"\n".join(filter(None, (extra, _lines(picked, picked)))) if picked else extra,
     }
+
+
+def extra_again(extra: bytes, level: Level, kept: Set[str], new: Dataset) -> bytes:
+    """The lines with new ones; of what a configuration had added only these tags are kept."""
+    remaining = {*kept, *_EXTRA_TAGS[level]}
+    lines = [line for line in extra.split(b"\n") if line[1:9].decode() in remaining]
+    return b"\n".join(filter(None, [*lines, _lines(new, new)]))
+
+
+def tag_values(level: Level, dataset: Dataset, tags: QueryTags, **of_row: int) -> list[Row]:
+    """The rows of what is searched for by configuration, complete but for what they belong to."""
+    return [
+        {"tag_id": tag.tag_id, "part": part, "value": value, **of_row}
+        for tag, (part, value) in (tags.values(level, dataset) if tags else ())
+    ]
 
 
 def of_patient(dataset: Dataset) -> bytes:

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    SmallInteger,
     String,
     Table,
     Text,
@@ -225,3 +226,49 @@ changes = Table(
     Column("action", String(8)),
     **_OPTIONS,
 )
+
+# The attributes that are searched for by configuration (`dicom/query_tags.py`), and how far what
+# was stored before has been looked through for each: studies up to `done`, and of the next one
+# instances up to `within`, as far as they changed since `since`.
+query_tags = Table(
+    "query_tags",
+    metadata,
+    Column("tag_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("path", Text, nullable=False),
+    Column("vr", String(2), nullable=False),
+    Column("creator", String(64), nullable=False),
+    Column("level", String(8), nullable=False),
+    Column("status", String(8), nullable=False),
+    Column("changed", BigInteger, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("done", BigInteger, nullable=False),
+    Column("within", BigInteger, nullable=False),
+    **_OPTIONS,
+)
+
+
+def _tag_values(level: Table) -> Table:
+    """The values of those attributes in rows of a level, each in a row of its own.
+
+    Ordered as searches read them; on SQLite without row ids, which only the migration says. They
+    go with the row they belong to, whoever removes it: also the release before, which does not
+    know them.
+    """
+    row_id = ForeignKey(level.c.row_id, ondelete="CASCADE")
+    return Table(
+        f"{level.name}_tag_values",
+        metadata,
+        Column("tag_id", BigInteger, primary_key=True, autoincrement=False),
+        Column("value", String(COMPARED_LENGTH), primary_key=True),
+        Column("row_id", row_id, primary_key=True, autoincrement=False),
+        Column("part", SmallInteger, primary_key=True, autoincrement=False),
+        Index(None, "row_id", "tag_id"),
+        **_OPTIONS,
+    )
+
+
+TAG_VALUES: dict[Level, Table] = {
+    Level.STUDY: _tag_values(studies),
+    Level.SERIES: _tag_values(series),
+    Level.INSTANCE: _tag_values(instances),
+}

@@ -4,9 +4,11 @@ from typing import Any
 
 from sqlalchemy import Select, Table, Update, and_, bindparam, column, insert, select, table, update
 
+from lenticular.dicom.instance import Level
 from lenticular.index.database import Database, Statement
 from lenticular.index.schema import (
     SETTLED,
+    TAG_VALUES,
     changes,
     documents,
     frames,
@@ -58,6 +60,10 @@ class Statements:
         self.add_instance = adding(instances, "row_id")
         self.add_document = adding(documents)
         self.add_frames = adding(frames)
+        self.add_tag_values: dict[Level, Statement] = {
+            level: adding(values) for level, values in TAG_VALUES.items()
+        }
+        self.find_revision = database.prepare(select(_ONE_ROW.c.version_num))
         self.order_commits = database.prepare(ORDER_COMMITS)
         self.add_change = adding(changes, "sequence")
         self.add_change_before = adding(changes, "sequence", *_OF_INSTANCES)

@@ -14,9 +14,11 @@ from threading import Lock
 from typing import TypeVar
 
 from sqlalchemy.engine import Connection
+from sqlalchemy.engine.interfaces import DBAPICursor
 
 from lenticular.dicom.instance import Target
-from lenticular.index import failures, removal, rows, settling
+from lenticular.dicom.query_tags import NO_TAGS, QueryTags
+from lenticular.index import failures, migrations, removal, rows, settling
 from lenticular.index.database import Database, raw_cursor
 from lenticular.index.feed import Told, now
 from lenticular.index.filing import Filing
@@ -52,8 +54,10 @@ class _Request:
 class Writer:
     """The only one in this process who changes the index."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, tags: QueryTags) -> None:
         self._database = database
+        self._tags = tags
+        self._has_tag_tables = False
         self._statements = Statements(database)
         self._pile: list[_Request] = []
         self._piling = Lock()
@@ -61,7 +65,7 @@ class Writer:
 
     def add(self, instances: Sequence[NewInstance], replace: bool) -> list[Added]:
         """Add instances; when this returns they are durably there."""
-        request = _Request([rows.of_instance(new) for new in instances], replace)
+        request = _Request([rows.of_instance(new, self._tags) for new in instances], replace)
         with self._piling:
             self._pile.append(request)
         with self._writing:
@@ -81,11 +85,12 @@ class Writer:
 
     def settle(self, study_row_ids: Sequence[int], until: int) -> list[Told]:
         """Tell of these studies what was quiet since `until` and was not told yet."""
+        return self.perform(lambda connection: settling.settle(connection, study_row_ids, until))
+
+    def perform(self, work: Callable[[Connection], Result]) -> Result:
+        """Run work that may be repeated as one transaction."""
         with self._writing:
-            return self._in_transaction(
-                lambda connection: settling.settle(connection, study_row_ids, until),
-                may_repeat=True,
-            )
+            return self._in_transaction(work, may_repeat=True)
 
     def _take_pile(self) -> list[_Request]:
         with self._piling:
@@ -109,13 +114,21 @@ class Writer:
                 request.added = added
 
     def _file(self, connection: Connection, pile: list[_Request]) -> list[list[Added]]:
-        places = Places(self._statements, raw_cursor(connection), now())
+        cursor = raw_cursor(connection)
+        places = Places(self._statements, cursor, now(), self._tags_in_schema(cursor))
         filing = Filing(places, lambda target: removal.remove(connection, [target], replacing=True))
         # All at once, for they are locked in an order that all writers keep.
         filing.look_up([each for request in pile for each in request.batch])
         results = [filing.file(request.batch, request.replace) for request in pile]
         filing.flush()
         return results
+
+    def _tags_in_schema(self, cursor: DBAPICursor) -> QueryTags:
+        """The tags, once the schema has tables for their values."""
+        if self._tags and not self._has_tag_tables:
+            ((revision,),) = self._statements.find_revision.run(cursor).fetchall()
+            self._has_tag_tables = revision >= migrations.QUERY_TAGS
+        return self._tags if self._has_tag_tables else NO_TAGS
 
     def _in_transaction(self, work: Callable[[Connection], Result], may_repeat: bool) -> Result:
         for attempt in range(ATTEMPTS):

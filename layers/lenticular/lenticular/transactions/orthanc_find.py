@@ -16,6 +16,7 @@ from lenticular.dicom.attributes import path_of
 from lenticular.dicom.instance import Dataset, Level
 from lenticular.dicom.orthanc_id import orthanc_id
 from lenticular.dicom.orthanc_tags import Style, full, orthanc_tag, short, simplified
+from lenticular.dicom.query_tags import QueryTags
 from lenticular.index.query import Query
 from lenticular.index.records import Resource
 from lenticular.services import Services
@@ -60,11 +61,11 @@ class Question:
             limit=_count(body, "Limit"),
         )
 
-    def query(self, limit: int, offset: int) -> Query:
+    def query(self, limit: int, offset: int, query_tags: QueryTags) -> Query:
         """The search of the index."""
         level = Level.STUDY if self.level is Level.PATIENT else self.level
         parameters = [*self.keys.items(), ("limit", str(limit)), ("offset", str(offset))]
-        query, ignored = parse_query(level, None, parameters)
+        query, ignored = parse_query(level, None, parameters, query_tags)
         if ignored:
             raise errors.InvalidRequest(f"At the level {self.level}: {ignored[0]}")
         return query
@@ -103,7 +104,8 @@ def _ids(services: Services, question: Question, since: int = 0, limit: int = 0)
     end = since + limit if limit else None
     while end is None or since < end:
         wanted = PAGE if end is None else min(PAGE, end - since)
-        page = services.index.search_ids(question.level, question.query(wanted, since))
+        query = question.query(wanted, since, services.index.query_tags)
+        page = services.index.search_ids(question.level, query)
         yield from page
         if len(page) < wanted:
             return

@@ -14,6 +14,7 @@ from lenticular.dicom import zones
 from lenticular.dicom.attributes import Attribute, path_of, searchable
 from lenticular.dicom.instance import BULKDATA_BASE, Level, Target
 from lenticular.dicom.matching import Manner, Matcher
+from lenticular.dicom.query_tags import NO_TAGS, QueryTags
 from lenticular.errors import InvalidRequest
 from lenticular.index.query import Match, Query
 from lenticular.services import Services
@@ -32,18 +33,25 @@ _MODALITY, _MODALITIES_IN_STUDY = ("00080060",), ("00080061",)
 
 @dataclass(frozen=True, slots=True)
 class SearchAnswer:
-    """The results as JSON objects; `more` when our own maximum cut them off."""
+    """The results as JSON objects; `more` when our own maximum cut them off.
+
+    `adding` are paths by which not all that is stored can be found yet.
+    """
 
     matches: list[bytes]
     more: bool
+    adding: tuple[str, ...]
 
 
 def parse_query(
-    level: Level, target: Target | None, parameters: Sequence[tuple[str, str]]
+    level: Level,
+    target: Target | None,
+    parameters: Sequence[tuple[str, str]],
+    query_tags: QueryTags = NO_TAGS,
 ) -> tuple[Query, list[str]]:
     """The search that these parameters ask for, and what of them was not heeded.
 
-    `target` is what the path names above the level.
+    `target` is what the path names above the level, `query_tags` are keys by configuration.
     """
     given: dict[str, list[str]] = {}
     for name, value in parameters:
@@ -53,7 +61,7 @@ def parse_query(
     manner = Manner(fuzzy, empty, multiple, _offset(given))
     limit, offset = _number(given, "limit"), _number(given, "offset")
     included, include_all = _included(given.pop("includefield", []), warnings)
-    conditions, matched = _conditions(level, given, manner, warnings)
+    conditions, matched = _conditions(level, given, manner, query_tags, warnings)
     return Query(
         level=level,
         conditions=conditions,
@@ -71,16 +79,20 @@ def search(services: Services, query: Query, base_url: str) -> SearchAnswer:
     """Run the search; `base_url` is the service's, for RetrieveURL."""
     page = services.index.search(query)
     matches = [_encode(match, base_url) for match in page.matches]
-    return SearchAnswer(matches, more=page.more and not query.limit_given)
+    return SearchAnswer(matches, more=page.more and not query.limit_given, adding=page.adding)
 
 
 def _conditions(
-    level: Level, given: dict[str, list[str]], manner: Manner, warnings: list[str]
+    level: Level,
+    given: dict[str, list[str]],
+    manner: Manner,
+    query_tags: QueryTags,
+    warnings: list[str],
 ) -> tuple[tuple[tuple[Attribute, Matcher], ...], frozenset[str]]:
     """Attributes and what they must be; and the tags of all that was named, to answer them."""
     by_attribute: dict[Attribute, list[str]] = {}
     for name, values in given.items():
-        attribute = _attribute(level, name)
+        attribute = _attribute(level, name, query_tags)
         if attribute is not None:
             by_attribute.setdefault(attribute, []).extend(values)
         elif name.lower() not in _ELSEWHERE:
@@ -89,12 +101,12 @@ def _conditions(
     return conditions, frozenset(attribute.tag for attribute in by_attribute)
 
 
-def _attribute(level: Level, name: str) -> Attribute | None:
+def _attribute(level: Level, name: str, query_tags: QueryTags) -> Attribute | None:
     """The attribute of this name that can be searched for at the level."""
     path = path_of(name)
     if path == _MODALITY and level is Level.STUDY:
         path = _MODALITIES_IN_STUDY  # what people mean, for a study has no modality of its own
-    attribute = searchable(path) if path else None
+    attribute = searchable(path) or query_tags.by_path.get(path) if path else None
     return attribute if attribute and _DEPTH[attribute.level] <= _DEPTH[level] else None
 
 

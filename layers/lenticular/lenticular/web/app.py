@@ -58,6 +58,7 @@ def all_routers() -> list[APIRouter]:
         delete,
         orthanc,
         qido,
+        query_tags,
         rendered,
         results,
         service,
@@ -68,7 +69,7 @@ def all_routers() -> list[APIRouter]:
     )
 
     modules = (
-        *(stow, qido, wado_rs, bulkdata, rendered, delete),
+        *(stow, qido, query_tags, wado_rs, bulkdata, rendered, delete),
         *(changefeed, uploads, results, service, capabilities, wado_uri, orthanc),
     )
     return [module.router for module in modules]

@@ -17,10 +17,13 @@ from lenticular.transactions.incoming import INCOMING, take
 from lenticular.transactions.ingest import DropFolder
 from lenticular.transactions.results import JOBS
 from lenticular.transactions.settle_watch import SettleWatch
+from lenticular.transactions.tag_watch import TagWatch
 from lenticular.web.access import LOOPBACK_HOSTS
 from lenticular.web.app import create_app
 from lenticular.web.logs import configure
 from lenticular.web.replay import Replayer
+
+Watch = DropFolder | BucketWatch | SettleWatch | TagWatch
 
 GRACE_SECONDS = 20
 GARBAGE_THRESHOLD = 50_000
@@ -80,10 +83,9 @@ def _lifespan(services: Services) -> Callable[[FastAPI], AbstractAsyncContextMan
     return lifespan
 
 
-def _watches(services: Services) -> list[DropFolder | BucketWatch | SettleWatch]:
-    """What looks for new files, in the folder and in a bucket, and for what has become stable."""
-    watches: list[DropFolder | BucketWatch | SettleWatch]
-    watches = [DropFolder(services), SettleWatch(services)]
+def _watches(services: Services) -> list[Watch]:
+    """What looks for new files, in the folder and in a bucket, and for what is to be done."""
+    watches: list[Watch] = [DropFolder(services), SettleWatch(services), TagWatch(services)]
     bucket = services.bucket
     if bucket is not None:
         watches.append(BucketWatch(services, bucket, INCOMING, partial(take, services, bucket)))

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from lenticular.index.database import Database
 
-HEAD = "0003"
+HEAD = "0004"
 """The revision this release is written for."""
 
 SETTLING = "0002"
@@ -19,6 +19,9 @@ SETTLING = "0002"
 
 INSTANCE_FEED = "0003"
 """The revision from which on changes say of which instance they tell."""
+
+QUERY_TAGS = "0004"
+"""The revision from which on attributes can be made searchable by configuration."""
 
 _VERSION = table("alembic_version", column("version_num"))
 

@@ -15,6 +15,7 @@ MORE_RESULTS = (
     "The number of results exceeded the maximum supported by the server. "
     "Additional results can be requested."
 )
+NOT_YET_READY = "is being added; what was stored before may be missing from the results."
 MAXIMUM_WARNINGS = 10
 """Warning headers at most, so that a nonsensical query does not get an answer all of headers."""
 
@@ -57,9 +58,12 @@ def search_instances(request: Request) -> Response:
 
 def _search(request: Request, level: Level, target: Target | None = None) -> Response:
     offer = datasets.negotiate(request)
-    query, warnings = parse_query(level, target, request.query_params.multi_items())
-    service = base_url(request)
-    answer = search(services_of(request), query, service)
+    services, service = services_of(request), base_url(request)
+    parameters = request.query_params.multi_items()
+    query, warnings = parse_query(level, target, parameters, services.index.query_tags)
+    answer = search(services, query, service)
+    for path in answer.adding:
+        warnings.insert(0, f"{path} {NOT_YET_READY}")
     if answer.more:
         warnings.insert(0, MORE_RESULTS)
     response = datasets.answer(request, answer.matches, offer)

@@ -1,0 +1,313 @@
+"""Query tags: attributes that a configuration makes search keys, at any depth, private ones too.
+
+A tag is the path by which a query names it (PS3.18 8.3.4.1), the VR by which its values are
+compared, and the level whose first instance it is taken from. A private attribute is named in a
+block of the operator's choice, such as 00191010; in a data set it is looked for in the block that
+its creator has reserved there (PS3.5 7.8.1).
+"""
+
+import hashlib
+from base64 import b64decode
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from lenticular.dicom import tables
+from lenticular.dicom.attributes import (
+    ANSWERED,
+    LEVEL_TAGS,
+    PATIENT_TAGS,
+    Attribute,
+    Kind,
+    path_of,
+    searchable,
+)
+from lenticular.dicom.decimals import normal_decimal
+from lenticular.dicom.instance import Dataset, Level
+from lenticular.dicom.matching import name_groups, normal_text
+from lenticular.dicom.moments import date_bounds, datetime_bounds, time_bounds
+
+Definition = tuple[str, str, str, str]
+"""Path, level, VR and private creator as they are configured; the last two may be empty."""
+
+Compared = tuple[int, str]
+"""The group of a name from 0, else 0, and the value in the form in which it is compared."""
+
+MAXIMUM_VALUES = 1000
+"""Different values of one attribute in one row; a contour is nothing to be searched for."""
+
+_LEVELS = {"study": Level.STUDY, "series": Level.SERIES, "instance": Level.INSTANCE}
+_KINDS = {
+    **dict.fromkeys(("AE", "AS", "CS", "LO", "LT", "SH", "ST", "UC", "UR", "UT"), Kind.TEXT),
+    **dict.fromkeys(("DS", "IS", "FL", "FD", "SL", "SS", "SV", "UL", "US", "UV"), Kind.DECIMAL),
+    **{"PN": Kind.NAME, "UI": Kind.UID, "DA": Kind.DATE, "TM": Kind.TIME, "DT": Kind.DATETIME},
+}
+_KEPT = (Level.SERIES, Level.STUDY)
+"""Levels whose rows keep what is answered; of an instance its document has everything."""
+
+_BLOCKS = range(0x10, 0x100)
+_TIMEZONE = "00080201"
+
+
+class InvalidQueryTag(ValueError):
+    """An attribute cannot be searched for as it is configured; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryTag(Attribute):
+    """An attribute that is searched for by configuration; `tag_id` is told by all else of it."""
+
+    creator: str = ""
+    tag_id: int = 0
+
+    @property
+    def has_several(self) -> bool:
+        """All its values are compared."""
+        return True
+
+    @property
+    def name(self) -> str:
+        """The path as a query names it."""
+        return ".".join(self.path)
+
+
+class QueryTags:
+    """All that are configured, by their paths and by their levels."""
+
+    def __init__(self, tags: Iterable[QueryTag] = ()) -> None:
+        self.by_path: Mapping[tuple[str, ...], QueryTag] = {tag.path: tag for tag in tags}
+        self._trees = {level: _tree(self.at(level), level) for level in _KEPT}
+
+    def __bool__(self) -> bool:
+        return bool(self.by_path)
+
+    def __iter__(self) -> Iterator[QueryTag]:
+        return iter(self.by_path.values())
+
+    def at(self, level: Level) -> list[QueryTag]:
+        """Those of a level."""
+        return [tag for tag in self if tag.level is level]
+
+    @cached_property
+    def creators(self) -> Mapping[str, str]:
+        """Who has the private blocks that paths name, by their group and block: `001910`."""
+        return {tag[:6]: each.creator for each in self for tag in each.path if _is_private(tag)}
+
+    @cached_property
+    def kept(self) -> Mapping[str, Level]:
+        """The level whose row answers them, by tag, where it would not do so anyway."""
+        return {tag: level for level in _KEPT for tag in self._trees[level]}
+
+    def answered(self, level: Level) -> frozenset[str]:
+        """The tags of all that `picked` may give, private creators among them."""
+        tags = self._trees[level]
+        return frozenset((*tags, *(_reservation(tag) for tag in tags if _is_private(tag))))
+
+    def values(self, level: Level, dataset: Dataset) -> Iterator[tuple[QueryTag, Compared]]:
+        """What is compared of a level, each with its tag; none of them twice."""
+        for tag in self.at(level):
+            for compared in _compared(tag, dataset):
+                yield tag, compared
+
+    def picked(self, level: Level, dataset: Dataset) -> Dataset:
+        """What a row answers of its tags; of sequences that only which is searched for."""
+        return self._pick(dataset, self._trees[level])
+
+    def chosen(self, tags: Set[str], dataset: Dataset) -> Dataset:
+        """These attributes of a data set, private ones under the tags that queries name."""
+        ours: dict[str, Any] = {tag: {} for tag in tags if tag[:6] in self.creators}
+        others = {tag: dataset[tag] for tag in tags if tag in dataset and tag not in ours}
+        return others | self._pick(dataset, ours)
+
+    def with_creators(self, tags: Set[str]) -> frozenset[str]:
+        """These tags, and those that say whose the private ones among them are."""
+        return frozenset(tags) | {_reservation(tag) for tag in tags if tag[:6] in self.creators}
+
+    def _pick(self, dataset: Dataset, tree: Mapping[str, Any]) -> Dataset:
+        picked: Dataset = {}
+        for tag, below in tree.items():
+            creator = self.creators.get(tag[:6], "") if _is_private(tag) else ""
+            element = dataset.get(_located(dataset, tag, creator))
+            if element is None:
+                continue
+            if below:
+                items = [self._pick(item, below) for item in _items(element)]
+                element = {"vr": "SQ", "Value": items} if items else {"vr": "SQ"}
+            if creator:
+                picked[_reservation(tag)] = {"vr": "LO", "Value": [creator]}
+            picked[tag] = element
+        return dict(sorted(picked.items()))
+
+
+def define(definitions: Iterable[Definition]) -> QueryTags:
+    """The tags of a configuration; InvalidQueryTag for the one that cannot be."""
+    tags: dict[tuple[str, ...], QueryTag] = {}
+    creators: dict[str, str] = {}
+    for definition in definitions:
+        tag = _define(*definition)
+        if tag.path in tags:
+            raise InvalidQueryTag(f"{definition[0]} is there twice")
+        tags[tag.path] = tag
+        for private in filter(_is_private, tag.path):
+            if creators.setdefault(private[:6], tag.creator) != tag.creator:
+                raise InvalidQueryTag(
+                    f"{definition[0]} names the block of another creator; name it in one of its "
+                    f"own, such as {private[:4]}{int(private[4:6], 16) % 0xFF + 1:02X}{private[6:]}"
+                )
+    return QueryTags(tags.values())
+
+
+def _define(written: str, level: str, vr: str, creator: str) -> QueryTag:
+    path = path_of(written)
+    if path is None:
+        raise InvalidQueryTag(f"{written!r} is no keyword, tag or path of them")
+    if level.lower() not in _LEVELS:
+        raise InvalidQueryTag(f"the level of {written} is study, series or instance")
+    native = searchable(path)
+    if native is not None:
+        raise InvalidQueryTag(f"{written} can be searched for anyway, at the level {native.level}")
+    _check_path(written, path, creator)
+    vr = vr.upper() or _vr(path[-1], creator)
+    if vr not in _KINDS:
+        what = f"a {vr} cannot be searched for" if vr else "its VR is not known and must be named"
+        raise InvalidQueryTag(f"{written}: {what}")
+    told = "|".join((*path, vr, creator, level.lower()))
+    tag_id = int.from_bytes(hashlib.sha256(told.encode()).digest()[:8]) >> 1
+    return QueryTag(path, vr, _LEVELS[level.lower()], _KINDS[vr], "query_tag", creator, tag_id)
+
+
+def _check_path(written: str, path: tuple[str, ...], creator: str) -> None:
+    private = [tag for tag in path if _is_private(tag)]
+    if private and not creator:
+        raise InvalidQueryTag(f"{written} is private and needs its private_creator")
+    if creator and not private:
+        raise InvalidQueryTag(f"{written} is not private and has no private_creator")
+    if any(tag[4:] < "1000" for tag in private):
+        raise InvalidQueryTag(f"{written}: private attributes are numbered from gggg1000")
+    if any(tag < "0008" for tag in path):
+        raise InvalidQueryTag(f"{written} is not in a data set")
+    for tag in path[:-1]:
+        if not _is_private(tag) and _public_vr(tag) != "SQ":
+            raise InvalidQueryTag(f"{written}: {tag} is no sequence")
+
+
+def _vr(tag: str, creator: str) -> str:
+    if not _is_private(tag):
+        # A choice of numbers is compared by value, whichever it is.
+        return _public_vr(tag).removesuffix(" or SS")
+    try:
+        return tables.private_entry(int(tag, 16), creator)[0]
+    except KeyError:
+        return ""
+
+
+def _public_vr(tag: str) -> str:
+    try:
+        return tables.entry(int(tag, 16)).vr
+    except KeyError:
+        return ""
+
+
+def _is_private(tag: str) -> bool:
+    return int(tag[3], 16) % 2 == 1
+
+
+def _reservation(tag: str) -> str:
+    """The element that says whose block a private one is in."""
+    return f"{tag[:4]}00{tag[4:6]}"
+
+
+def _located(dataset: Dataset, tag: str, creator: str) -> str:
+    """The tag that an attribute has in this data set, if it is there."""
+    if not creator:
+        return tag
+    for block in _BLOCKS:
+        located = f"{tag[:4]}{block:02X}{tag[6:]}"
+        if located in dataset:
+            reserved = dataset.get(_reservation(located), {}).get("Value") or [None]
+            if str(reserved[0]).strip() == creator:
+                return located
+    return ""
+
+
+def _items(element: Mapping[str, Any]) -> Iterator[Dataset]:
+    return (item for item in element.get("Value") or () if isinstance(item, dict))
+
+
+def _elements(dataset: Dataset, path: tuple[str, ...], creator: str) -> Iterator[dict[str, Any]]:
+    """The elements at the end of a path, in all items of its sequences."""
+    tag, *below = path
+    element = dataset.get(_located(dataset, tag, creator if _is_private(tag) else ""))
+    if element is None:
+        return
+    if not below:
+        yield element
+        return
+    for item in _items(element):
+        yield from _elements(item, tuple(below), creator)
+
+
+def _compared(tag: QueryTag, dataset: Dataset) -> list[Compared]:
+    found: dict[Compared, None] = {}
+    offset = str(((dataset.get(_TIMEZONE) or {}).get("Value") or [""])[0])
+    for element in _elements(dataset, tag.path, tag.creator):
+        for value in _values(element, tag.vr):
+            if value is not None and len(found) < MAXIMUM_VALUES:
+                found |= dict.fromkeys(_normal(tag, value, offset))
+    return list(found)
+
+
+def _values(element: Mapping[str, Any], vr: str) -> Iterable[Any]:
+    """The values of an element; its bytes are read where nobody knew a private one's VR."""
+    if element["vr"] != "UN" or "InlineBinary" not in element:
+        return element.get("Value") or ()
+    from lenticular.dicom.charsets import repertoire
+    from lenticular.dicom.values import LITTLE_ENDIAN
+
+    try:
+        raw = b64decode(element["InlineBinary"])
+        return LITTLE_ENDIAN[vr].encode(raw, repertoire(("ISO_IR 192",))) or ()
+    except ValueError:
+        return ()
+
+
+def _normal(tag: QueryTag, value: Any, offset: str) -> Iterator[Compared]:
+    """A value as it is compared; none of what cannot be one of its VR."""
+    if tag.kind is Kind.NAME:
+        groups = enumerate(name_groups(value))
+        yield from ((part, group) for part, group in groups if group is not None)
+        return
+    if isinstance(value, dict):
+        return
+    text = str(value)
+    if tag.kind in _BOUNDS:
+        bounds = _BOUNDS[tag.kind](text)
+        normal = bounds and bounds[0]
+    elif tag.kind is Kind.DATETIME:
+        bounds = datetime_bounds(text, offset)
+        normal = bounds and bounds[0]
+    elif tag.kind is Kind.DECIMAL:
+        normal = normal_decimal(text, tag.vr)
+    else:
+        normal = text.strip(" \0")[:64] if tag.kind is Kind.UID else normal_text(text)
+    if normal:
+        yield 0, normal
+
+
+_BOUNDS = {Kind.DATE: date_bounds, Kind.TIME: time_bounds}
+
+
+def _tree(tags: Iterable[QueryTag], level: Level) -> dict[str, Any]:
+    """The paths of tags as a tree, but for what the row of their level answers anyway."""
+    native = LEVEL_TAGS[level] | ANSWERED[level]
+    native |= PATIENT_TAGS if level is Level.STUDY else frozenset()
+    tree: dict[str, Any] = {}
+    for tag in tags:
+        branch = tree
+        for step in tag.path if tag.tag not in native else ():
+            branch = branch.setdefault(step, {})
+    return tree
+
+
+NO_TAGS = QueryTags()

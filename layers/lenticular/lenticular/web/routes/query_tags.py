@@ -1,0 +1,35 @@
+"""The attributes that are searched for by configuration, where and as Azure's DICOM service has it.
+
+They are read only: what is searched for is for the operator to say.
+"""
+
+import orjson
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from lenticular.transactions.query_tags import all_query_tags, query_tag
+from lenticular.web import responses
+from lenticular.web.context import DICOMWEB, services_of
+from lenticular.web.media_types import DICOM_JSON, JSON, Offer, accepted, choose
+from lenticular.web.paths import readable
+
+router = APIRouter(prefix=DICOMWEB, tags=["Search"])
+
+OFFERS = [Offer(JSON), Offer(DICOM_JSON)]
+
+
+@readable(router, "/extendedquerytags")
+def read_query_tags(request: Request) -> Response:
+    """The attributes that are searched for by configuration, and how far it is with each."""
+    media_type = choose(accepted(request), OFFERS).media_type
+    entries = [orjson.dumps(tag) for tag in all_query_tags(services_of(request))]
+    return responses.json_array(request, entries, media_type)
+
+
+@readable(router, "/extendedquerytags/{path}")
+def read_query_tag(request: Request, path: str) -> Response:
+    """One of these attributes, by its path of tags or keywords."""
+    media_type = choose(accepted(request), OFFERS).media_type
+    entry = orjson.dumps(query_tag(services_of(request), path))
+    etag = responses.entity_tag(entry, media_type)
+    return responses.content(request, entry, media_type, etag=etag)
