@@ -133,6 +133,10 @@ class Aws(Backend):
         storage = copy(self._storage)
         storage.bucket = self._new_bucket()
         place = {"storage": f"s3://{storage.bucket}", "index": self._url}
+        if "query_tags" in settings:  # which an index is opened with
+            with closing(open_services(Settings(data=folder, **place, **settings))) as opened:
+                yield opened
+            return
         yield Services(Settings(data=folder, **place, **settings), storage, self._index)
 
     @contextmanager

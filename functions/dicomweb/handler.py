@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lenticular import settings
 from lenticular.services import open_services
-from lenticular.web.routes import bulkdata, changefeed, qido, service, wado_rs
+from lenticular.web.routes import bulkdata, changefeed, qido, query_tags, service, wado_rs
 from shared import http, only, writes
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def browsing() -> "Iterator[APIRouter]":
 
 # The client library of a bucket takes longer to import than most searches to be answered.
 services = open_services(settings.load(), storage_later=True)
-routers = [qido.router, wado_rs.router, bulkdata.router, changefeed.router, service.router]
+modules = (qido, query_tags, wado_rs, bulkdata, changefeed, service)
+routers = [module.router for module in modules]
 handler = http(services, routers, browsing)
 start.finish()

@@ -1,10 +1,12 @@
-"""Maintenance: `{"action": "migrate" | "settle" | "sweep" | "reindex"}`, by hand or by schedule.
+"""Maintenance: `{"action": "migrate" | "settle" | "sweep" | "reindex" | "index"}`.
 
-Deployments call it to migrate, and queues with what the bucket tells of new objects.
+By hand or by schedule. Deployments call it to migrate, and queues with what the bucket tells of new
+objects.
 """
 
 import start  # isort: split
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -13,6 +15,7 @@ from typing import Any
 from lenticular import settings
 from lenticular.services import open_services
 from lenticular.transactions import maintain
+from lenticular.transactions.query_tags import index_query_tags
 from lenticular.transactions.results import JOBS
 from lenticular.transactions.settle import settle
 from maintenance.deployment import answer, is_deployment
@@ -22,6 +25,9 @@ from shared import logger, observed
 MARGIN_MILLISECONDS = 60_000
 LOOKING_BACK_SECONDS = 24 * 3600
 """How far back an event looks for what has become stable; once a day all of it is settled."""
+
+SECONDS_OF_INDEXING = 60
+"""For which a deployment, and an event that came for something else, goes on with query tags."""
 
 services = open_services(settings.load())
 
@@ -36,9 +42,20 @@ def respond(event: dict[str, Any], context: Any) -> dict[str, Any]:
         # Whatever the event was: what became stable by now is found in the index.
         if not settle(services, LOOKING_BACK_SECONDS, should_stop).complete:
             raise TimeoutError("time ran out before everything was settled")
+        if services.index.query_tags:
+            index_for_a_while()
+
+    def index_for_a_while() -> None:
+        until = time.monotonic() + SECONDS_OF_INDEXING
+        index_query_tags(services, lambda: should_stop() or time.monotonic() > until)
+
+    def deploy() -> None:
+        services.index.migrate()
+        services.index.register_query_tags()
+        index_for_a_while()
 
     if is_deployment(event):
-        return answer(event, context, services.index.migrate)
+        return answer(event, context, deploy)
     if is_queue(event):
         actions: dict[str, Action] = {
             maintain.INSTANCES: settle_recent,
@@ -71,10 +88,12 @@ def perform(event: dict[str, Any], should_stop: Callable[[], bool]) -> dict[str,
             )
         case {"action": "reindex"}:
             return asdict(maintain.reindex(services, event.get("spread", ""), should_stop))
+        case {"action": "index"}:
+            services.index.register_query_tags()
+            return asdict(index_query_tags(services, should_stop))
         case _:
-            raise ValueError(
-                'The event should be {"action": "migrate", "settle", "sweep" or "reindex"}.'
-            )
+            actions = '"migrate", "settle", "sweep", "reindex" or "index"'
+            raise ValueError(f'The event should be {{"action": {actions}}}.')
 
 
 handler = observed(respond)

@@ -13,7 +13,14 @@ from lenticular.dicom.instance import Level
 from lenticular.errors import Unavailable
 from lenticular.index import Index, tagging
 from lenticular.index.records import Outcome
-from lenticular.index.schema import TAG_VALUES
+from lenticular.index.schema import (
+    TAG_VALUES,
+    documents,
+    instances,
+    series,
+    series_attributes,
+    studies,
+)
 from lenticular.transactions.search import parse_query
 from tests.indexes import new, target
 
@@ -233,6 +240,18 @@ def test_values_go_with_what_they_belong_to(url):
         assert count_values(index) == [count // 2 for count in before]
         index.remove(target(2))
         assert count_values(index) == [0, 0, 0]
+
+
+def test_the_release_before_takes_the_values_along(url):
+    """It knows nothing of them, and removes rows as it always did."""
+    with opened(url, *ALL) as index:
+        index.add([tagged(1)])
+        assert count_values(index) == [2, 2, 3]
+        with index._database.transaction() as connection:
+            for table in (documents, instances, series_attributes, series):
+                connection.execute(table.delete())
+            assert connection.scalar(select(func.count()).select_from(studies)) == 1
+        assert count_values(index) == [2, 0, 0]
 
 
 def test_a_replaced_instance_has_its_new_values(url):

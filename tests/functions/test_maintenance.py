@@ -93,6 +93,7 @@ def test_actions_are_called_by_name(maintenance):
     assert maintenance.handler({"action": "migrate"}, Context()) == {"complete": True}
     assert maintenance.handler({"action": "settle"}, Context())["complete"]
     assert maintenance.handler({"action": "sweep"}, Context())["complete"] in (True, False)
+    assert maintenance.handler({"action": "index"}, Context())["complete"]
     with pytest.raises(ValueError, match="action"):
         maintenance.handler({"action": "explode"}, Context())
 

@@ -10,6 +10,7 @@ from lenticular.web.routes import (
     delete,
     orthanc,
     qido,
+    query_tags,
     rendered,
     results,
     service,
@@ -43,7 +44,7 @@ def routes():
     """Method and path of every route, and the function whose it is."""
     for router in (stow.router, delete.router, uploads.router):
         yield from owned(router, "UploadFunction")
-    for router in (qido.router, wado_rs.router, results.router):
+    for router in (qido.router, query_tags.router, wado_rs.router, results.router):
         yield from owned(router, "DicomwebFunction")
     for router in (rendered.router, wado_uri.router):
         yield from owned(router, "PreviewFunction")

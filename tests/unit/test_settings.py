@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lenticular import settings as configuration
-from lenticular.settings import InvalidSettings, Token, User
+from lenticular.settings import InvalidSettings, QueryTag, Token, User
 
 
 def test_without_anything_set_everything_is_embedded_and_local():
@@ -44,6 +44,24 @@ def test_users_come_from_the_file(tmp_path):
     assert settings.users == (User("ann", "p", frozenset({"read"})),)
 
 
+def test_query_tags_come_from_the_environment_and_from_the_file(tmp_path):
+    file = tmp_path / "lenticular.toml"
+    file.write_text(
+        '[[query_tags]]\npath = "DeviceUID"\nlevel = "series"\n'
+        '[[query_tags]]\npath = "00191010"\nlevel = "instance"\nvr = "DS"\n'
+        'private_creator = "A, B: 1"\n'
+    )
+    environment = {
+        "LENTICULAR_QUERY_TAGS": "series:DeviceUID, instance:00191010:DS:A%2C B: 1,",
+    }
+    expected = (QueryTag("DeviceUID", "series"), QueryTag("00191010", "instance", "DS", "A, B: 1"))
+    assert configuration.load(environment).query_tags == expected
+    settings = configuration.load({"LENTICULAR_CONFIG": str(file)})
+    assert settings.query_tags == expected
+    assert configuration.load(configuration.to_environment(settings)) == settings
+    assert configuration.shown(settings)["query_tags"].startswith("series:DeviceUID, instance:")
+
+
 @pytest.mark.parametrize(
     ("environment", "named"),
     [
@@ -52,6 +70,7 @@ def test_users_come_from_the_file(tmp_path):
         ({"LENTICULAR_USERS": "ann"}, "users"),
         ({"LENTICULAR_USERS": "ann:secret:admin"}, "users"),
         ({"LENTICULAR_TOKENS": "x"}, "tokens"),
+        ({"LENTICULAR_QUERY_TAGS": "DeviceUID"}, "query_tags"),
         ({"LENTICULAR_CONFIG": "/nowhere.toml"}, "nowhere"),
     ],
 )

@@ -170,7 +170,11 @@ def _define(written: str, level: str, vr: str, creator: str) -> QueryTag:
     _check_path(written, path, creator)
     vr = vr.upper() or _vr(path[-1], creator)
     if vr not in _KINDS:
-        what = f"a {vr} cannot be searched for" if vr else "its VR is not known and must be named"
+        what = (
+            f"what is {vr} cannot be searched for"
+            if vr
+            else "its VR is not known and must be named"
+        )
         raise InvalidQueryTag(f"{written}: {what}")
     told = "|".join((*path, vr, creator, level.lower()))
     tag_id = int.from_bytes(hashlib.sha256(told.encode()).digest()[:8]) >> 1
