@@ -67,5 +67,5 @@ def test_a_server_that_is_killed_in_the_midst_goes_on_after_the_next_start(data)
 
 def test_a_server_does_not_start_with_what_cannot_be_searched_for(tmp_path):
     server = Server(tmp_path / "data", environment={"LENTICULAR_QUERY_TAGS": "series:PixelData"})
-    with pytest.raises(RuntimeError, match="query_tags.*PixelData.*cannot be searched for"):
+    with pytest.raises(RuntimeError, match=r"query_tags.*PixelData.*cannot be searched for"):
         server.start()

@@ -1,0 +1,183 @@
+"""Indexing for query tags in the background: stopped, taken up again, among others who write."""
+
+import threading
+
+import pytest
+from sqlalchemy import text
+
+from lenticular.dicom.instance import Level
+from lenticular.errors import Unavailable
+from lenticular.index import tagging
+from lenticular.index.records import Outcome
+from lenticular.index.schema import (
+    TAG_VALUES,
+)
+from tests.indexes import new, target
+from tests.query_tags import (
+    ALL,
+    GANTRY,
+    POSITION,
+    answers,
+    ask,
+    count_values,
+    found,
+    index_all,
+    opened,
+    statuses,
+    tagged,
+)
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch):
+    """Nobody is left who stores as it was configured before."""
+    monkeypatch.setattr(tagging, "GRACE", 0)
+
+
+def test_while_a_tag_is_added_a_search_says_that_something_may_be_missing(url):
+    with opened(url) as plain:
+        plain.add([new(n, DeviceUID="1.2.3") for n in range(3)])
+    with opened(url, GANTRY) as index:
+        assert ask(index, Level.SERIES, DeviceUID="1.2.3") == ([], ("00181002",))
+        index.register_query_tags()
+        assert statuses(index) == {"00181002": "Adding"}
+        index.add([new("new", DeviceUID="1.2.3")])
+        matches, adding = ask(index, Level.SERIES, DeviceUID="1.2.3")
+        assert (len(matches), adding) == (1, ("00181002",))
+        index_all(index)
+        assert statuses(index) == {"00181002": "Ready"}
+        matches, adding = ask(index, Level.SERIES, DeviceUID="1.2.3")
+        assert (len(matches), adding) == (4, ())
+
+
+def test_indexing_goes_on_where_it_was_stopped_and_splits_what_is_large(url, monkeypatch):
+    monkeypatch.setattr(tagging, "AT_ONCE", 2)
+    stored = [tagged(9, 1, n) for n in range(1, 8)] + [tagged(n) for n in range(5)]
+    with opened(url) as plain:
+        plain.add(stored)
+    steps = 0
+    with opened(url, *ALL) as index:
+        index.register_query_tags()
+    while True:
+        with opened(url, *ALL) as index:  # a process of its own for each step
+            if index.advance_query_tags() is None:
+                break
+            steps += 1
+    with opened(url, *ALL) as index:
+        assert steps > 6
+        assert set(statuses(index).values()) == {"Ready"}
+        assert len(found(index, Level.INSTANCE, ImageComments="comment*")) == 12
+        assert len(found(index, Level.SERIES, DeviceUID="1.2.9.1")) == 1
+
+
+def test_what_goes_while_it_is_being_indexed_takes_nothing_along(url, monkeypatch):
+    monkeypatch.setattr(tagging, "AT_ONCE", 2)
+    with opened(url) as plain:
+        plain.add([tagged(1, 1, n) for n in range(1, 6)] + [tagged(2)])
+    with opened(url, *ALL) as index:
+        index.register_query_tags()
+        index.advance_query_tags()  # in the midst of the first
+        index.remove(target(1))
+        index_all(index)
+        assert found(index, Level.INSTANCE, ImageComments="comment*") == [target(2, 1, 1)]
+        assert len(found(index, Level.STUDY, VerifyingObserverSequence_VerifyingObserverName="m*"))
+
+
+def test_a_tag_that_is_configured_no_more_is_removed_and_may_come_again(url):
+    with opened(url, *ALL) as index:
+        index.add([tagged(1), tagged(2)])
+        index_all(index)
+    with opened(url, POSITION) as index:
+        index.register_query_tags()
+        assert sorted(statuses(index).values()) == ["Deleting"] * 4 + ["Ready"]
+        index_all(index)
+        assert statuses(index) == {"00204000": "Ready"}
+        assert count_values(index) == [0, 0, 2]
+        (first, _) = answers(index, Level.SERIES, includefield="all")
+        assert "00191010" not in first
+        assert "00190010" not in first
+        assert "00181002" in first  # which a series has anyway
+    with opened(url, *ALL) as index:
+        index_all(index)
+        assert len(found(index, Level.SERIES, **{"00191010": "1.5"})) == 2
+
+
+def test_who_still_stores_as_configured_before_is_looked_after(url, monkeypatch):
+    """On AWS functions of the configuration before may work on for a while."""
+    monkeypatch.setattr(tagging, "GRACE", 600_000)
+    clock = [1_000_000_000_000]
+    monkeypatch.setattr("lenticular.index.feed.now", lambda: clock[0])
+    with opened(url) as before, opened(url, GANTRY) as index:
+        is_one_machine = index._database.is_sqlite
+        before.add([new("first", DeviceUID="1.2.3")])
+        index_all(index)
+        assert statuses(index) == {"00181002": "Ready" if is_one_machine else "Adding"}
+        if is_one_machine:
+            return
+        before.add([new("late", DeviceUID="1.2.3")])
+        index_all(index)
+        assert len(found(index, Level.SERIES, DeviceUID="1.2.3")) == 1
+        clock[0] += 600_001
+        index_all(index)
+        assert statuses(index) == {"00181002": "Ready"}
+        assert len(found(index, Level.SERIES, DeviceUID="1.2.3")) == 2
+
+
+def test_who_has_another_configuration_does_not_undo_what_is_done(url):
+    with opened(url, GANTRY) as index, opened(url, POSITION) as other:
+        index.add([tagged(1)])
+        index.register_query_tags()
+        assert other.advance_query_tags() is None
+        index_all(index)
+        assert len(found(index, Level.SERIES, DeviceUID="1.2.1.1")) == 1
+
+
+def test_storing_and_removing_while_it_is_indexed_leaves_exact_values(url):
+    with opened(url) as plain:
+        plain.add([tagged(study, 1, n) for study in range(6) for n in range(1, 6)])
+    failed = []
+
+    def at_once(*works):
+        def run(work):
+            try:
+                work()
+            except Exception as error:
+                failed.append(error)
+
+        threads = [threading.Thread(target=run, args=(work,)) for work in works]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    with opened(url, *ALL) as index, opened(url, *ALL) as other, opened(url, *ALL) as third:
+        index.register_query_tags()
+        at_once(
+            lambda: index_all(index),
+            lambda: index_all(third),
+            lambda: [other.add([tagged(study, 1, 9), tagged(study, 2, 1)]) for study in range(6)],
+            lambda: [other.remove(target(study, 1, 3)) for study in range(0, 6, 2)],
+        )
+        assert failed == []
+        assert len(found(index, Level.INSTANCE, ImageComments="comment*")) == 6 * 7 - 3
+        assert len(found(index, Level.SERIES, **{"00191010": "1.5"})) == 12
+
+
+def test_before_the_migration_storing_goes_on_and_a_search_by_a_tag_waits(url):
+    with opened(url, GANTRY) as index:
+        with index._database.transaction() as connection:
+            for table in ("query_tags", *(table.name for table in TAG_VALUES.values())):
+                connection.execute(text(f"DROP TABLE {table}"))
+            connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
+        try:
+            assert index.add([tagged(1)])[0].outcome is Outcome.STORED
+            assert len(found(index, Level.SERIES)) == 1
+            with pytest.raises(Unavailable, match="migrate"):
+                found(index, Level.SERIES, DeviceUID="1.2.1.1")
+            with pytest.raises(Unavailable, match="migrate"):
+                index.register_query_tags()
+            assert index.registered_query_tags() == []
+        finally:
+            index.migrate()
+        index_all(index)
+        assert len(found(index, Level.SERIES, DeviceUID="1.2.1.1")) == 1
