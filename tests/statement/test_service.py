@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from lenticular.settings import QueryTag
 from tests import samples, wire
 from tests.statement.reader import resources
 from tests.web.test_uploads import begin, cloud, put, take_all
@@ -12,6 +13,7 @@ from tests.web.test_uploads import client as cloud_client
 __all__ = ["cloud", "cloud_client"]
 
 FEED = [each for each in resources() if each.section.startswith("3.8")]
+QUERY_TAGS = [each for each in resources() if each.section.startswith("3.10")]
 OPEN = [each for each in resources() if each.section.startswith("3.7")]
 LARGE = {f"{each.method} {each.path}": each for each in resources() if each.section[:3] == "3.9"}
 
@@ -33,6 +35,29 @@ def test_each_status_and_media_type_of_the_change_feed_is_answered(client, resou
             client.get(resource.path, headers=headers).status_code
             for headers in (first, {"Range": "bytes=99999999-"})
         }
+
+    assert found == resource.statuses
+
+
+@pytest.mark.parametrize("resource", QUERY_TAGS, ids=str)
+def test_each_status_and_media_type_of_query_tags_is_answered(backend, connect, tmp_path, resource):
+    url = resource.path.format(path="DeviceUID")
+    with backend.services(
+        tmp_path / "tagged", query_tags=(QueryTag("DeviceUID", "series"),)
+    ) as its:
+        client = connect(its)
+        found = set()
+        for media_type in resource.media_types:
+            answer = client.get(url, headers={"Accept": media_type})
+            assert answer.headers["content-type"] == media_type
+            known = {"Accept": media_type, "If-None-Match": answer.headers["etag"]}
+            found |= {answer.status_code, client.get(url, headers=known).status_code}
+        for accept in ("text/x-nothing", "nonsense"):
+            found.add(client.get(url, headers={"Accept": accept}).status_code)
+        if url != resource.path:
+            found.add(client.get(resource.path.format(path="PatientID")).status_code)
+            for bytes_wanted in ("bytes=0-0", "bytes=99999999-"):
+                found.add(client.get(url, headers={"Range": bytes_wanted}).status_code)
 
     assert found == resource.statuses
 

@@ -59,6 +59,7 @@ def test_the_vr_of_a_private_attribute_is_looked_up_or_named():
         ([("00191010", "series", "", "ACME")], "VR is not known"),
         ([("00190010", "series", "LO", "ACME")], "gggg1000"),
         ([("DeviceUID", "series", "", "ACME")], "not private"),
+        ([("TimezoneOffsetFromUTC", "study", "", "")], "time zone"),
         ([("00020010", "series", "", "")], "data set"),
         ([("DeviceUID", "series", "", ""), ("00181002", "study", "", "")], "twice"),
         ([("00191010", "series", "DS", "A"), ("00191011", "series", "DS", "B")], "00191111"),

@@ -191,6 +191,8 @@ def _check_path(written: str, path: tuple[str, ...], creator: str) -> None:
         raise InvalidQueryTag(f"{written}: private attributes are numbered from gggg1000")
     if any(tag < "0008" for tag in path):
         raise InvalidQueryTag(f"{written} is not in a data set")
+    if path == (_TIMEZONE,):
+        raise InvalidQueryTag(f"{written} in a query says in which time zone its keys are")
     for tag in path[:-1]:
         if not _is_private(tag) and _public_vr(tag) != "SQ":
             raise InvalidQueryTag(f"{written}: {tag} is no sequence")
