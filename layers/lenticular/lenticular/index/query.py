@@ -94,8 +94,7 @@ class Searcher:
             return Page([], more=False)
         # One more than asked for, to know that there is one.
         form, values = _form(query, query.limit + 1)
-        start, adding = self._look_ahead(query, form, values)
-        form = replace(form, start=start)
+        form, adding = self._look_ahead(query, form, values)
         prepare = self._kept_results if _is_common(values) else self._prepare_results
         recipe, statement = prepare(form, query.included, query.include_all)
         found = self._rows(statement, values)
@@ -109,17 +108,19 @@ class Searcher:
     def ids(self, level: Level, query: Query) -> list[str]:
         """The Orthanc ids of what is found; for patients, of those whose studies are."""
         form, values = _form(query, query.limit)
-        start, _ = self._look_ahead(query, form, values)
-        form = replace(form, start=start)
+        form, _ = self._look_ahead(query, form, values)
         prepare = self._kept_ids if _is_common(values) else self._prepare_ids
         return [from_digest(row[0]) for row in self._rows(prepare(level, form), values)]
 
     def _look_ahead(
         self, query: Query, form: Form, values: dict[str, Any]
-    ) -> tuple[int | None, tuple[str, ...]]:
-        """Where to begin, and what is not known of all that is stored; asked of tags alone."""
+    ) -> tuple[Form, tuple[str, ...]]:
+        """The form with where to begin, and which query tags are not known of all rows yet."""
         tags = [each for each, _ in query.conditions if isinstance(each, QueryTag)]
-        return self._scout.look(tags, form, values) if tags else (None, ())
+        if not tags:
+            return form, ()
+        start, adding = self._scout.look(tags, form, values)
+        return replace(form, start=start), adding
 
     def _rows(self, statement: Statement, values: dict[str, Any]) -> list[Any]:
         with self._database.cursor() as cursor:
