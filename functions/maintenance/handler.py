@@ -47,7 +47,11 @@ def respond(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
     def index_for_a_while() -> None:
         until = time.monotonic() + SECONDS_OF_INDEXING
-        index_query_tags(services, lambda: should_stop() or time.monotonic() > until)
+        try:
+            index_query_tags(services, lambda: should_stop() or time.monotonic() > until)
+        except Exception:
+            # Neither a deployment nor what an event came for fails by it; the schedule tells of it.
+            logger.exception("query tags could not be indexed")
 
     def deploy() -> None:
         services.index.migrate()

@@ -1,10 +1,12 @@
 """template.yaml and the code agree: handlers, routes, permissions, events."""
 
 import json
+import re
 
 import pytest
 from fastapi.routing import APIRoute
 
+from lenticular import settings as configuration
 from lenticular.settings import Settings
 from lenticular.web.routes import (
     delete,
@@ -195,6 +197,33 @@ def test_every_message_that_fails_again_and_again_is_put_aside_and_an_alarm_tell
                 assert event["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
+@pytest.mark.parametrize(
+    ("query_tags", "is_taken"),
+    [
+        ("", True),
+        ("series:DeviceUID", True),
+        ("study:0040A730.0040A043.00080104, instance:00191010:DS:GEMS_ACQU_01", True),
+        ("instance:00191010::ACME: 1%2C0,series:DeviceUID:UI", True),
+        ("DeviceUID", False),
+        ("patient:DeviceUID", False),
+        ("series:DeviceUID;series:ImageComments", False),
+        ("series:DeviceUID,,", False),
+    ],
+)
+def test_query_tags_are_looked_at_before_anything_is_deployed(query_tags, is_taken):
+    pattern = TEMPLATE["Parameters"]["QueryTags"]["AllowedPattern"]
+    assert (re.fullmatch(pattern, query_tags) is not None) is is_taken
+    if is_taken:
+        configured = configuration.load({"LENTICULAR_QUERY_TAGS": query_tags}).query_tags
+        assert len(configured) == len(list(filter(None, query_tags.split(","))))
+
+
+def test_a_change_of_query_tags_is_noted_before_anybody_works_with_it():
+    assert TEMPLATE["Resources"]["Migration"]["Properties"]["QueryTags"] == {"Ref": "QueryTags"}
+    variables = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+    assert variables["LENTICULAR_QUERY_TAGS"] == {"Ref": "QueryTags"}
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_function_has_a_sample_event(name):
     words = "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name)
@@ -223,7 +252,7 @@ def test_sample_events_of_the_drop_folder_and_of_maintenance_are_answered(import
 
     assert call("ingest-dropped.json") == {"batchItemFailures": []}
     assert call("maintenance-stored.json") == {"batchItemFailures": []}
-    for action in ("migrate", "settle", "sweep", "reindex"):
+    for action in ("migrate", "settle", "sweep", "reindex", "index"):
         assert "complete" in call(f"maintenance-{action}.json")
     with pytest.raises(Exception, match="Unauthorized"):
         call("authorizer-token.json")

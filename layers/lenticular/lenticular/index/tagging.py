@@ -25,10 +25,10 @@ from lenticular.index.schema import (
 )
 from lenticular.index.tag_filling import Filling
 
-AT_ONCE = 100
+AT_ONCE = 50
 """Instances in one transaction, so that nobody who stores waits for long."""
 
-STUDIES_AT_ONCE = 20
+STUDIES_AT_ONCE = 10
 VALUES_AT_ONCE = 2000
 GRACE = 3_600_000
 """Milliseconds for which others may still store as they were configured before.
