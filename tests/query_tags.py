@@ -56,10 +56,18 @@ def tagged(study, series=1, instance=1, version=0, *, vendor=1.5, block=0x10, **
     return made
 
 
-def index_all(index: Index) -> None:
+def index_all(index: Index) -> int:
+    """Do what a server does after its start; how many studies it has looked at."""
     index.register_query_tags()
-    while index.advance_query_tags() is not None:
-        pass
+    return go_on(index)
+
+
+def go_on(index: Index) -> int:
+    """Do all that is due; how many studies it has looked at."""
+    looked_at = 0
+    while (taken := index.advance_query_tags()) is not None:
+        looked_at += taken
+    return looked_at
 
 
 def ask(index: Index, level: Level, place=None, **keys):

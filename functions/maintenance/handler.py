@@ -93,7 +93,7 @@ def perform(event: dict[str, Any], should_stop: Callable[[], bool]) -> dict[str,
         case {"action": "reindex"}:
             return asdict(maintain.reindex(services, event.get("spread", ""), should_stop))
         case {"action": "index"}:
-            services.index.register_query_tags()
+            services.index.register_query_tags(starting=False)
             return asdict(index_query_tags(services, should_stop))
         case _:
             actions = '"migrate", "settle", "sweep", "reindex" or "index"'

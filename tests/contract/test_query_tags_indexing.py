@@ -3,24 +3,24 @@
 import threading
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from lenticular.dicom.instance import Level
 from lenticular.errors import Unavailable
 from lenticular.index import tagging
 from lenticular.index.records import Outcome
-from lenticular.index.schema import (
-    TAG_VALUES,
-)
+from lenticular.index.schema import TAG_VALUES, studies
 from tests.indexes import new, target
 from tests.query_tags import (
     ALL,
     GANTRY,
     POSITION,
+    VENDOR,
     answers,
     ask,
     count_values,
     found,
+    go_on,
     index_all,
     opened,
     statuses,
@@ -115,12 +115,55 @@ def test_who_still_stores_as_configured_before_is_looked_after(url, monkeypatch)
         if is_one_machine:
             return
         before.add([new("late", DeviceUID="1.2.3")])
-        index_all(index)
+        go_on(index)
         assert len(found(index, Level.SERIES, DeviceUID="1.2.3")) == 1
         clock[0] += 600_001
-        index_all(index)
+        go_on(index)
         assert statuses(index) == {"00181002": "Ready"}
         assert len(found(index, Level.SERIES, DeviceUID="1.2.3")) == 2
+
+
+def test_what_a_release_without_query_tags_stored_meanwhile_is_found_after_the_next_start(url):
+    with opened(url, *ALL) as index:
+        index.add([tagged(study) for study in (1, 2, 3)])
+        index_all(index)
+        with index._database.transaction() as connection:
+            connection.execute(update(studies).values(updated=1))  # long ago
+    with opened(url) as before:
+        before.add([tagged(4), tagged(2, 2, 1)])
+    with opened(url, *ALL) as index:
+        assert index_all(index) == 2
+        assert set(statuses(index).values()) == {"Ready"}
+        assert len(found(index, Level.INSTANCE, ImageComments="comment*")) == 5
+        assert len(found(index, Level.SERIES, DeviceUID="1.2.2.2")) == 1
+        with index._database.transaction() as connection:
+            connection.execute(update(studies).values(updated=1))
+    with opened(url, *ALL) as index:
+        assert index_all(index) == 0
+
+
+def test_a_look_that_a_start_breaks_into_begins_again(url, monkeypatch):
+    monkeypatch.setattr(tagging, "STUDIES_AT_ONCE", 1)
+    with opened(url, GANTRY) as index:
+        index.add([new(study, DeviceUID="1.2.3") for study in (1, 2)])
+        index_all(index)
+        index.register_query_tags()
+        assert index.advance_query_tags() == 1
+    with opened(url) as before:
+        before.add([new(1, 2, DeviceUID="1.2.3")])  # which was looked at already
+    with opened(url, GANTRY) as index:
+        index_all(index)
+        assert len(found(index, Level.SERIES, DeviceUID="1.2.3")) == 3
+
+
+def test_what_is_known_of_a_first_instance_stays_when_that_is_gone(url):
+    with opened(url, GANTRY, VENDOR) as index:
+        index.add([tagged(1, 1, 1, vendor=1.5), tagged(1, 1, 2, vendor=2.5)])
+        index.remove(target(1, 1, 1))
+        index_all(index)
+        assert len(found(index, Level.SERIES, **{"00191010": "1.5"})) == 1
+        (series,) = answers(index, Level.SERIES, **{"00191010": "1.5"})
+        assert series["00191010"]["Value"] == [1.5]
 
 
 def test_who_has_another_configuration_does_not_undo_what_is_done(url):

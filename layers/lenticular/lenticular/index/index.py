@@ -193,13 +193,18 @@ class Index:
                 return []
             return tagging.registered(connection)
 
-    def register_query_tags(self) -> None:
-        """Note which attributes are configured now: others are to be removed, new ones read."""
+    def register_query_tags(self, *, starting: bool = True) -> None:
+        """Note which attributes are configured: others are to be removed, new ones read.
+
+        And whether others may still store who do not know them, as after a start.
+        """
         from lenticular.index import feed, tagging
 
         self._require(migrations.QUERY_TAGS)
         self._writer.perform(
-            lambda connection: tagging.register(connection, self.query_tags, feed.now())
+            lambda connection: tagging.register(
+                connection, self.query_tags, feed.now(), starting=starting
+            )
         )
 
     def advance_query_tags(self) -> int | None:

@@ -100,6 +100,11 @@ def lines_of(level: Level, dataset: Dataset, picked: Dataset | None = None) -> d
     }
 
 
+def tags_in(lines: bytes) -> frozenset[str]:
+    """The tags of the attributes that lines have."""
+    return frozenset(line[1:9].decode() for line in lines.split(b"\n"))
+
+
 def extra_again(extra: bytes, level: Level, kept: Set[str], new: Dataset) -> bytes:
     """The lines with new ones; of what a configuration had added only these tags are kept."""
     remaining = {*kept, *_EXTRA_TAGS[level]}

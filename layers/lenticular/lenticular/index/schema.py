@@ -227,9 +227,9 @@ changes = Table(
     **_OPTIONS,
 )
 
-# The attributes that are searched for by configuration (`dicom/query_tags.py`), and how far what
-# was stored before has been looked through for each: studies up to `done`, and of the next one
-# instances up to `within`, as far as they changed since `since`.
+# The attributes that are searched for by configuration (`dicom/query_tags.py`), and how far what is
+# stored has been looked through for each: studies up to `done`, and of the next one instances up to
+# `within`, as far as they changed since `since`; see `tagging.py`.
 query_tags = Table(
     "query_tags",
     metadata,
@@ -239,7 +239,8 @@ query_tags = Table(
     Column("creator", String(64), nullable=False),
     Column("level", String(8), nullable=False),
     Column("status", String(8), nullable=False),
-    Column("changed", BigInteger, nullable=False),
+    Column("known", BigInteger, nullable=False),
+    Column("started", BigInteger, nullable=False),
     Column("since", BigInteger, nullable=False),
     Column("done", BigInteger, nullable=False),
     Column("within", BigInteger, nullable=False),

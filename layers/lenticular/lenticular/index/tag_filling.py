@@ -83,7 +83,9 @@ class Filling:
 
     def _fill(self, level: Level, row_id: int, instance: int | None) -> None:
         """The values and the answer of a study or a series, from an instance."""
-        here = QueryTags(self.adding.at(level))
+        table, key = _ATTRIBUTES[level]
+        extra = self.connection.scalar(select(table.c.extra).where(key == row_id)) or b""
+        here = self._missing(level, row_id, extra)
         answered = here.answered(level)
         new: Dataset = {}
         if here:
@@ -93,11 +95,18 @@ class Filling:
             # Of all tags, or what they share a sequence with would be left out of it.
             picked = self.tags.picked(level, dataset)
             new = {tag: picked[tag] for tag in picked if tag in answered}
-        table, key = _ATTRIBUTES[level]
-        extra = self.connection.scalar(select(table.c.extra).where(key == row_id)) or b""
         again = rows.extra_again(extra, level, self.tags.answered(level) - answered, new)
         if again != extra:
             self.connection.execute(update(table).where(key == row_id).values(extra=again))
+
+    def _missing(self, level: Level, row_id: int, extra: bytes) -> QueryTags:
+        """The tags to fill in here: what is known stays, for the instance may be gone it is of."""
+        adding, values = self.adding.at(level), TAG_VALUES[level].c
+        ids = [tag.tag_id for tag in adding]
+        found = select(values.tag_id).where(values.row_id == row_id, values.tag_id.in_(ids))
+        known = set(self.connection.scalars(found)) if ids else set()
+        unanswered = self.tags.answered(level) - rows.tags_in(extra)
+        return QueryTags(tag for tag in adding if tag.tag_id not in known or tag.tag in unanswered)
 
     def _dataset(self, instance: int | None) -> Dataset:
         found = select(documents.c.body).join(instances, _DOCUMENTED)

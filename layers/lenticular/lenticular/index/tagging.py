@@ -2,8 +2,9 @@
 
 A tag is Adding while its values are read from the documents of what is stored, then Ready; when it
 is not configured any more it is Deleting until its values are gone. Whoever stores meanwhile
-writes the values along, but for those who were started with the configuration before. So where
-there may be such, what has changed since is looked through once more when they are gone.
+writes the values along, but for those who were started with the configuration before, or by a
+release that has no query tags. So what has changed since is looked through once more when they are
+gone; and after each start what has changed since it was last known that all who store know the tag.
 
 Every step is one transaction that locks the study first, as all who write do, and can be repeated.
 """
@@ -49,9 +50,18 @@ class Status(StrEnum):
     DELETING = "Deleting"
 
 
+IDLE = -1
+"""What `since` is when there is nothing to be looked at."""
+
+
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A tag as the index knows it; `since`, `done` and `within` are told in `schema.py`."""
+    """A tag as the index knows it.
+
+    `known` is when all who stored knew what becomes of it, `started` when somebody last started to
+    work with it; a look that is not the first, which takes all, waits from then on until others
+    have ended.
+    """
 
     tag_id: int
     path: str
@@ -59,15 +69,24 @@ class Registered:
     creator: str
     level: Level
     status: Status
-    changed: int
+    known: int
+    started: int
     since: int
     done: int
     within: int
 
     @property
-    def is_adding(self) -> bool:
-        """Whether its values are being read."""
-        return self.status is Status.ADDING
+    def is_wanted(self) -> bool:
+        """Whether it is to be searched for, now or later."""
+        return self.status is not Status.DELETING
+
+    @property
+    def position_again(self) -> dict[str, int]:
+        """Where a look begins after a start: what changed since all knew the tag, but the first."""
+        if self.since == 0:
+            return {}
+        since = self.since if self.since > 0 else max(self.known - CLOCKS_APART, 1)
+        return {"since": since, "done": 0, "within": 0}
 
     @property
     def position(self) -> tuple[int, int, int]:
@@ -84,20 +103,27 @@ def registered(connection: Connection) -> list[Registered]:
     ]
 
 
-def register(connection: Connection, tags: QueryTags, now: int) -> None:
-    """Note which tags there are to be."""
+def register(connection: Connection, tags: QueryTags, now: int, *, starting: bool) -> None:
+    """Note which tags there are to be, and that all who store now know of them.
+
+    Unless this is a start: who was there before it may not, and one more look is to be taken.
+    """
     known = {each.tag_id: each for each in registered(connection)}
     wanted = {tag.tag_id: tag for tag in tags}
-    start = {"changed": now, "since": 0, "done": 0, "within": 0}
-    for tag in wanted.values():
-        if tag.tag_id not in known:
-            row = {**_row(tag), "status": Status.ADDING.value, **start}
+    first = {"known": now, "started": now, "since": 0, "done": 0, "within": 0}
+    for tag_id, tag in wanted.items():
+        if tag_id not in known:
+            row = {**_row(tag), "status": Status.ADDING.value, **first}
             connection.execute(insert(query_tags), row)
-        elif known[tag.tag_id].status is Status.DELETING:
-            _note(connection, [tag.tag_id], status=Status.ADDING.value, **start)
+        elif not known[tag_id].is_wanted:
+            _note(connection, [tag_id], status=Status.ADDING.value, **first)
+        elif starting:
+            _note(connection, [tag_id], started=now, **known[tag_id].position_again)
+        elif known[tag_id].since == IDLE:
+            _note(connection, [tag_id], known=now)
     for each in known.values():
-        if each.tag_id not in wanted and each.status is not Status.DELETING:
-            _note(connection, [each.tag_id], status=Status.DELETING.value, **start)
+        if each.tag_id not in wanted and each.is_wanted:
+            _note(connection, [each.tag_id], status=Status.DELETING.value, **first)
 
 
 def pending(connection: Connection, tags: QueryTags) -> list[Registered]:
@@ -110,28 +136,28 @@ def pending(connection: Connection, tags: QueryTags) -> list[Registered]:
     return [
         each
         for each in registered(connection)
-        if each.status is (Status.ADDING if each.tag_id in wanted else Status.DELETING)
+        if each.since != IDLE and each.is_wanted is (each.tag_id in wanted)
     ]
 
 
 def advance(connection: Connection, tags: QueryTags, grace: int, now: int) -> int | None:
     """The next step for what is pending: how many studies it took; None when none is due.
 
-    `grace` is for how many milliseconds some may store who do not know of a change.
+    `grace` is for how many milliseconds some may store who do not know of a start.
     """
     waiting = pending(connection, tags)
-    due = [each for each in waiting if each.since == 0 or now >= each.changed + grace]
+    due = [each for each in waiting if each.since == 0 or now >= each.started + grace]
     if not due:
         return None
     group = [each for each in due if each.position == due[0].position]
     # Of instances nothing is kept but their values, which are removed at the end.
-    is_quick = all(each.level is Level.INSTANCE and not each.is_adding for each in group)
+    is_quick = all(each.level is Level.INSTANCE and not each.is_wanted for each in group)
     found = [] if is_quick else _next_studies(connection, group[0])
     if found:
         _visit(connection, group, found, tags)
         return len(found)
     for each in group:
-        _finish(connection, each, grace)
+        _finish(connection, each, now)
     return 0
 
 
@@ -172,7 +198,7 @@ def _visit(
     connection: Connection, group: Sequence[Registered], found: Sequence[int], tags: QueryTags
 ) -> None:
     ids = [each.tag_id for each in group]
-    filled = {each.tag_id for each in group if each.is_adding}
+    filled = {each.tag_id for each in group if each.is_wanted}
     adding = QueryTags(tag for tag in tags if tag.tag_id in filled)
     filling = Filling(connection, adding, tags)
     levels = {each.level for each in group}
@@ -194,18 +220,17 @@ def _visit(
         _note(connection, ids, done=found[-1], within=0)
 
 
-def _finish(connection: Connection, tag: Registered, grace: int) -> None:
+def _finish(connection: Connection, tag: Registered, now: int) -> None:
     """What comes after the last study: the second look, or the end."""
-    this = query_tags.c.tag_id == tag.tag_id
-    if not tag.is_adding and _delete_values(connection, tag):
+    if not tag.is_wanted and _delete_values(connection, tag):
         return
-    if tag.since == 0 and grace:
-        since = max(tag.changed - CLOCKS_APART, 1)
+    if tag.since == 0:
+        since = max(tag.known - CLOCKS_APART, 1)
         _note(connection, [tag.tag_id], since=since, done=0, within=0)
-    elif tag.is_adding:
-        _note(connection, [tag.tag_id], status=Status.READY.value)
+    elif tag.is_wanted:
+        _note(connection, [tag.tag_id], status=Status.READY.value, since=IDLE, known=now)
     else:
-        connection.execute(delete(query_tags).where(this))
+        connection.execute(delete(query_tags).where(query_tags.c.tag_id == tag.tag_id))
 
 
 def _delete_values(connection: Connection, tag: Registered) -> bool:

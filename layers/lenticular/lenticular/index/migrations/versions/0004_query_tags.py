@@ -47,7 +47,7 @@ def _create_query_tags() -> None:
         sa.Column("status", sa.String(8), nullable=False),
         *(
             sa.Column(name, sa.BigInteger(), nullable=False)
-            for name in ("changed", "since", "done", "within")
+            for name in ("known", "started", "since", "done", "within")
         ),
         **OPTIONS,
     )
