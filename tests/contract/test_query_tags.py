@@ -182,3 +182,56 @@ def test_a_replaced_instance_has_its_new_values(url):
         kept = index.add([new("s", 1, 2, 1, ImageComments="refused")])
         assert kept[0].outcome is Outcome.KEPT
         assert found(index, Level.INSTANCE, ImageComments="refused") == []
+
+
+def test_dates_times_and_moments_match_by_range(url):
+    tags = ("DateOfSecondaryCapture", "TimeOfSecondaryCapture", "FrameReferenceDateTime")
+    with opened(url, *((tag, "instance", "", "") for tag in tags)) as index:
+        moments = [("20200101", "080000", "20200101080000+0100"), ("20210615", "1230", "2021")]
+        index.add(
+            [
+                new("s", 1, n, **dict(zip(tags, moment, strict=True)))
+                for n, moment in enumerate(moments, 1)
+            ]
+        )
+        for key, count in {
+            ("DateOfSecondaryCapture", "20200101"): 1,
+            ("DateOfSecondaryCapture", "20200102-"): 1,
+            ("DateOfSecondaryCapture", "-20211231"): 2,
+            ("DateOfSecondaryCapture", "20200102-20210614"): 0,
+            ("DateOfSecondaryCapture", "20200101,20210101-20220101"): 2,
+            ("TimeOfSecondaryCapture", "08-0830"): 1,
+            ("TimeOfSecondaryCapture", "12"): 1,
+            ("FrameReferenceDateTime", "2020"): 1,
+            ("FrameReferenceDateTime", "20200101070000+0000"): 1,
+            ("FrameReferenceDateTime", "2020-2021"): 2,
+        }.items():
+            assert len(found(index, Level.INSTANCE, **dict([key]))) == count, key
+
+
+def test_each_level_answers_with_what_it_has_itself(url):
+    tags = (
+        ("GantryID", "study", "", ""),
+        ("ContentSequence.TextValue", "study", "", ""),
+        ("ContentSequence.CompletionFlag", "series", "CS", ""),
+    )
+    with opened(url, *tags) as index:
+        for series in (1, 2):
+            content = item(TextValue=f"T{series}", CompletionFlag="COMPLETE")
+            index.add([new("s", series, 1, GantryID=f"G{series}", ContentSequence=[content])])
+        (study,) = answers(index, Level.STUDY, GantryID="g1")
+        assert study["00181008"]["Value"] == ["G1"]
+        asked = answers(index, Level.SERIES, includefield="GantryID,ContentSequence")
+        assert [each["00181008"]["Value"] for each in asked] == [["G1"], ["G2"]]
+        assert [list(each["0040A730"]["Value"][0]) for each in asked] == [["0040A491"]] * 2
+        (instance,) = answers(
+            index, Level.INSTANCE, ContentSequence_TextValue="T1", SeriesNumber="2"
+        )
+        assert instance["0040A730"]["Value"][0]["0040A160"]["Value"] == ["T2"]
+
+
+def test_a_long_list_of_uids_is_answered(url):
+    with opened(url, GANTRY) as index:
+        index.add([new(1, DeviceUID="1.2.3"), new(2, DeviceUID="1.2.4")])
+        wanted = "\\".join(["1.2.3", *(f"1.3.{n}" for n in range(3000))])
+        assert len(found(index, Level.SERIES, DeviceUID=wanted)) == 1

@@ -212,7 +212,7 @@ def _query_tag(item: Any) -> QueryTag:
     if isinstance(item, str):
         level, path, vr, creator = (*item.strip().split(":", 3), "", "", "")[:4]
         item = {"level": level, "path": path, "vr": vr, "private_creator": unquote(creator)}
-    names = {field.name for field in fields(QueryTag)}
+    item, names = dict(item), {field.name for field in fields(QueryTag)}
     if not item.get("level") or not item.get("path") or item.keys() - names:
         raise ValueError(
             "a query tag is level:path, level:path:VR or level:path:VR:creator, for example "

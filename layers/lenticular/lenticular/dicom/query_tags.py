@@ -37,6 +37,8 @@ Compared = tuple[int, str]
 MAXIMUM_VALUES = 1000
 """Different values of one attribute in one row; a contour is nothing to be searched for."""
 
+LONGEST_CREATOR = 64
+
 _LEVELS = {"study": Level.STUDY, "series": Level.SERIES, "instance": Level.INSTANCE}
 _KINDS = {
     **dict.fromkeys(("AE", "AS", "CS", "LO", "LT", "SH", "ST", "UC", "UR", "UT"), Kind.TEXT),
@@ -94,10 +96,9 @@ class QueryTags:
         """Who has the private blocks that paths name, by their group and block: `001910`."""
         return {tag[:6]: each.creator for each in self for tag in each.path if _is_private(tag)}
 
-    @cached_property
-    def kept(self) -> Mapping[str, Level]:
-        """The level whose row answers them, by tag, where it would not do so anyway."""
-        return {tag: level for level in _KEPT for tag in self._trees[level]}
+    def keeps(self, level: Level, tag: str) -> bool:
+        """Whether rows of the level keep an attribute to be answered that they would not keep."""
+        return tag in self._trees.get(level, {})
 
     def answered(self, level: Level) -> frozenset[str]:
         """The tags of all that `picked` may give, private creators among them."""
@@ -170,12 +171,8 @@ def _define(written: str, level: str, vr: str, creator: str) -> QueryTag:
     _check_path(written, path, creator)
     vr = vr.upper() or _vr(path[-1], creator)
     if vr not in _KINDS:
-        what = (
-            f"what is {vr} cannot be searched for"
-            if vr
-            else "its VR is not known and must be named"
-        )
-        raise InvalidQueryTag(f"{written}: {what}")
+        why = f"what is {vr} cannot be searched for" if vr else "its VR must be named"
+        raise InvalidQueryTag(f"{written}: {why}")
     told = "|".join((*path, vr, creator, level.lower()))
     tag_id = int.from_bytes(hashlib.sha256(told.encode()).digest()[:8]) >> 1
     return QueryTag(path, vr, _LEVELS[level.lower()], _KINDS[vr], "query_tag", creator, tag_id)
@@ -187,6 +184,8 @@ def _check_path(written: str, path: tuple[str, ...], creator: str) -> None:
         raise InvalidQueryTag(f"{written} is private and needs its private_creator")
     if creator and not private:
         raise InvalidQueryTag(f"{written} is not private and has no private_creator")
+    if len(creator) > LONGEST_CREATOR:
+        raise InvalidQueryTag(f"{written}: a private creator has {LONGEST_CREATOR} characters")
     if any(tag[4:] < "1000" for tag in private):
         raise InvalidQueryTag(f"{written}: private attributes are numbered from gggg1000")
     if any(tag < "0008" for tag in path):

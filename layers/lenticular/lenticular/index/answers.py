@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, LargeBinary, String, Table, and_, cast, fu
 
 from lenticular.dicom.attributes import ALWAYS, ANSWERED, LEVEL_TAGS
 from lenticular.dicom.instance import Level
-from lenticular.dicom.query_tags import QueryTags
+from lenticular.dicom.query_tags import NO_TAGS, QueryTags
 from lenticular.index.rows import elements_of
 from lenticular.index.schema import (
     documents,
@@ -160,12 +160,14 @@ def _parts(
 ) -> Iterator[_Part]:
     levels = SEARCHED_LEVELS[: SEARCHED_LEVELS.index(level) + 1]
     # An instance answers with what it has itself.
-    kept = query_tags.kept if level is not Level.INSTANCE else {}
+    kept = query_tags if level is not Level.INSTANCE else NO_TAGS
     for each in levels:
         yield _Part(
             each,
             usual=each not in in_path,
-            tags=frozenset(tag for tag in included if (kept.get(tag) or level_of(tag)) is each),
+            tags=frozenset(
+                tag for tag in included if level_of(tag) is each or kept.keeps(each, tag)
+            ),
             everything=include_all and each is level,
             query_tags=query_tags,
         )

@@ -54,6 +54,8 @@ Shape = tuple[Any, ...]
 name. Of what is searched for by configuration ("tagged" | "untagged", level, shape): there is a row
 of values for which that holds, or none."""
 
+COMMON_PARAMETERS = 64
+
 Values = list[str | int]
 Column = tuple[Level, str]
 
@@ -130,6 +132,11 @@ def narrows_down(shape: Shape) -> bool:
 def parameters(values: Values) -> dict[str, Any]:
     """The values as those parameters."""
     return {f"value_{number}": value for number, value in enumerate(values)}
+
+
+def is_common(parameters: Mapping[str, Any]) -> bool:
+    """Whether others will ask the like: a long list of UIDs is of a length of its own."""
+    return len(parameters) < COMMON_PARAMETERS
 
 
 def _condition(shape: Shape, numbers: Iterator[int], tables: Mapping[Level, Table] = TABLES) -> Any:

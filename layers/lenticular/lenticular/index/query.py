@@ -18,7 +18,7 @@ from lenticular.dicom.matching import Matcher
 from lenticular.dicom.orthanc_id import from_digest
 from lenticular.dicom.query_tags import QueryTag, QueryTags
 from lenticular.index.answers import SEARCHED_LEVELS, Recipe
-from lenticular.index.conditions import TABLES, Values, parameters, shape_of
+from lenticular.index.conditions import TABLES, Values, is_common, parameters, shape_of
 from lenticular.index.database import Database, Statement
 from lenticular.index.pages import (
     LIMIT,
@@ -36,7 +36,6 @@ from lenticular.index.tag_scout import TagScout
 STATEMENTS_KEPT = 500
 """Compiled statements, of the kinds of questions asked last."""
 
-COMMON_PARAMETERS = 64
 _UIDS = (studies.c.study_instance_uid, series.c.series_instance_uid, instances.c.sop_instance_uid)
 
 
@@ -95,7 +94,7 @@ class Searcher:
         # One more than asked for, to know that there is one.
         form, values = _form(query, query.limit + 1)
         form, adding = self._look_ahead(query, form, values)
-        prepare = self._kept_results if _is_common(values) else self._prepare_results
+        prepare = self._kept_results if is_common(values) else self._prepare_results
         recipe, statement = prepare(form, query.included, query.include_all)
         found = self._rows(statement, values)
         depth = _depth(query.level)
@@ -109,7 +108,7 @@ class Searcher:
         """The Orthanc ids of what is found; for patients, of those whose studies are."""
         form, values = _form(query, query.limit)
         form, _ = self._look_ahead(query, form, values)
-        prepare = self._kept_ids if _is_common(values) else self._prepare_ids
+        prepare = self._kept_ids if is_common(values) else self._prepare_ids
         return [from_digest(row[0]) for row in self._rows(prepare(level, form), values)]
 
     def _look_ahead(
@@ -192,11 +191,6 @@ def _form(query: Query, limit: int) -> tuple[Form, dict[str, Any]]:
         "offset": query.offset,
         "end": query.offset + limit,
     }
-
-
-def _is_common(parameters: dict[str, Any]) -> bool:
-    """Whether others will ask the like: a long list of UIDs is of a length of its own."""
-    return len(parameters) < COMMON_PARAMETERS
 
 
 def _depth(level: Level) -> int:

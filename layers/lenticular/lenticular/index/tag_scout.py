@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, func, literal, select
 from lenticular.dicom.query_tags import QueryTag
 from lenticular.errors import Unavailable
 from lenticular.index import migrations
-from lenticular.index.conditions import Shape, leads_to_few, narrows_down, rows_tagged
+from lenticular.index.conditions import Shape, is_common, leads_to_few, narrows_down, rows_tagged
 from lenticular.index.database import Database, Statement
 from lenticular.index.pages import Form
 from lenticular.index.schema import query_tags
@@ -42,7 +42,8 @@ class TagScout:
         self._require_tables()
         candidates = _candidates(form)
         asked = {f"tag_{number}": tag.tag_id for number, tag in enumerate(tags)}
-        statement = self._kept(form.shapes, candidates, len(tags))
+        prepare = self._kept if is_common(values) else self._prepare
+        statement = prepare(form.shapes, candidates, len(tags))
         with self._database.cursor() as cursor:
             row: Any = statement.run(cursor, {**values, **asked}).fetchone()
         counted = zip(row[len(tags) :], candidates, strict=True)
