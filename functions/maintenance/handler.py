@@ -15,7 +15,6 @@ from typing import Any
 from lenticular import settings
 from lenticular.services import open_services
 from lenticular.transactions import maintain
-from lenticular.transactions.query_tags import index_query_tags
 from lenticular.transactions.results import JOBS
 from lenticular.transactions.settle import settle
 from maintenance.deployment import answer, is_deployment
@@ -48,7 +47,7 @@ def respond(event: dict[str, Any], context: Any) -> dict[str, Any]:
     def index_for_a_while() -> None:
         until = time.monotonic() + SECONDS_OF_INDEXING
         try:
-            index_query_tags(services, lambda: should_stop() or time.monotonic() > until)
+            maintain.index_query_tags(services, lambda: should_stop() or time.monotonic() > until)
         except Exception:
             # Neither a deployment nor what an event came for fails by it; the schedule tells of it.
             logger.exception("query tags could not be indexed")
@@ -94,7 +93,7 @@ def perform(event: dict[str, Any], should_stop: Callable[[], bool]) -> dict[str,
             return asdict(maintain.reindex(services, event.get("spread", ""), should_stop))
         case {"action": "index"}:
             services.index.register_query_tags(starting=False)
-            return asdict(index_query_tags(services, should_stop))
+            return asdict(maintain.index_query_tags(services, should_stop))
         case _:
             actions = '"migrate", "settle", "sweep", "reindex" or "index"'
             raise ValueError(f'The event should be {{"action": {actions}}}.')

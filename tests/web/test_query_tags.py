@@ -4,7 +4,7 @@ import pytest
 
 from lenticular.index import tagging
 from lenticular.settings import QueryTag
-from lenticular.transactions.query_tags import index_query_tags
+from lenticular.transactions.maintain import index_query_tags
 from tests import samples, wire
 from tests.wire import DICOMWEB, must_store, search
 

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from lenticular.dicom.attributes import Attribute, Kind
+from lenticular.dicom.decimals import normal_decimal
 from lenticular.dicom.moments import (
     date_bounds,
     datetime_bounds,
@@ -209,9 +210,6 @@ def _number(value: str) -> Matcher:
 
 
 def _decimal(attribute: Attribute, value: str) -> Matcher:
-    # Nothing but configured attributes needs it, and it brings a library along.
-    from lenticular.dicom.decimals import normal_decimal
-
     number = normal_decimal(value, attribute.vr)
     if number is None:
         raise InvalidRequest(f"'{_shown(value)}' is not a number.")

@@ -1,9 +1,11 @@
 """Maintain: what keeps files and index in step, called by hand, by a schedule or by a deployment.
 
 `sweep` removes files that no row names, `reindex` makes rows for the instances that have none: the
-first after a crash, the second after a loss of the index. Both can be stopped at any moment and
-called again; `spread`, the first of the three digits that spread the studies over the storage,
-limits them to a part of it.
+first after a crash, the second after a loss of the index. `spread`, the first of the three digits
+that spread the studies over the storage, limits them to a part of it. `index_query_tags` reads what
+query tags search for out of the documents of the index, of what was stored before they were
+configured, and removes what is left of those that are configured no more. All can be stopped at
+any moment and called again.
 """
 
 import logging
@@ -43,6 +45,14 @@ class Reindexed:
     looked_at: int
     filed: int
     unreadable: int
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """How many studies were looked through, and whether nothing is left to be done."""
+
+    studies: int
     complete: bool
 
 
@@ -103,6 +113,24 @@ def reindex(
                 unreadable += len(batch) - len(instances)
     log.info("reindexed", extra={"counts": {"reindexed": filed}})
     return Reindexed(looked_at, filed, unreadable, complete=True)
+
+
+def index_query_tags(services: Services, should_stop: Callable[[], bool] = never) -> Indexed:
+    """Go on with what is to be done for query tags.
+
+    Not complete without a stop when others may still store as they were configured before: then
+    there is one more look when an hour has passed.
+    """
+    looked_through = 0
+    while not should_stop():
+        taken = services.index.advance_query_tags()
+        if taken is None:
+            break
+        looked_through += taken
+    complete = not services.index.has_pending_query_tags()
+    if looked_through:
+        log.info("indexed", extra={"counts": {"indexed": looked_through}})
+    return Indexed(looked_through, complete)
 
 
 def _require_index(services: Services) -> None:

@@ -11,7 +11,7 @@ import threading
 from lenticular.errors import Unavailable
 from lenticular.services import Services
 from lenticular.transactions.ingest import exclusive
-from lenticular.transactions.query_tags import index_query_tags
+from lenticular.transactions.maintain import index_query_tags
 
 log = logging.getLogger(__name__)
 
