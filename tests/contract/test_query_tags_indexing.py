@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import inspect, text, update
 
 from lenticular.dicom.instance import Level
 from lenticular.errors import Unavailable
@@ -204,6 +204,22 @@ def test_storing_and_removing_while_it_is_indexed_leaves_exact_values(url):
         assert failed == []
         assert len(found(index, Level.INSTANCE, ImageComments="comment*")) == 6 * 7 - 3
         assert len(found(index, Level.SERIES, **{"00191010": "1.5"})) == 12
+
+
+def test_a_migration_that_died_half_way_is_finished_by_the_next(url):
+    """MySQL keeps what was done until then."""
+    with opened(url, GANTRY) as index:
+        last = TAG_VALUES[Level.INSTANCE]
+        with index._database.transaction() as connection:
+            connection.execute(text(f"DROP TABLE {last.name}"))
+            connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
+        index.migrate()
+        with index._database.connect() as connection:
+            names = {each["name"] for each in inspect(connection).get_indexes(last.name)}
+        assert f"ix_{last.name}_row_id_tag_id" in names
+        index.add([tagged(1)])
+        index_all(index)
+        assert len(found(index, Level.SERIES, DeviceUID="1.2.1.1")) == 1
 
 
 def test_before_the_migration_storing_goes_on_and_a_search_by_a_tag_waits(url):
