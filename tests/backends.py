@@ -267,7 +267,8 @@ class Stack(Backend):
         storage = self._services.storage
         empty_tables(self._services.index)
         for key, _, _ in list(storage.keys()):
-            storage.delete(key)
+            if not key.startswith("viewer/"):
+                storage.delete(key)
         yield self._services
 
     @contextmanager

@@ -1,8 +1,24 @@
-/* How OHIF finds the server that it came from; it is fetched at every start, so it may be edited. */
+/* How OHIF finds the server that it came from; it is fetched at every start, so it may be edited.
+   The server writes a line before it that says what `lenticular` is: its root, and who signs in. */
 /** @type {AppTypes.Config} */
 window.config = {
   name: 'Lenticular',
-  routerBasename: '/ohif',
+  routerBasename: `${lenticular.root}/ohif`,
+  // Where the server has nobody to sign in at, the browser asks for a password, or nobody does.
+  ...(lenticular.signIn && {
+    oidc: [
+      {
+        authority: lenticular.signIn.issuer,
+        client_id: lenticular.signIn.client,
+        scope: lenticular.signIn.scope,
+        // Some issuers give no token for an API unless it is named; the others overlook it.
+        extraQueryParams: { audience: lenticular.signIn.audience },
+        response_type: 'code',
+        redirect_uri: '/callback',
+        post_logout_redirect_uri: '/',
+      },
+    ],
+  }),
   extensions: [],
   modes: [],
   customizationService: {},
@@ -27,9 +43,9 @@ window.config = {
       configuration: {
         friendlyName: 'Lenticular',
         name: 'lenticular',
-        qidoRoot: '/dicom-web',
-        wadoRoot: '/dicom-web',
-        wadoUriRoot: '/dicom-web/wado',
+        qidoRoot: `${lenticular.root}/dicom-web`,
+        wadoRoot: `${lenticular.root}/dicom-web`,
+        wadoUriRoot: `${lenticular.root}/wado`,
         qidoSupportsIncludeField: true,
         supportsFuzzyMatching: true,
         supportsWildcard: true,

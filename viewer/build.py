@@ -2,8 +2,9 @@
 
     python viewer/build.py build/viewer
 
-The package brings its pages ready for the root of a server. They are changed where they name it;
-what viewing never loads is left out, and what shrinks lies beside itself compressed.
+The package brings its pages ready for the root of a server. They are changed where they name it, so
+that they find their files below /ohif/ wherever that is; what viewing never loads is left out, and
+what shrinks lies beside itself compressed.
 """
 
 import base64
@@ -24,28 +25,34 @@ SHA512 = "WZdxmpmG7rqFgW9ZJLcbgr3XCtLi1KDNPoMaeY5PPe6j4G4fjEjjkycZM6C6Zk2F87BKxF
 BASE = "/ohif/"
 CONFIGURATION = Path(__file__).with_name("app-config.js")
 
-# The network that draws segments by itself (136 MB), what other hosts and a service worker need.
+# The network that draws segments by itself (136 MB), what other hosts and a service worker need,
+# and a page for renewing tokens that loads scripts from elsewhere.
 LEFT_OUT = re.compile(
     r"ort/.*|.*\.map|_headers|_redirects|serve\.json|sw\.js|init-service-worker\.js|google\.js"
-    r"|manifest\.json|app-config\.js"
+    r"|manifest\.json|app-config\.js|silent-refresh\.html"
 )
-SHRINKS = {".css", ".html", ".js", ".json", ".jsonc", ".svg", ".wasm", ".xml"}
+# Pages are changed as they are served.
+SHRINKS = {".css", ".js", ".json", ".jsonc", ".svg", ".wasm", ".xml"}
+LARGEST = 4 * 1024 * 1024
+"""What one answer may carry behind API Gateway; compressed, every file has to stay below it."""
 
 # What is put in the place of what in each kind of file, and how often that must be found at all:
 # another number means that the package has changed, and that somebody has to look.
 ROOT = rb"\1" + BASE.encode()
+# Pages and workers both know their own address, and only they where the path lies.
+OWN_ROOT = rb'self.location.pathname.match(/^.*?[/]ohif(?=[/]|$)/)[0] + "/"'
 CHANGES = {
     ".html": [
         (rb'((?:href|src|content)=")/', ROOT, 31),
         (rb'(PUBLIC_URL=")/', ROOT, 2),
     ],
     ".js": [
-        (rb'(__webpack_require__\.p = ")/', ROOT, 8),
-        (rb"(browserImportFunction\(')/(?=dicom-microscopy-viewer/)", ROOT, 1),
+        (rb'(__webpack_require__\.p = )"/"', rb"\1" + OWN_ROOT, 8),
+        (rb"(browserImportFunction\()'/(?=dicom-micro)", rb"\1window.PUBLIC_URL + '", 1),
         # It takes the first letter of the function's name for the function, and shows nothing.
         (rb"(voiLutModule\.voiLUTFunction)\[0\]", rb"[\1].flat()[0]", 1),
     ],
-    ".css": [(rb"(url\()/", ROOT, 5)],
+    ".css": [(rb"(url\()/", rb"\1", 5)],
 }
 # A manifest is fetched without credentials, and a service worker would outlive the viewer.
 UNWANTED_TAGS = re.compile(
@@ -128,10 +135,14 @@ def write(file: Path, content: bytes) -> None:
     """Write a file, and beside it a compressed one if that is smaller by enough."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content)
+    sent = len(content)
     if file.suffix in SHRINKS:
         smaller = gzip.compress(content, 9, mtime=0)
         if len(smaller) < len(content) * 0.9:
             file.with_name(file.name + ".gz").write_bytes(smaller)
+            sent = len(smaller)
+    if sent > LARGEST:
+        raise Failed(f"{file.name} has {sent:,} bytes compressed; API Gateway carries {LARGEST:,}.")
 
 
 if __name__ == "__main__":

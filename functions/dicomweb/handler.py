@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 def browsing() -> "Iterator[APIRouter]":
-    """What Orthanc's REST reads, but for pictures, and the answers that were put off."""
+    """What Orthanc's REST reads, but for pictures; answers that were put off; the viewer."""
+    from lenticular.web import viewer
     from lenticular.web.routes import capabilities, orthanc, results
     from lenticular.web.routes.orthanc import pictures
 
@@ -23,6 +24,7 @@ def browsing() -> "Iterator[APIRouter]":
     yield results.router
     yield capabilities.router
     yield only(orthanc.router, lambda route: not writes(route) and route not in drawn)
+    yield viewer.router
 
 
 # The client library of a bucket takes longer to import than most searches to be answered.

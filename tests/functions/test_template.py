@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute
 
 from lenticular import settings as configuration
 from lenticular.settings import Settings
+from lenticular.web import viewer
 from lenticular.web.routes import (
     delete,
     orthanc,
@@ -46,7 +47,7 @@ def routes():
     """Method and path of every route, and the function whose it is."""
     for router in (stow.router, delete.router, uploads.router):
         yield from owned(router, "UploadFunction")
-    for router in (qido.router, query_tags.router, wado_rs.router, results.router):
+    for router in (qido.router, query_tags.router, wado_rs.router, results.router, viewer.router):
         yield from owned(router, "DicomwebFunction")
     for router in (rendered.router, wado_uri.router):
         yield from owned(router, "PreviewFunction")
@@ -115,8 +116,10 @@ def test_nobody_gets_in_without_asking_the_authoriser():
     assert body["security"] == [{"authorizer": []}]
     for path, operations in api(TEMPLATE).items():
         for method, operation in operations.items():
-            # A browser's preflight brings no credentials, and gets no data.
-            assert ("security" in operation) == (method == "options"), path
+            # A browser brings no credentials with its preflight, nor when it opens a page; neither
+            # gets data.
+            opens_a_page = path.startswith("/ohif") and method in ("get", "head")
+            assert ("security" in operation) == (method == "options" or opens_a_page), path
 
 
 def test_a_function_that_only_reads_may_not_write_instances():

@@ -1,30 +1,63 @@
 """The viewer's files at /ohif/, as they are served; tests/viewer looks at what they show."""
 
 import gzip
+import json
 from dataclasses import replace
 
 import pytest
 
-pytestmark = pytest.mark.not_on_stack("the viewer is part of the server on one machine")
+from lenticular.storage.spool import Spool
 
-PAGE = b"<!doctype html><title>The viewer</title>"
+pytestmark = pytest.mark.not_on_stack("a stack has settings of its own; tests/stack opens it there")
+
+PAGE = b'<!doctype html><title>The viewer</title><script src="/ohif/app-config.js"></script>'
+CONFIGURATION = b"window.config = { routerBasename: `${lenticular.root}/ohif` };"
 SCRIPT = b"console.log('viewer');" * 50
 BUNDLE = "app.bundle.0f6159c501addfe9.js"
 GZIP = {"Accept-Encoding": "br, gzip"}
 IDENTITY = {"Accept-Encoding": "identity"}
 
 
+FILES = {
+    "index.html": PAGE,
+    "app-config.js": CONFIGURATION,
+    BUNDLE: SCRIPT,
+    f"{BUNDLE}.gz": gzip.compress(SCRIPT),
+    "assets/codec.wasm": b"\0asm",
+    "../secret.txt": b"secret",
+}
+
+
 @pytest.fixture
-def viewer(services, connect, tmp_path):
-    """A server with a viewer of three files; one of them compressed too."""
+def place(services, tmp_path) -> str:
+    """Where a viewer of a few files is, one of them compressed too: a folder, or the bucket."""
     folder = tmp_path / "viewer"
-    (folder / "assets").mkdir(parents=True)
-    (folder / "index.html").write_bytes(PAGE)
-    (folder / BUNDLE).write_bytes(SCRIPT)
-    (folder / f"{BUNDLE}.gz").write_bytes(gzip.compress(SCRIPT))
-    (folder / "assets/codec.wasm").write_bytes(b"\0asm")
-    (tmp_path / "secret.txt").write_text("secret")
-    return connect(replace(services, settings=replace(services.settings, viewer=folder)))
+    for name, content in FILES.items():
+        if services.bucket is None:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+        else:
+            with Spool() as spool:
+                spool.write(content)
+                services.storage.put(f"viewer/{name}".replace("viewer/../", ""), spool)
+    return str(folder) if services.bucket is None else f"{services.settings.storage}/viewer"
+
+
+@pytest.fixture
+def served(services, connect, place):
+    """A client of a server with that viewer and these settings."""
+
+    def serve(**settings):
+        changed = replace(services.settings, **{"viewer": place, **settings})
+        return connect(replace(services, settings=changed))
+
+    return serve
+
+
+@pytest.fixture
+def viewer(served):
+    """A client of a server with that viewer."""
+    return served()
 
 
 @pytest.mark.parametrize(
@@ -114,14 +147,87 @@ def test_a_missing_file_is_not_the_page(viewer):
     assert viewer.get("/ohif/app.bundle.0000000000000000.js").status_code == 404
 
 
-def test_without_a_viewer_it_is_said_how_to_get_one(services, connect, tmp_path):
-    settings = replace(services.settings, viewer=tmp_path / "none")
-    client = connect(replace(services, settings=settings))
+def test_without_a_viewer_it_is_said_how_to_get_one(served, place):
+    nowhere = served(viewer=f"{place}-none")
 
     for address in ("/ohif", "/ohif/", "/ohif/app-config.js"):
-        answer = client.get(address)
+        answer = nowhere.get(address)
         assert answer.status_code == 404
         assert "make viewer" in answer.json()["detail"]
+
+
+def test_a_viewer_that_is_switched_off_is_said_to_be(served):
+    off = served(viewer="")
+
+    for address in ("/ohif", "/ohif/app-config.js"):
+        answer = off.get(address)
+        assert answer.status_code == 404
+        assert "LENTICULAR_VIEWER" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("public_url", "root"),
+    [("", ""), ("https://pacs.example.org/v1", "/v1")],
+    ids=["root", "below"],
+)
+def test_the_page_finds_its_files_and_the_server_wherever_that_is(served, public_url, root):
+    client = served(public_url=public_url)
+    page, configuration = client.get("/ohif/"), client.get("/ohif/app-config.js")
+
+    assert f'src="{root}/ohif/app-config.js"' in page.text
+    about, _, rest = configuration.text.partition("\n")
+    assert json.loads(about.removeprefix("const lenticular = ").removesuffix(";")) == {
+        "root": root,
+        "signIn": None,
+    }
+    assert rest.encode() == CONFIGURATION
+    head = client.head("/ohif/app-config.js")
+    assert (head.headers["Content-Length"], head.content) == (str(len(configuration.content)), b"")
+
+
+def test_the_page_is_told_where_to_sign_in_and_may_ask_nobody_else(served):
+    client = served(
+        oidc_issuer="https://issuer.example/pool",
+        oidc_client="the-viewer",
+        oidc_scope="openid lenticular/read",
+        oidc_audience="lenticular",
+        oidc_origins="https://login.example, https://keys.example:8443/",
+    )
+    configuration = client.get("/ohif/app-config.js").text
+    policy = client.get("/ohif/").headers["Content-Security-Policy"].split("; ")
+
+    assert json.loads(configuration.partition("\n")[0][len("const lenticular = ") : -1]) == {
+        "root": "",
+        "signIn": {
+            "issuer": "https://issuer.example/pool",
+            "client": "the-viewer",
+            "scope": "openid lenticular/read",
+            "audience": "lenticular",
+        },
+    }
+    issuer = "https://issuer.example https://login.example https://keys.example:8443"
+    assert f"connect-src 'self' blob: data: {issuer}" in policy
+    assert not [each for each in policy if "example" in each and "connect-src" not in each]
+
+
+def test_what_is_larger_than_a_call_may_carry_is_sent_as_gzip_alone(served):
+    client = served(payload_ceiling=len(SCRIPT) - 1)
+
+    assert client.get(f"/ohif/{BUNDLE}", headers=GZIP).content == SCRIPT
+    answer = client.get(f"/ohif/{BUNDLE}", headers=IDENTITY)
+    assert answer.status_code == 406
+    assert "gzip" in answer.json()["detail"]
+
+
+def test_answers_that_lie_in_the_bucket_may_be_followed_there(served, services):
+    policy = served(payload_ceiling=1000).get("/ohif/").headers["Content-Security-Policy"]
+
+    places = policy.partition("connect-src 'self' blob: data:")[2].split()
+    if services.bucket is None:
+        assert places == []
+    else:
+        assert len(places) == 1
+        assert services.bucket.presign("x").startswith(f"{places[0]}/")
 
 
 def test_nobody_writes_to_the_viewer(viewer):

@@ -66,10 +66,10 @@ def serve(
 
 
 def _welcome(settings: Settings) -> None:
-    from lenticular.web.viewer import is_built
+    from lenticular.web.viewer import is_there
 
     address = f"http://{settings.host}:{settings.port}"
-    viewer = f"{address}/ohif/" if is_built(settings.viewer) else "`make viewer` fetches it"
+    viewer = f"{address}/ohif/" if is_there(settings.viewer) else "`make viewer` fetches it"
     click.echo(
         f"Lenticular {__version__}\n"
         f"  DICOMweb       {address}/dicom-web\n"

@@ -63,8 +63,17 @@ class Settings:
     port: int = 8042
     workers: int = min(4, os.cpu_count() or 1)
     """Server processes."""
-    viewer: Path = Path("build/viewer")
-    """The folder that `make viewer` has made; what is there is served at /ohif/."""
+    viewer: str = "build/viewer"
+    """The folder that `make viewer` has made, or `s3://bucket/folder` with the same in it; what is
+    there is served at /ohif/. Empty is no viewer."""
+    oidc_client: str = ""
+    """What the viewer is called by the issuer at which it signs people in (OpenID Connect), where
+    something in front of the server checks its tokens; empty is that nobody signs in there."""
+    oidc_issuer: str = ""
+    oidc_scope: str = "openid"
+    oidc_audience: str = ""
+    oidc_origins: str = ""
+    """Origins of the issuer's endpoints, separated by commas, where they are not its own."""
     replace: bool = False
     """Whether other bytes under a known SOP Instance UID replace the stored ones."""
     stable_age: int = 60

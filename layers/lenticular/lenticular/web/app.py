@@ -39,7 +39,6 @@ def create_app(
     add_routes(app, all_routers() if routers is None else routers)
     if routers is None:
         _add_reference(app)
-        _add_viewer(app)
     add_error_handlers(app)
     if guarded:
         app.add_middleware(AccessControl, settings=services.settings)
@@ -51,6 +50,7 @@ def create_app(
 
 def all_routers() -> list[APIRouter]:
     """Every router, in the order in which they are asked."""
+    from lenticular.web import viewer
     from lenticular.web.routes import (
         bulkdata,
         capabilities,
@@ -72,7 +72,7 @@ def all_routers() -> list[APIRouter]:
         *(stow, qido, query_tags, wado_rs, bulkdata, rendered, delete),
         *(changefeed, uploads, results, service, capabilities, wado_uri, orthanc),
     )
-    return [module.router for module in modules]
+    return [module.router for module in (*modules, viewer)]
 
 
 def add_routes(app: FastAPI, routers: Iterable[APIRouter]) -> None:
@@ -102,12 +102,6 @@ def _allow_origins(app: FastAPI, origins: str) -> None:
         expose_headers=EXPOSED_HEADERS,
         max_age=7200,
     )
-
-
-def _add_viewer(app: FastAPI) -> None:
-    from lenticular.web.viewer import add_viewer
-
-    add_viewer(app)
 
 
 def _add_reference(app: FastAPI) -> None:
