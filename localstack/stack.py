@@ -26,6 +26,7 @@ import mariadb
 import processes
 from environments import PLACE, ROOT, CannotBeHad
 
+VIEWER = ROOT / "build" / "viewer"
 OUTPUTS = PLACE / "outputs.json"
 VARIABLES = PLACE / "env.json"
 PARTS = PLACE / "parts.json"
@@ -56,9 +57,10 @@ def up() -> None:
     PARTS.touch(mode=0o600)
     PARTS.write_text(json.dumps({"index": index}))
     start()
-    # Tests start an issuer there; the API itself lets everybody in, for LocalStack asks no IAM.
+    # Tests start an issuer there; the API itself lets everybody in, for LocalStack asks nobody.
     issuer = f"http://127.0.0.1:{processes.free_port()}"
-    outputs = deploy("lenticular", f"OidcIssuer={issuer}", "OidcAudience=lenticular")
+    outputs = deploy("lenticular", *sign_in_at(issuer))
+    put_viewer(outputs["BucketName"])
     outputs |= {"Issuer": issuer, "Authorizer": physical_name("lenticular", "AuthorizerFunction")}
     OUTPUTS.write_text(json.dumps(outputs, indent=2))
     prepare_for_sam_local(index)
@@ -153,6 +155,27 @@ def prepare_for_sam_local(index: str) -> None:
     }
     VARIABLES.touch(mode=0o600)
     VARIABLES.write_text(json.dumps({"Parameters": variables}, indent=2))
+
+
+def sign_in_at(issuer: str) -> list[str]:
+    """The parameters of a stack whose users and whose viewer have tokens of this issuer."""
+    return [
+        *("Authorizer=OidcAuthorizer", f"OidcIssuer={issuer}", "OidcAudience=lenticular"),
+        "OidcClientId=lenticular-viewer",
+    ]
+
+
+def put_viewer(bucket: str) -> None:
+    """Put the viewer where the functions look for it, if it is built."""
+    if not (VIEWER / "index.html").is_file():
+        print("There is no viewer: make viewer fetches it, before make stack.")
+        return
+    run(
+        "import boto3, pathlib; s3 = boto3.client('s3');"
+        f"root = pathlib.Path({str(VIEWER)!r});"
+        f"[s3.upload_file(str(path), {bucket!r}, 'viewer/' + path.relative_to(root).as_posix())"
+        " for path in root.rglob('*') if path.is_file()]"
+    )
 
 
 def describe(name: str) -> dict[str, str]:

@@ -6,12 +6,14 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
 import requests
 
 from tests.backends import OUTPUTS, Gateway
+from tests.issuer import Issuer, issuer
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,13 @@ def stack() -> Iterator[Stack]:
         pytest.skip("no stack is running: make stack starts one")
     running = opened(json.loads(path.read_text()))
     with running.http:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def tokens(stack) -> Iterator[Issuer]:
+    """The issuer that the stack was deployed for; its keys are not asked for again at once."""
+    with issuer(urlsplit(stack.issuer).port) as running:
         yield running
 
 

@@ -5,52 +5,14 @@ it, and its policy is read as IAM reads it. That the gateway asks it, and refuse
 signed, shows on AWS only.
 """
 
-import json
 import time
-from collections.abc import Iterator
-from fnmatch import fnmatchcase
-from urllib.parse import urlsplit
 
 import pytest
 
-from tests.issuer import Issuer, issuer
+from tests.issuer import issuer
+from tests.stack.authorizing import DELETE, LOOK_UP, REQUESTS, SEARCH, STORE, UPLOAD, allowed, ask
 
-API = "arn:aws:execute-api:eu-central-1:000000000000:abc123/v1"
 READ, WRITE = "lenticular/read", "lenticular/write"
-REQUESTS = SEARCH, LOOK_UP, STORE, DELETE, UPLOAD = tuple(
-    f"{API}/{request}"
-    for request in (
-        "GET/dicom-web/studies",
-        "POST/tools/find",
-        "POST/dicom-web/studies",
-        "DELETE/studies/1",
-        "GET/uploads/1",
-    )
-)
-
-
-@pytest.fixture(scope="module")
-def tokens(stack) -> Iterator[Issuer]:
-    """The issuer that the stack was deployed for."""
-    with issuer(urlsplit(stack.issuer).port) as running:
-        yield running
-
-
-def ask(stack, authorization: str) -> dict:
-    """What the authoriser says of this header."""
-    event = {"type": "TOKEN", "authorizationToken": authorization, "methodArn": SEARCH}
-    answer = stack.lambda_.invoke(FunctionName=stack.authorizer, Payload=json.dumps(event))
-    return json.loads(answer["Payload"].read())
-
-
-def allowed(answer: dict) -> set[str]:
-    """What IAM makes of the policy: whatever is allowed and not denied as well."""
-    matching: dict[str, set[str]] = {"Allow": set(), "Deny": set()}
-    for statement in answer["policyDocument"]["Statement"]:
-        for pattern in statement["Resource"]:
-            found = {each for each in REQUESTS if fnmatchcase(each, pattern)}
-            matching[statement["Effect"]] |= found
-    return matching["Allow"] - matching["Deny"]
 
 
 def test_a_token_that_is_not_in_force_not_for_us_or_forged_lets_nobody_in(stack, tokens):

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 SECONDS = 60
+WINDOW = {"width": 1280, "height": 800}
 # The window in which Chromium shows a PDF has no storage.
 NO_QUESTIONS = """
 try {
@@ -26,12 +27,14 @@ class Viewer:
         self.page = page
         self.url = url
         self.complaints: list[str] = []
+        self.requests: list[Any] = []
         page.set_default_timeout(SECONDS * 1000)
         page.add_init_script(NO_QUESTIONS)
         page.on("console", self._hear)
         page.on("pageerror", self._fall)
         page.on("response", self._look)
         page.on("requestfailed", self._miss)
+        page.on("request", self._note)
 
     def studies(self, query: str = "") -> None:
         """Open the study list."""
@@ -93,6 +96,9 @@ class Viewer:
         pixels = pixels_of(self.page.locator("[data-cy=viewport-pane]").first.screenshot())
         red, green, blue = (pixels[..., channel].astype(int) for channel in range(3))
         return float(((red > green + 60) & (red > blue + 60)).mean())
+
+    def _note(self, request: Any) -> None:
+        self.requests.append(request)
 
     def _hear(self, message: Any) -> None:
         if message.type == "error":

@@ -12,7 +12,7 @@ import requests
 from tests import samples
 from tests.browser import browser
 from tests.server import Server
-from tests.viewer.ohif import Viewer, eventually
+from tests.viewer.ohif import WINDOW, Viewer, eventually
 
 __all__ = ["browser"]
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 BUILT = Path(__file__).parents[2] / "build" / "viewer"
 CORPUS = Path(os.environ.get("LENTICULAR_CORPUS", "/nonexistent")) / "studies"
 FOLDERS = ("ct_head_ge", "ecg", "mg", "us_multiframe", "wsi_pyramid", "xa_multiframe")
-WINDOW = {"width": 1280, "height": 800}
+
 FOOT = {"PatientName": "Foot^Fiona", "StudyDescription": "Foot", "StudyDate": "20230115"}
 FOOT |= {"VOILUTFunction": "SIGMOID"}
 
