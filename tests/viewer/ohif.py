@@ -49,6 +49,10 @@ class Viewer:
         """Whether the study list comes to show these, in any order."""
         return eventually(lambda: sorted(self.patients()) == sorted(expected))
 
+    def shows_patient(self, expected: str) -> bool:
+        """Whether this one comes to be among them."""
+        return eventually(lambda: expected in self.patients())
+
     def study(self, study: str, mode: str = "viewer", **parameters: str) -> None:
         """Open a study."""
         more = "".join(f"&{name}={text}" for name, text in parameters.items())

@@ -22,8 +22,11 @@ BUILT = Path(__file__).parents[2] / "build" / "viewer"
 CORPUS = Path(os.environ.get("LENTICULAR_CORPUS", "/nonexistent")) / "studies"
 FOLDERS = ("ct_head_ge", "ecg", "mg", "us_multiframe", "wsi_pyramid", "xa_multiframe")
 
+ENHANCED_MR = "../transfer_syntaxes/1.2.840.10008.1.2.1/MONOCHROME2_16_12_0_1_mf_emri_small.dcm"
 FOOT = {"PatientName": "Foot^Fiona", "StudyDescription": "Foot", "StudyDate": "20230115"}
-FOOT |= {"VOILUTFunction": "SIGMOID"}
+FOOT |= {"PatientID": "MRN-77", "AccessionNumber": "A-4711", "VOILUTFunction": "SIGMOID"}
+WIDE = {"width": 1920, "height": 1000}
+"""Enough for every column of the study list."""
 
 
 def volume() -> list[bytes]:
@@ -63,6 +66,7 @@ def corpus(server) -> Server:
         pytest.skip("LENTICULAR_CORPUS names no folder of real studies")
     for folder in FOLDERS:
         store(server, *(path.read_bytes() for path in sorted((CORPUS / folder).iterdir())))
+    store(server, (CORPUS / ENHANCED_MR).read_bytes())
     return server
 
 
@@ -101,14 +105,26 @@ def test_the_study_list_is_filtered(viewer):
 
 
 def test_filters_are_typed_into_the_study_list(viewer):
+    viewer.page.set_viewport_size(WIDE)
     viewer.studies()
-    name, *_, description = viewer.page.locator("[data-filter-row] input").all()
+    fields = viewer.page.locator("[data-filter-row] input").all()
+    name, mrn, start, end, modalities, description, accession = fields
+    filters = [(name, "fiona"), (mrn, "rn-77"), (description, "foot"), (accession, "4711")]
 
-    name.fill("boris")
-    assert viewer.shows_patients("Ball, Boris")
-    viewer.page.get_by_role("button", name="Reset").click()
-    description.fill("foot")
+    for field, text in filters:
+        field.fill(text)
+        assert viewer.shows_patients("Foot, Fiona"), text
+        viewer.page.get_by_role("button", name="Reset").click()
+        assert viewer.shows_patient("Ball, Boris")
+    start.fill("2023-01-01")
+    end.fill("2023-02-01")
+    end.press("Enter")
     assert viewer.shows_patients("Foot, Fiona")
+    viewer.page.get_by_role("button", name="Reset").click()
+    assert viewer.shows_patient("Ball, Boris")
+    modalities.fill("ES")
+    modalities.press("Enter")
+    assert viewer.shows_patients("Doe, Jane")
 
 
 def test_a_stack_is_shown_and_scrolled(viewer):
@@ -221,6 +237,7 @@ def test_a_document_is_shown(viewer, corpus):
 @pytest.mark.parametrize(
     ("name", "says"),
     [
+        (ENHANCED_MR, "/10)"),
         ("us_multiframe/examples_ybr_color.dcm", "/30)"),
         ("xa_multiframe/jpeg_baseline_8bit.dcm", "/96)"),
         ("mg/OutOfBoundsOverlay.dcm", "1/1"),
