@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import samples
+from tests.browser import browser
 from tests.databases import index_url, mariadb, mariadb_url, migrated_mariadb
 from tests.s3 import bucket, s3_environment
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from tests.backends import Backend
     from tests.server import Server
 
-__all__ = ["bucket", "index_url", "mariadb", "mariadb_url", "migrated_mariadb", "s3_environment"]
+__all__ = ["browser", "bucket", "index_url", "mariadb", "mariadb_url", "migrated_mariadb"]
+__all__ += ["s3_environment"]
 
 BACKENDS = ("embedded", "aws", "stack")
 SEEDS_ELSEWHERE = 25

@@ -10,14 +10,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests import samples
-from tests.browser import browser
 from tests.issuer import Issuer
 from tests.stack.asking import store
 from tests.stack.authorizing import SEARCH, STORE, allowed, ask
 from tests.stack.test_payloads import ROWS, uploaded
 from tests.viewer.ohif import WINDOW, Viewer
-
-__all__ = ["browser"]
 
 pytestmark = pytest.mark.slow
 
@@ -78,11 +75,16 @@ def test_pictures_are_shown_and_large_ones_come_from_the_bucket_without_the_toke
     stack, tokens, viewer, study
 ):
     uploaded(stack, ("large.dcm", samples.ct(study, size=ROWS)))
+    store(stack, samples.jpeg(f"{study}-cine", frames=12))
 
     viewer.page.goto(f"{viewer.url}/ohif/viewer?StudyInstanceUIDs={samples.study_uid(study)}")
     sign_in(viewer, tokens)
+    assert viewer.shows_text("1/1")
+    assert viewer.shows_pictures()
+    viewer.study(samples.study_uid(f"{study}-cine"))
+    assert viewer.shows_text("/12)")
     assert viewer.shows_pictures()
 
-    (authorization,) = authorizations(viewer, "/v1/dicom-web/")
-    assert ask(stack, authorization)["principalId"] == "ann"
+    answers = [ask(stack, each) for each in authorizations(viewer, "/v1/dicom-web/")]
+    assert [answer["principalId"] for answer in answers] == ["ann"] * 2
     assert authorizations(viewer, f"/{stack.bucket}/results/") == {None}

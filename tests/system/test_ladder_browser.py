@@ -12,11 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tests import samples, wire
-from tests.browser import browser
 from tests.cloud import begin, cloud_server, finished, upload
 from tests.server import Server
-
-__all__ = ["browser"]
 
 FETCH = """async ([url, headers]) => {
     const answer = await fetch(url, {headers});

@@ -10,11 +10,8 @@ import pytest
 import requests
 
 from tests import samples
-from tests.browser import browser
 from tests.server import Server
 from tests.viewer.ohif import WINDOW, Viewer, eventually
-
-__all__ = ["browser"]
 
 pytestmark = pytest.mark.slow
 
