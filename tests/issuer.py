@@ -40,6 +40,7 @@ class Issuer(ThreadingHTTPServer):
                 "jwks_uri": f"{self.url}/keys",
                 "authorization_endpoint": f"{self.url}/authorize",
                 "token_endpoint": f"{self.url}/token",
+                "end_session_endpoint": f"{self.url}/end",
                 "response_types_supported": ["code"],
                 "subject_types_supported": ["public"],
                 "id_token_signing_alg_values_supported": ["RS256"],
@@ -88,9 +89,12 @@ class _Requests(BaseHTTPRequestHandler):
     server: Issuer
 
     def do_GET(self) -> None:
-        if urlsplit(self.path).path == "/authorize":
+        path, asked = urlsplit(self.path).path, dict(parse_qsl(urlsplit(self.path).query))
+        if path == "/authorize":
             user = self.headers.get("Cookie", "").partition(f"{SIGNED_IN}=")[2]
-            return self._go_back(user) if user else self._answer(200, "text/html", FORM)
+            return self._let_in(user) if user else self._answer(200, "text/html", FORM)
+        if path == "/end":
+            return self._go_back("", asked["post_logout_redirect_uri"])
         found = self.server.documents.get(self.path)
         return self._answer(200 if found else 404, "application/json", json.dumps(found))
 
@@ -98,18 +102,20 @@ class _Requests(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         form = dict(parse_qsl(body))
         if urlsplit(self.path).path == "/authorize":
-            return self._go_back(form["user"])
+            return self._let_in(form["user"])
         tokens = self.server.tokens_for(form)
         found = json.dumps(tokens or {"error": "invalid_grant"})
         return self._answer(200 if tokens else 400, "application/json", found)
 
-    def _go_back(self, user: str) -> None:
+    def _let_in(self, user: str) -> None:
         asked = dict(parse_qsl(urlsplit(self.path).query))
-        code = self.server.code_for(user, asked)
+        answer = {"code": self.server.code_for(user, asked), "state": asked["state"]}
+        self._go_back(user, f"{asked['redirect_uri']}?{urlencode(answer)}")
+
+    def _go_back(self, user: str, url: str) -> None:
         self.send_response(303)
         self.send_header("Set-Cookie", f"{SIGNED_IN}={user}; HttpOnly")
-        answer = urlencode({"code": code, "state": asked["state"]})
-        self.send_header("Location", f"{asked['redirect_uri']}?{answer}")
+        self.send_header("Location", url)
         self.end_headers()
 
     def _answer(self, status: int, media_type: str, text: str) -> None:

@@ -15,7 +15,9 @@ window.config = {
         extraQueryParams: { audience: lenticular.signIn.audience },
         response_type: 'code',
         redirect_uri: '/callback',
-        post_logout_redirect_uri: '/',
+        post_logout_redirect_uri: `${window.location.origin}${lenticular.root}/ohif`,
+        // Not every issuer revokes tokens, and without one that does nobody could sign out.
+        revokeAccessTokenOnSignout: false,
       },
     ],
   }),

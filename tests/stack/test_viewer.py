@@ -71,6 +71,17 @@ def test_whoever_opens_the_viewer_signs_in_and_is_let_in_by_the_authoriser(
     assert authorizations(viewer, "/v1/ohif") == {None}
 
 
+def test_whoever_signs_out_has_to_sign_in_again(stack, tokens, viewer):
+    viewer.page.goto(f"{viewer.url}/ohif")
+    sign_in(viewer, tokens)
+    viewer.page.locator("[data-filter-row]").wait_for()
+
+    viewer.page.goto(f"{viewer.url}/ohif/logout")
+    sign_in(viewer, tokens)
+
+    viewer.page.locator("[data-filter-row]").wait_for()
+
+
 def test_pictures_are_shown_and_large_ones_come_from_the_bucket_without_the_token(
     stack, tokens, viewer, study
 ):
