@@ -32,6 +32,8 @@ def changed(tag: str, element: Any) -> dict[str, Any]:
         changed("00280010", {"vr": "US", "Value": [True]}),
         changed("00280010", {"vr": "US", "Value": 5}),
         changed("00280010", {"vr": "QQ", "Value": [5]}),
+        changed("00280010", {"vr": ["US"], "Value": [5]}),
+        changed("00280010", {"vr": {"a": "US"}, "Value": [5]}),
         changed("00280010", {"vr": "US", "Value": [5], "InlineBinary": "AAAA"}),
         changed("00280010", 5),
         changed("00280008", {"vr": "IS", "Value": ["x"]}),

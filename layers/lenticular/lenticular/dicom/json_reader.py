@@ -82,7 +82,7 @@ def _element(tag: str, element: Any, metadata: Metadata, depth: int) -> dict[str
     if not isinstance(element, dict):
         raise InvalidInstance(f"The attribute {tag} is no object with a vr.")
     vr = element.get("vr") or dictionary.PUBLIC[int(tag, 16)]
-    if vr not in LITTLE_ENDIAN:
+    if not isinstance(vr, str) or vr not in LITTLE_ENDIAN:
         raise InvalidInstance(f"The attribute {tag} has no valid vr.")
     present = [name for name in _CONTENTS if element.get(name) not in (None, [], "")]
     if not present:
