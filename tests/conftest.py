@@ -35,6 +35,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=BACKENDS,
         help="where tests of HTTP run, may be repeated; embedded by default (tests/backends.py)",
     )
+    parser.addoption("--fuzz-seconds", type=int, default=20, help="how long the fuzzer asks")
+    parser.addoption("--fuzz-seed", type=int, help="what it asks follows from; another each time")
 
 
 @pytest.fixture(scope="session")

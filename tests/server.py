@@ -89,7 +89,11 @@ class Server:
 
     def peak_memory(self) -> int:
         """The sum of the largest memory each of its processes ever had, in bytes."""
-        return sum(_peak_memory(process) for process in self.processes())
+        return sum(_memory(process, "VmHWM") for process in self.processes())
+
+    def memory(self) -> int:
+        """The sum of the memory that its processes have now, in bytes."""
+        return sum(_memory(process, "VmRSS") for process in self.processes())
 
     def __enter__(self) -> Self:
         return self.start()
@@ -143,7 +147,7 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _peak_memory(process: int) -> int:
+def _memory(process: int, kind: str) -> int:
     status = Path(f"/proc/{process}/status").read_text()
-    line = next((line for line in status.splitlines() if line.startswith("VmHWM")), "VmHWM: 0 kB")
+    line = next((line for line in status.splitlines() if line.startswith(kind)), "none: 0 kB")
     return int(line.split()[1]) * 1024
