@@ -1,6 +1,9 @@
 """dicomweb-client, an outside client, against the real server."""
 
+import inspect
 import io
+import re
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -9,7 +12,7 @@ from dicomweb_client.api import DICOMwebClient
 from pydicom.dataset import Dataset
 from requests import HTTPError
 
-from tests import samples
+from tests import samples, shown
 from tests.server import Server
 
 ANY_SYNTAX = (("application/dicom", "*"),)
@@ -31,6 +34,25 @@ def study(dicomweb: DICOMwebClient) -> str:
 
 def read(content: bytes) -> Dataset:
     return pydicom.dcmread(io.BytesIO(content))
+
+
+def test_every_method_of_the_client_is_called_here():
+    """So that a newer version with more of them is noticed."""
+    public = {
+        name for name, _ in inspect.getmembers(DICOMwebClient, callable) if not name.startswith("_")
+    }
+    called = set(re.findall(r"dicomweb\.(\w+)\(", Path(__file__).read_text("utf-8")))
+
+    assert public <= called
+
+
+def place(label: str, series: int = 1) -> tuple[str, str, str]:
+    """The UIDs of the first instance of a series."""
+    return (
+        samples.study_uid(label),
+        samples.series_uid(label, series),
+        samples.sop_uid(label, series),
+    )
 
 
 def test_a_store_to_a_study_tells_what_failed(dicomweb, study):
@@ -74,6 +96,21 @@ def test_pages_do_not_overlap_and_are_complete(dicomweb, study):
     assert len(set(found)) == 5
 
 
+def test_the_remaining_pages_are_fetched_and_words_of_names_are_found(dicomweb, study):
+    found = dicomweb.search_for_instances(study, limit=2, get_remaining=True)
+    assert len({match["00080018"]["Value"][0] for match in found}) == 5
+    named = {"StudyInstanceUID": study, "PatientName": "jan do"}
+    assert dicomweb.search_for_studies(search_filters=named) == []
+    assert len(dicomweb.search_for_studies(fuzzymatching=True, search_filters=named)) == 1
+    more = {"additional_params": {"includefield": "00200052"}}
+    assert len(dicomweb.search_for_series(study, limit=1, offset=1, **more)) == 1
+
+
+def test_keywords_and_tags_are_looked_up(dicomweb):
+    assert dicomweb.lookup_keyword("00100010") == "PatientName"
+    assert dicomweb.lookup_tag("PatientName") == "00100010"
+
+
 def test_more_attributes_are_included_when_asked_for(dicomweb, study):
     (match, *_) = dicomweb.search_for_instances(study, fields=["PatientName", "00281053", "Rows"])
 
@@ -111,13 +148,48 @@ def test_metadata_is_retrieved_at_every_level_and_its_bulk_data_resolves(dicomwe
     assert pixels == read(samples.ct("client")).PixelData
 
 
+def test_bulk_data_is_retrieved_in_ranges_and_pieces(dicomweb, study):
+    dicomweb.set_chunk_size(100)
+    dicomweb.set_http_retry_params(retry=False)
+    metadata = dicomweb.retrieve_instance_metadata(*place("client"))
+    url, pixels = metadata["7FE00010"]["BulkDataURI"], read(samples.ct("client")).PixelData
+    octets = ("application/octet-stream",)
+
+    assert list(dicomweb.iter_bulkdata(url)) == [pixels]
+    assert dicomweb.retrieve_bulkdata(url, octets) == [pixels]
+    assert dicomweb.retrieve_bulkdata(url, octets, byte_range=(10, 19)) == [pixels[10:20]]
+    assert list(dicomweb.iter_bulkdata(url, byte_range=(0, 0))) == [pixels[:1]]
+
+
+@pytest.mark.parametrize(
+    ("media_type", "syntax"),
+    [
+        ("application/octet-stream", "1.2.840.10008.1.2.1"),
+        ("image/jpeg", "1.2.840.10008.1.2.4.57"),
+        ("image/jpeg", "1.2.840.10008.1.2.4.70"),
+        ("image/jls", "1.2.840.10008.1.2.4.80"),
+        ("image/jls", "1.2.840.10008.1.2.4.81"),
+        ("image/jp2", "1.2.840.10008.1.2.4.90"),
+        ("image/jp2", "1.2.840.10008.1.2.4.91"),
+        ("image/dicom-rle", "1.2.840.10008.1.2.5"),
+    ],
+)
+def test_frames_and_instances_are_retrieved_in_every_transfer_syntax(
+    dicomweb, study, media_type, syntax
+):
+    chosen = ((media_type, syntax),)
+    (frame,) = dicomweb.retrieve_instance_frames(*place("client"), [1], chosen)
+    assert list(dicomweb.iter_instance_frames(*place("client"), [1], chosen)) == [frame]
+    instance = dicomweb.retrieve_instance(*place("client"), (("application/dicom", syntax),))
+    assert instance.file_meta.TransferSyntaxUID == syntax
+    assert frame in instance.PixelData
+
+
 def test_frames_are_retrieved(dicomweb):
     content = samples.multi_frame("client frames", 4)
     dicomweb.store_instances([read(content)])
-    place = [function("client frames") for function in
-             (samples.study_uid, samples.series_uid, samples.sop_uid)]  # fmt: skip
 
-    frames = dicomweb.retrieve_instance_frames(*place, [4, 2])
+    frames = dicomweb.retrieve_instance_frames(*place("client frames"), [4, 2])
 
     pixels = read(content).pixel_array
     assert frames == [pixels[3].tobytes(), pixels[1].tobytes()]
@@ -135,6 +207,20 @@ def test_pictures_are_retrieved(dicomweb, study):
     assert jpeg.startswith(b"\xff\xd8")
     assert png.startswith(b"\x89PNG")
     assert small.startswith(b"\xff\xd8")
+    assert dicomweb.retrieve_series_rendered(study, series).startswith(b"\xff\xd8")
+    gif = dicomweb.retrieve_series_rendered(study, series, ("image/gif",))
+    assert gif.startswith(b"GIF8")
+
+
+def test_a_document_and_a_report_are_rendered_as_what_they_are(dicomweb):
+    for content in (samples.pdf("client pdf"), shown.report("client report")):
+        dicomweb.store_instances([read(content)])
+
+    document = dicomweb.retrieve_instance_rendered(*place("client pdf"), ("application/pdf",))
+    page = dicomweb.retrieve_instance_rendered(*place("client report"), ("text/html",))
+
+    assert document.startswith(b"%PDF")
+    assert "Chest report" in str(page)
 
 
 def test_what_is_not_there_answers_404(dicomweb):
