@@ -8,6 +8,7 @@ from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 from pydicom.uid import (
     UID,
+    BasicTextSRStorage,
     CTImageStorage,
     EncapsulatedPDFStorage,
     ExplicitVRLittleEndian,
@@ -149,6 +150,29 @@ def presentation_state(study: str = "B") -> Dataset:
     window.WindowCenter, window.WindowWidth = 1128, 256
     dataset.SoftcopyVOILUTSequence = Sequence([window])
     return dataset
+
+
+def report(study: str = "R") -> Dataset:
+    """A structured report of one sentence."""
+    dataset = instance(study, 1, 1)
+    dataset.SOPClassUID = BasicTextSRStorage
+    dataset.PatientID = "REPORT"  # a patient whom no search counts
+    dataset.Modality = "SR"
+    dataset.CompletionFlag, dataset.VerificationFlag = "COMPLETE", "UNVERIFIED"
+    finding = Dataset()
+    finding.RelationshipType, finding.ValueType = "CONTAINS", "TEXT"
+    finding.ConceptNameCodeSequence = Sequence([_code("121071", "Finding")])
+    finding.TextValue = "Conformance finding"
+    dataset.ValueType, dataset.ContinuityOfContent = "CONTAINER", "SEPARATE"
+    dataset.ConceptNameCodeSequence = Sequence([_code("121070", "Findings")])
+    dataset.ContentSequence = Sequence([finding])
+    return dataset
+
+
+def _code(value: str, meaning: str) -> Dataset:
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, "DCM", meaning
+    return code
 
 
 def collection() -> list[Dataset]:

@@ -5,6 +5,7 @@ import io
 import pytest
 from PIL import Image
 
+from tests.conformance.material import encoded, report, uid
 from tests.conformance.service import kind, ok, optional, parts
 from tests.conformance.test_retrieve import DOCUMENT, FRAMES, INSTANCE, SERIES, STATE, STUDY, path
 
@@ -52,6 +53,15 @@ def test_8_7_4_a_document_is_passed_through(service):
     assert answer.content.startswith(b"%PDF")
 
 
+@pytest.mark.parametrize("media_type", ["text/html", "text/plain"])
+def test_8_7_4_a_report_is_rendered_as_text(service, media_type):
+    ok(service.store(encoded(report())))
+    url = f"/studies/{uid('R')}/series/{uid('R', 1)}/instances/{uid('R', 1, 1)}/rendered"
+    answer = optional(service.get(url, media_type))
+
+    assert "Conformance finding" in answer.text
+
+
 def test_8_3_5_1_2_quality_changes_the_size(service):
     sizes = [
         len(
@@ -76,6 +86,18 @@ def test_8_3_5_1_3_a_viewport_shows_a_region(service):
     answer = ok(service.get(path(INSTANCE) + "/rendered", "image/png", params=parameters))
 
     assert picture(answer).size == (16, 16)
+
+
+def test_8_3_5_1_3_negative_sides_flip_the_picture(service):
+    turned = {False: "16,16,0,0,16,16", True: "16,16,0,0,-16,-16"}
+    plain, flipped = (
+        picture(
+            ok(service.get(path(INSTANCE) + "/rendered", "image/png", params={"viewport": box}))
+        ).convert("L")
+        for box in turned.values()
+    )
+
+    assert flipped.tobytes() == plain.transpose(Image.Transpose.ROTATE_180).tobytes()
 
 
 @pytest.mark.parametrize("function", ["linear", "linear-exact", "sigmoid"])

@@ -84,6 +84,33 @@ def test_8_7_3_4_a_transfer_syntax_that_does_not_exist_is_406(service):
     assert service.get(path(INSTANCE), f"{MULTIPART}; transfer-syntax=1.2.3.4").status_code == 406
 
 
+@pytest.mark.parametrize(
+    "syntax",
+    [
+        *("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.57"),
+        *("1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.90"),
+        *("1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.201", RLE),
+    ],
+)
+def test_8_7_3_4_an_instance_is_transcoded(service, syntax):
+    resource = INSTANCE if syntax == RLE else COMPRESSED
+    answer = optional(service.get(path(resource), f"{MULTIPART}; transfer-syntax={syntax}"))
+    ((_, body),) = parts(answer)
+
+    assert dcmread(io.BytesIO(body)).file_meta.TransferSyntaxUID == syntax
+
+
+@pytest.mark.parametrize(
+    "media_type", ["image/jpeg", "image/jls", "image/jp2", "image/jphc", "image/dicom-rle"]
+)
+def test_8_7_3_3_a_frame_comes_in_each_image_type(service, media_type):
+    accept = f'multipart/related; type="{media_type}"'
+    ((headers, body),) = parts(optional(service.get(path(INSTANCE) + "/frames/1", accept)))
+
+    assert headers["content-type"].startswith(media_type)
+    assert body
+
+
 @pytest.mark.parametrize("resource", [STUDY, SERIES, INSTANCE])
 def test_8_7_3_zip_is_to_be_had(service, resource):
     assert optional(service.get(path(resource), "application/zip")).content[:2] == b"PK"
@@ -126,6 +153,23 @@ def test_10_4_1_1_5_every_bulk_data_uri_resolves(service):
     answer = ok(service.request("GET", dataset["00420011"]["BulkDataURI"], "*/*"))
     body = parts(answer)[0][1] if kind(answer) == "multipart/related" else answer.content
     assert body.rstrip(b"\0") == PDF.rstrip(b"\0")
+
+
+def test_10_4_1_1_5_a_document_comes_as_what_it_is(service):
+    (dataset,) = ok(service.get(path(DOCUMENT) + "/metadata", JSON)).json()
+    url = dataset["00420011"]["BulkDataURI"]
+
+    assert kind(optional(service.request("GET", url, "application/pdf"))) == "application/pdf"
+
+
+def test_10_4_1_1_5_a_range_of_bulk_data_is_to_be_had(service):
+    (dataset,) = ok(service.get(path(DOCUMENT) + "/metadata", JSON)).json()
+    url, part = dataset["00420011"]["BulkDataURI"], {"Range": "bytes=0-3"}
+    answer = service.request("GET", url, OCTETS, headers=part)
+    if answer.status_code != 206:
+        pytest.skip("optional, not supported: Range")
+
+    assert answer.content == b"%PDF"
 
 
 @pytest.mark.parametrize("resource", [STUDY, SERIES, INSTANCE])
@@ -205,6 +249,26 @@ def test_8_7_7_the_first_of_the_most_wanted_that_can_be_sent_is_sent(service):
     )
 
     assert kind(answer) == JSON
+
+
+@pytest.mark.parametrize("accept", ["application/*", "*/*;q=0.1", f"{JSON};q=1.0, */*;q=0"])
+def test_8_7_7_ranges_and_weights_are_understood(service, accept):
+    assert kind(ok(service.get(path(INSTANCE) + "/metadata", accept))) in (JSON, "application/json")
+
+
+def test_8_7_7_what_has_no_weight_is_not_sent(service):
+    answer = service.get(path(INSTANCE) + "/metadata", f"{JSON};q=0, application/json;q=0")
+
+    assert answer.status_code == 406, explained(answer)
+
+
+def test_8_4_3_a_single_part_says_where_it_is(service):
+    answer = optional(service.get(path(INSTANCE), DICOM))
+    if "Content-Location" not in answer.headers:
+        pytest.skip("optional, not supported: Content-Location")
+
+    again = service.request("GET", answer.headers["Content-Location"], DICOM)
+    assert ok(again).content == answer.content
 
 
 def test_8_3_3_1_accept_may_be_a_query_parameter(service):

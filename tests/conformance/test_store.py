@@ -91,6 +91,17 @@ def test_10_5_2_the_same_instance_again_is_no_error(service):
     assert len(service.search(f"/studies/{uid('S6')}/instances")) == 1
 
 
+def test_10_5_2_another_instance_of_the_same_uid_is_refused_or_replaces(service):
+    other = ct("S9")
+    other.PatientComments = "another"
+    ok(service.store(encoded(ct("S9"))))
+    answer = service.store(encoded(other))
+
+    (found,) = ok(service.get(f"/studies/{uid('S9')}/metadata", JSON)).json()
+    is_replaced = value(found, "00104000") == "another"
+    assert answer.status_code in ((200, 202) if is_replaced else (202, 409)), explained(answer)
+
+
 def test_10_5_1_a_single_part_may_be_stored(service):
     headers = {"Content-Type": DICOM}
     body = encoded(ct("S7"))

@@ -117,3 +117,9 @@ def test_9_5_2_3_an_image_is_shown_with_a_presentation_state(wado):
     assert picture.getpixel((15, 15)) <= 1
     window = {"windowCenter": "40", "windowWidth": "400"}
     assert wado("B", 1, 1, contentType="image/png", **state, **window).status_code == 400
+
+
+def test_9_4_an_unknown_presentation_state_is_refused(wado):
+    named = {"presentationUID": "2.25.1", "presentationSeriesUID": "2.25.2"}
+
+    assert wado(contentType="image/png", **named).status_code in (400, 404, 406)
