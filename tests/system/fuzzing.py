@@ -184,17 +184,22 @@ class Fuzzer:
         )  # fmt: skip
 
     def _orthanc_store(self) -> None:
-        """Orthanc's way: a file, a zip or a packed one."""
+        """Orthanc's way: a file, a zip, a packed one or a form."""
         content, headers = self._file(), {}
-        way = self._rng.randrange(4)
+        way = self._rng.randrange(6)
         if way == 0:
             content = samples.zipped({f"{number}.dcm": self._file() for number in range(2)})
             content = damaged(self._rng, content, 2) if self._rng.random() < 0.5 else content
         elif way == 1:
             content, headers = gzip.compress(content), {"Content-Encoding": "gzip"}
             content = damaged(self._rng, content, 2) if self._rng.random() < 0.5 else content
+        elif way == 2:
+            disposition = 'Content-Disposition: form-data; name="file"; filename="a.dcm"'
+            head = f"--{BOUNDARY}\r\n{disposition}\r\n\r\n".encode()
+            content = damaged(self._rng, head + content + f"\r\n--{BOUNDARY}--\r\n".encode(), 2)
+            headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
         answer = self._ask("POST", "/instances", content=content, headers=headers)
-        if way > 1 and answer is not None and answer.status_code == 200:
+        if way > 2 and answer is not None and answer.status_code == 200:
             found = answer.json()
             if isinstance(found, dict) and found["Status"] == "Success":
                 self._remember(f"/instances/{found['ID']}/file", content)

@@ -20,13 +20,14 @@ MAY_GROW_BY = 100 * 1024 * 1024
 
 
 @pytest.mark.slow
-def test_nothing_that_is_sent_breaks_the_server_or_makes_it_grow(tmp_path, pytestconfig):
+@pytest.mark.not_on_stack("looks at the processes of the server")
+def test_nothing_that_is_sent_breaks_the_server_or_makes_it_grow(backend, tmp_path, pytestconfig):
     seed = pytestconfig.getoption("--fuzz-seed")
     seed = random.randrange(10**9) if seed is None else seed
     print(f"--fuzz-seed {seed}")
     files = [path for path in corpus_files() if path.stat().st_size <= LARGEST_FILE]
     with (
-        Server(tmp_path / "data") as server,
+        backend.server(tmp_path) as server,
         closing(Fuzzer(server, seed, files, tmp_path)) as fuzzer,
     ):
         processes = server.processes()
