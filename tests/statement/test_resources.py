@@ -15,7 +15,6 @@ BOUNDARY = "provoked"
 STORE = f'multipart/related; type="application/dicom"; boundary={BOUNDARY}'
 URI = "/wado?requestType=WADO&studyUID={study}&seriesUID={series}&objectUID={instance}"
 
-SEARCHES = [each for each in resources() if each.section.startswith("3.2")]
 READ = [
     each
     for each in resources()

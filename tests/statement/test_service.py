@@ -1,12 +1,18 @@
 """What docs/conformance.md says of the service, the change feed and uploads is answered so."""
 
 import json
+from contextlib import closing
+from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 
-from lenticular.settings import QueryTag
+from lenticular.services import open_services
+from lenticular.settings import QueryTag, Settings
+from lenticular.web.app import create_app
 from tests import samples, wire
 from tests.statement.reader import resources
+from tests.statement.test_resources import DELETES, READ, STORES
 from tests.web.test_uploads import begin, cloud, put, take_all
 from tests.web.test_uploads import client as cloud_client
 
@@ -16,6 +22,12 @@ FEED = [each for each in resources() if each.section.startswith("3.8")]
 QUERY_TAGS = [each for each in resources() if each.section.startswith("3.10")]
 OPEN = [each for each in resources() if each.section.startswith("3.7")]
 LARGE = {f"{each.method} {each.path}": each for each in resources() if each.section[:3] == "3.9"}
+
+
+def test_every_resource_is_asked_somewhere():
+    asked = {*READ, *STORES, *DELETES, *FEED, *OPEN, *LARGE.values()}
+
+    assert asked == set(resources())
 
 
 @pytest.mark.parametrize("resource", FEED, ids=str)
@@ -103,10 +115,20 @@ def test_each_status_of_uploads_can_be_provoked(cloud, cloud_client, tmp_path):
         },
     }
 
-    # Where there is no bucket, and so nowhere to put a file.
-    found["POST /uploads"].add(404)
+    found["POST /uploads"].add(upload_without_bucket(tmp_path / "folder"))
     for name, statuses in found.items():
         assert statuses == LARGE[name].statuses, name
+    # How large results are made is tested in tests/functions/test_ladder.py.
+    assert LARGE.keys() - found.keys() == {"GET /results/{result_id}"}
+
+
+def upload_without_bucket(folder: Path) -> int:
+    """The status where there is nowhere to put a file."""
+    with (
+        closing(open_services(Settings(data=folder))) as services,
+        TestClient(create_app(services), "http://127.0.0.1:8042") as client,
+    ):
+        return client.post("/uploads", json={"files": [{"name": "a", "size": 1}]}).status_code
 
 
 def large_upload(client) -> int:
