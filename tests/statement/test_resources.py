@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import httpx2
 import pytest
 
+from lenticular.settings import RIGHTS, Token
 from tests import presenting, samples, shown, wire
 from tests.statement.reader import Resource, codes, resources, rows
 
@@ -243,3 +244,24 @@ def test_each_status_of_a_delete_can_be_provoked(client, resource):
     }
 
     assert found == resource.statuses
+
+
+@pytest.mark.parametrize("resource", [*READ, *STORES, *DELETES], ids=str)
+def test_nobody_gets_in_without_the_right_and_no_other_method_is_there(
+    closed_client, client, image, resource
+):
+    url = url_of(resource, image)
+    wire.assert_error(closed_client.request(resource.method, url), 401)
+    other = "write" if resource.method == "GET" else "read"
+    bearer = {"Authorization": f"Bearer {other}"}
+    wire.assert_error(closed_client.request(resource.method, url, headers=bearer), 403)
+    wire.assert_error(client.patch(url), 405)
+
+
+@pytest.fixture(scope="module")
+def closed_client(backend, services) -> Iterator[httpx2.Client]:
+    """HTTP to an application that has a token for each of the rights."""
+    tokens = tuple(Token(right, frozenset({right})) for right in RIGHTS)
+    settings = replace(services.settings, tokens=tokens)
+    with backend.client(replace(services, settings=settings)) as session:
+        yield session
