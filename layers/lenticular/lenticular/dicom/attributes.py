@@ -236,9 +236,17 @@ _BY_PATH = {attribute.path: attribute for level in SEARCHED.values() for attribu
 _HEX = re.compile(r"([0-9A-Fa-f]{4}),?([0-9A-Fa-f]{4})")
 
 
-@lru_cache(maxsize=4096)
+LONGEST_NAME = 1000
+"""Characters of a name; what is longer names nothing, and is not remembered either."""
+
+
 def path_of(name: str) -> tuple[str, ...] | None:
     """The tags that a parameter names: `PatientID`, `00100020`, `0010,0020`, with dots a path."""
+    return _path_of(name) if len(name) <= LONGEST_NAME else None
+
+
+@lru_cache(maxsize=4096)
+def _path_of(name: str) -> tuple[str, ...] | None:
     tags = []
     for part in name.strip().split("."):
         match = _HEX.fullmatch(part)

@@ -45,6 +45,9 @@ _CODECS = {
     **dict.fromkeys(("GBK", "ISO2022GBK", "GB2312", "ISO202258"), "gbk"),
 }
 _DEFAULT_CODEC = "ascii"
+# No more of what a file declares is looked at, or remembered.
+_MOST_TERMS = 16
+_LONGEST_TERM = 32
 
 # Escape sequences that change the upper half (G1) of the code table, PS3.3 Tables C.12-3 and -4.
 _UPPER = {
@@ -138,9 +141,13 @@ def _salvaged(raw: bytes, codec: str) -> str:
     return raw.decode(codec, "replace")
 
 
-@lru_cache(maxsize=256)
 def repertoire(terms: tuple[str, ...]) -> Repertoire:
     """The repertoire for the values of Specific Character Set (0008,0005)."""
+    return _repertoire(tuple(term[:_LONGEST_TERM] for term in terms[:_MOST_TERMS]))
+
+
+@lru_cache(maxsize=256)
+def _repertoire(terms: tuple[str, ...]) -> Repertoire:
     return Repertoire(terms)
 
 

@@ -37,9 +37,10 @@ def private_vr(tag: int, dataset: Dataset) -> str:
     if block == 0:
         return "LO" if tag & 0xFFFF >= 0x10 else UNKNOWN
     creators = dataset.get(f"{tag >> 16:04X}00{block:02X}", {}).get("Value")
-    if not creators or not isinstance(creators[0], str):
+    creator = creators[0] if creators else None
+    if not isinstance(creator, str) or len(creator) > tables.LONGEST_CREATOR:
         return UNKNOWN
-    return _private_vr(tag, creators[0])
+    return _private_vr(tag, creator)
 
 
 @lru_cache(maxsize=8192)

@@ -145,7 +145,8 @@ def _creator(tag: str, dataset: Dataset) -> str | None:
     """Who defined a private element (PS3.5 7.8.1); nobody defines the creators themselves."""
     block = dataset.get(f"{tag[:4]}00{tag[4:6]}") if tag[4:6] != "00" else None
     values = block.get("Value") if block is not None else None
-    return str(values[0]) if values else None
+    creator = str(values[0]) if values else ""
+    return creator if 0 < len(creator) <= tables.LONGEST_CREATOR else None
 
 
 def _value(tag: str, element: dict[str, Any], style: Style, untruncated: Set[str]) -> Any:

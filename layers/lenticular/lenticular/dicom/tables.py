@@ -85,6 +85,10 @@ def _repeating() -> list[tuple[int, int, tuple[str, str, str, str, str]]]:
     ]
 
 
+LONGEST_CREATOR = 64
+"""Characters of a private creator, an LO; what is longer is none, and not worth remembering."""
+
+
 @cache
 def _private() -> dict[str, dict[str, tuple[str, str, str, str]]]:
     tables = _run("_private_dict").private_dictionaries

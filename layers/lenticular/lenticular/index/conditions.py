@@ -8,7 +8,7 @@ Beginnings of text become ranges, for which every database uses an index; what L
 for its own wildcards is escaped.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from itertools import count
 from operator import eq, ge, gt, le, lt
 from typing import Any
@@ -134,7 +134,7 @@ def parameters(values: Values) -> dict[str, Any]:
     return {f"value_{number}": value for number, value in enumerate(values)}
 
 
-def is_common(parameters: Mapping[str, Any]) -> bool:
+def is_common(parameters: Sized) -> bool:
     """Whether others will ask the like: a long list of UIDs is of a length of its own."""
     return len(parameters) < COMMON_PARAMETERS
 

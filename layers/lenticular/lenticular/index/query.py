@@ -94,7 +94,8 @@ class Searcher:
         # One more than asked for, to know that there is one.
         form, values = _form(query, query.limit + 1)
         form, adding = self._look_ahead(query, form, values)
-        prepare = self._kept_results if is_common(values) else self._prepare_results
+        keeps = is_common(values) and is_common(query.included)
+        prepare = self._kept_results if keeps else self._prepare_results
         recipe, statement = prepare(form, query.included, query.include_all)
         found = self._rows(statement, values)
         depth = _depth(query.level)

@@ -109,6 +109,9 @@ Ranges = tuple[MediaRange, ...]
 Accept = tuple[Ranges, ...]
 """What a client accepts: the ranges of the query parameter, then those of the header."""
 
+COMMON_LENGTH = 1000
+"""Characters of an Accept header that clients send again and again; longer ones are not kept."""
+
 _ANYTHING: Ranges = (MediaRange("*/*", None, None, 1.0),)
 
 
@@ -121,9 +124,17 @@ def accepted(request: Request) -> Accept:
     return parse_ranges(_LOST_PLUS.sub("+", query)), parse_ranges(header)
 
 
-@lru_cache(maxsize=512)
 def parse_ranges(text: str) -> Ranges:
     """Read a comma-separated list of media ranges."""
+    return _kept_ranges(text) if len(text) <= COMMON_LENGTH else _ranges(text)
+
+
+@lru_cache(maxsize=512)
+def _kept_ranges(text: str) -> Ranges:
+    return _ranges(text)
+
+
+def _ranges(text: str) -> Ranges:
     return tuple(_media_range(element) for element in _elements(text) if element.strip())
 
 
