@@ -1,7 +1,7 @@
 """A client of the real server that asks for everything nearly right, for as long as it is let.
 
-What it asks for comes from the seed alone, as long as the server answers alike. It keeps what was
-acknowledged, and asks for it again.
+What it asks for comes from the seed and the files, as long as the server answers alike. It keeps
+what was acknowledged, and asks for it again.
 """
 
 import gzip
@@ -67,7 +67,7 @@ class Fuzzer:
         self._files = [*samples.gallery().values(), *map(Path.read_bytes, files)]
         self._acknowledged: dict[str, bytes] = {}
         self._templates = templates()
-        self._read = 0
+        self._steps = 0
 
     def close(self) -> None:
         self._client.close()
@@ -81,8 +81,8 @@ class Fuzzer:
             self._bare_bytes,
         )
         self._rng.choice(actions)()
-        self._read += 1
-        if self._read % CHECKED_EVERY == 0:
+        self._steps += 1
+        if self._steps % CHECKED_EVERY == 0:
             self.check_one()
 
     def check_one(self) -> None:
