@@ -8,6 +8,7 @@ from PIL import Image
 
 from tests import presenting, samples, wire
 from tests.presenting import area, image, item, table, window
+from tests.web.storing import as_json, metadata_of, send
 
 ROWS, COLUMNS = 48, 64
 WINDOW = {"SoftcopyVOILUTSequence": [window(2048, 4096)]}
@@ -194,6 +195,25 @@ def test_a_rectangle_a_circle_and_a_polygon_leave_open_what_lies_in_all_of_them(
         store(client, study=study, ShutterShape=chosen, **places, **WINDOW)
         visible = np.logical_and.reduce([shapes[name] for name in chosen])
         assert_near(shown(client, study=study), np.where(visible, LINEAR, 128))
+
+
+@pytest.mark.parametrize("far", [2**31 - 1, -(2**31), 2**62, -(2**63)])
+def test_a_shutter_that_lies_far_away_leaves_nothing_to_see(client, far):
+    metadata = metadata_of(presenting.state("far", [area(COLUMNS, ROWS)]))
+    del metadata["7FE00010"]
+    metadata |= {
+        "00181600": {"vr": "CS", "Value": ["CIRCULAR"]},
+        "00181610": {"vr": "IS", "Value": [far, far]},
+        "00181612": {"vr": "IS", "Value": [10]},
+    }
+    store(client, study="far")
+    metadata["00080018"]["Value"] = [samples.uid("far", far)]
+    answer = send(client, as_json(metadata))
+    assert answer.status_code == 200, answer.text
+    (stored,) = wire.items(answer.json(), "00081199")
+    picture = client.get(wire.value(stored, "00081190") + "/rendered", headers=PNG)
+    assert picture.status_code == 200, picture.text
+    assert Image.open(io.BytesIO(picture.content)).convert("L").getextrema() == (0, 0)
 
 
 def test_a_shutter_turns_with_the_image_and_may_have_a_colour(client):

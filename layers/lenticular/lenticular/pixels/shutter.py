@@ -14,6 +14,7 @@ from lenticular.pixels.overlay import read_overlay
 Array = NDArray[Any]
 
 _SHAPES = "00181600"
+_FAR_AWAY = 10**9  # further from every picture is no other place, and squares still are numbers
 
 
 def covered(picture: Array, state: Dataset, bulk: BulkReader) -> Array:
@@ -51,7 +52,7 @@ def _within_rectangle(state: Dataset, rows: int, columns: int) -> Array:
 
 
 def _within_circle(state: Dataset, rows: int, columns: int) -> Array:
-    center, radius = integers(state, "00181610"), _edge(state, "00181612")
+    center, radius = _places(state, "00181610"), _edge(state, "00181612")
     if len(center) != 2:
         raise _unreadable()
     row, column = np.ogrid[1 : rows + 1, 1 : columns + 1]
@@ -62,7 +63,7 @@ def _within_circle(state: Dataset, rows: int, columns: int) -> Array:
 def _within_polygon(state: Dataset, rows: int, columns: int) -> Array:
     from PIL import Image, ImageDraw
 
-    vertices = integers(state, "00181620")
+    vertices = _places(state, "00181620")
     if len(vertices) < 6 or len(vertices) % 2:
         raise _unreadable()
     mask = Image.new("L", (columns, rows))
@@ -76,6 +77,10 @@ _VISIBLE = {
     "CIRCULAR": _within_circle,
     "POLYGONAL": _within_polygon,
 }
+
+
+def _places(state: Dataset, tag: str) -> list[int]:
+    return [max(-_FAR_AWAY, min(number, _FAR_AWAY)) for number in integers(state, tag)]
 
 
 def _edge(state: Dataset, tag: str) -> int:
