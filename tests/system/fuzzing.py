@@ -19,6 +19,7 @@ from lenticular.dicom.transfer_syntaxes import KNOWN
 from lenticular.dicom.xml_model import to_xml
 from tests import samples, wire
 from tests.server import Server
+from tests.system.busy_state import busy_state
 from tests.system.mutating import altered, damaged, escaped, spliced, value, word
 from tests.web.storing import BOUNDARY, metadata_of
 from tests.web.test_every_route import templates
@@ -78,7 +79,7 @@ class Fuzzer:
             *(self._store_file, self._store_file, self._store_body, self._store_metadata),
             *(self._orthanc_store, self._read_route, self._read_route, self._read_route),
             *(self._render, self._transcode, self._by_uri, self._find, self._search, self._delete),
-            self._bare_bytes,
+            *(self._present, self._bare_bytes),
         )
         self._rng.choice(actions)()
         self._steps += 1
@@ -278,6 +279,26 @@ class Fuzzer:
         media_type = self._rng.choice(ACCEPTED[:4])
         self._ask("GET", f"{self._place()}/{view}?{query}", headers={"Accept": media_type})
 
+    def _present(self) -> None:
+        """An image with a presentation state in which something is odd."""
+        label = "presented"
+        state: Any = metadata_of(busy_state(label)) | {"00080018": _uid(f"state {self._steps}")}
+        del state["7FE00010"]
+        for _ in range(self._rng.randint(1, 4)):
+            name = self._rng.choice([tag for tag in sorted(state) if tag[:4] != "0020"])
+            state = {**state, name: altered(self._rng, state[name])}
+        document = json.dumps([state]).encode()
+        body, headers = wire.multipart(samples.ct(label))
+        self._ask("POST", "/dicom-web/studies", content=body, headers=headers)
+        body, headers = wire.multipart(document, media_type="application/dicom+json")
+        answer = self._ask("POST", "/dicom-web/studies", content=body, headers=headers)
+        if answer is not None and answer.status_code in (200, 202):
+            (item,) = wire.items(answer.json(), "00081199")
+            place = httpx2.URL(wire.value(item, "00081190")).path
+            query = self._query(most=2) if self._rng.random() < 0.3 else ""
+            self._ask("GET", f"{place}/rendered?{query}", headers={"Accept": "image/png"})
+            self._ask("DELETE", place)
+
     def _transcode(self) -> None:
         """What is stored in another transfer syntax, whole or a frame."""
         syntax = self._rng.choice(sorted(KNOWN))
@@ -341,6 +362,10 @@ class Fuzzer:
                 return
         if re.match(rb"HTTP/1.1 5\d\d", answer):
             raise Broken(f"{content!r}: {answer[:300]!r}")
+
+
+def _uid(label: str) -> dict[str, Any]:
+    return {"vr": "UI", "Value": [samples.uid(label)]}
 
 
 def _sendable(headers: dict[str, str]) -> dict[str, Any]:

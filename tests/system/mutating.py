@@ -13,12 +13,16 @@ WORDS = [
     "", "*", "?", "x", "-1", "0", "1", "2", "1.5", "1e99", "NaN", "99999999999999999999", "null",
     "true", "false", "all", "2.25.1", "1.2.3", "../..", "%", "%s", "\\", "a\\b", "a,b", "a=b=c",
     "^", "é", "山", "\0", "\x1b", "\ud83d\udc00".encode("utf-16", "surrogatepass").decode("utf-16"),
-    "20240229", "20240101-20241231", "-20241231", "101112.5", "20240229101112+0100", '""', "'", '"',
+    "LINEAR", "SIGMOID", "CIRCULAR", "POLYLINE", "ELLIPSE", "DISPLAY", "PIXEL", "MATRIX", "Y", "N",
+    "TRUE SIZE", "MAGNIFY", "INVERSE", "US", "\\r\\n", "20240229", "20240101-20241231",
+    "-20241231", "101112.5", "20240229101112+0100", '""', "'", '"',
     "1,2", "1,1,1", "40,80", "40,80,sigmoid", "8,8", "8,8,1,1,-4,4", "image/png", "image/gif",
     "application/dicom", "*/*", "CT", "Doe*", "Doe^Jane", "PatientName", "00100010", "7FE00010",
     "00081140/0/00081150", "yes", "no", "srgb", "WADO", "UTF-8", "patient,technique",
 ]  # fmt: skip
 """What parameters, headers and pieces of paths are tried with."""
+
+NUMBERS = (0, -1, 1, 2, 7, 16, 255, 65535, -32768, 2**31 - 1, 2**31, 2**63, 1e30, 1e300, 0.5, -1e-9)
 
 
 def damaged(rng: random.Random, content: bytes, most: int = 6) -> bytes:
@@ -72,12 +76,14 @@ def value(rng: random.Random, depth: int = 0) -> Any:
         return [value(rng, depth + 1) for _ in range(rng.randrange(4))]
     if kind == 7:
         return {word(rng): value(rng, depth + 1) for _ in range(rng.randrange(4))}
-    return rng.choice((0, -1, 1, 2**31, 2**63, 1e300, 0.5, True, False, None))
+    return rng.choice((*NUMBERS, True, False, None))
 
 
 def altered(rng: random.Random, document: Any) -> Any:
     """The JSON with something in it that is something else, left out, or there twice."""
-    if not isinstance(document, dict | list) or not document or rng.random() < 0.1:
+    if isinstance(document, int | float | str) and rng.random() < 0.8:
+        return word(rng) if isinstance(document, str) else rng.choice(NUMBERS)
+    if not isinstance(document, dict | list) or not document or rng.random() < 0.05:
         return value(rng)
     if isinstance(document, list):
         index = rng.randrange(len(document))
