@@ -25,7 +25,7 @@ LARGE = {f"{each.method} {each.path}": each for each in resources() if each.sect
 
 
 def test_every_resource_is_asked_somewhere():
-    asked = {*READ, *STORES, *DELETES, *FEED, *OPEN, *LARGE.values()}
+    asked = {*READ, *STORES, *DELETES, *FEED, *OPEN, *QUERY_TAGS, *LARGE.values()}
 
     assert asked == set(resources())
 

@@ -16,6 +16,7 @@ from tests.system.fuzzing import LARGEST_FILE, Broken, Fuzzer
 
 WARM_AFTER = 0.5
 """The share of the time after which the server has loaded all it needs and filled its caches."""
+GONE = "the handler is closed"
 MAY_GROW_BY = 150 * 1024 * 1024
 """One large picture may leave some fifty megabytes, in each of two processes."""
 
@@ -39,8 +40,14 @@ def test_nothing_that_is_sent_breaks_the_server_or_makes_it_grow(backend, tmp_pa
         print(f"{fuzzer.statuses.total()} requests, {warm >> 20} MiB, then {grown >> 20} MiB more")
         print(dict(fuzzer.statuses))
         assert server.processes() == processes
-        assert "Traceback" not in server.output(), server.output()[-3000:]
+        assert complaints(server) == []
         assert grown < MAY_GROW_BY
+
+
+def complaints(server: Server) -> list[str]:
+    """What the log has of mistakes; a client that went away is none of ours."""
+    lines = (line for line in server.output().splitlines() if "Traceback" in line)
+    return [line for line in lines if GONE not in line]
 
 
 def ask(server: Server, fuzzer: Fuzzer, seconds: float) -> tuple[int, int]:
