@@ -2,8 +2,10 @@
 
 import datetime
 import ipaddress
+import json
 from pathlib import Path
 
+import boto3
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -12,7 +14,7 @@ from sqlalchemy import text
 
 from lenticular.errors import Unavailable
 from lenticular.index.database import Database
-from tests.databases import FAST, MariaDB, mariadb_server
+from tests.databases import FAST, PASSWORD, MariaDB, mariadb_server
 
 
 def certify(folder: Path, name: str) -> Path:
@@ -71,3 +73,20 @@ def test_a_database_of_another_authority_is_not_talked_to(guarded, tmp_path):
 def test_a_missing_file_of_authorities_is_named(guarded, tmp_path):
     with pytest.raises(FileNotFoundError, match="make build"):
         cipher(guarded, f"?ssl_ca={tmp_path / 'missing.pem'}")
+
+
+def test_who_signs_in_with_a_secret_believes_no_other_authority_either(
+    guarded, certificate, tmp_path, s3_environment
+):
+    user = guarded.new_database().rpartition("/")[2]
+    value = json.dumps({"username": user, "password": PASSWORD})
+    boto3.client("secretsmanager").create_secret(Name=user, SecretString=value)
+    url = f"mysql+pymysql://127.0.0.1:{guarded.port}/{user}?authentication=secret&secret={user}"
+
+    with Database(f"{url}&ssl_ca={certificate}").connect() as connection:
+        assert connection.execute(text("SHOW STATUS LIKE 'Ssl_cipher'")).one()[1]
+    with (
+        pytest.raises(Unavailable),
+        Database(f"{url}&ssl_ca={certify(tmp_path, 'other')}").connect(),
+    ):
+        pass

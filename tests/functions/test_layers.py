@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import boto3
 import pytest
 
 from tests.functions.template import ROOT, functions, load
@@ -155,6 +156,17 @@ def test_a_search_that_x_ray_follows_imports_its_sdk_and_no_client_of_aws(layers
     found = search(layers, tmp_path, TRACE + "1")
     assert "aws_xray_sdk" in found
     assert not found & (PIXELS | CLIENT | {"pydicom"})
+
+
+def test_the_layers_hold_what_reads_a_secret(layers, tmp_path, s3_environment):
+    secret = boto3.client("secretsmanager").create_secret(
+        Name="of the layers", SecretString='{"username": "ann", "password": "secret"}'
+    )
+    code = f"from lenticular.index.secret import Secret; print(Secret('{secret['ARN']}').read())"
+
+    printed = run(layers, "DicomwebFunction", code, tmp_path, **s3_environment)
+
+    assert printed.strip() == str({"user": "ann", "password": "secret"})
 
 
 def test_the_layers_bring_byte_code_for_all_they_hold(layers):

@@ -20,6 +20,9 @@ _LOST = frozenset({0, 2006, 2013, 2014, 2055, 1053, 1077, 1152, 1184, 1290, 1836
 # Cannot connect; too many connections already; Aurora waking up.
 _DOWN = frozenset({1040, 1203, 1226, 2002, 2003, 2005, 1129})
 
+# Wrong user or password.
+_REFUSED = frozenset({1045, 1698})
+
 # The schema was changed by a migration since this reader began.
 _MIGRATED = 1412
 
@@ -40,6 +43,11 @@ def is_lost(error: BaseException) -> bool:
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
     return _is_numbered(error) and _reason(error) in _LOST
+
+
+def is_refused(error: BaseException) -> bool:
+    """Whether the database does not let in who signs in so."""
+    return _is_numbered(error) and _reason(error) in _REFUSED
 
 
 def refusal(error: BaseException) -> LenticularError | None:

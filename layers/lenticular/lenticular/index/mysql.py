@@ -3,7 +3,8 @@
 Besides what the driver takes (`ssl_ca`, `connect_timeout`…) the query of the URL may say:
 
     authentication=iam   sign in with a token of AWS instead of a password, over TLS
-    region=eu-west-1     of that token, where the environment does not tell it
+    authentication=secret&secret=NAME   sign in with what Secrets Manager says (name or ARN)
+    region=eu-west-1     of the token or the secret, where nothing else tells it
     pool_size=1          connections kept open; a Lambda function answers one request at a time
 
 Every round trip counts where the server is another machine. So a single statement that reads is
@@ -14,7 +15,7 @@ before it did.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -28,7 +29,8 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 
 from lenticular.errors import Unavailable
-from lenticular.index import rds_token
+from lenticular.index import failures, rds_token
+from lenticular.index.secret import Secret
 
 POOL_SIZE = 8
 BEYOND_POOL = 8
@@ -49,7 +51,7 @@ _START = "START TRANSACTION"
 _IN_TRANSACTION = 1
 """What the server says with every answer while a transaction is open (SERVER_STATUS_IN_TRANS)."""
 
-_OURS = ("authentication", "region", "pool_size")
+_OURS = ("authentication", "secret", "region", "pool_size")
 _LAST_USED = "last_used"
 
 
@@ -76,8 +78,8 @@ def open_engine(url: URL) -> Engine:
     event.listen(engine, "reset", _reset)
     if authorities := url.query.get("ssl_ca"):
         event.listen(engine, "do_connect", _requirer(str(authorities)))
-    if options.get("authentication") == "iam":
-        event.listen(engine, "do_connect", _signer(url, options.get("region")))
+    if sign_in := _sign_in(url, options):
+        event.listen(engine, "do_connect", sign_in)
     return engine
 
 
@@ -132,6 +134,39 @@ def _requirer(authorities: str) -> Any:
             )
 
     return require
+
+
+def _sign_in(url: URL, options: Mapping[str, str]) -> Any:
+    """What signs in for each new connection; None where user and password stand in the URL."""
+    region = options.get("region")
+    match options:
+        case {"authentication": "iam"}:
+            return _signer(url, region)
+        case {"authentication": "secret", "secret": name}:
+            return _reader(Secret(name, region))
+        case {"authentication": _}:
+            raise ValueError(
+                "The URL of the index should say authentication=iam, or authentication=secret with"
+                " secret=NAME."
+            )
+    return None
+
+
+def _reader(secret: Secret) -> Any:
+    """What connects with the secret, and with a newer one when the database refuses it."""
+
+    def connect(dialect: Any, entry: Any, arguments: Any, parameters: dict[str, Any]) -> Any:
+        for anew in (False, True):
+            try:
+                return dialect.connect(*arguments, **{**parameters, **secret.read(anew=anew)})
+            except dialect.dbapi.Error as error:
+                if not failures.is_refused(error):
+                    raise
+                refused = error
+        # A rotation changes the database some seconds before the secret says so.
+        raise Unavailable("The index refuses the secret; try again in a moment.") from refused
+
+    return connect
 
 
 def _signer(url: URL, region: str | None) -> Any:
