@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.logging import correlation_paths
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from lenticular.services import Services
 
 Handler = Callable[[dict[str, Any], Any], Any]
+Result = TypeVar("Result")
+
+SECONDS_TO_WAKE = 60
+"""How long a database that nobody worked with may take to be there again; mostly it is 15."""
 
 DICOMWEB = "/dicom-web/"
 TEXT = [
@@ -93,6 +97,25 @@ def _traced(answer: Handler) -> Handler:
         return (followed() if is_sampled else answer)(event, context)
 
     return choose
+
+
+def patiently(work: Callable[[], Result]) -> Result:
+    """Do what no client waits for, and again while the database wakes up.
+
+    A message that goes back to its queue comes again after an hour and a half, and a deployment
+    that fails is rolled back.
+    """
+    from lenticular.errors import Unavailable
+
+    deadline = time.monotonic() + SECONDS_TO_WAKE
+    while True:
+        try:
+            return work()
+        except Unavailable as error:
+            if time.monotonic() > deadline:
+                raise
+            logger.info("the database is waited for")
+            time.sleep(min(error.retry_after, SECONDS_TO_WAKE))
 
 
 def http(

@@ -2,6 +2,7 @@
 
 import start  # isort: split
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from aws_lambda_powertools.utilities.batch import (
@@ -15,7 +16,7 @@ from ingest.events import dropped_objects
 from lenticular import settings
 from lenticular.services import open_services
 from lenticular.transactions.incoming import take
-from shared import logger, observed
+from shared import logger, observed, patiently
 
 if TYPE_CHECKING:
     from lenticular.storage.s3 import S3Storage
@@ -31,7 +32,8 @@ def take_dropped(record: SQSRecord) -> None:
     try:
         for dropped in dropped_objects(record.body):
             if dropped.bucket == bucket.bucket:
-                take(services, bucket, dropped.key.removeprefix(bucket.prefix))
+                key = dropped.key.removeprefix(bucket.prefix)
+                patiently(partial(take, services, bucket, key))
             else:
                 logger.warning("an event of another bucket is ignored")
     except Exception:

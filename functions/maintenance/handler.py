@@ -19,7 +19,7 @@ from lenticular.transactions.results import JOBS
 from lenticular.transactions.settle import settle
 from maintenance.deployment import answer, is_deployment
 from maintenance.messages import Action, answer_queue, is_queue
-from shared import logger, observed
+from shared import logger, observed, patiently
 
 MARGIN_MILLISECONDS = 60_000
 LOOKING_BACK_SECONDS = 24 * 3600
@@ -58,14 +58,14 @@ def respond(event: dict[str, Any], context: Any) -> dict[str, Any]:
         index_for_a_while()
 
     if is_deployment(event):
-        return answer(event, context, deploy)
+        return answer(event, context, partial(patiently, deploy))
     if is_queue(event):
         actions: dict[str, Action] = {
             maintain.INSTANCES: settle_recent,
             JOBS: partial(put_off, should_stop),
         }
         return answer_queue(services, event, actions)
-    result = perform(event, should_stop)
+    result = patiently(partial(perform, event, should_stop))
     logger.info("maintained", action=event["action"], **result)
     return result
 

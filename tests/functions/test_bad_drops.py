@@ -93,6 +93,7 @@ def test_while_the_database_is_down_nothing_is_lost_and_no_name_is_logged(
     key = drop("incoming/while down", samples.ct("down", PatientName=NAME))
     down = Index("mysql+pymysql://nobody:password@127.0.0.1:1/nothing")
     with monkeypatch.context() as patch:
+        patch.setattr("shared.SECONDS_TO_WAKE", 0)
         patch.setattr(ingest, "services", replace(ingest.services, index=down))
         assert tell(key) == ["message-0"]
 
