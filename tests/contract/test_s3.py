@@ -107,6 +107,25 @@ def test_with_versions_exactly_the_fetched_one_is_copied_and_discarded(versioned
     assert versioned.read("incoming/x") == b"two"
 
 
+def test_a_copy_has_the_bytes_and_not_the_tags_and_headers_of_whoever_dropped_it(storage):
+    storage.client.put_object(
+        Bucket=storage.bucket,
+        Key=f"{storage.prefix}incoming/x",
+        Body=b"one",
+        Tagging="of=mine",
+        Metadata={"patient": "Carla"},
+        ContentEncoding="gzip",
+    )
+    storage.copy(storage.find("incoming/x"), "instances/copy.dcm")
+
+    copy = {"Bucket": storage.bucket, "Key": f"{storage.prefix}instances/copy.dcm"}
+    head = storage.client.head_object(**copy)
+    assert storage.read("instances/copy.dcm") == b"one"
+    assert head["Metadata"] == {}
+    assert "ContentEncoding" not in head
+    assert storage.client.get_object_tagging(**copy)["TagSet"] == []
+
+
 def test_discarding_what_is_gone_already_is_no_error(storage):
     put(storage, "incoming/x", b"one")
     found = storage.find("incoming/x")

@@ -144,11 +144,16 @@ class S3Storage:
         source: CopySourceTypeDef = {"Bucket": self.bucket, "Key": self.prefix + found.key}
         if found.version_id is not None:
             source["VersionId"] = found.version_id
-        # What was found is what is kept, or the copy fails.
-        condition = {"CopySourceIfMatch": found.etag}
+        arguments = {
+            # What was found is what is kept, or the copy fails.
+            "CopySourceIfMatch": found.etag,
+            # Tags would need more rights, and headers say how somebody else would send it.
+            "TaggingDirective": "REPLACE",
+            "MetadataDirective": "REPLACE",
+        }
         with own_errors(key):
             self.client.copy(
-                source, self.bucket, self._name(key), ExtraArgs=condition, Config=_COPY
+                source, self.bucket, self._name(key), ExtraArgs=arguments, Config=_COPY
             )
 
     def discard(self, found: Found) -> None:
