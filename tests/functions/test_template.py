@@ -111,6 +111,24 @@ def test_only_what_decodes_pixels_has_the_codecs():
     assert set(FUNCTIONS) - set(with_codecs) == without
 
 
+@pytest.mark.parametrize("name", [*WEB, "IngestFunction"])
+def test_new_code_serves_only_once_the_schema_is_ready_for_it(name):
+    resource = TEMPLATE["Resources"][name]
+    assert resource["DependsOn"] == "Migration"
+    migration = TEMPLATE["Resources"]["Migration"]["Properties"]
+    assert migration["ServiceToken"] == {"GetAtt": "MaintenanceFunction.Arn"}
+    assert migration["Package"] in resource["Properties"]["Layers"]
+
+
+def test_a_migration_waits_for_the_network_through_which_it_goes_and_answers():
+    waited_for = str(TEMPLATE["Resources"]["Migration"]["Properties"]["Reachable"])
+    ways = {"AWS::EC2::VPCEndpoint", "AWS::EC2::SubnetRouteTableAssociation"}
+    ways |= {"AWS::EC2::SecurityGroupIngress", "AWS::RDS::DBProxyTargetGroup"}
+    for name, resource in TEMPLATE["Resources"].items():
+        if resource["Type"] in ways and name != "FromProxy":
+            assert f"{{'Ref': '{name}'}}" in waited_for
+
+
 def test_nobody_gets_in_without_asking_the_authoriser():
     body = TEMPLATE["Resources"]["Api"]["Properties"]["DefinitionBody"]
     assert body["security"] == [{"authorizer": []}]
