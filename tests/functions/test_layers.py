@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -156,6 +157,17 @@ def test_a_search_that_x_ray_follows_imports_its_sdk_and_no_client_of_aws(layers
     found = search(layers, tmp_path, TRACE + "1")
     assert "aws_xray_sdk" in found
     assert not found & (PIXELS | CLIENT | {"pydicom"})
+
+
+def test_the_layers_hold_every_codec_that_the_package_names(layers, tmp_path):
+    sources = [path.read_text("utf-8") for path in (ROOT / "layers" / "lenticular").rglob("*.py")]
+    named = {name for text in sources for name in re.findall(r"imagecodecs\.([a-z]\w+)_", text)}
+    assert named
+    missing = f"[n for n in {sorted(named)} if not getattr(imagecodecs, n.upper()).available]"
+
+    printed = run(layers, "UploadFunction", f"import imagecodecs; print({missing})", tmp_path)
+
+    assert printed.strip() == "[]"
 
 
 def test_the_layers_hold_what_reads_a_secret(layers, tmp_path, s3_environment):
