@@ -107,14 +107,15 @@ def patiently(work: Callable[[], Result]) -> Result:
     """
     from lenticular.errors import Unavailable
 
-    deadline = time.monotonic() + SECONDS_TO_WAKE
+    deadline = None
     while True:
         try:
             return work()
         except Unavailable as error:
-            if time.monotonic() > deadline:
+            deadline = deadline or time.monotonic() + SECONDS_TO_WAKE
+            if time.monotonic() >= deadline:
                 raise
-            logger.info("the database is waited for")
+            logger.info("tried again soon", reason=error.detail)
             time.sleep(min(error.retry_after, SECONDS_TO_WAKE))
 
 
