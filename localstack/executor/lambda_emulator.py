@@ -167,11 +167,11 @@ class ContainerExecutor(EmulatorExecutor):
     def _command(self, variables):
         config = self.function_version.config
         task, opt = _unpacked(self.function_version)[0], _merged(self.function_version)
-        disk = config.ephemeral_storage.size if config.ephemeral_storage else 512
         command = [
             *("docker", "run", "--rm", "--name", self._folder.name, "--label", LABEL),
             *("--network", "host", "--memory", f"{config.memory_size}m", "--read-only"),
-            *("--tmpfs", f"/tmp:rw,exec,mode=1777,size={disk}m"),
+            # On the disk, as there: kept in memory it would count as the function's.
+            *("--volume", "/tmp"),
             *("--volume", f"{task}:/var/task:ro", "--volume", f"{opt}:/opt:ro"),
             # By name only: values may be secret, and command lines are not.
             *(word for name in variables for word in ("--env", name)),
