@@ -1,0 +1,49 @@
+"""A stack on a database of one's own, into which a secret lets the functions."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import boto3
+from sqlalchemy.engine import make_url
+
+ROOT = Path(__file__).parents[2]
+PARTS = ROOT / "build" / "stack" / "parts.json"
+
+
+def test_functions_sign_in_with_the_secret_that_the_template_is_given(stack, study):
+    index = make_url(json.loads(PARTS.read_text())["index"])
+    secret = {"username": index.username, "password": index.password, "engine": "mysql"}
+    manager = boto3.client(
+        "secretsmanager",
+        endpoint_url=stack.environment["AWS_ENDPOINT_URL"],
+        region_name=stack.environment["AWS_DEFAULT_REGION"],
+        aws_access_key_id=stack.environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=stack.environment["AWS_SECRET_ACCESS_KEY"],
+    )
+    arn = manager.create_secret(Name=f"rds/{study}", SecretString=json.dumps(secret))["ARN"]
+    place = index._replace(username=None, password=None)
+    port = urlsplit(stack.environment["AWS_ENDPOINT_URL"]).port
+
+    # Deploying ends with a call of Maintenance, which signs in to migrate.
+    deployed = subprocess.run(
+        [
+            *(sys.executable, ROOT / "localstack" / "stack.py", "deploy", f"secret-{study}"),
+            *(f"IndexUrl={place}", f"IndexSecret={arn}"),
+        ],
+        env={**os.environ, "STACK_PORT": str(port)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert deployed.returncode == 0, deployed.stdout + deployed.stderr
+    function = json.loads(deployed.stdout)["Maintenance"]
+    configuration = stack.lambda_.get_function_configuration(FunctionName=function)
+    url = make_url(configuration["Environment"]["Variables"]["LENTICULAR_INDEX"])
+    assert url.password is None
+    assert url.query["secret"] == arn
+    assert url.query["pool_size"] == index.query["pool_size"]
