@@ -1,4 +1,4 @@
-"""A stack on a database of one's own, into which a secret lets the functions."""
+"""The template as an operator has it: without complaint, and with parameters of one's own."""
 
 import json
 import os
@@ -11,11 +11,23 @@ import boto3
 from sqlalchemy.engine import make_url
 
 ROOT = Path(__file__).parents[2]
-PARTS = ROOT / "build" / "stack" / "parts.json"
+PLACE = ROOT / "build" / "stack"
+
+
+def test_sam_has_nothing_to_say_of_the_template(stack):
+    done = subprocess.run(
+        [PLACE / "sam" / "bin" / "sam", "validate", "--lint"],
+        cwd=ROOT,
+        env={**os.environ, **stack.environment, "SAM_CLI_TELEMETRY": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_functions_sign_in_with_the_secret_that_the_template_is_given(stack, study):
-    index = make_url(json.loads(PARTS.read_text())["index"])
+    index = make_url(json.loads((PLACE / "parts.json").read_text())["index"])
     secret = {"username": index.username, "password": index.password, "engine": "mysql"}
     manager = boto3.client(
         "secretsmanager",
