@@ -2,7 +2,8 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -73,3 +74,21 @@ def counts(index: Index, study: Label = "s") -> tuple[int, int, list[int]]:
     assert resource is not None
     series = index.children(resource, Level.SERIES)
     return resource.series_count, resource.instance_count, [one.instance_count for one in series]
+
+
+def in_threads(*works: Callable[[], object]) -> list[Exception]:
+    """Run works at once; what they raised."""
+    failed: list[Exception] = []
+
+    def run(work: Callable[[], object]) -> None:
+        try:
+            work()
+        except Exception as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=run, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return failed

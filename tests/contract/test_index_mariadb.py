@@ -20,7 +20,7 @@ from lenticular.transactions.search import parse_query
 from lenticular.web.app import create_app
 from tests import samples
 from tests.databases import FAST, mariadb_server
-from tests.indexes import counts, new, target
+from tests.indexes import counts, in_threads, new, target
 
 STUDIES = 60
 
@@ -30,24 +30,6 @@ def index(mariadb_url):
     opened = Index(mariadb_url)
     yield opened
     opened.close()
-
-
-def in_threads(*works):
-    """Run works at once; what they raised."""
-    failed = []
-
-    def run(work):
-        try:
-            work()
-        except Exception as error:
-            failed.append(error)
-
-    threads = [threading.Thread(target=run, args=(work,)) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return failed
 
 
 def questions(mariadb):

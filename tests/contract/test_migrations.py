@@ -1,6 +1,5 @@
 """Migrations: nothing is lost, and for a while two releases work on one index."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +17,7 @@ from lenticular.index.migrations import upgrade
 from lenticular.index.records import Outcome
 from lenticular.index.schema import series, studies
 from lenticular.transactions.search import parse_query
-from tests.indexes import counts, new, target
+from tests.indexes import counts, in_threads, new, target
 
 RECORDED = Path(__file__).with_name("schema_0001.sql")
 LEVELS = (Level.STUDY, Level.SERIES, Level.INSTANCE)
@@ -158,19 +157,8 @@ def test_a_migration_that_died_half_way_is_finished_by_the_next(url):
 
 def test_several_processes_migrate_at_once(url):
     indexes = [Index(url) for _ in range(4)]
-    failed = []
 
-    def migrate(index: Index) -> None:
-        try:
-            index.migrate()
-        except Exception as error:
-            failed.append(error)
-
-    threads = [threading.Thread(target=migrate, args=(index,)) for index in indexes]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    failed = in_threads(*(index.migrate for index in indexes))
 
     assert failed == []
     for index in indexes:

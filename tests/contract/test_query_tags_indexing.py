@@ -1,7 +1,5 @@
 """Indexing for query tags in the background: stopped, taken up again, among others who write."""
 
-import threading
-
 import pytest
 from sqlalchemy import inspect, text, update
 
@@ -10,7 +8,7 @@ from lenticular.errors import Unavailable
 from lenticular.index import tagging
 from lenticular.index.records import Outcome
 from lenticular.index.schema import TAG_VALUES, studies
-from tests.indexes import new, target
+from tests.indexes import in_threads, new, target
 from tests.query_tags import (
     ALL,
     GANTRY,
@@ -178,24 +176,9 @@ def test_who_has_another_configuration_does_not_undo_what_is_done(url):
 def test_storing_and_removing_while_it_is_indexed_leaves_exact_values(url):
     with opened(url) as plain:
         plain.add([tagged(study, 1, n) for study in range(6) for n in range(1, 6)])
-    failed = []
-
-    def at_once(*works):
-        def run(work):
-            try:
-                work()
-            except Exception as error:
-                failed.append(error)
-
-        threads = [threading.Thread(target=run, args=(work,)) for work in works]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
     with opened(url, *ALL) as index, opened(url, *ALL) as other, opened(url, *ALL) as third:
         index.register_query_tags()
-        at_once(
+        failed = in_threads(
             lambda: index_all(index),
             lambda: index_all(third),
             lambda: [other.add([tagged(study, 1, 9), tagged(study, 2, 1)]) for study in range(6)],
