@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -18,10 +19,12 @@ from starlette.responses import Response, StreamingResponse
 from lenticular import errors
 from lenticular.services import Services
 from lenticular.storage.protocol import Bucket
-from lenticular.transactions import results
 from lenticular.transactions.stored_bytes import Vanished
 from lenticular.web import coding
 from lenticular.web.context import root_url, services_of
+
+if TYPE_CHECKING:
+    from lenticular.transactions.results import Job
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +111,8 @@ def _elsewhere(
     body: Body,
     pieces: Iterable[bytes],
 ) -> Response:
+    from lenticular.transactions import results
+
     media_type = headers["content-type"]
     if body.stored_key is not None:
         try:
@@ -139,9 +144,11 @@ def _largest(request: Request, services: Services) -> int | None:
     return services.settings.largest_result if put_off else None
 
 
-def _job(request: Request, result: str) -> results.Job:
+def _job(request: Request, result: str) -> "Job":
+    from lenticular.transactions.results import Job
+
     scope = request.scope
-    return results.Job(
+    return Job(
         result,
         scope["path"],
         scope["query_string"].decode("latin-1"),

@@ -1,15 +1,21 @@
-"""The change feed of instances, where and as Azure's DICOM service has it (v2)."""
+"""The change feed of instances, where and as Azure's DICOM service has it (v2).
+
+What reads it is imported when it is first asked for: no viewer does.
+"""
+
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from lenticular.errors import InvalidRequest
-from lenticular.index.instance_feed import Window
-from lenticular.transactions import changefeed
 from lenticular.web import responses
 from lenticular.web.context import DICOMWEB, base_url, services_of
 from lenticular.web.media_types import DICOM_JSON, JSON, Offer, accepted, choose
 from lenticular.web.paths import readable
+
+if TYPE_CHECKING:
+    from lenticular.index.instance_feed import Window
 
 router = APIRouter(prefix=DICOMWEB, tags=["Change feed"])
 
@@ -22,6 +28,8 @@ SWITCH = {"": True, "true": True, "false": False}
 @readable(router, "/changefeed")
 def read_changefeed(request: Request) -> Response:
     """What happened to instances, the oldest first (`offset`, `limit`, `startTime`, `endTime`)."""
+    from lenticular.transactions import changefeed
+
     media_type = choose(accepted(request), OFFERS).media_type
     limit = _number(request, "limit", AT_ONCE)
     if not 1 <= limit <= MOST_AT_ONCE:
@@ -39,6 +47,8 @@ def read_changefeed(request: Request) -> Response:
 @readable(router, "/changefeed/latest")
 def read_latest_change(request: Request) -> Response:
     """The last that happened to an instance; 204 when nothing ever did."""
+    from lenticular.transactions import changefeed
+
     media_type = choose(accepted(request), OFFERS).media_type
     entry = changefeed.latest(services_of(request), _metadata_below(request))
     if entry is None:
@@ -47,7 +57,9 @@ def read_latest_change(request: Request) -> Response:
     return responses.content(request, entry, media_type, etag=etag)
 
 
-def _window(request: Request) -> Window:
+def _window(request: Request) -> "Window":
+    from lenticular.index.instance_feed import Window
+
     start, end = _moment(request, "startTime"), _moment(request, "endTime")
     if start is not None and end is not None and start >= end:
         raise InvalidRequest("startTime must be before endTime.")
@@ -62,6 +74,8 @@ def _metadata_below(request: Request) -> str | None:
 
 
 def _moment(request: Request, name: str) -> int | None:
+    from lenticular.transactions import changefeed
+
     text = _given(request, name)
     found = changefeed.moment(text) if text else None
     if text and found is None:
