@@ -139,3 +139,26 @@ def test_moments_match_whatever_their_offset_from_utc(client):
     assert numbers("20240601120000", TimezoneOffsetFromUTC="-0500") == [2]
     assert numbers("-20240601100000") == [1, 3]
     assert numbers("2024") == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("values", "status"), [(20, 200), (21, 400)], ids=["as many as there may be", "one more"]
+)
+def test_a_list_of_dates_in_a_zone_is_answered_or_refused(client, values, status):
+    days = ",".join(f"202401{day:02}" for day in range(1, values + 1))
+    keys = {"StudyDate": days, "TimezoneOffsetFromUTC": "+0100"}
+
+    assert client.get(f"{DICOMWEB}/instances", params=keys).status_code == status
+
+
+def test_no_date_or_one_in_a_zone_is_either(dates):
+    """The time of c is compared as it is written, since its zone is not told."""
+    keys = [("StudyDate", '""'), ("StudyDate", "20240601"), ("emptyvaluematching", "true")]
+    keys.append(("TimezoneOffsetFromUTC", "+0000"))
+
+    answer = dates.get(f"{DICOMWEB}/studies", params=keys)
+
+    assert answer.status_code == 200, answer.text
+    found = set(uids(answer.json()))
+    assert {samples.study_uid("date c"), samples.study_uid("date d")} <= found
+    assert samples.study_uid("date a") not in found

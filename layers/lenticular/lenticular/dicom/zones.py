@@ -34,6 +34,9 @@ _FURTHEST_WEST, _FURTHEST_EAST = -12 * 60, 14 * 60
 _MIDNIGHT, _LAST_OF_DAY = "000000.000000", "235959.999999"
 _FIRST_DAY, _LAST_DAY = "00000000", "99999999"
 
+MAXIMUM_IN_ZONES = 20
+"""Dates and times of a question with a zone: each is compared in a hundred of them."""
+
 _OF_COLUMN = {each.column: each for level in SEARCHED.values() for each in level}
 _TIME_OF = {
     each: _OF_COLUMN[each.column.removesuffix("_date") + "_time"]
@@ -62,6 +65,7 @@ def parse_offset(value: str) -> int:
 def conditions(keys: Keys, manner: Manner) -> Iterator[Condition]:
     """What the attributes must be, dates and times with regard to each other and to the zone."""
     combined = {date: time for date, time in _TIME_OF.items() if _are_combined(keys, date, time)}
+    in_zones = 0
     for attribute, values in keys.items():
         matcher = matching.parse(attribute, values, manner)
         if attribute in combined.values() or matcher is None:
@@ -70,7 +74,22 @@ def conditions(keys: Keys, manner: Manner) -> Iterator[Condition]:
             time = combined[attribute]
             times = matching.parse(time, keys[time], manner)
             matcher = _together(time, matcher, times)
+        in_zones += _count(matcher) if attribute in _TIME_OF or attribute in _DATE_OF else 0
+        if manner.offset is not None and in_zones > MAXIMUM_IN_ZONES:
+            raise InvalidRequest(
+                f"A search in a time zone has {MAXIMUM_IN_ZONES} dates and times at most."
+            )
         yield attribute, _in_zones(attribute, matcher, manner)
+
+
+def _count(matcher: Matcher) -> int:
+    """How many values or ranges there are to compare with."""
+    match matcher:
+        case OneOf(wanted):
+            return len(wanted)
+        case AnyOf(matchers):
+            return sum(map(_count, matchers))
+    return 1
 
 
 def _are_combined(keys: Keys, date: Attribute, time: Attribute) -> bool:
@@ -96,6 +115,9 @@ def _in_zones(attribute: Attribute, matcher: Matcher, manner: Manner) -> Matcher
     """The matcher for whatever time zone an instance is of, if the keys are of a certain one."""
     if manner.offset is None or matcher == Empty():
         return matcher
+    if isinstance(matcher, AnyOf) and Empty() in matcher.matchers:
+        # What has no value is in no zone.
+        return AnyOf(tuple(_in_zones(attribute, each, manner) for each in matcher.matchers))
     if attribute in _TIME_OF:
         time, moments = _TIME_OF[attribute], _as_moments(_TIME_OF[attribute], matcher)
         zones = InZones(time, matcher, _by_offset(moments, manner.offset, _moved))
