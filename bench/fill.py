@@ -27,7 +27,7 @@ def fill(url: str, templates: Templates, shape: Shape, studies: int) -> None:
 
 def _instance(file: bytes, number: int) -> Any:
     records = importlib.import_module("lenticular.index.records")
-    parse: Any = importlib.import_module("lenticular.dicom.part10").parse
+    parse: Any = importlib.import_module("lenticular.dicom.read.part10").parse
     return records.NewInstance(
         parse(file), f"instances/none/{number}", len(file), hashlib.sha256(file).digest()
     )

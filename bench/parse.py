@@ -26,7 +26,7 @@ def measure(folder: Path, repeats: int) -> Row | None:
     """Milliseconds for a head, ours and pydicom's; None when our package is not there."""
     sys.path.insert(0, str(PACKAGE))
     try:
-        part10 = importlib.import_module("lenticular.dicom.part10")
+        part10 = importlib.import_module("lenticular.dicom.read.part10")
     except ImportError:
         return None
     data = Templates(folder).picture(Shape(9, 1, 1, 1, 1), 0, 0, 0)

@@ -15,7 +15,7 @@ import pymysql
 import pytest
 
 from lenticular.index import Index
-from lenticular.index.schema import metadata
+from lenticular.index.sql.schema import metadata
 
 SECONDS_TO_START = 60
 PASSWORD = "only for tests"

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from lenticular.dicom import part10
-from lenticular.dicom.instance import Layout, Target
+from lenticular.dicom.model import Layout, Target
 from lenticular.dicom.orthanc_id import orthanc_id
+from lenticular.dicom.read import part10
 from lenticular.index import Index
 from lenticular.index.records import Level, NewInstance
 from tests import samples

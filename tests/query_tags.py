@@ -7,9 +7,9 @@ import orjson
 from pydicom.dataset import Dataset
 from sqlalchemy import func, select
 
-from lenticular.dicom.instance import Level
+from lenticular.dicom.model import Level
 from lenticular.index import Index
-from lenticular.index.schema import TAG_VALUES
+from lenticular.index.sql.schema import TAG_VALUES
 from lenticular.transactions.search import parse_query
 from tests.indexes import new
 

@@ -105,7 +105,7 @@ def test_each_part_knows_only_the_libraries_of_its_trade(module):
         return
     libraries = {name.split(".")[0] for name in imports_of(module)}
     forbidden = set(MAY_NOT_IMPORT[part_of(module)])
-    if name_of(module) in ("storage.s3", "index.rds_token", "index.secret", "client.sign"):
+    if name_of(module) in ("storage.s3", "index.sql.rds_token", "index.sql.secret", "client.sign"):
         forbidden -= AWS
     assert not libraries & forbidden
 
@@ -156,7 +156,8 @@ def loaded_by(statement: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "module", ["transactions.search", "transactions.store", "web.routes.qido", "web.routes.stow"]
+    "module",
+    ["transactions.search", "transactions.store.store", "web.routes.qido", "web.routes.stow"],
 )
 def test_searching_and_storing_load_no_pixels_and_no_codecs(module):
     loaded = loaded_by(f"import lenticular.{module}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lenticular import settings
 from lenticular.services import open_services
-from lenticular.web.routes import bulkdata, changefeed, qido, query_tags, service, wado_rs
+from lenticular.web.routes import bulkdata, instance_changes, qido, query_tags, service, wado_rs
 from shared import http, only, writes
 
 if TYPE_CHECKING:
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 def browsing() -> "Iterator[APIRouter]":
     """What Orthanc's REST reads, but for pictures; answers that were put off; the viewer."""
-    from lenticular.web import viewer
     from lenticular.web.routes import capabilities, orthanc, results
     from lenticular.web.routes.orthanc import pictures
+    from lenticular.web.viewer import pages
 
     drawn = pictures.router.routes
     yield results.router
     yield capabilities.router
     yield only(orthanc.router, lambda route: not writes(route) and route not in drawn)
-    yield viewer.router
+    yield pages.router
 
 
 # The client library of a bucket takes longer to import than most searches to be answered.
 services = open_services(settings.load(), storage_later=True)
-modules = (qido, query_tags, wado_rs, bulkdata, changefeed, service)
+modules = (qido, query_tags, wado_rs, bulkdata, instance_changes, service)
 routers = [module.router for module in modules]
 handler = http(services, routers, browsing)
 start.finish()

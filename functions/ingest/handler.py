@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from ingest.events import dropped_objects
 from lenticular import settings
 from lenticular.services import open_services
-from lenticular.transactions.incoming import take
+from lenticular.transactions.ingest.drop_bucket import take
 from shared import logger, observed, patiently
 
 if TYPE_CHECKING:

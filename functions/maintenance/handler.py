@@ -14,9 +14,9 @@ from typing import Any
 
 from lenticular import settings
 from lenticular.services import open_services
-from lenticular.transactions import maintain
-from lenticular.transactions.results import JOBS
-from lenticular.transactions.settle import settle
+from lenticular.transactions.deferred_results import JOBS
+from lenticular.transactions.upkeep import sweep_and_reindex
+from lenticular.transactions.upkeep.stability import mark_stable
 from maintenance.deployment import answer, is_deployment
 from maintenance.messages import Action, answer_queue, is_queue
 from shared import logger, observed, patiently
@@ -39,7 +39,7 @@ def respond(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
     def settle_recent(keys: Sequence[str]) -> None:
         # Whatever the event was: what became stable by now is found in the index.
-        if not settle(services, LOOKING_BACK_SECONDS, should_stop).complete:
+        if not mark_stable(services, LOOKING_BACK_SECONDS, should_stop).complete:
             raise TimeoutError("time ran out before everything was settled")
         if services.index.query_tags:
             index_for_a_while()
@@ -47,7 +47,9 @@ def respond(event: dict[str, Any], context: Any) -> dict[str, Any]:
     def index_for_a_while() -> None:
         until = time.monotonic() + SECONDS_OF_INDEXING
         try:
-            maintain.index_query_tags(services, lambda: should_stop() or time.monotonic() > until)
+            sweep_and_reindex.index_query_tags(
+                services, lambda: should_stop() or time.monotonic() > until
+            )
         except Exception:
             # Neither a deployment nor what an event came for fails by it; the schedule tells of it.
             logger.exception("query tags could not be indexed")
@@ -61,7 +63,7 @@ def respond(event: dict[str, Any], context: Any) -> dict[str, Any]:
         return answer(event, context, partial(patiently, deploy))
     if is_queue(event):
         actions: dict[str, Action] = {
-            maintain.INSTANCES: settle_recent,
+            sweep_and_reindex.INSTANCES: settle_recent,
             JOBS: partial(put_off, should_stop),
         }
         return answer_queue(services, event, actions)
@@ -72,9 +74,9 @@ def respond(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 def put_off(should_stop: Callable[[], bool], keys: Sequence[str]) -> None:
     """Make the answers that took too long for one call."""
-    from lenticular.web.replay import Replayer
+    from lenticular.web.deferred_jobs import JobRunner
 
-    Replayer(services).perform_all(keys, should_stop)
+    JobRunner(services).perform_all(keys, should_stop)
 
 
 def perform(event: dict[str, Any], should_stop: Callable[[], bool]) -> dict[str, Any]:
@@ -84,16 +86,16 @@ def perform(event: dict[str, Any], should_stop: Callable[[], bool]) -> dict[str,
             services.index.migrate()
             return {"complete": True}
         case {"action": "settle"}:
-            return asdict(settle(services, should_stop=should_stop))
+            return asdict(mark_stable(services, should_stop=should_stop))
         case {"action": "sweep"}:
             return asdict(
-                maintain.sweep(services, event.get("spread", ""), should_stop=should_stop)
+                sweep_and_reindex.sweep(services, event.get("spread", ""), should_stop=should_stop)
             )
         case {"action": "reindex"}:
-            return asdict(maintain.reindex(services, event.get("spread", ""), should_stop))
+            return asdict(sweep_and_reindex.reindex(services, event.get("spread", ""), should_stop))
         case {"action": "index"}:
             services.index.register_query_tags(starting=False)
-            return asdict(maintain.index_query_tags(services, should_stop))
+            return asdict(sweep_and_reindex.index_query_tags(services, should_stop))
         case _:
             actions = '"migrate", "settle", "sweep", "reindex" or "index"'
             raise ValueError(f'The event should be {{"action": {actions}}}.')

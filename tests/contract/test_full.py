@@ -10,7 +10,7 @@ from sqlalchemy import event
 from starlette.testclient import TestClient
 
 from lenticular.errors import StorageFull
-from lenticular.index import failures
+from lenticular.index.sql import errors
 from lenticular.services import open_services
 from lenticular.settings import Settings
 from lenticular.web.app import create_app
@@ -87,8 +87,8 @@ def test_a_full_table_on_mariadb_is_told(tmp_path):
 
 @pytest.mark.parametrize("code", [1021, 1114])
 def test_what_mysql_says_without_room_is_known(code):
-    full = failures.refusal(pymysql.err.OperationalError(code, "full"))
+    full = errors.refusal(pymysql.err.OperationalError(code, "full"))
     assert isinstance(full, StorageFull)
     no_space = pymysql.err.OperationalError(1030, 'Got error 28 "No space left on device"')
-    assert isinstance(failures.refusal(no_space), StorageFull)
-    assert failures.refusal(pymysql.err.OperationalError(1030, "Got error 122")) is None
+    assert isinstance(errors.refusal(no_space), StorageFull)
+    assert errors.refusal(pymysql.err.OperationalError(1030, "Got error 122")) is None

@@ -11,11 +11,11 @@ from alembic.migration import MigrationContext
 from sqlalchemy import func, select
 
 from lenticular import errors
-from lenticular.dicom.instance import Layout, Level, PixelLayout
+from lenticular.dicom.model import Layout, Level, PixelLayout
 from lenticular.dicom.orthanc_id import orthanc_id
 from lenticular.index import Index
 from lenticular.index.records import Outcome, Statistics
-from lenticular.index.schema import frames, metadata
+from lenticular.index.sql.schema import frames, metadata
 from lenticular.transactions.search import parse_query
 from tests import samples
 from tests.indexes import counts, new, target

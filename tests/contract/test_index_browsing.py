@@ -1,6 +1,6 @@
 """Browsing an index by Orthanc's identifiers, and its change feed."""
 
-from lenticular.dicom.instance import Level
+from lenticular.dicom.model import Level
 from lenticular.dicom.orthanc_id import orthanc_id
 from tests.indexes import new, target
 

@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import event
 from starlette.testclient import TestClient
 
-from lenticular.dicom.instance import Level, Target
+from lenticular.dicom.model import Level, Target
 from lenticular.errors import Unavailable
 from lenticular.index import Index
-from lenticular.index.database import Database
 from lenticular.index.records import Outcome, Statistics
+from lenticular.index.sql.database import Database
 from lenticular.services import open_services
 from lenticular.settings import Settings
 from lenticular.transactions.search import parse_query

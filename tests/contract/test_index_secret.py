@@ -9,8 +9,8 @@ from sqlalchemy import text
 from starlette.testclient import TestClient
 
 from lenticular.errors import Unavailable
-from lenticular.index import secret
-from lenticular.index.database import Database
+from lenticular.index.sql import secret
+from lenticular.index.sql.database import Database
 from lenticular.services import open_services
 from lenticular.settings import Settings
 from lenticular.web.app import create_app

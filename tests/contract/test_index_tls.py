@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import text
 
 from lenticular.errors import Unavailable
-from lenticular.index.database import Database
+from lenticular.index.sql.database import Database
 from tests.databases import FAST, PASSWORD, MariaDB, mariadb_server
 
 

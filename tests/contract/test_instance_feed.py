@@ -9,8 +9,8 @@ from sqlalchemy import select, text
 
 from lenticular.errors import Unavailable
 from lenticular.index import Index
-from lenticular.index.instance_feed import InstanceChange, Window
-from lenticular.index.schema import changes
+from lenticular.index.read.instance_changes import InstanceChange, Window
+from lenticular.index.sql.schema import changes
 from tests.contract.test_migrations import opened, replay, upgraded
 from tests.indexes import new, target
 

@@ -10,12 +10,13 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import func, inspect, select, text
 
-from lenticular.dicom.instance import Level, Target
+from lenticular.dicom.model import Level, Target
 from lenticular.errors import Unavailable
-from lenticular.index import Index, failures, migrations
+from lenticular.index import Index, migrations
 from lenticular.index.migrations import upgrade
 from lenticular.index.records import Outcome
-from lenticular.index.schema import series, studies
+from lenticular.index.sql import errors
+from lenticular.index.sql.schema import series, studies
 from lenticular.transactions.search import parse_query
 from tests.indexes import counts, in_threads, new, target
 
@@ -180,4 +181,4 @@ def test_the_schema_of_a_later_release_is_left_alone(url):
 def test_a_reader_whom_a_migration_overtakes_is_asked_to_come_again():
     # What MySQL says when a table is not any more what it was when the snapshot was taken.
     overtaken = pymysql.err.OperationalError(1412, "Table definition has changed")
-    assert isinstance(failures.refusal(overtaken), Unavailable)
+    assert isinstance(errors.refusal(overtaken), Unavailable)

@@ -3,16 +3,10 @@
 import pytest
 from sqlalchemy import func, select
 
-from lenticular.dicom.instance import Level
-from lenticular.index import tagging
+from lenticular.dicom.model import Level
+from lenticular.index.query_tags import registry
 from lenticular.index.records import Outcome
-from lenticular.index.schema import (
-    documents,
-    instances,
-    series,
-    series_attributes,
-    studies,
-)
+from lenticular.index.sql.schema import documents, instances, series, series_attributes, studies
 from lenticular.transactions.search import parse_query
 from tests.indexes import new, target
 from tests.query_tags import (
@@ -34,7 +28,7 @@ from tests.query_tags import (
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
     """Nobody is left who stores as it was configured before."""
-    monkeypatch.setattr(tagging, "GRACE", 0)
+    monkeypatch.setattr(registry, "GRACE", 0)
 
 
 MATCHES = [

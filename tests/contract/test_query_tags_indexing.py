@@ -3,11 +3,11 @@
 import pytest
 from sqlalchemy import inspect, text, update
 
-from lenticular.dicom.instance import Level
+from lenticular.dicom.model import Level
 from lenticular.errors import Unavailable
-from lenticular.index import tagging
+from lenticular.index.query_tags import registry
 from lenticular.index.records import Outcome
-from lenticular.index.schema import TAG_VALUES, studies
+from lenticular.index.sql.schema import TAG_VALUES, studies
 from tests.indexes import in_threads, new, target
 from tests.query_tags import (
     ALL,
@@ -29,7 +29,7 @@ from tests.query_tags import (
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
     """Nobody is left who stores as it was configured before."""
-    monkeypatch.setattr(tagging, "GRACE", 0)
+    monkeypatch.setattr(registry, "GRACE", 0)
 
 
 def test_while_a_tag_is_added_a_search_says_that_something_may_be_missing(url):
@@ -49,7 +49,7 @@ def test_while_a_tag_is_added_a_search_says_that_something_may_be_missing(url):
 
 
 def test_indexing_goes_on_where_it_was_stopped_and_splits_what_is_large(url, monkeypatch):
-    monkeypatch.setattr(tagging, "AT_ONCE", 2)
+    monkeypatch.setattr(registry, "AT_ONCE", 2)
     stored = [tagged(9, 1, n) for n in range(1, 8)] + [tagged(n) for n in range(5)]
     with opened(url) as plain:
         plain.add(stored)
@@ -69,7 +69,7 @@ def test_indexing_goes_on_where_it_was_stopped_and_splits_what_is_large(url, mon
 
 
 def test_what_goes_while_it_is_being_indexed_takes_nothing_along(url, monkeypatch):
-    monkeypatch.setattr(tagging, "AT_ONCE", 2)
+    monkeypatch.setattr(registry, "AT_ONCE", 2)
     with opened(url) as plain:
         plain.add([tagged(1, 1, n) for n in range(1, 6)] + [tagged(2)])
     with opened(url, *ALL) as index:
@@ -102,9 +102,9 @@ def test_a_tag_that_is_configured_no_more_is_removed_and_may_come_again(url):
 
 def test_who_still_stores_as_configured_before_is_looked_after(url, monkeypatch):
     """On AWS functions of the configuration before may work on for a while."""
-    monkeypatch.setattr(tagging, "GRACE", 600_000)
+    monkeypatch.setattr(registry, "GRACE", 600_000)
     clock = [1_000_000_000_000]
-    monkeypatch.setattr("lenticular.index.feed.now", lambda: clock[0])
+    monkeypatch.setattr("lenticular.index.write.changes.now", lambda: clock[0])
     with opened(url) as before, opened(url, GANTRY) as index:
         is_one_machine = index._database.is_sqlite
         before.add([new("first", DeviceUID="1.2.3")])
@@ -141,7 +141,7 @@ def test_what_a_release_without_query_tags_stored_meanwhile_is_found_after_the_n
 
 
 def test_a_look_that_a_start_breaks_into_begins_again(url, monkeypatch):
-    monkeypatch.setattr(tagging, "STUDIES_AT_ONCE", 1)
+    monkeypatch.setattr(registry, "STUDIES_AT_ONCE", 1)
     with opened(url, GANTRY) as index:
         index.add([new(study, DeviceUID="1.2.3") for study in (1, 2)])
         index_all(index)

@@ -4,8 +4,10 @@ from contextlib import closing
 
 import pytest
 
-from lenticular.dicom.instance import Level, Target
-from lenticular.index import Index, tag_scout, tagging
+from lenticular.dicom.model import Level, Target
+from lenticular.index import Index
+from lenticular.index.query_tags import registry
+from lenticular.index.search import query_tag_selectivity
 from lenticular.transactions.search import parse_query
 from tests import samples
 from tests.contract.test_index_mariadb import questions, rows_read
@@ -37,7 +39,7 @@ def filled(mariadb):
     opened = Index(mariadb.new_database(), query_tags=TAGS)
     opened.migrate()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tagging, "GRACE", 0)
+        patch.setattr(registry, "GRACE", 0)
         index_all(opened)
     for study in range(STUDIES):
         opened.add(
@@ -59,7 +61,7 @@ def filled(mariadb):
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
     """As many rows are few as in a large archive."""
-    monkeypatch.setattr(tag_scout, "FEW", 20)
+    monkeypatch.setattr(query_tag_selectivity, "FEW", 20)
 
 
 def asked(index, level, place, keys):
@@ -91,7 +93,7 @@ def test_a_search_by_tags_reads_about_as_many_rows_as_it_answers(filled, level, 
         answered = len(opened.search(query).matches)
         read = rows_read(opened) - before[1] - (before[1] - before[0])
 
-    assert answered < read <= tag_scout.FEW + 40 * (answered + 2)
+    assert answered < read <= query_tag_selectivity.FEW + 40 * (answered + 2)
 
 
 @pytest.mark.parametrize("level", [Level.STUDY, Level.SERIES, Level.INSTANCE])

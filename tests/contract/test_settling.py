@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from lenticular.dicom.instance import Level
+from lenticular.dicom.model import Level
 from lenticular.dicom.orthanc_id import orthanc_id
 from lenticular.index import Index
 from tests import samples

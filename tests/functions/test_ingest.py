@@ -5,7 +5,7 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from lenticular.dicom.instance import Target
+from lenticular.dicom.model import Target
 from tests import samples
 from tests.functions.gateway import Context
 

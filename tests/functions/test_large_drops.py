@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lenticular.dicom.instance import Target
+from lenticular.dicom.model import Target
 from lenticular.index import Index
 from tests import samples
 from tests.functions.test_ingest import s3_event, sqs_event

@@ -150,7 +150,7 @@ def search(layers: Path, tmp_path: Path, trace: str) -> set[str]:
 def test_a_search_imports_no_codec_no_pydicom_and_no_client_of_aws(layers, tmp_path):
     found = search(layers, tmp_path, TRACE + "0")
     assert {"fastapi", "sqlalchemy"} <= found
-    assert not found & (PIXELS | AWS | {"jwt", "pydicom", "lenticular.web.viewer"})
+    assert not found & (PIXELS | AWS | {"jwt", "pydicom", "lenticular.web.viewer.pages"})
 
 
 def test_a_search_that_x_ray_follows_imports_its_sdk_and_no_client_of_aws(layers, tmp_path):
@@ -174,7 +174,8 @@ def test_the_layers_hold_what_reads_a_secret(layers, tmp_path, s3_environment):
     secret = boto3.client("secretsmanager").create_secret(
         Name="of the layers", SecretString='{"username": "ann", "password": "secret"}'
     )
-    code = f"from lenticular.index.secret import Secret; print(Secret('{secret['ARN']}').read())"
+    arn = secret["ARN"]
+    code = f"from lenticular.index.sql.secret import Secret; print(Secret('{arn}').read())"
 
     printed = run(layers, "DicomwebFunction", code, tmp_path, **s3_environment)
 

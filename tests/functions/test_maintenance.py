@@ -6,13 +6,13 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from lenticular.dicom.instance import Target
+from lenticular.dicom.model import Target
 from lenticular.errors import Conflict
 from lenticular.index import Index
 from lenticular.services import Services
 from lenticular.storage.spool import Spool
-from lenticular.transactions import maintain
-from lenticular.transactions.store import store
+from lenticular.transactions.store.store import store
+from lenticular.transactions.upkeep import sweep_and_reindex
 from tests import samples
 from tests.functions.gateway import Context
 
@@ -46,37 +46,37 @@ def test_files_that_no_row_names_are_swept_when_they_are_old(services):
         spool.write(b"left by a crash")
         services.storage.put(orphan, spool)
 
-    assert maintain.sweep(services).removed == 0
-    assert maintain.sweep(services, older_than_seconds=-1).removed == 1
+    assert sweep_and_reindex.sweep(services).removed == 0
+    assert sweep_and_reindex.sweep(services, older_than_seconds=-1).removed == 1
     assert len(list(services.storage.keys("instances/"))) == 3
 
 
 def test_an_empty_index_is_no_leave_to_sweep_everything(services, empty):
     put(services, samples.ct("kept"))
     with pytest.raises(Conflict, match="reindex"):
-        maintain.sweep(empty, older_than_seconds=-1)
+        sweep_and_reindex.sweep(empty, older_than_seconds=-1)
     assert len(list(services.storage.keys("instances/"))) == 1
 
 
 def test_the_index_is_rebuilt_from_the_files_alone(services, empty):
     put(services, *samples.ct_series("a", 3), *samples.ct_series("b", 2), samples.ct("c"))
 
-    done = maintain.reindex(empty)
+    done = sweep_and_reindex.reindex(empty)
 
     assert (done.filed, done.unreadable, done.complete) == (6, 0, True)
     for label in "abc":
         target = Target(samples.study_uid(label))
         assert list(empty.index.documents(target)) == list(services.index.documents(target))
     assert empty.index.statistics() == services.index.statistics()
-    assert maintain.reindex(empty).filed == 0
+    assert sweep_and_reindex.reindex(empty).filed == 0
 
 
 def test_reindexing_goes_on_where_it_was_stopped(services, empty):
     put(services, *samples.ct_series("a", 2), *samples.ct_series("b", 2))
     answers = iter([False, True])
-    assert not maintain.reindex(empty, should_stop=lambda: next(answers)).complete
+    assert not sweep_and_reindex.reindex(empty, should_stop=lambda: next(answers)).complete
     assert empty.index.statistics().instances == 2
-    assert maintain.reindex(empty).filed == 2
+    assert sweep_and_reindex.reindex(empty).filed == 2
 
 
 def test_a_file_that_cannot_be_read_does_not_stop_reindexing(services, empty):
@@ -85,7 +85,7 @@ def test_a_file_that_cannot_be_read_does_not_stop_reindexing(services, empty):
     with Spool() as spool:
         spool.write(b"no DICOM")
         services.storage.put(key.replace("-", "9-", 1), spool)
-    done = maintain.reindex(empty)
+    done = sweep_and_reindex.reindex(empty)
     assert (done.filed, done.unreadable) == (1, 1)
 
 

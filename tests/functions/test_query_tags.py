@@ -4,12 +4,13 @@ import dataclasses
 
 import pytest
 
-from lenticular.dicom.instance import Level
-from lenticular.index import Index, tagging
+from lenticular.dicom.model import Level
+from lenticular.index import Index
+from lenticular.index.query_tags import registry
 from lenticular.services import Services, open_services
 from lenticular.settings import QueryTag, Settings
-from lenticular.transactions import maintain
 from lenticular.transactions.search import parse_query
+from lenticular.transactions.upkeep import sweep_and_reindex
 from tests import samples
 from tests.functions.gateway import Context
 from tests.functions.test_maintenance import cloudformation, deployment, put
@@ -64,7 +65,7 @@ def test_an_hour_after_a_change_the_second_look_ends_it(maintenance, before, mon
     assert maintenance.handler({"action": "index"}, Context())["studies"] == 0
     assert found(index) == 3
 
-    monkeypatch.setattr(tagging, "GRACE", 1)
+    monkeypatch.setattr(registry, "GRACE", 1)
     assert maintenance.handler({"action": "index"}, Context())["complete"]
     assert (found(index), statuses(maintenance)) == (4, ["Ready"] * 2)
 
@@ -100,8 +101,8 @@ def test_an_index_that_is_rebuilt_from_the_files_has_the_values(maintenance, mar
     index.migrate()
     empty = Services(services.settings, services.storage, index)
 
-    assert maintain.reindex(empty).filed == 3
+    assert sweep_and_reindex.reindex(empty).filed == 3
 
     assert found(index) == 3
-    assert maintain.sweep(empty, older_than_seconds=-1).removed == 0
+    assert sweep_and_reindex.sweep(empty, older_than_seconds=-1).removed == 0
     index.close()

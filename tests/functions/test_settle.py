@@ -9,7 +9,7 @@ import pytest
 from lenticular.services import open_services
 from lenticular.settings import Settings
 from lenticular.storage.spool import Spool
-from lenticular.transactions.store import store
+from lenticular.transactions.store.store import store
 from tests import samples
 from tests.functions.gateway import Context
 from tests.functions.test_ingest import s3_event, sqs_event

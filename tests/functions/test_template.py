@@ -8,7 +8,6 @@ from fastapi.routing import APIRoute
 
 from lenticular import settings as configuration
 from lenticular.settings import Settings
-from lenticular.web import viewer
 from lenticular.web.routes import (
     delete,
     orthanc,
@@ -23,6 +22,7 @@ from lenticular.web.routes import (
     wado_uri,
 )
 from lenticular.web.routes.orthanc import pictures
+from lenticular.web.viewer import pages
 from tests.functions.gateway import Context
 from tests.functions.template import ROOT, api, functions, load, target
 
@@ -47,7 +47,7 @@ def routes():
     """Method and path of every route, and the function whose it is."""
     for router in (stow.router, delete.router, uploads.router):
         yield from owned(router, "UploadFunction")
-    for router in (qido.router, query_tags.router, wado_rs.router, results.router, viewer.router):
+    for router in (qido.router, query_tags.router, wado_rs.router, results.router, pages.router):
         yield from owned(router, "DicomwebFunction")
     for router in (rendered.router, wado_uri.router):
         yield from owned(router, "PreviewFunction")

@@ -6,7 +6,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from lenticular.dicom.attributes import SEARCHED
-from lenticular.dicom.instance import Level
+from lenticular.dicom.model import Level
 from tests import samples, wire
 from tests.statement.reader import Row, codes, rows
 

@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
-from lenticular.dicom import charsets, elements, fragments, matching, part10
+from lenticular.dicom.match import matching
+from lenticular.dicom.read import character_sets, elements, fragments, part10
 from lenticular.dicom.transfer_syntaxes import COMPRESSED, KNOWN
-from lenticular.pixels.options import MAX_VIEWPORT_SIDE
+from lenticular.pixels.render_options import MAX_VIEWPORT_SIDE
 from lenticular.settings import GIBIBYTE, Settings
 from lenticular.transactions import search
 from lenticular.web.errors import STATUS
@@ -154,7 +155,7 @@ def numbers(column: str) -> set[int]:
 
 @pytest.mark.not_on_stack("lowers a constant in the server's own memory")
 def test_every_reason_of_a_store_can_be_provoked(client, monkeypatch):
-    monkeypatch.setattr("lenticular.dicom.part10._INFLATED_AT_MOST", 1000)
+    monkeypatch.setattr("lenticular.dicom.read.part10._INFLATED_AT_MOST", 1000)
     assert numbers("FailureReason") == FAILURES.keys()
     assert numbers("WarningReason") == WARNINGS.keys()
     wire.must_store(client, samples.ct("e"))
@@ -234,8 +235,8 @@ def test_the_known_transfer_syntaxes_are_listed_and_served_as_they_are(client):
 def test_texts_in_every_character_set_are_read(client):
     stated = {row["Defined Term"] for row in rows("6", "Defined Term")}
     # One set has several names, with and without code extensions.
-    codecs = {charsets._CODECS[re.sub("[ _]", "", term)] for term in stated}
-    assert codecs == set(charsets._CODECS.values())
+    codecs = {character_sets._CODECS[re.sub("[ _]", "", term)] for term in stated}
+    assert codecs == set(character_sets._CODECS.values())
     plain = ("ISO_IR 6", "Doe^Jane")
     for term in stated:
         charset, name = next(each for each in (plain, *NAMES) if is_in(term, each[0]))

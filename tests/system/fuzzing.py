@@ -15,8 +15,8 @@ from typing import Any
 
 import httpx2
 
+from lenticular.dicom.exchange.xml_writer import to_xml
 from lenticular.dicom.transfer_syntaxes import KNOWN
-from lenticular.dicom.xml_model import to_xml
 from tests import samples, wire
 from tests.server import Server
 from tests.system.busy_state import busy_state

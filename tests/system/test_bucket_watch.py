@@ -6,7 +6,7 @@ import pytest
 
 from lenticular.services import open_services
 from lenticular.settings import Settings
-from lenticular.transactions.bucket_watch import BucketWatch
+from lenticular.transactions.ingest.bucket_poller import BucketPoller
 from tests import samples
 from tests.cloud import eventually
 
@@ -36,7 +36,7 @@ def test_an_object_that_fails_holds_up_no_other_and_is_tried_again_later(service
             raise ValueError("a mistake of ours")
         services.bucket.delete(key)
 
-    watch = BucketWatch(services, services.bucket, "incoming/", take)
+    watch = BucketPoller(services, services.bucket, "incoming/", take)
     watch.take_all()
     watch.take_all()
     assert taken == ["incoming/a", "incoming/bad", "incoming/z"]
@@ -45,12 +45,12 @@ def test_an_object_that_fails_holds_up_no_other_and_is_tried_again_later(service
 def test_of_two_processes_one_watches_and_the_other_takes_over(services):
     by: list[str] = []
 
-    def watching(name: str) -> BucketWatch:
+    def watching(name: str) -> BucketPoller:
         def take(key: str) -> None:
             by.append(name)
             services.bucket.delete(key)
 
-        return BucketWatch(services, services.bucket, "incoming/", take)
+        return BucketPoller(services, services.bucket, "incoming/", take)
 
     watches = [watching("first"), watching("second")]
     threads = [threading.Thread(target=watch.watch) for watch in watches]
@@ -70,7 +70,7 @@ def test_of_two_processes_one_watches_and_the_other_takes_over(services):
 
 def test_a_bucket_that_is_gone_for_a_while_does_not_end_the_watch(services):
     name = services.storage.bucket
-    watch = BucketWatch(services, services.bucket, "incoming/", services.bucket.delete)
+    watch = BucketPoller(services, services.bucket, "incoming/", services.bucket.delete)
     services.storage.client.delete_bucket(Bucket=name)
     watch.take_all()
     services.storage.client.create_bucket(Bucket=name)

@@ -7,12 +7,13 @@ import pytest
 from botocore.exceptions import ClientError
 from starlette.testclient import TestClient
 
-from lenticular.dicom.instance import Target
+from lenticular.dicom.model import Target
 from lenticular.services import Services, open_services
 from lenticular.settings import Settings
-from lenticular.transactions import maintain, render
 from lenticular.transactions.delete import delete
-from lenticular.transactions.recent import Recent
+from lenticular.transactions.render import prepare
+from lenticular.transactions.render.lru_bytes import LruBytes
+from lenticular.transactions.upkeep import sweep_and_reindex
 from lenticular.web.app import create_app
 from tests import samples, wire
 from tests.backends import ADDRESS
@@ -38,7 +39,7 @@ def client(services) -> Iterator[TestClient]:
 @pytest.fixture(autouse=True)
 def _new_process(monkeypatch):
     """Nothing is in memory, as in a function that has just started."""
-    monkeypatch.setattr(render, "_thumbnails", Recent(0))
+    monkeypatch.setattr(prepare, "_thumbnails", LruBytes(0))
 
 
 def picture(client, study: str, resource: str = "thumbnail", instance: int = 1, **headers: str):
@@ -198,13 +199,13 @@ def test_pictures_that_could_not_be_removed_are_swept_with_their_file(client, se
         assert client.delete(wire.DICOMWEB + samples.path("swept")).status_code == 204
     assert kept(services)
 
-    assert maintain.sweep(services, older_than_seconds=-1).removed == 1
+    assert sweep_and_reindex.sweep(services, older_than_seconds=-1).removed == 1
     assert not kept(services)
     assert len(list(services.storage.keys())) == 1
 
 
 def test_what_is_too_large_to_be_worth_it_is_not_kept(client, services, monkeypatch):
-    monkeypatch.setattr("lenticular.transactions.kept_pictures.LARGEST", 100)
+    monkeypatch.setattr("lenticular.transactions.render.rendition_cache.LARGEST", 100)
     wire.must_store(client, samples.ct("huge", size=LARGE))
     picture(client, "huge")
 

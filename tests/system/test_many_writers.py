@@ -15,15 +15,15 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from lenticular.dicom.instance import Level, Target
+from lenticular.dicom.model import Level, Target
 from lenticular.dicom.orthanc_id import orthanc_id
 from lenticular.index import Index
 from lenticular.index.records import Outcome
-from lenticular.index.schema import instances, metadata, series, studies
+from lenticular.index.sql.schema import instances, metadata, series, studies
 from lenticular.services import Services, open_services
 from lenticular.settings import Settings, load, to_environment
-from lenticular.transactions import maintain
-from lenticular.transactions.store import store
+from lenticular.transactions.store.store import store
+from lenticular.transactions.upkeep import sweep_and_reindex
 from tests import samples
 
 PROCESSES = 16
@@ -203,7 +203,7 @@ def test_whoever_is_killed_loses_nothing_acknowledged(mariadb, mariadb_url, buck
         exact_counts(index)
         complete_feed(index)
 
-        swept = maintain.sweep(services, older_than_seconds=-5)
+        swept = sweep_and_reindex.sweep(services, older_than_seconds=-5)
         assert swept.removed == len(kept) - len(stored)
         assert {key for key, _, _ in storage.keys("instances/")} == {
             each.key for each in stored.values()
@@ -211,7 +211,7 @@ def test_whoever_is_killed_loses_nothing_acknowledged(mariadb, mariadb_url, buck
         rebuilt = Services(settings, storage, Index(mariadb.new_database()))
         with closing(rebuilt):
             rebuilt.index.migrate()
-            assert maintain.reindex(rebuilt).filed == len(stored)
+            assert sweep_and_reindex.reindex(rebuilt).filed == len(stored)
             assert contents(rebuilt.index) == contents(index)
 
 

@@ -14,7 +14,7 @@ from lenticular.services import Services
 from lenticular.settings import Settings
 from lenticular.storage.folder import FolderStorage
 from lenticular.storage.spool import Spool
-from lenticular.transactions import archive
+from lenticular.transactions.ingest import zip_reader
 from tests import samples
 
 Unpack = Callable[[bytes | Path], dict[str, bytes]]
@@ -37,7 +37,7 @@ def unpack(settings: Settings) -> Unpack:
     def unpacked(content: bytes | Path) -> dict[str, bytes]:
         source = content if isinstance(content, Path) else _spool(content)
         found = {}
-        for name, spool in archive.zip_entries(services, source):
+        for name, spool in zip_reader.zip_entries(services, source):
             with spool:
                 found[name] = spool.read(0, spool.size)
         return found
@@ -144,10 +144,10 @@ def test_a_directory_that_lies_about_a_size_does_not_get_more_unpacked(unpack: U
 
 
 def test_what_unpacks_to_far_more_than_images_do_is_refused() -> None:
-    archive.check_expansion(1, archive.SMALL_BYTES)
-    archive.check_expansion(10**8, 2 * 10**10)
+    zip_reader.check_expansion(1, zip_reader.SMALL_BYTES)
+    zip_reader.check_expansion(10**8, 2 * 10**10)
     with pytest.raises(errors.TooLarge, match="no collection of images"):
-        archive.check_expansion(10**6, archive.SMALL_BYTES + 1)
+        zip_reader.check_expansion(10**6, zip_reader.SMALL_BYTES + 1)
 
 
 @pytest.mark.parametrize("place", range(0, 130, 3))

@@ -5,13 +5,14 @@ from contextlib import closing
 
 import pytest
 
-from lenticular.dicom import charsets, dictionary, orthanc_tags
+from lenticular.dicom import dictionary, orthanc_tags
 from lenticular.dicom.attributes import path_of
-from lenticular.dicom.instance import Level
-from lenticular.index.query import Query
+from lenticular.dicom.model import Level
+from lenticular.dicom.read import character_sets
+from lenticular.index.search.searcher import Query
 from lenticular.services import open_services
 from lenticular.settings import Settings
-from lenticular.web.media_types import parse_ranges
+from lenticular.web.http.media_types import parse_ranges
 
 TIMES = 300
 LONG = 100_000
@@ -30,8 +31,10 @@ def private(creator: str) -> dict:
     [
         path_of,
         lambda text: parse_ranges("a/" + text),
-        lambda text: charsets.repertoire((text, text)),
-        lambda text: charsets.repertoire(tuple(f"{text[:6]}{number}" for number in range(9999))),
+        lambda text: character_sets.character_set((text, text)),
+        lambda text: character_sets.character_set(
+            tuple(f"{text[:6]}{number}" for number in range(9999))
+        ),
         lambda text: dictionary.private_vr(0x00091001, private(text)),
         lambda text: orthanc_tags.simplified(private(text)),
     ],

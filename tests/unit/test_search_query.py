@@ -2,8 +2,8 @@
 
 import pytest
 
-from lenticular.dicom.instance import Level, Target
-from lenticular.dicom.matching import OneOf
+from lenticular.dicom.match.matching import OneOf
+from lenticular.dicom.model import Level, Target
 from lenticular.errors import InvalidRequest
 from lenticular.transactions.search import MAXIMUM_RESULTS, parse_query
 

@@ -159,7 +159,7 @@ def test_a_level_is_listed_by_identifier_in_the_order_of_arrival(client, level):
 
 @pytest.mark.not_on_stack("lowers a constant in the server's own memory")
 def test_a_list_of_many_is_read_in_pages(client, monkeypatch):
-    monkeypatch.setattr("lenticular.transactions.browse.PAGE", 2)
+    monkeypatch.setattr("lenticular.transactions.orthanc.resources.PAGE", 2)
     wire.must_store(client, *samples.ct_series("a", 5))
     assert len(get(client, "/instances?expand")) == 5
     assert len(get(client, "/instances?expand&since=1&limit=3")) == 3

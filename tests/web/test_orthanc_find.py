@@ -82,7 +82,7 @@ def test_what_is_found_can_be_told_in_full(client, stored):
 
 @pytest.mark.not_on_stack("lowers a constant in the server's own memory")
 def test_pages_do_not_overlap_and_leave_nothing_out(client, stored, monkeypatch):
-    monkeypatch.setattr("lenticular.transactions.orthanc_find.PAGE", 2)
+    monkeypatch.setattr("lenticular.transactions.orthanc.find.PAGE", 2)
     whole = find(client, "Instance", Query={})
     assert len(whole) == 4
     pages = [find(client, "Instance", Query={}, Since=n, Limit=1)[0] for n in range(4)]

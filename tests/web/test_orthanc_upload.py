@@ -5,7 +5,7 @@ import gzip
 import pytest
 
 from lenticular.dicom.orthanc_id import orthanc_id
-from lenticular.web.routes.orthanc.body import PIECE_BYTES, Inflater
+from lenticular.web.routes.orthanc.content_decoding import PIECE_BYTES, Inflater
 from tests import samples
 
 INSTANCES = "/instances"

@@ -2,9 +2,9 @@
 
 import pytest
 
-from lenticular.index import tagging
+from lenticular.index.query_tags import registry
 from lenticular.settings import QueryTag
-from lenticular.transactions.maintain import index_query_tags
+from lenticular.transactions.upkeep.sweep_and_reindex import index_query_tags
 from tests import samples, wire
 from tests.wire import DICOMWEB, must_store, search
 
@@ -20,7 +20,7 @@ LIST = f"{DICOMWEB}/extendedquerytags"
 @pytest.fixture
 def services(backend, tmp_path, monkeypatch):
     """Storage and index, empty, with query tags that are ready."""
-    monkeypatch.setattr(tagging, "GRACE", 0)
+    monkeypatch.setattr(registry, "GRACE", 0)
     with backend.services(tmp_path / "data", query_tags=TAGS) as opened:
         opened.index.register_query_tags()
         assert index_query_tags(opened).complete
@@ -137,7 +137,7 @@ def test_tags_are_configured_and_not_written(client):
 def test_what_is_being_added_is_searched_for_with_a_warning(client, services):
     must_store(client, device(1))
     with services.index._database.transaction() as connection:
-        tagging._note(
+        registry._note(
             connection, [tag.tag_id for tag in services.index.query_tags], status="Adding"
         )
 

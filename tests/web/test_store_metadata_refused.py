@@ -126,14 +126,14 @@ def test_a_body_that_is_cut_short_is_a_bad_request(client):
 
 @pytest.mark.not_on_stack("lowers a constant in the server's own memory")
 def test_too_much_metadata_and_too_many_parts_before_it_are_refused(client, monkeypatch):
-    monkeypatch.setattr("lenticular.web.metadata_parts.MAXIMUM_METADATA", 1000)
+    monkeypatch.setattr("lenticular.web.store.metadata_request.MAXIMUM_METADATA", 1000)
     wire.assert_error(send(client, ({"Content-Type": JSON}, b" " * 2000)), 413)
-    monkeypatch.setattr("lenticular.transactions.assembly.MAX_UNCLAIMED", 3)
+    monkeypatch.setattr("lenticular.transactions.store.match_bulkdata.MAX_UNCLAIMED", 3)
     wire.assert_error(send(client, *[bulk(b"x", str(i)) for i in range(5)]), 413)
 
 
 @pytest.mark.not_on_stack("lowers a constant in the server's own memory")
 def test_what_waits_is_bounded(client, monkeypatch):
-    monkeypatch.setattr("lenticular.transactions.assembly.MAX_WAITING_BYTES", 1000)
+    monkeypatch.setattr("lenticular.transactions.store.match_bulkdata.MAX_WAITING_BYTES", 1000)
     metadata = metadata_of(samples.ct("a")) | {"00091001": {"vr": "OB", "BulkDataURI": "never"}}
     wire.assert_error(send(client, as_json(metadata), bulk(b"x" * 2000)), 413)

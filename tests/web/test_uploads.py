@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from lenticular.services import Services, open_services
 from lenticular.settings import Settings
 from lenticular.transactions import uploads
-from lenticular.transactions.incoming import take
+from lenticular.transactions.ingest.drop_bucket import take
 from lenticular.web.app import create_app
 from tests import samples, wire
 from tests.s3 import s3_client

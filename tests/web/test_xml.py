@@ -2,7 +2,7 @@
 
 import pytest
 
-from lenticular.dicom.xml_reader import from_xml
+from lenticular.dicom.exchange.xml_reader import from_xml
 from tests import samples, wire
 from tests.web.retrieving import get, series_path
 
@@ -101,7 +101,7 @@ def test_a_store_is_answered_in_xml_for_who_asks_for_it(client, accept, is_multi
 @pytest.mark.not_on_stack("lowers a constant in the server's own memory")
 def test_a_long_answer_in_xml_is_not_sent_again_while_nothing_has_changed(client, monkeypatch):
     wire.must_store(client, *samples.ct_series("a", 5))
-    monkeypatch.setattr("lenticular.web.datasets.ANSWERED_AT_ONCE", 1000)
+    monkeypatch.setattr("lenticular.web.representations.datasets.ANSWERED_AT_ONCE", 1000)
     for path in (series_path("a") + "/metadata", series_path("a") + "/instances"):
         answer = get(client, path, MULTIPART)
         assert len(datasets(answer)) == 5

@@ -66,7 +66,7 @@ def serve(
 
 
 def _welcome(settings: Settings) -> None:
-    from lenticular.web.viewer import is_there
+    from lenticular.web.viewer.pages import is_there
 
     address = f"http://{settings.host}:{settings.port}"
     viewer = f"{address}/ohif/" if is_there(settings.viewer) else "`make viewer` fetches it"
@@ -103,13 +103,13 @@ def upload(paths: tuple[Path, ...], url: str, restart: bool, wait: float, **who:
 
     The same command goes on where it broke off.
     """
-    from lenticular.client.server import Stop
+    from lenticular.client.server import UploadFailed
     from lenticular.client.upload import upload_all
 
     url = url.rstrip("/")
     try:
         done = upload_all(paths, url, _authorizer(url, **who), restart=restart, patience=wait)
-    except Stop as error:
+    except UploadFailed as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         click.echo("\nBroken off. Run the same command again to go on from here.", err=True)
@@ -120,10 +120,10 @@ def upload(paths: tuple[Path, ...], url: str, restart: bool, wait: float, **who:
 
 
 def _authorizer(url: str, user: str | None, token: str | None, sign: bool) -> "Authorizer":
-    from lenticular.client.server import Credentials
+    from lenticular.client.server import ServerCredentials
     from lenticular.client.sign import Signer
 
-    return Signer(url) if sign else Credentials(user, token)
+    return Signer(url) if sign else ServerCredentials(user, token)
 
 
 @main.command()

@@ -38,7 +38,7 @@ class Services:
         self.index.close()
 
 
-class StorageLater(Services):
+class LazyServices(Services):
     """Services whose storage is opened when it is first needed."""
 
     def __init__(self, settings: Settings, index: Index) -> None:
@@ -58,7 +58,7 @@ def open_services(settings: Settings, *, storage_later: bool = False) -> Service
     except InvalidQueryTag as error:
         raise InvalidSettings(f"The setting 'query_tags' is wrong: {error}.") from error
     if storage_later:
-        return StorageLater(settings, index)
+        return LazyServices(settings, index)
     return Services(settings, open_storage(settings.storage_url), index)
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lenticular.dicom import part10
-from lenticular.dicom.charsets import repertoire
+from lenticular.dicom.read import part10
+from lenticular.dicom.read.character_sets import character_set
 from tests.unit.dicom import raw
 
 CHARSET_FILES = sorted((Path(pydicom.__file__).parent / "data" / "charset_files").glob("*.dcm"))
@@ -19,7 +19,7 @@ ESCAPE = b"\x1b"
 
 
 def name(terms: str, value: bytes) -> str:
-    return repertoire(tuple(terms.split("\\"))).decode_name(value)
+    return character_set(tuple(terms.split("\\"))).decode_name(value)
 
 
 @pytest.mark.parametrize(
@@ -135,6 +135,6 @@ PIECES = st.sampled_from(
 
 @given(TERMS, st.lists(st.one_of(PIECES, st.binary(max_size=6)), max_size=8))
 def test_no_bytes_make_decoding_fail(terms: list[str], pieces: list[bytes]) -> None:
-    decoder = repertoire(tuple(terms))
+    decoder = character_set(tuple(terms))
     value = b"".join(pieces)
     orjson.dumps([decoder.decode(value), decoder.decode_name(value)])

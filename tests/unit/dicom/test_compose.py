@@ -8,12 +8,12 @@ import pydicom
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 
-from lenticular.dicom import part10
-from lenticular.dicom.compose import write_file
-from lenticular.dicom.instance import BULKDATA_BASE, ParsedInstance
-from lenticular.dicom.json_reader import checked, objects
+from lenticular.dicom.exchange.json_reader import checked, objects
+from lenticular.dicom.model import BULKDATA_BASE, ParsedInstance
+from lenticular.dicom.read import part10
+from lenticular.dicom.read.vr_decode import little_endian
 from lenticular.dicom.transfer_syntaxes import lookup
-from lenticular.dicom.values import little_endian
+from lenticular.dicom.write.part10_file import write_file
 from lenticular.errors import InvalidInstance, InvalidRequest
 from tests import samples
 
@@ -122,7 +122,7 @@ def test_a_value_too_long_for_the_header_of_its_vr_becomes_unknown():
     ],
 )
 def test_values_are_written_as_their_vr_has_them(vr: str, values: list, expected: bytes):
-    from lenticular.dicom.value_bytes import value_bytes
+    from lenticular.dicom.write.vr_encode import value_bytes
 
     assert value_bytes(vr, values) == expected
 

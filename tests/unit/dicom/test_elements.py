@@ -6,8 +6,8 @@ import struct
 import orjson
 import pytest
 
-from lenticular.dicom import elements, part10
-from lenticular.dicom.instance import Dataset
+from lenticular.dicom.model import Dataset
+from lenticular.dicom.read import elements, part10
 from lenticular.errors import InvalidInstance
 from tests.unit.dicom import raw
 from tests.unit.dicom.raw import ITEM_END, SEQUENCE_END, UNDEFINED, element, implicit, item

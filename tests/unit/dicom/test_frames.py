@@ -8,11 +8,11 @@ import numpy as np
 import pydicom
 import pytest
 
-from lenticular.dicom import part10
-from lenticular.dicom.instance import PixelLayout
+from lenticular.dicom.model import PixelLayout
+from lenticular.dicom.read import part10
 from lenticular.errors import InvalidInstance
-from lenticular.transactions.frames import joined_fragments, native_frame
-from lenticular.transactions.stored_bytes import Content
+from lenticular.transactions.retrieve.byte_source import ByteSource
+from lenticular.transactions.retrieve.frames import joined_fragments, native_frame
 from tests import samples
 from tests.unit.dicom import raw
 from tests.unit.dicom.raw import element, encapsulated, image
@@ -32,13 +32,13 @@ def layout(content: bytes) -> PixelLayout:
 def stored_frames(content: bytes) -> list[bytes]:
     runs = layout(content).frames
     return [
-        joined_fragments(Content.of(content), start, length).read()
+        joined_fragments(ByteSource.of(content), start, length).read()
         for start, length in zip(runs[::2], runs[1::2], strict=True)
     ]
 
 
 def native(content: bytes, frame_number: int) -> bytes:
-    return native_frame(Content.of(content), layout(content), frame_number).read()
+    return native_frame(ByteSource.of(content), layout(content), frame_number).read()
 
 
 def compressed(

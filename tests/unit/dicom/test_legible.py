@@ -2,7 +2,7 @@
 
 import pytest
 
-from lenticular.dicom import legible
+from lenticular.dicom import display_text
 
 
 @pytest.mark.parametrize(
@@ -25,14 +25,14 @@ from lenticular.dicom import legible
     ],
 )
 def test_a_value_reads_as_people_write_it(vr, value, text):
-    assert legible.text({"00100010": {"vr": vr, "Value": [value]}}, "00100010") == text
+    assert display_text.text({"00100010": {"vr": vr, "Value": [value]}}, "00100010") == text
 
 
 def test_several_values_are_a_list_and_none_are_nothing():
     dataset = {"00080060": {"vr": "CS", "Value": ["CT", None, "MR"]}, "00080061": {"vr": "CS"}}
 
-    assert legible.text(dataset, "00080060") == "CT, MR"
-    assert legible.text(dataset, "00080061") == legible.text(dataset, "00080062") == ""
+    assert display_text.text(dataset, "00080060") == "CT, MR"
+    assert display_text.text(dataset, "00080061") == display_text.text(dataset, "00080062") == ""
 
 
 def test_a_code_is_its_meaning_or_else_itself():
@@ -42,6 +42,6 @@ def test_a_code_is_its_meaning_or_else_itself():
 
     dataset = {"0040A043": full, "0040A168": bare}
 
-    assert legible.meaning(dataset, "0040A043") == "millimeter"
-    assert legible.meaning(dataset, "0040A168") == "mm"
-    assert legible.meaning(dataset, "004008EA") == ""
+    assert display_text.meaning(dataset, "0040A043") == "millimeter"
+    assert display_text.meaning(dataset, "0040A168") == "mm"
+    assert display_text.meaning(dataset, "004008EA") == ""

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lenticular.dicom import part10
-from lenticular.dicom.instance import ParsedInstance
+from lenticular.dicom.model import ParsedInstance
+from lenticular.dicom.read import part10
 from lenticular.errors import InvalidInstance
-from lenticular.transactions.frames import joined_fragments, native_frame
-from lenticular.transactions.stored_bytes import Content
+from lenticular.transactions.retrieve.byte_source import ByteSource
+from lenticular.transactions.retrieve.frames import joined_fragments, native_frame
 from tests import samples
 
 KINDS = sorted(samples.gallery())
@@ -74,9 +74,9 @@ def check_places(content: bytes, parsed: ParsedInstance) -> None:
     assert len(runs) in (0, pixels.number_of_frames)
     assert all(start + length <= pixels.offset + pixels.length for start, length in runs)
     for start, length in runs[:3]:
-        joined_fragments(Content.of(content), start, length).read()
+        joined_fragments(ByteSource.of(content), start, length).read()
     if not pixels.encapsulated and pixels.number_of_frames:
-        frame = native_frame(Content.of(content), pixels, pixels.number_of_frames).read()
+        frame = native_frame(ByteSource.of(content), pixels, pixels.number_of_frames).read()
         assert len(frame) == -(-pixels.frame_bits // 8)
 
 

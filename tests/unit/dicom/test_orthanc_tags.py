@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from lenticular.dicom.instance import Dataset, Level
+from lenticular.dicom.model import Dataset, Level
 from lenticular.dicom.orthanc_tags import (
     MAIN_DICOM_TAGS,
     full,

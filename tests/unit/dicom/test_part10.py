@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lenticular.dicom import part10
+from lenticular.dicom.read import part10
 from lenticular.errors import InvalidInstance
 from tests import samples
 from tests.unit.dicom import raw

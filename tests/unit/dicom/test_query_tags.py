@@ -4,8 +4,8 @@ from base64 import b64encode
 
 import pytest
 
-from lenticular.dicom.decimals import normal_decimal
-from lenticular.dicom.instance import Level
+from lenticular.dicom.match.decimal_values import normal_decimal
+from lenticular.dicom.model import Level
 from lenticular.dicom.query_tags import MAXIMUM_VALUES, InvalidQueryTag, define
 
 

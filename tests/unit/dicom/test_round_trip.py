@@ -10,9 +10,10 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
-from lenticular.dicom import part10, transfer_syntaxes
-from lenticular.dicom.instance import ParsedInstance
-from lenticular.dicom.values import little_endian
+from lenticular.dicom import transfer_syntaxes
+from lenticular.dicom.model import ParsedInstance
+from lenticular.dicom.read import part10
+from lenticular.dicom.read.vr_decode import little_endian
 from lenticular.errors import InvalidInstance
 
 BIG_ENDIAN = "1.2.840.10008.1.2.2"

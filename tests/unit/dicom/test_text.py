@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lenticular.dicom.text import fold
+from lenticular.dicom.match.text_folding import fold
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from lenticular.dicom import elements, part10
-from lenticular.dicom.instance import Dataset
+from lenticular.dicom.model import Dataset
+from lenticular.dicom.read import elements, part10
 from tests.unit.dicom import raw
 
 

@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lenticular.dicom.attributes import SEARCHED
-from lenticular.dicom.instance import Level
+from lenticular.dicom.model import Level
 from lenticular.errors import InvalidRequest
 from lenticular.index import Index
 from lenticular.transactions.search import parse_query

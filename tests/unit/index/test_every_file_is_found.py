@@ -3,9 +3,9 @@
 import orjson
 import pytest
 
-from lenticular.dicom import part10
-from lenticular.dicom.attributes import SEARCHED, Attribute, Kind
-from lenticular.dicom.instance import Dataset, Target
+from lenticular.dicom.attributes import SEARCHED, Attribute, MatchingKind
+from lenticular.dicom.model import Dataset, Target
+from lenticular.dicom.read import part10
 from lenticular.errors import InvalidInstance, InvalidRequest
 from lenticular.index import Index
 from lenticular.index.records import NewInstance
@@ -38,7 +38,7 @@ def keys_of(attribute: Attribute, dataset: Dataset) -> list[str]:
     for value in values_of(dataset, attribute.path):
         written = [each for each in value.values() if each] if isinstance(value, dict) else [value]
         keys += [str(each) for each in written]
-    if attribute.kind in (Kind.DATE, Kind.TIME, Kind.DATETIME):
+    if attribute.kind in (MatchingKind.DATE, MatchingKind.TIME, MatchingKind.DATETIME):
         keys = [key for key in keys if "-" not in key]
     return [key for key in keys if key.strip("^ *") and "\\" not in key and len(key) < 1000]
 

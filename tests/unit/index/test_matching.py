@@ -4,12 +4,12 @@
 import pytest
 
 from lenticular.dicom.attributes import path_of, searchable
-from lenticular.dicom.matching import (
+from lenticular.dicom.match.matching import (
     AllOf,
     AnyOf,
     Empty,
     Groups,
-    Manner,
+    MatchOptions,
     OneOf,
     Range,
     Wildcard,
@@ -19,12 +19,12 @@ from lenticular.dicom.matching import (
     normal_text,
     parse,
 )
-from lenticular.dicom.moments import date_bounds, datetime_bounds, time_bounds
+from lenticular.dicom.match.temporal import date_bounds, datetime_bounds, time_bounds
 from lenticular.errors import InvalidRequest
 
 
 def parsed(keyword, *keys, **manner):
-    return parse(searchable(path_of(keyword)), keys, Manner(**manner))
+    return parse(searchable(path_of(keyword)), keys, MatchOptions(**manner))
 
 
 @pytest.mark.parametrize(

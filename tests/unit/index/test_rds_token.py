@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 import boto3
 import pytest
 
-from lenticular.index import rds_token
+from lenticular.index.sql import rds_token
 
 HOST = "db.cluster-abc.eu-west-1.rds.amazonaws.com"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "wJalr/XUtn+FEMI"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lenticular.dicom.instance import Level, Target
+from lenticular.dicom.model import Level, Target
 from lenticular.index import Index
 from lenticular.transactions.search import parse_query
 from tests.indexes import new

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
 
-from lenticular.dicom.part10 import parse
+from lenticular.dicom.read.part10 import parse
 from lenticular.pixels.attributes import BulkReader
-from lenticular.pixels.decode import Frame, decode
-from lenticular.pixels.description import describe
+from lenticular.pixels.codecs.decode import Frame, decode
 from lenticular.pixels.functional_groups import frame_attributes
-from lenticular.pixels.options import Window
-from lenticular.pixels.present import present
+from lenticular.pixels.image_pixel import describe
+from lenticular.pixels.presentation.grey import present
+from lenticular.pixels.render_options import Window
 
 IMPLICIT = "1.2.840.10008.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"

@@ -13,9 +13,9 @@ from PIL import Image
 from pydicom.data import get_testdata_file
 
 from lenticular.errors import NotRenderable
-from lenticular.pixels.colour import to_rgb
-from lenticular.pixels.decode import decode
-from lenticular.pixels.description import describe
+from lenticular.pixels.codecs.decode import decode
+from lenticular.pixels.image_pixel import describe
+from lenticular.pixels.presentation.colour import to_rgb
 from tests.unit.pixels.cases import decoded, like, parsed, us
 
 JPEG = "1.2.840.10008.1.2.4."

@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from lenticular.errors import InvalidRequest, NotRenderable
-from lenticular.pixels.decode import Frame
-from lenticular.pixels.encode import encode, fit, to_jpeg
-from lenticular.pixels.options import JPEG, PAM, PNG, THUMBNAIL, Viewport
-from lenticular.pixels.orthanc_views import clamp, stretch
+from lenticular.pixels.codecs.decode import Frame
+from lenticular.pixels.codecs.encode import encode, fit, to_jpeg
+from lenticular.pixels.presentation.orthanc_views import clamp, stretch
+from lenticular.pixels.render_options import JPEG, PAM, PNG, THUMBNAIL, Viewport
 
 GREY = np.add.outer(np.arange(60), np.arange(100)).astype(np.uint8)
 COLOURS = np.stack([GREY, 255 - GREY, GREY // 2], axis=-1)

@@ -7,14 +7,14 @@ import pydicom
 import pytest
 from PIL import Image
 
-from lenticular.dicom.part10 import parse
+from lenticular.dicom.read.part10 import parse
 from lenticular.errors import InvalidInstance, NotRenderable
-from lenticular.pixels.decode import decode
-from lenticular.pixels.description import describe
-from lenticular.pixels.encode import encode
+from lenticular.pixels.codecs.decode import decode
+from lenticular.pixels.codecs.encode import encode
 from lenticular.pixels.functional_groups import frame_attributes
-from lenticular.pixels.options import JPEG, PNG
-from lenticular.pixels.present import present
+from lenticular.pixels.image_pixel import describe
+from lenticular.pixels.presentation.grey import present
+from lenticular.pixels.render_options import JPEG, PNG
 from tests.unit.pixels.cases import bulk_of, first_frame
 
 # What no permissively licensed decoder decodes, and what is no picture at all.

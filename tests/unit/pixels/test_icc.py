@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from lenticular.pixels import icc
+from lenticular.pixels.presentation import icc
 
 # XYZ of red and of green at D50, as the profiles of their authors have them.
 PUBLISHED = {

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from lenticular.errors import NotRenderable
-from lenticular.pixels.colour import to_rgb
-from lenticular.pixels.decode import decode
-from lenticular.pixels.description import describe
+from lenticular.pixels.codecs.decode import decode
+from lenticular.pixels.image_pixel import describe
+from lenticular.pixels.presentation.colour import to_rgb
 from tests.unit.pixels.cases import EXPLICIT, decoded, image, like, us
 
 GREY = np.arange(48, dtype=np.uint16).reshape(6, 8) * 1300

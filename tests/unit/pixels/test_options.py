@@ -6,7 +6,7 @@ from subprocess import run
 import pytest
 
 from lenticular.errors import InvalidRequest
-from lenticular.pixels.options import (
+from lenticular.pixels.render_options import (
     JPEG,
     PNG,
     THUMBNAIL,
@@ -85,7 +85,7 @@ def test_a_thumbnail_has_a_viewport_of_its_own_unless_another_is_asked_for():
 def test_reading_parameters_loads_no_codec():
     code = (
         "import sys; import lenticular.web.routes.rendered;"
-        "print([m for m in ('imagecodecs', 'lenticular.pixels.decode') if m in sys.modules])"
+        "print([m for m in ('imagecodecs', 'lenticular.pixels.codecs.decode') if m in sys.modules])"
     )
     answer = run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

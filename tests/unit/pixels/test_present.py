@@ -11,11 +11,11 @@ from pydicom.dataset import Dataset
 from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut, apply_windowing
 
 from lenticular.errors import NotRenderable
-from lenticular.pixels.decode import Frame, decode
-from lenticular.pixels.description import describe
+from lenticular.pixels.codecs.decode import Frame, decode
 from lenticular.pixels.functional_groups import frame_attributes
-from lenticular.pixels.options import Window
-from lenticular.pixels.present import present
+from lenticular.pixels.image_pixel import describe
+from lenticular.pixels.presentation.grey import present
+from lenticular.pixels.render_options import Window
 from tests.unit.pixels.cases import bulk_of, like, no_bulk, parsed, shown, us
 
 UNSIGNED = np.arange(0, 4096, 3, dtype=np.uint16)[:1344].reshape(28, 48)

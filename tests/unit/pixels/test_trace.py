@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from lenticular.errors import NotRenderable
-from lenticular.pixels.trace import SECONDS, draw_waveforms
 from lenticular.pixels.waveform import Channel, Group, read_groups
+from lenticular.pixels.waveform_plot import SECONDS, draw_waveforms
 
 PIXELS_PER_MM = 4
 

@@ -6,7 +6,7 @@ import pytest
 from starlette.requests import Request
 
 from lenticular.errors import InvalidRequest, Unacceptable
-from lenticular.web.media_types import MediaType, Offer, accepted, choose
+from lenticular.web.http.media_types import MediaType, Offer, accepted, choose
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 JPEG_2000 = "1.2.840.10008.1.2.4.90"

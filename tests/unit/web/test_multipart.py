@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lenticular.errors import InvalidRequest, TooLarge, UnsupportedMedia
-from lenticular.web.multipart import (
+from lenticular.web.http.multipart import (
     MultipartReader,
     Part,
     PartBegin,

@@ -12,8 +12,8 @@ from starlette.testclient import TestClient
 
 from lenticular.errors import LenticularError, NotFound, RangeUnsatisfiable
 from lenticular.settings import Settings
-from lenticular.web import responses
-from lenticular.web.multipart import Part
+from lenticular.web.http import responses
+from lenticular.web.http.multipart import Part
 
 ETAG = '"abc"'
 SMALL = bytes(range(256))

@@ -8,7 +8,7 @@ from threading import Event
 from lenticular.client.sources import Unreadable
 
 
-class Stopped(Exception):
+class Cancelled(Exception):
     """The upload ends, so this request need not be finished."""
 
 
@@ -50,7 +50,7 @@ class Body:
     def read(self, count: int = -1) -> bytes:
         """The next bytes, at most count; empty at the end."""
         if self._stop.is_set():
-            raise Stopped
+            raise Cancelled
         begin = 0
         for part in self._parts:
             position = self._position - begin

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import orjson
 
-from lenticular.client.server import Stop
+from lenticular.client.server import UploadFailed
 
 KEPT_SECONDS = 30 * 24 * 3600
 
@@ -116,7 +116,7 @@ def _locked(path: Path) -> IO[bytes]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         file.close()
-        raise Stop("The same upload is already running.") from error
+        raise UploadFailed("The same upload is already running.") from error
     file.seek(0)
     return file
 

@@ -16,7 +16,7 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from lenticular.client.body import Body, Stopped
+from lenticular.client.body import Body, Cancelled
 
 CONNECTIONS = 4
 # Enough for a server that restarts, and for a database that wakes up.
@@ -33,7 +33,7 @@ NOT_ALLOWED = frozenset({401, 403})
 OUT_OF_ORDER = frozenset({429, 503, 507})
 
 
-class Stop(Exception):
+class UploadFailed(Exception):
     """There is no use in going on; the message says why."""
 
 
@@ -47,7 +47,7 @@ class Authorizer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
+class ServerCredentials:
     """Who uploads: `name:password`, or a bearer token, or neither."""
 
     user: str | None = None
@@ -67,7 +67,9 @@ class Server:
 
     def __init__(self, url: str, authorizer: Authorizer) -> None:
         if not _is_address(url):
-            raise Stop(f"{url!r} is no address of a server, such as https://pacs.example.org.")
+            raise UploadFailed(
+                f"{url!r} is no address of a server, such as https://pacs.example.org."
+            )
         self._url = url
         self._authorizer = authorizer
         self._pool = urllib3.PoolManager(maxsize=CONNECTIONS, blocksize=SENT_AT_ONCE)
@@ -92,12 +94,14 @@ class Server:
 
         answer = self._persist(url, send)
         if answer.status in NOT_ALLOWED:
-            raise Stop(f"The server does not allow this: {reason(answer)}{_hint(answer)}")
+            raise UploadFailed(f"The server does not allow this: {reason(answer)}{_hint(answer)}")
         if answer.status in OUT_OF_ORDER:
-            raise Stop(f"The server takes nothing now: {reason(answer)}.")
+            raise UploadFailed(f"The server takes nothing now: {reason(answer)}.")
         if 300 <= answer.status < 400:
             elsewhere = answer.headers.get("Location", "elsewhere")
-            raise Stop(f"The server answers {answer.status} and points to {elsewhere}; use that.")
+            raise UploadFailed(
+                f"The server answers {answer.status} and points to {elsewhere}; use that."
+            )
         return answer
 
     def put(self, url: str, body: Body) -> urllib3.BaseHTTPResponse:
@@ -107,7 +111,7 @@ class Server:
     def pause(self, seconds: float) -> None:
         """Wait, unless the upload ends."""
         if self.stop.wait(seconds):
-            raise Stopped
+            raise Cancelled
 
     def _send(
         self, method: str, url: str, body: bytes | Body | None, headers: Mapping[str, str]
@@ -140,7 +144,7 @@ class Server:
             if answer is not None and (answer.status not in PASSING or attempt >= len(pauses)):
                 return answer
             if error is not None and (attempt >= len(pauses) or isinstance(error, SSLError)):
-                raise Stop(f"{host} cannot be reached: {_plain(error)}") from error
+                raise UploadFailed(f"{host} cannot be reached: {_plain(error)}") from error
             self.pause(_pause(pauses[attempt], answer))
             attempt += 1
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from lenticular.client.body import Body
-from lenticular.client.server import Stop
+from lenticular.client.server import UploadFailed
 
 SERVICE = "execute-api"
 
@@ -17,16 +17,16 @@ class Signer:
         try:
             from botocore.session import Session
         except ImportError as error:
-            raise Stop("--sign needs botocore: pip install 'lenticular[aws]'.") from error
+            raise UploadFailed("--sign needs botocore: pip install 'lenticular[aws]'.") from error
         session = Session()
         credentials = session.get_credentials()
         if credentials is None:
-            raise Stop("--sign finds no AWS credentials (environment, profile or role).")
+            raise UploadFailed("--sign finds no AWS credentials (environment, profile or role).")
         self._credentials = credentials
         named = re.search(r"\.execute-api\.([a-z0-9-]+)\.", urlsplit(url).netloc)
         region = named[1] if named else session.get_config_variable("region")
         if not region:
-            raise Stop("--sign needs a region: set AWS_DEFAULT_REGION.")
+            raise UploadFailed("--sign needs a region: set AWS_DEFAULT_REGION.")
         self._region = str(region)
 
     def headers(

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import click
 
-from lenticular.client import stow, tickets
-from lenticular.client.body import Stopped
+from lenticular.client import stow, upload_session
+from lenticular.client.body import Cancelled
 from lenticular.client.journal import Journal, open_journal
 from lenticular.client.progress import Progress
 from lenticular.client.report import Fate, Report
-from lenticular.client.sending import Job, Sending, groups
-from lenticular.client.server import CONNECTIONS, Authorizer, Server, Stop
+from lenticular.client.server import CONNECTIONS, Authorizer, Server, UploadFailed
 from lenticular.client.sources import Source, find
-from lenticular.client.tickets import NoUploads, Ticket, TicketGone, TicketRefused
+from lenticular.client.transfer import Job, Sending, groups
+from lenticular.client.upload_session import NoUploads, TicketGone, TicketRefused, UploadSession
 
 # A server takes 1,000 files in one ticket, but an answer with a URL for each part must stay short.
 TICKET_FILES = 100
@@ -45,8 +45,8 @@ def upload_all(
     with Progress(len(sources), sum(source.size for source in sources)) as progress:
         report = Report(sources, journal, progress)
         try:
-            Upload(server, report).run(patience)
-        except Stop as error:
+            UploadRun(server, report).run(patience)
+        except UploadFailed as error:
             problem = str(error)
         except BaseException:
             server.stop.set()
@@ -54,7 +54,7 @@ def upload_all(
     report.tell()
     journal.close(finished=report.is_finished)
     if problem is not None:
-        raise Stop(problem)
+        raise UploadFailed(problem)
     return report.is_success
 
 
@@ -66,7 +66,7 @@ def _journal(url: str, paths: Sequence[Path], *, restart: bool) -> Journal:
         return Journal()
 
 
-class Upload:
+class UploadRun:
     """A run over all sources that have no outcome yet."""
 
     def __init__(self, server: Server, report: Report) -> None:
@@ -74,7 +74,7 @@ class Upload:
         self._report = report
         self._limit = stow.REQUEST_BYTES
         self._has_uploads = True
-        self._tickets: list[Ticket] = []
+        self._tickets: list[UploadSession] = []
         self._ready: deque[Job] = deque()
         self._too_large: list[Source] = []
 
@@ -94,7 +94,7 @@ class Upload:
                 for future in done:
                     self._ready += future.result()
             executor.shutdown()
-        except Stop:
+        except UploadFailed:
             self._server.stop.set()
             executor.shutdown(cancel_futures=True)
             raise
@@ -133,7 +133,7 @@ class Upload:
             if not sources:
                 continue
             try:
-                ticket = tickets.reopen(self._server, upload, sources)
+                ticket = upload_session.reopen(self._server, upload, sources)
             except TicketGone:
                 self._report.journal.forget_upload(upload)
                 continue
@@ -148,7 +148,7 @@ class Upload:
     def _by_ticket(self, group: list[Source]) -> Iterator[Job]:
         if self._has_uploads:
             try:
-                ticket = tickets.begin(self._server, group)
+                ticket = upload_session.begin(self._server, group)
             except NoUploads:
                 self._has_uploads = False
             except TicketRefused as error:
@@ -170,7 +170,7 @@ class Upload:
         for source in group:
             yield from self._by_ticket([source])
 
-    def _sent_by(self, ticket: Ticket) -> Iterator[Job]:
+    def _sent_by(self, ticket: UploadSession) -> Iterator[Job]:
         self._tickets.append(ticket)
         for number in ticket.sources:
             sending = Sending(self._server, self._report, ticket, number)
@@ -210,11 +210,11 @@ class Upload:
                 continue
             try:
                 self._server.pause(pause)
-            except Stopped:
+            except Cancelled:
                 return
             pause = min(2 * pause, LOOK_SECONDS)
 
-    def _look(self, ticket: Ticket) -> None:
+    def _look(self, ticket: UploadSession) -> None:
         """Take over the outcomes that a ticket tells."""
         waiting = {
             number: source

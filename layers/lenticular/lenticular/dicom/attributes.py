@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from functools import cache, lru_cache
 
-from lenticular.dicom import tables
-from lenticular.dicom.instance import Level
+from lenticular.dicom import pydicom_tables
+from lenticular.dicom.model import Level
 
 
-class Kind(Enum):
+class MatchingKind(Enum):
     """How the values of an attribute are compared."""
 
     TEXT = auto()
@@ -37,7 +37,7 @@ class Attribute:
     path: tuple[str, ...]
     vr: str
     level: Level
-    kind: Kind
+    kind: MatchingKind
     column: str
 
     @property
@@ -48,7 +48,7 @@ class Attribute:
     @property
     def has_several(self) -> bool:
         """Whether each of its values is compared, and not the first alone."""
-        return self.kind in (Kind.TEXTS, Kind.UIDS)
+        return self.kind in (MatchingKind.TEXTS, MatchingKind.UIDS)
 
 
 # Keywords with a matching column. The level is the one at which the value is kept: a study
@@ -165,7 +165,7 @@ _INSTANCE = """
 
 def tag_of(keyword: str) -> str | None:
     """The tag of a keyword as eight upper-case hexadecimal digits."""
-    number = tables.TAGS.get(keyword)
+    number = pydicom_tables.TAGS.get(keyword)
     return None if number is None else f"{number:08X}"
 
 
@@ -174,17 +174,17 @@ def _snake_case(keyword: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", singular).lower()
 
 
-def _kind(keyword: str) -> Kind:
-    entry = tables.named(keyword)
-    by_vr = {"DA": Kind.DATE, "TM": Kind.TIME, "DT": Kind.DATETIME}
+def _kind(keyword: str) -> MatchingKind:
+    entry = pydicom_tables.named(keyword)
+    by_vr = {"DA": MatchingKind.DATE, "TM": MatchingKind.TIME, "DT": MatchingKind.DATETIME}
     if entry.vr in ("IS", "US", "UL"):
-        return Kind.NUMBER
+        return MatchingKind.NUMBER
     if entry.vr == "UI":  # we keep an instance in one transfer syntax, whatever the multiplicity
-        return Kind.UIDS if keyword == "SOPClassesInStudy" else Kind.UID
+        return MatchingKind.UIDS if keyword == "SOPClassesInStudy" else MatchingKind.UID
     if keyword == "PatientName":
-        return Kind.NAME
+        return MatchingKind.NAME
     return by_vr.get(entry.vr) or (
-        Kind.TEXT if entry.vm == "1" and entry.vr != "PN" else Kind.TEXTS
+        MatchingKind.TEXT if entry.vm == "1" and entry.vr != "PN" else MatchingKind.TEXTS
     )
 
 
@@ -192,8 +192,8 @@ def _attribute(written: str, level: Level) -> Attribute:
     keywords = written.split(".")
     keyword = keywords[-1]
     path = tuple(filter(None, map(tag_of, keywords)))
-    kind = _kind(keyword) if len(path) == 1 else Kind.TEXTS
-    return Attribute(path, tables.named(keyword).vr, level, kind, _snake_case(keyword))
+    kind = _kind(keyword) if len(path) == 1 else MatchingKind.TEXTS
+    return Attribute(path, pydicom_tables.named(keyword).vr, level, kind, _snake_case(keyword))
 
 
 def _tags(keywords: str) -> tuple[str, ...]:
@@ -213,7 +213,7 @@ ANSWERED: dict[Level, frozenset[str]] = {
 
 ALWAYS: dict[Level, tuple[tuple[str, str], ...]] = {
     level: tuple(
-        (tag_of(word[:-1]) or "", tables.named(word[:-1]).vr)
+        (tag_of(word[:-1]) or "", pydicom_tables.named(word[:-1]).vr)
         for word in words.split()
         if word.endswith("!")
     )
@@ -264,7 +264,7 @@ def _path_of(name: str) -> tuple[str, ...] | None:
 @cache
 def _keywords() -> dict[str, str]:
     """Keywords by what they are in lower case, for those who write `patientid`."""
-    return {keyword.lower(): keyword for keyword in tables.TAGS}
+    return {keyword.lower(): keyword for keyword in pydicom_tables.TAGS}
 
 
 def searchable(path: tuple[str, ...]) -> Attribute | None:

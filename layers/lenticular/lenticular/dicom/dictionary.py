@@ -7,8 +7,8 @@ for is decided here, by what the data set says of itself (PS3.5 Annex A.1).
 from collections.abc import Iterator
 from functools import lru_cache
 
-from lenticular.dicom import tables
-from lenticular.dicom.instance import Dataset
+from lenticular.dicom import pydicom_tables
+from lenticular.dicom.model import Dataset
 
 UNKNOWN = "UN"
 _DELIMITERS = 0xFFFE
@@ -22,7 +22,7 @@ class _PublicVRs(dict[int, str]):
         if tag >> 16 == _DELIMITERS:
             return UNKNOWN
         try:
-            vr = self[tag] = tables.entry(tag).vr
+            vr = self[tag] = pydicom_tables.entry(tag).vr
         except KeyError:
             return UNKNOWN
         return vr
@@ -38,7 +38,7 @@ def private_vr(tag: int, dataset: Dataset) -> str:
         return "LO" if tag & 0xFFFF >= 0x10 else UNKNOWN
     creators = dataset.get(f"{tag >> 16:04X}00{block:02X}", {}).get("Value")
     creator = creators[0] if creators else None
-    if not isinstance(creator, str) or len(creator) > tables.LONGEST_CREATOR:
+    if not isinstance(creator, str) or len(creator) > pydicom_tables.LONGEST_CREATOR:
         return UNKNOWN
     return _private_vr(tag, creator)
 
@@ -46,7 +46,7 @@ def private_vr(tag: int, dataset: Dataset) -> str:
 @lru_cache(maxsize=8192)
 def _private_vr(tag: int, creator: str) -> str:
     try:
-        return tables.private_entry(tag, creator)[0]
+        return pydicom_tables.private_entry(tag, creator)[0]
     except KeyError:
         return UNKNOWN
 

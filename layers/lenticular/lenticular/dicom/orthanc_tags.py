@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Set
 from functools import lru_cache
 from typing import Any, Protocol
 
-from lenticular.dicom import tables
-from lenticular.dicom.instance import Dataset, Level
+from lenticular.dicom import pydicom_tables
+from lenticular.dicom.model import Dataset, Level
 
 MAXIMUM_LENGTH = 256
 """Orthanc's limit: a string of more bytes than this (in UTF-8) is `TooLong`."""
@@ -121,7 +121,7 @@ def name_of(tag: str, creator: str | None = None) -> str:
     if number >> 16 & 1:
         return _private_name(number, creator)
     try:
-        entry = tables.entry(number)
+        entry = pydicom_tables.entry(number)
     except KeyError:
         return "GenericGroupLength" if tag.endswith("0000") else _UNKNOWN_NAME
     retired = "retired" in entry.retired.lower() and number not in _NOT_RETIRED
@@ -133,7 +133,7 @@ def _private_name(number: int, creator: str | None) -> str:
     if 0x10 <= number & 0xFFFF <= 0xFF:
         return "PrivateCreator"
     try:
-        _, _, description, _ = tables.private_entry(number, creator or "")
+        _, _, description, _ = pydicom_tables.private_entry(number, creator or "")
     except KeyError:
         return _UNKNOWN_NAME
     spaced = "".join(letter if letter.isalnum() else " " for letter in description)
@@ -146,7 +146,7 @@ def _creator(tag: str, dataset: Dataset) -> str | None:
     block = dataset.get(f"{tag[:4]}00{tag[4:6]}") if tag[4:6] != "00" else None
     values = block.get("Value") if block is not None else None
     creator = str(values[0]) if values else ""
-    return creator if 0 < len(creator) <= tables.LONGEST_CREATOR else None
+    return creator if 0 < len(creator) <= pydicom_tables.LONGEST_CREATOR else None
 
 
 def _value(tag: str, element: dict[str, Any], style: Style, untruncated: Set[str]) -> Any:
@@ -186,7 +186,7 @@ def _type(element: dict[str, Any], value: Any) -> str:
 def _text_in_unknown(tag: str, element: dict[str, Any]) -> str | None:
     """The string in an element of unknown VR that the dictionary knows to be a string."""
     try:
-        vr = tables.entry(int(tag, 16)).vr[:2]
+        vr = pydicom_tables.entry(int(tag, 16)).vr[:2]
     except KeyError:
         return None
     if vr in _BINARY or vr in _NUMERIC or vr == "SQ":

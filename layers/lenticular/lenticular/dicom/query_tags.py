@@ -13,20 +13,20 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from lenticular.dicom import tables
+from lenticular.dicom import pydicom_tables
 from lenticular.dicom.attributes import (
     ANSWERED,
     LEVEL_TAGS,
     PATIENT_TAGS,
     Attribute,
-    Kind,
+    MatchingKind,
     path_of,
     searchable,
 )
-from lenticular.dicom.decimals import normal_decimal
-from lenticular.dicom.instance import Dataset, Level
-from lenticular.dicom.matching import name_groups, normal_text
-from lenticular.dicom.moments import date_bounds, datetime_bounds, time_bounds
+from lenticular.dicom.match.decimal_values import normal_decimal
+from lenticular.dicom.match.matching import name_groups, normal_text
+from lenticular.dicom.match.temporal import date_bounds, datetime_bounds, time_bounds
+from lenticular.dicom.model import Dataset, Level
 
 Definition = tuple[str, str, str, str]
 """Path, level, VR and private creator as they are configured; the last two may be empty."""
@@ -41,9 +41,19 @@ LONGEST_CREATOR = 64
 
 _LEVELS = {"study": Level.STUDY, "series": Level.SERIES, "instance": Level.INSTANCE}
 _KINDS = {
-    **dict.fromkeys(("AE", "AS", "CS", "LO", "LT", "SH", "ST", "UC", "UR", "UT"), Kind.TEXT),
-    **dict.fromkeys(("DS", "IS", "FL", "FD", "SL", "SS", "SV", "UL", "US", "UV"), Kind.DECIMAL),
-    **{"PN": Kind.NAME, "UI": Kind.UID, "DA": Kind.DATE, "TM": Kind.TIME, "DT": Kind.DATETIME},
+    **dict.fromkeys(
+        ("AE", "AS", "CS", "LO", "LT", "SH", "ST", "UC", "UR", "UT"), MatchingKind.TEXT
+    ),
+    **dict.fromkeys(
+        ("DS", "IS", "FL", "FD", "SL", "SS", "SV", "UL", "US", "UV"), MatchingKind.DECIMAL
+    ),
+    **{
+        "PN": MatchingKind.NAME,
+        "UI": MatchingKind.UID,
+        "DA": MatchingKind.DATE,
+        "TM": MatchingKind.TIME,
+        "DT": MatchingKind.DATETIME,
+    },
 }
 _KEPT = (Level.SERIES, Level.STUDY)
 """Levels whose rows keep what is answered; of an instance its document has everything."""
@@ -202,14 +212,14 @@ def _vr(tag: str, creator: str) -> str:
         # A choice of numbers is compared by value, whichever it is.
         return _public_vr(tag).removesuffix(" or SS")
     try:
-        return tables.private_entry(int(tag, 16), creator)[0]
+        return pydicom_tables.private_entry(int(tag, 16), creator)[0]
     except KeyError:
         return ""
 
 
 def _public_vr(tag: str) -> str:
     try:
-        return tables.entry(int(tag, 16)).vr
+        return pydicom_tables.entry(int(tag, 16)).vr
     except KeyError:
         return ""
 
@@ -267,19 +277,19 @@ def _values(element: Mapping[str, Any], vr: str) -> Iterable[Any]:
     """The values of an element; its bytes are read where nobody knew a private one's VR."""
     if element["vr"] != "UN" or "InlineBinary" not in element:
         return element.get("Value") or ()
-    from lenticular.dicom.charsets import repertoire
-    from lenticular.dicom.values import LITTLE_ENDIAN
+    from lenticular.dicom.read.character_sets import character_set
+    from lenticular.dicom.read.vr_decode import LITTLE_ENDIAN
 
     try:
         raw = b64decode(element["InlineBinary"])
-        return LITTLE_ENDIAN[vr].encode(raw, repertoire(("ISO_IR 192",))) or ()
+        return LITTLE_ENDIAN[vr].encode(raw, character_set(("ISO_IR 192",))) or ()
     except ValueError:
         return ()
 
 
 def _normal(tag: QueryTag, value: Any, offset: str) -> Iterator[Compared]:
     """A value as it is compared; none of what cannot be one of its VR."""
-    if tag.kind is Kind.NAME:
+    if tag.kind is MatchingKind.NAME:
         groups = enumerate(name_groups(value))
         yield from ((part, group) for part, group in groups if group is not None)
         return
@@ -289,18 +299,18 @@ def _normal(tag: QueryTag, value: Any, offset: str) -> Iterator[Compared]:
     if tag.kind in _BOUNDS:
         bounds = _BOUNDS[tag.kind](text)
         normal = bounds and bounds[0]
-    elif tag.kind is Kind.DATETIME:
+    elif tag.kind is MatchingKind.DATETIME:
         bounds = datetime_bounds(text, offset)
         normal = bounds and bounds[0]
-    elif tag.kind is Kind.DECIMAL:
+    elif tag.kind is MatchingKind.DECIMAL:
         normal = normal_decimal(text, tag.vr)
     else:
-        normal = text.strip(" \0")[:64] if tag.kind is Kind.UID else normal_text(text)
+        normal = text.strip(" \0")[:64] if tag.kind is MatchingKind.UID else normal_text(text)
     if normal:
         yield 0, normal
 
 
-_BOUNDS = {Kind.DATE: date_bounds, Kind.TIME: time_bounds}
+_BOUNDS = {MatchingKind.DATE: date_bounds, MatchingKind.TIME: time_bounds}
 
 
 def _tree(tags: Iterable[QueryTag], level: Level) -> dict[str, Any]:

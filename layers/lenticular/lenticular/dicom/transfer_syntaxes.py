@@ -6,7 +6,7 @@ from pydicom's dictionary where it has them; media types are those of PS3.18 Tab
 
 from dataclasses import dataclass
 
-from lenticular.dicom.tables import uid_names
+from lenticular.dicom.pydicom_tables import uid_names
 
 IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"

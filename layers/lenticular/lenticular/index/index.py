@@ -11,17 +11,18 @@ from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from lenticular.dicom.instance import Level, Target
+from lenticular.dicom.model import Level, Target
 from lenticular.dicom.query_tags import Definition, define
 from lenticular.errors import Unavailable
 from lenticular.index import migrations
-from lenticular.index.database import Database
-from lenticular.index.query import Page, Query, Searcher
+from lenticular.index.search.searcher import Page, Query, Searcher
+from lenticular.index.sql.database import Database
 
 if TYPE_CHECKING:
-    from lenticular.index.browser import Browser
-    from lenticular.index.instance_feed import InstanceChange, InstanceFeed, Window
-    from lenticular.index.reader import Reader
+    from lenticular.index.query_tags.registry import RegisteredTag
+    from lenticular.index.read.instance_changes import InstanceChange, InstanceChangeReader, Window
+    from lenticular.index.read.orthanc import OrthancReader
+    from lenticular.index.read.retrieval import RetrievalReader
     from lenticular.index.records import (
         Added,
         Change,
@@ -32,8 +33,7 @@ if TYPE_CHECKING:
         Statistics,
         StoredInstance,
     )
-    from lenticular.index.tagging import Registered
-    from lenticular.index.writer import Writer
+    from lenticular.index.write.writer import Writer
 
 
 class Index:
@@ -55,22 +55,22 @@ class Index:
     # Each part is imported when it is first needed: a function of Lambda starts for one of them.
 
     @cached_property
-    def _reader(self) -> "Reader":
-        from lenticular.index.reader import Reader
+    def _reader(self) -> "RetrievalReader":
+        from lenticular.index.read.retrieval import RetrievalReader
 
-        return Reader(self._database)
-
-    @cached_property
-    def _browser(self) -> "Browser":
-        from lenticular.index.browser import Browser
-
-        return Browser(self._database, self._stable_age)
+        return RetrievalReader(self._database)
 
     @cached_property
-    def _instance_feed(self) -> "InstanceFeed":
-        from lenticular.index.instance_feed import InstanceFeed
+    def _browser(self) -> "OrthancReader":
+        from lenticular.index.read.orthanc import OrthancReader
 
-        return InstanceFeed(self._database)
+        return OrthancReader(self._database, self._stable_age)
+
+    @cached_property
+    def _instance_feed(self) -> "InstanceChangeReader":
+        from lenticular.index.read.instance_changes import InstanceChangeReader
+
+        return InstanceChangeReader(self._database)
 
     @property
     def _writer(self) -> "Writer":
@@ -79,7 +79,7 @@ class Index:
 
     @cached_property
     def _only_writer(self) -> "Writer":
-        from lenticular.index.writer import Writer
+        from lenticular.index.write.writer import Writer
 
         return Writer(self._database, self.query_tags)
 
@@ -108,11 +108,11 @@ class Index:
 
         Times in milliseconds since 1970; something was last added to them within these.
         """
-        from lenticular.index import settling
+        from lenticular.index.write import stability
 
         self._require(migrations.SETTLING)
         with self._database.connect() as connection:
-            return settling.unsettled_studies(connection, since, until, limit)
+            return stability.studies_pending_stability(connection, since, until, limit)
 
     def settle(self, unsettled: Sequence[int], until: int) -> Counter[Level]:
         """Tell in the feed, once, what was quiet since then; how much of each level that was."""
@@ -184,46 +184,48 @@ class Index:
         """The change feed after a sequence number, the oldest first."""
         return self._browser.changes(since, limit)
 
-    def registered_query_tags(self) -> "list[Registered]":
+    def registered_query_tags(self) -> "list[RegisteredTag]":
         """The attributes that are searched for by configuration, as far as it is with them."""
-        from lenticular.index import tagging
+        from lenticular.index.query_tags import registry
 
         with self._database.connect() as connection:
             if not migrations.has(connection, migrations.QUERY_TAGS):
                 return []
-            return tagging.registered(connection)
+            return registry.registered(connection)
 
     def register_query_tags(self, *, starting: bool = True) -> None:
         """Note which attributes are configured: others are to be removed, new ones read.
 
         And whether others may still store who do not know them, as after a start.
         """
-        from lenticular.index import feed, tagging
+        from lenticular.index.query_tags import registry
+        from lenticular.index.write import changes as feed
 
         self._require(migrations.QUERY_TAGS)
         self._writer.perform(
-            lambda connection: tagging.register(
+            lambda connection: registry.register(
                 connection, self.query_tags, feed.now(), starting=starting
             )
         )
 
     def advance_query_tags(self) -> int | None:
         """One step of what is to be done for them: studies looked through; None if none is due."""
-        from lenticular.index import feed, tagging
+        from lenticular.index.query_tags import registry
+        from lenticular.index.write import changes as feed
 
         self._require(migrations.QUERY_TAGS)
         # With SQLite there is one machine, whose processes were started together.
-        grace = 0 if self._database.is_sqlite else tagging.GRACE
+        grace = 0 if self._database.is_sqlite else registry.GRACE
         return self._writer.perform(
-            lambda connection: tagging.advance(connection, self.query_tags, grace, feed.now())
+            lambda connection: registry.advance(connection, self.query_tags, grace, feed.now())
         )
 
     def has_pending_query_tags(self) -> bool:
         """Whether anything is to be done for them, now or later."""
-        from lenticular.index import tagging
+        from lenticular.index.query_tags import registry
 
         with self._database.connect() as connection:
-            return bool(tagging.pending(connection, self.query_tags))
+            return bool(registry.pending(connection, self.query_tags))
 
     def _require(self, revision: str) -> None:
         """Refuse what the schema is not ready for."""
@@ -241,7 +243,7 @@ class Index:
 
     def last_change(self) -> int:
         """The sequence number of the newest change; 0 when there is none."""
-        from lenticular.index import feed
+        from lenticular.index.write import changes as feed
 
         with self._database.connect() as connection:
             return feed.last_sequence(connection)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from lenticular.dicom.instance import Dataset, Layout, Level, ParsedInstance, Target
+from lenticular.dicom.model import Dataset, Layout, Level, ParsedInstance, Target
 
 __all__ = [
     "Added",

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from lenticular.dicom.instance import Dataset
+from lenticular.dicom.model import Dataset
 
 BulkReader = Callable[[str], bytes]
 """Gives the bytes of a value outside the dataset, little-endian, by its path in a BulkDataURI."""

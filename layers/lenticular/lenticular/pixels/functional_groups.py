@@ -1,6 +1,6 @@
 """Attributes of one frame of an enhanced multi-frame object, PS3.3 C.7.6.16."""
 
-from lenticular.dicom.instance import Dataset
+from lenticular.dicom.model import Dataset
 from lenticular.pixels.attributes import item, values
 
 SHARED = "52009229"

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 
 from lenticular.errors import InvalidRequest
-from lenticular.pixels.options import (
+from lenticular.pixels.render_options import (
     DEFAULT_QUALITY,
     MAX_VIEWPORT_SIDE,
     RenderOptions,

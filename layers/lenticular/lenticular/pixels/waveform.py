@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lenticular.dicom import legible
-from lenticular.dicom.instance import Dataset
+from lenticular.dicom import display_text
+from lenticular.dicom.model import Dataset
 from lenticular.errors import NotRenderable
 from lenticular.pixels.attributes import code, content, integer, number
 
@@ -49,7 +49,7 @@ class Group:
 def read_groups(dataset: Dataset, bulk: Reader, seconds: float) -> list[Group]:
     """The multiplex groups of an instance, of each the first seconds."""
     groups: list[Group] = []
-    for item in legible.items(dataset, SEQUENCE):
+    for item in display_text.items(dataset, SEQUENCE):
         group = _group(item, bulk, seconds)
         if group is not None:
             groups.append(group)
@@ -69,14 +69,14 @@ def _group(group: Dataset, bulk: Reader, seconds: float) -> Group | None:
     table = _samples(group, bulk, channels, shown)
     if table is None:
         return None
-    definitions = [*legible.items(group, "003A0200"), *({} for _ in range(channels))]
+    definitions = [*display_text.items(group, "003A0200"), *({} for _ in range(channels))]
     curves = [
         _channel(definition, column, f"{place}")
         for place, (definition, column) in enumerate(
             zip(definitions[:channels], table.T, strict=True), 1
         )
     ]
-    label = legible.text(group, "003A0020")
+    label = display_text.text(group, "003A0020")
     return Group(label, frequency, samples / frequency, tuple(curves))
 
 
@@ -102,11 +102,15 @@ def _channel(definition: Dataset, samples: Array, place: str) -> Channel:
     """A curve in the units of its sensitivity (PS3.3 C.10.9.1.4.2)."""
     sensitivity, correction = number(definition, "003A0210"), number(definition, "003A0212")
     baseline = number(definition, "003A0213") or 0.0
-    label = legible.text(definition, "003A0203") or legible.meaning(definition, "003A0208") or place
+    label = (
+        display_text.text(definition, "003A0203")
+        or display_text.meaning(definition, "003A0208")
+        or place
+    )
     if sensitivity is None:
         return Channel(label, "", samples)
-    (unit, *_) = (*legible.items(definition, "003A0211"), {})
-    name = legible.text(unit, "00080100")
+    (unit, *_) = (*display_text.items(definition, "003A0211"), {})
+    name = display_text.text(unit, "00080100")
     with np.errstate(all="ignore"):
         values = samples * sensitivity * (correction or 1.0) + baseline
     if name in _MILLIVOLTS:

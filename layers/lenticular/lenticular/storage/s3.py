@@ -23,7 +23,7 @@ from botocore.exceptions import (
 
 from lenticular.storage.protocol import Found, UploadedPart
 from lenticular.storage.s3_errors import PastTheEnd, is_missing, own_errors
-from lenticular.storage.s3_writer import CACHE_CONTROL, Writer, disposition
+from lenticular.storage.s3_writer import CACHE_CONTROL, MultipartWriter, disposition
 from lenticular.storage.spool import Spool
 
 if TYPE_CHECKING:
@@ -247,7 +247,7 @@ class S3Storage:
         Nothing is kept when the pieces end with an error.
         """
         with own_errors(key):
-            writer = Writer(self.client, self.bucket, self._name(key))
+            writer = MultipartWriter(self.client, self.bucket, self._name(key))
             return writer.write(pieces, media_type, disposition(file_name))
 
     def _name(self, key: str) -> str:

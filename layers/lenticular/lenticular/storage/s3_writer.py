@@ -28,7 +28,7 @@ def disposition(file_name: str | None) -> str:
     return f'attachment; filename="{file_name}"' if file_name else "inline"
 
 
-class Writer:
+class MultipartWriter:
     """Writes one object."""
 
     def __init__(self, client: "S3Client", bucket: str, key: str) -> None:

@@ -6,11 +6,11 @@ In this order a crash leaves at most files that no row names, which maintenance 
 import logging
 from collections.abc import Iterable
 
-from lenticular.dicom.instance import Target
+from lenticular.dicom.model import Target
 from lenticular.errors import NotFound
 from lenticular.index.records import Removed
 from lenticular.services import Services
-from lenticular.transactions import kept_pictures
+from lenticular.transactions.render import rendition_cache
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ def remove_files(services: Services, keys: Iterable[str]) -> None:
     """
     keys = list(keys)
     try:
-        kept_pictures.forget(services, keys)
+        rendition_cache.evict(services, keys)
     except OSError:
         log.exception("kept pictures of deleted instances could not be removed")
         return

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import orjson
 
-from lenticular.dicom import zones
 from lenticular.dicom.attributes import Attribute, path_of, searchable
-from lenticular.dicom.instance import BULKDATA_BASE, Level, Target
-from lenticular.dicom.matching import Manner, Matcher
+from lenticular.dicom.match import timezone_matching
+from lenticular.dicom.match.matching import Matcher, MatchOptions
+from lenticular.dicom.model import BULKDATA_BASE, Level, Target
 from lenticular.dicom.query_tags import NO_TAGS, QueryTags
 from lenticular.errors import InvalidRequest
-from lenticular.index.query import Match, Query
+from lenticular.index.search.searcher import Match, Query
 from lenticular.services import Services
 
 MAXIMUM_RESULTS = 10_000
@@ -58,7 +58,7 @@ def parse_query(
         given.setdefault(name.strip(), []).append(value)
     warnings: list[str] = []
     fuzzy, empty, multiple = (_switch(given, name) for name in _SWITCHES)
-    manner = Manner(fuzzy, empty, multiple, _offset(given))
+    manner = MatchOptions(fuzzy, empty, multiple, _offset(given))
     limit, offset = _number(given, "limit"), _number(given, "offset")
     included, include_all = _included(given.pop("includefield", []), warnings)
     conditions, matched = _conditions(level, given, manner, query_tags, warnings)
@@ -85,7 +85,7 @@ def search(services: Services, query: Query, base_url: str) -> SearchAnswer:
 def _conditions(
     level: Level,
     given: dict[str, list[str]],
-    manner: Manner,
+    manner: MatchOptions,
     query_tags: QueryTags,
     warnings: list[str],
 ) -> tuple[tuple[tuple[Attribute, Matcher], ...], frozenset[str]]:
@@ -97,7 +97,7 @@ def _conditions(
             by_attribute.setdefault(attribute, []).extend(values)
         elif name.lower() not in _ELSEWHERE:
             warnings.append(f"The parameter {_shown(name)} is not supported and was ignored.")
-    conditions = tuple(zones.conditions(by_attribute, manner))
+    conditions = tuple(timezone_matching.conditions(by_attribute, manner))
     return conditions, frozenset(attribute.tag for attribute in by_attribute)
 
 
@@ -133,7 +133,7 @@ def _offset(given: dict[str, list[str]]) -> int | None:
     """The time zone of the keys, in minutes from UTC."""
     for name in [name for name in given if path_of(name) == _TIMEZONE]:
         if value := _single(given, name):
-            return zones.parse_offset(value)
+            return timezone_matching.parse_offset(value)
     return None
 
 

@@ -42,7 +42,7 @@ _LONGEST_KEY_NAME = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Announced:
+class RequestedFile:
     """A file that a client means to upload."""
 
     name: str
@@ -60,7 +60,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class UploadKey:
     """Which file of which upload an object of the drop folder is."""
 
     upload_id: str
@@ -125,7 +125,7 @@ class _Manifest:
     files: list[_Entry] = field(default_factory=list)
 
 
-def begin(services: Services, announced: Sequence[Announced]) -> Upload:
+def begin(services: Services, announced: Sequence[RequestedFile]) -> Upload:
     """Make room for these files; where each is to be put."""
     bucket = _bucket_of(services)
     _check(announced)
@@ -136,12 +136,14 @@ def begin(services: Services, announced: Sequence[Announced]) -> Upload:
         for number, file in files
     ]
     with ThreadPoolExecutor(REQUESTS_AT_ONCE) as executor:
-        manifest = _Manifest(upload_id, list(executor.map(partial(_opened, bucket), entries)))
+        manifest = _Manifest(
+            upload_id, list(executor.map(partial(_with_multipart_id, bucket), entries))
+        )
     _put_json(bucket, _manifest_key(upload_id), asdict(manifest))
     return Upload(upload_id, _expiry(), [_waiting(bucket, entry, []) for entry in manifest.files])
 
 
-def look(services: Services, upload_id: str) -> Upload:
+def status(services: Services, upload_id: str) -> Upload:
     """How far an upload has come, with fresh URLs for what has not arrived."""
     bucket = _bucket_of(services)
     manifest = _manifest(bucket, upload_id)
@@ -157,7 +159,7 @@ def look(services: Services, upload_id: str) -> Upload:
         parts = _parts(bucket, entry)
         if parts is None:
             # Put together, and perhaps taken, since the lists were made.
-            return _find(bucket, upload_id, entry) or _given_up(entry)
+            return _find(bucket, upload_id, entry) or _expired(entry)
         return _waiting(bucket, entry, parts)
 
     with ThreadPoolExecutor(REQUESTS_AT_ONCE) as executor:
@@ -184,13 +186,13 @@ def complete(services: Services, upload_id: str, number: int) -> UploadedFile:
     return _arrived(entry)
 
 
-def place_of(key: str) -> Place | None:
+def upload_key(key: str) -> UploadKey | None:
     """Which file of which upload lies under this key of the drop folder, if any does."""
     match = _KEY.fullmatch(key)
-    return Place(match[1], int(match[2]), int(match[3])) if match else None
+    return UploadKey(match[1], int(match[2]), int(match[3])) if match else None
 
 
-def record(bucket: Bucket, place: Place, outcome: Outcome) -> None:
+def record(bucket: Bucket, place: UploadKey, outcome: Outcome) -> None:
     """Write down what became of a file, for whoever asks for the upload."""
     _put_json(bucket, outcome_key(place.upload_id, place.number), asdict(outcome))
 
@@ -213,7 +215,7 @@ def _bucket_of(services: Services) -> Bucket:
     return services.bucket
 
 
-def _check(announced: Sequence[Announced]) -> None:
+def _check(announced: Sequence[RequestedFile]) -> None:
     if not announced:
         raise errors.InvalidRequest("Name the files to upload, at least one.")
     if len(announced) > MOST_FILES:
@@ -233,14 +235,14 @@ def _check(announced: Sequence[Announced]) -> None:
         )
 
 
-def _key(upload_id: str, number: int, file: Announced) -> str:
+def _key(upload_id: str, number: int, file: RequestedFile) -> str:
     """A proper key, whatever the name is; its end says to people which file it was."""
     last = re.split(r"[/\\]", file.name)[-1]
     name = re.sub(r"[^\w.-]", "_", last, flags=re.ASCII)[-_LONGEST_KEY_NAME:].lstrip(".")
     return f"{_FOLDER}{upload_id}/{number}-{file.size}/{name or 'file'}"
 
 
-def _opened(bucket: Bucket, entry: _Entry) -> _Entry:
+def _with_multipart_id(bucket: Bucket, entry: _Entry) -> _Entry:
     if entry.size <= PART_BYTES:
         return entry
     parts_id = bucket.begin_parts(entry.key)
@@ -274,7 +276,7 @@ def _arrived(entry: _Entry) -> UploadedFile:
     return UploadedFile(entry.number, entry.name, entry.size, "arrived")
 
 
-def _given_up(entry: _Entry) -> UploadedFile:
+def _expired(entry: _Entry) -> UploadedFile:
     refusal = {"file": entry.name, "reason": "The bucket gave its parts up; upload it anew."}
     outcome = Outcome([], [refusal])
     return UploadedFile(entry.number, entry.name, entry.size, "refused", outcome=outcome)

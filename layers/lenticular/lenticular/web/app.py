@@ -8,8 +8,8 @@ from starlette.routing import BaseRoute
 from lenticular import __version__
 from lenticular.services import Services
 from lenticular.web.access import AccessControl
+from lenticular.web.access_log import AccessLog
 from lenticular.web.errors import add_error_handlers
-from lenticular.web.logs import AccessLog
 
 DESCRIPTION = "DICOMweb (PS3.18) at /dicom-web, and the everyday part of Orthanc's REST at /."
 
@@ -50,12 +50,11 @@ def create_app(
 
 def all_routers() -> list[APIRouter]:
     """Every router, in the order in which they are asked."""
-    from lenticular.web import viewer
     from lenticular.web.routes import (
         bulkdata,
         capabilities,
-        changefeed,
         delete,
+        instance_changes,
         orthanc,
         qido,
         query_tags,
@@ -67,12 +66,13 @@ def all_routers() -> list[APIRouter]:
         wado_rs,
         wado_uri,
     )
+    from lenticular.web.viewer import pages
 
     modules = (
         *(stow, qido, query_tags, wado_rs, bulkdata, rendered, delete),
-        *(changefeed, uploads, results, service, capabilities, wado_uri, orthanc),
+        *(instance_changes, uploads, results, service, capabilities, wado_uri, orthanc),
     )
-    return [module.router for module in (*modules, viewer)]
+    return [module.router for module in (*modules, pages)]
 
 
 def add_routes(app: FastAPI, routers: Iterable[APIRouter]) -> None:

@@ -12,18 +12,18 @@ from fastapi import FastAPI
 from lenticular import settings as configuration
 from lenticular.services import Services, open_services
 from lenticular.settings import InvalidSettings, Settings
-from lenticular.transactions.bucket_watch import BucketWatch
-from lenticular.transactions.incoming import INCOMING, take
-from lenticular.transactions.ingest import DropFolder
-from lenticular.transactions.results import JOBS
-from lenticular.transactions.settle_watch import SettleWatch
-from lenticular.transactions.tag_watch import TagWatch
+from lenticular.transactions.deferred_results import JOBS
+from lenticular.transactions.ingest.bucket_poller import BucketPoller
+from lenticular.transactions.ingest.drop_bucket import INCOMING, take
+from lenticular.transactions.ingest.drop_folder import DropFolder
+from lenticular.transactions.upkeep.query_tag_watch import QueryTagWatch
+from lenticular.transactions.upkeep.stability_watch import StabilityWatch
 from lenticular.web.access import LOOPBACK_HOSTS
+from lenticular.web.access_log import configure
 from lenticular.web.app import create_app
-from lenticular.web.logs import configure
-from lenticular.web.replay import Replayer
+from lenticular.web.deferred_jobs import JobRunner
 
-Watch = DropFolder | BucketWatch | SettleWatch | TagWatch
+Watch = DropFolder | BucketPoller | StabilityWatch | QueryTagWatch
 
 GRACE_SECONDS = 20
 GARBAGE_THRESHOLD = 50_000
@@ -85,9 +85,9 @@ def _lifespan(services: Services) -> Callable[[FastAPI], AbstractAsyncContextMan
 
 def _watches(services: Services) -> list[Watch]:
     """What looks for new files, in the folder and in a bucket, and for what is to be done."""
-    watches: list[Watch] = [DropFolder(services), SettleWatch(services), TagWatch(services)]
+    watches: list[Watch] = [DropFolder(services), StabilityWatch(services), QueryTagWatch(services)]
     bucket = services.bucket
     if bucket is not None:
-        watches.append(BucketWatch(services, bucket, INCOMING, partial(take, services, bucket)))
-        watches.append(BucketWatch(services, bucket, JOBS, Replayer(services).perform))
+        watches.append(BucketPoller(services, bucket, INCOMING, partial(take, services, bucket)))
+        watches.append(BucketPoller(services, bucket, JOBS, JobRunner(services).perform))
     return watches

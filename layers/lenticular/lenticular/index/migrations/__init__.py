@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import column, inspect, select, table
 from sqlalchemy.engine import Connection
 
-from lenticular.index.database import Database
+from lenticular.index.sql.database import Database
 
 HEAD = "0004"
 """The revision this release is written for."""

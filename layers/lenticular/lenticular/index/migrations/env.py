@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from lenticular.index.schema import metadata
+from lenticular.index.sql.schema import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

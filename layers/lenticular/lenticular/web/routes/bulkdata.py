@@ -12,37 +12,39 @@ from functools import partial
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from lenticular.dicom.instance import Target
+from lenticular.dicom.model import Target
 from lenticular.dicom.transfer_syntaxes import lookup
 from lenticular.errors import NotFound
 from lenticular.index.records import LocatedInstance
 from lenticular.services import Services
-from lenticular.transactions import bulkdata, frames, retrieve
-from lenticular.transactions.bulkdata import Value
-from lenticular.transactions.stored_bytes import Content
-from lenticular.web import frame_parts, responses
+from lenticular.transactions.retrieve import bulkdata, frames
+from lenticular.transactions.retrieve import instances as retrieve
+from lenticular.transactions.retrieve.bulkdata import Value
+from lenticular.transactions.retrieve.byte_source import ByteSource
 from lenticular.web.context import DICOMWEB, services_of
-from lenticular.web.media_types import OCTET_STREAM, Accept, Offer, accepted, choose
-from lenticular.web.multipart import Part
-from lenticular.web.negotiation import frame_offers
-from lenticular.web.paths import INSTANCE, SERIES, STUDY, readable, target_of
+from lenticular.web.http import responses
+from lenticular.web.http.media_types import OCTET_STREAM, Accept, Offer, accepted, choose
+from lenticular.web.http.multipart import Part
+from lenticular.web.http.negotiation import frame_offers
+from lenticular.web.http.paths import INSTANCE, SERIES, STUDY, get_and_head, target_of
+from lenticular.web.representations import frames as frame_parts
 
 router = APIRouter(prefix=DICOMWEB, tags=["Retrieve"])
 
 
-@readable(router, STUDY + "/bulkdata")
+@get_and_head(router, STUDY + "/bulkdata")
 def retrieve_study_bulkdata(request: Request, study: str) -> Response:
     """All bulk data of a study (PS3.18 10.4.1.1.5)."""
     return _all(request, target_of(study))
 
 
-@readable(router, SERIES + "/bulkdata")
+@get_and_head(router, SERIES + "/bulkdata")
 def retrieve_series_bulkdata(request: Request, study: str, series: str) -> Response:
     """All bulk data of a series (PS3.18 10.4.1.1.5)."""
     return _all(request, target_of(study, series))
 
 
-@readable(router, INSTANCE + "/bulkdata")
+@get_and_head(router, INSTANCE + "/bulkdata")
 def retrieve_instance_bulkdata(
     request: Request, study: str, series: str, instance: str
 ) -> Response:
@@ -50,19 +52,19 @@ def retrieve_instance_bulkdata(
     return _all(request, target_of(study, series, instance))
 
 
-@readable(router, STUDY + "/pixeldata")
+@get_and_head(router, STUDY + "/pixeldata")
 def retrieve_study_pixeldata(request: Request, study: str) -> Response:
     """The pixels of all instances of a study (PS3.18 10.4.1.1.6)."""
     return _all(request, target_of(study), pixels_only=True)
 
 
-@readable(router, SERIES + "/pixeldata")
+@get_and_head(router, SERIES + "/pixeldata")
 def retrieve_series_pixeldata(request: Request, study: str, series: str) -> Response:
     """The pixels of all instances of a series (PS3.18 10.4.1.1.6)."""
     return _all(request, target_of(study, series), pixels_only=True)
 
 
-@readable(router, INSTANCE + "/pixeldata")
+@get_and_head(router, INSTANCE + "/pixeldata")
 def retrieve_instance_pixeldata(
     request: Request, study: str, series: str, instance: str
 ) -> Response:
@@ -70,7 +72,7 @@ def retrieve_instance_pixeldata(
     return _all(request, target_of(study, series, instance), pixels_only=True)
 
 
-@readable(router, INSTANCE + "/bulkdata/{path:path}")
+@get_and_head(router, INSTANCE + "/bulkdata/{path:path}")
 def retrieve_bulkdata(
     request: Request, study: str, series: str, instance: str, path: str
 ) -> Response:
@@ -155,7 +157,9 @@ def _alone(request: Request, value: Value) -> Response:
     return response
 
 
-def _lone_part(request: Request, part: Part, content: Content, offer: Offer, etag: str) -> Response:
+def _lone_part(
+    request: Request, part: Part, content: ByteSource, offer: Offer, etag: str
+) -> Response:
     """Multipart around one value; of that, and not of its wrapping, the Range header speaks.
 
     So PS3.18 has had it since WADO-RS began, and dicomweb-client asks for it.
@@ -168,7 +172,7 @@ def _lone_part(request: Request, part: Part, content: Content, offer: Offer, eta
     return responses.multipart(request, [part], offer.media_type, etag=etag, status=206)
 
 
-def _part(request: Request, value: Value, offer: Offer, content: Content) -> Part:
+def _part(request: Request, value: Value, offer: Offer, content: ByteSource) -> Part:
     location = f"{frame_parts.place_of(request, value.located)}/bulkdata/{value.path}"
     return Part(str(replace(offer, multipart=False)), content.all, content.size, location)
 
@@ -214,7 +218,7 @@ def _is_one_stream(services: Services, located: LocatedInstance) -> bool:
     return encapsulated and not frames.are_apart(services, located)
 
 
-def _content(services: Services, value: Value) -> Content:
+def _content(services: Services, value: Value) -> ByteSource:
     if value.is_pixels:
         return frames.whole_pixel_data(services, value.located)
     return bulkdata.read(services, value).content

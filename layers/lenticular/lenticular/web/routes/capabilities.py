@@ -7,10 +7,10 @@ import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from lenticular.web import coding
 from lenticular.web.capabilities import WADL, as_json, as_wadl
 from lenticular.web.context import DICOMWEB, base_url
-from lenticular.web.media_types import DICOM_JSON, JSON, Offer, accepted, choose
+from lenticular.web.http import content_encoding
+from lenticular.web.http.media_types import DICOM_JSON, JSON, Offer, accepted, choose
 
 router = APIRouter(tags=["Service"])
 
@@ -26,4 +26,4 @@ def retrieve_capabilities(request: Request) -> Response:
     is_wadl = offer.media_type == WADL
     body = as_wadl(base) if is_wadl else orjson.dumps(as_json(base))
     headers = {"allow": "OPTIONS", "content-type": offer.media_type, "vary": "Accept"}
-    return coding.whole(request, 200, headers, body)
+    return content_encoding.respond_maybe_gzip(request, 200, headers, body)

@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from lenticular.transactions.delete import delete
 from lenticular.web.context import DICOMWEB, services_of
-from lenticular.web.paths import INSTANCE, SERIES, STUDY, target_of
+from lenticular.web.http.paths import INSTANCE, SERIES, STUDY, target_of
 
 router = APIRouter(prefix=DICOMWEB, tags=["Delete"])
 

@@ -3,11 +3,11 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from lenticular.dicom.instance import Level, Target
+from lenticular.dicom.model import Level, Target
 from lenticular.transactions.search import parse_query, search
-from lenticular.web import datasets
 from lenticular.web.context import DICOMWEB, base_url, services_of
-from lenticular.web.paths import SERIES, STUDY, readable, target_of
+from lenticular.web.http.paths import SERIES, STUDY, get_and_head, target_of
+from lenticular.web.representations import datasets
 
 router = APIRouter(prefix=DICOMWEB, tags=["Search"])
 
@@ -20,37 +20,37 @@ MAXIMUM_WARNINGS = 10
 """Warning headers at most, so that a nonsensical query does not get an answer all of headers."""
 
 
-@readable(router, "/studies")
+@get_and_head(router, "/studies")
 def search_studies(request: Request) -> Response:
     """Search for studies (PS3.18 10.6)."""
     return _search(request, Level.STUDY)
 
 
-@readable(router, STUDY + "/series")
+@get_and_head(router, STUDY + "/series")
 def search_series_of_study(request: Request, study: str) -> Response:
     """Search for series of a study (PS3.18 10.6)."""
     return _search(request, Level.SERIES, target_of(study))
 
 
-@readable(router, STUDY + "/instances")
+@get_and_head(router, STUDY + "/instances")
 def search_instances_of_study(request: Request, study: str) -> Response:
     """Search for instances of a study (PS3.18 10.6)."""
     return _search(request, Level.INSTANCE, target_of(study))
 
 
-@readable(router, SERIES + "/instances")
+@get_and_head(router, SERIES + "/instances")
 def search_instances_of_series(request: Request, study: str, series: str) -> Response:
     """Search for instances of a series (PS3.18 10.6)."""
     return _search(request, Level.INSTANCE, target_of(study, series))
 
 
-@readable(router, "/series")
+@get_and_head(router, "/series")
 def search_series(request: Request) -> Response:
     """Search for series of all studies (PS3.18 10.6)."""
     return _search(request, Level.SERIES)
 
 
-@readable(router, "/instances")
+@get_and_head(router, "/instances")
 def search_instances(request: Request) -> Response:
     """Search for instances of all studies (PS3.18 10.6)."""
     return _search(request, Level.INSTANCE)

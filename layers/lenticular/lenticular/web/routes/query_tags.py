@@ -8,17 +8,17 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from lenticular.transactions.query_tags import all_query_tags, query_tag
-from lenticular.web import responses
 from lenticular.web.context import DICOMWEB, services_of
-from lenticular.web.media_types import DICOM_JSON, JSON, Offer, accepted, choose
-from lenticular.web.paths import readable
+from lenticular.web.http import responses
+from lenticular.web.http.media_types import DICOM_JSON, JSON, Offer, accepted, choose
+from lenticular.web.http.paths import get_and_head
 
 router = APIRouter(prefix=DICOMWEB, tags=["Search"])
 
 OFFERS = [Offer(JSON), Offer(DICOM_JSON)]
 
 
-@readable(router, "/extendedquerytags")
+@get_and_head(router, "/extendedquerytags")
 def read_query_tags(request: Request) -> Response:
     """The attributes that are searched for by configuration, and how far it is with each."""
     media_type = choose(accepted(request), OFFERS).media_type
@@ -26,7 +26,7 @@ def read_query_tags(request: Request) -> Response:
     return responses.json_array(request, entries, media_type)
 
 
-@readable(router, "/extendedquerytags/{path}")
+@get_and_head(router, "/extendedquerytags/{path}")
 def read_query_tag(request: Request, path: str) -> Response:
     """One of these attributes, by its path of tags or keywords."""
     media_type = choose(accepted(request), OFFERS).media_type

@@ -11,18 +11,26 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from lenticular import __version__
-from lenticular.dicom.instance import Target
+from lenticular.dicom.model import Target
 from lenticular.errors import NotFound, NotRenderable, TooLarge
 from lenticular.index.records import LocatedInstance
-from lenticular.transactions import render, retrieve
-from lenticular.transactions.forms import Form
-from lenticular.transactions.render import Drawing, RenderOptions
-from lenticular.web import responses
+from lenticular.transactions.render import prepare
+from lenticular.transactions.render.prepare import RenderOptions, RenderRequest
+from lenticular.transactions.render.resource_category import ResourceCategory
+from lenticular.transactions.retrieve import instances as retrieve
 from lenticular.web.context import DICOMWEB, base_url, services_of
-from lenticular.web.media_types import Offer, accepted, choose
-from lenticular.web.multipart import Part
-from lenticular.web.paths import INSTANCE, SERIES, STUDY, frame_numbers_of, readable, target_of
-from lenticular.web.renditions import PICTURES, Rendition, drawn
+from lenticular.web.http import responses
+from lenticular.web.http.media_types import Offer, accepted, choose
+from lenticular.web.http.multipart import Part
+from lenticular.web.http.paths import (
+    INSTANCE,
+    SERIES,
+    STUDY,
+    frame_numbers_of,
+    get_and_head,
+    target_of,
+)
+from lenticular.web.representations.renditions import PICTURES, Rendition, drawn
 
 router = APIRouter(prefix=DICOMWEB, tags=["Rendered"])
 
@@ -35,25 +43,25 @@ MAX_INSTANCES = 5_000
 FRAMES = INSTANCE + "/frames/{frame_list}"
 
 
-@readable(router, STUDY + "/rendered")
+@get_and_head(router, STUDY + "/rendered")
 def rendered_study(request: Request, study: str) -> Response:
     """A picture of the instance that stands for the study; as multipart, of every instance."""
     return _rendered(request, target_of(study))
 
 
-@readable(router, SERIES + "/rendered")
+@get_and_head(router, SERIES + "/rendered")
 def rendered_series(request: Request, study: str, series: str) -> Response:
     """A picture of the instance that stands for the series; as multipart, of every instance."""
     return _rendered(request, target_of(study, series))
 
 
-@readable(router, INSTANCE + "/rendered")
+@get_and_head(router, INSTANCE + "/rendered")
 def rendered_instance(request: Request, study: str, series: str, instance: str) -> Response:
     """A picture of the instance; of one with many frames, of the representative one."""
     return _rendered(request, target_of(study, series, instance))
 
 
-@readable(router, FRAMES + "/rendered")
+@get_and_head(router, FRAMES + "/rendered")
 def rendered_frames(
     request: Request, study: str, series: str, instance: str, frame_list: str
 ) -> Response:
@@ -61,25 +69,25 @@ def rendered_frames(
     return _frames(request, target_of(study, series, instance), frame_list, thumbnail=False)
 
 
-@readable(router, STUDY + "/thumbnail")
+@get_and_head(router, STUDY + "/thumbnail")
 def study_thumbnail(request: Request, study: str) -> Response:
     """A small picture of the instance that stands for the study."""
     return _rendered(request, target_of(study), thumbnail=True)
 
 
-@readable(router, SERIES + "/thumbnail")
+@get_and_head(router, SERIES + "/thumbnail")
 def series_thumbnail(request: Request, study: str, series: str) -> Response:
     """A small picture of the instance that stands for the series."""
     return _rendered(request, target_of(study, series), thumbnail=True)
 
 
-@readable(router, INSTANCE + "/thumbnail")
+@get_and_head(router, INSTANCE + "/thumbnail")
 def instance_thumbnail(request: Request, study: str, series: str, instance: str) -> Response:
     """A small picture of the instance; of one with many frames, of the representative one."""
     return _rendered(request, target_of(study, series, instance), thumbnail=True)
 
 
-@readable(router, FRAMES + "/thumbnail")
+@get_and_head(router, FRAMES + "/thumbnail")
 def frame_thumbnails(
     request: Request, study: str, series: str, instance: str, frame_list: str
 ) -> Response:
@@ -89,10 +97,10 @@ def frame_thumbnails(
 
 def _rendered(request: Request, target: Target, *, thumbnail: bool = False) -> Response:
     services = services_of(request)
-    located = render.find(services, target)
+    located = prepare.find(services, target)
     if thumbnail:
         offer, options = _wanted(request, PICTURES, single=True, thumbnail=True)
-        drawing = render.prepare(services, located, None, options, thumbnail=True)
+        drawing = prepare.prepare(services, located, None, options, thumbnail=True)
         return _answer(request, [drawing], offer)
     rendition = Rendition(request, located)
     offer, options = _wanted(request, rendition.media_types, single=True)
@@ -100,9 +108,9 @@ def _rendered(request: Request, target: Target, *, thumbnail: bool = False) -> R
         return rendition.answer(offer, options)
     if target.sop_instance_uid is None:
         return _every_instance(request, target, options)
-    if rendition.form is Form.PRESENTATION:
+    if rendition.form is ResourceCategory.PRESENTATION:
         return _every_image(request, located, options)
-    return _answer(request, [render.prepare(services, located, None, options)], offer)
+    return _answer(request, [prepare.prepare(services, located, None, options)], offer)
 
 
 def _every_instance(request: Request, target: Target, options: RenderOptions) -> Response:
@@ -112,20 +120,20 @@ def _every_instance(request: Request, target: Target, options: RenderOptions) ->
     if len(instances) > MAX_INSTANCES:
         raise TooLarge(f"One request may have {MAX_INSTANCES:,} instances drawn; ask by series.")
     # A presentation state shows what may lie elsewhere, and be replaced.
-    state = services.index.last_change() if any(map(render.is_presented, instances)) else None
+    state = services.index.last_change() if any(map(prepare.is_presented, instances)) else None
     etag = responses.entity_tag(
         __version__, options, [(each.sop_instance_uid, each.sha256) for each in instances], state
     )
     if unchanged := responses.not_modified(request, f"W/{etag}"):
         return unchanged
-    drawings = render.prepare_all(services, target, options)
+    drawings = prepare.prepare_all(services, target, options)
     return _in_parts(request, drawings, options, etag)
 
 
 def _every_image(request: Request, state: LocatedInstance, options: RenderOptions) -> Response:
     """A part for each image or frame that a presentation state shows."""
     drawings = list(islice(
-        render.prepare_shown(services_of(request), state, options), MAX_INSTANCES + 1
+        prepare.prepare_shown(services_of(request), state, options), MAX_INSTANCES + 1
     ))  # fmt: skip
     if len(drawings) > MAX_INSTANCES:
         raise NotRenderable(f"The presentation state shows more than {MAX_INSTANCES:,} images.")
@@ -136,7 +144,7 @@ def _every_image(request: Request, state: LocatedInstance, options: RenderOption
 
 
 def _in_parts(
-    request: Request, drawings: Iterable[Drawing], options: RenderOptions, etag: str
+    request: Request, drawings: Iterable[RenderRequest], options: RenderOptions, etag: str
 ) -> Response:
     parts = _parts(request, drawings)
     first = next(parts, None)
@@ -145,7 +153,7 @@ def _in_parts(
     return responses.multipart(request, chain([first], parts), options.media_type, etag=etag)
 
 
-def _parts(request: Request, drawings: Iterable[Drawing]) -> Iterator[Part]:
+def _parts(request: Request, drawings: Iterable[RenderRequest]) -> Iterator[Part]:
     for drawing in drawings:
         with suppress(NotRenderable, NotFound):  # damaged, or deleted in the meantime
             yield _part(request, drawing)
@@ -156,9 +164,9 @@ def _frames(request: Request, target: Target, frame_list: str, *, thumbnail: boo
     single = len(frame_numbers) == 1
     offer, options = _wanted(request, PICTURES, single=single, thumbnail=thumbnail)
     services = services_of(request)
-    located = render.find(services, target)
+    located = prepare.find(services, target)
     drawings = [
-        render.prepare(services, located, number, options, thumbnail=thumbnail)
+        prepare.prepare(services, located, number, options, thumbnail=thumbnail)
         for number in frame_numbers
     ]
     return _answer(request, drawings, offer)
@@ -173,11 +181,11 @@ def _wanted(
         Offer(media_type, multipart=True) for media_type in media_types if media_type in PICTURES
     ]
     offer = choose(accepted(request), offers)
-    options = render.parse_options(request.query_params, offer.media_type, thumbnail=thumbnail)
+    options = prepare.parse_options(request.query_params, offer.media_type, thumbnail=thumbnail)
     return offer, options
 
 
-def _answer(request: Request, drawings: Sequence[Drawing], offer: Offer) -> Response:
+def _answer(request: Request, drawings: Sequence[RenderRequest], offer: Offer) -> Response:
     if offer.multipart:
         etag = responses.entity_tag(*(drawing.etag for drawing in drawings))
         # All are drawn before the first goes out, so that a damaged frame still has its status.
@@ -186,13 +194,13 @@ def _answer(request: Request, drawings: Sequence[Drawing], offer: Offer) -> Resp
     return drawn(request, drawings[0])
 
 
-def _part(request: Request, drawing: Drawing) -> Part:
+def _part(request: Request, drawing: RenderRequest) -> Part:
     picture = drawing.draw()
     location = _location(request, drawing)
     return Part(picture.media_type, lambda: [picture.body], len(picture.body), location)
 
 
-def _location(request: Request, drawing: Drawing) -> str:
+def _location(request: Request, drawing: RenderRequest) -> str:
     instance = (drawing.state or drawing.located).instance
     is_frame = drawing.frame_number is not None and drawing.state is None
     frame = f"/frames/{drawing.frame_number}" if is_frame else ""

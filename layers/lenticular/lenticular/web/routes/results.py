@@ -4,24 +4,24 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from lenticular.errors import NotFound
-from lenticular.transactions import results
-from lenticular.web import ladder
+from lenticular.transactions import deferred_results
 from lenticular.web.context import services_of
-from lenticular.web.paths import readable
+from lenticular.web.http import payload_limit
+from lenticular.web.http.paths import get_and_head
 
 router = APIRouter(tags=["Results"])
 
 
-@readable(router, "/results/{result_id}")
+@get_and_head(router, "/results/{result_id}")
 def result(request: Request, result_id: str) -> Response:
     """303 to an answer that was put off, 202 while it is made, or the error that came of it."""
     bucket = services_of(request).bucket
     if bucket is None:
         raise NotFound("Answers are never put off here.")
-    state = results.look(bucket, result_id)
+    state = deferred_results.status(bucket, result_id)
     if state.url is not None:
-        return ladder.see_other(state.url)
+        return payload_limit.see_other_303(state.url)
     if state.failure is not None:
         failure = state.failure
         return Response(failure.body, failure.status, media_type=failure.media_type)
-    return ladder.come_back(request, result_id)
+    return payload_limit.accepted_202(request, result_id)

@@ -12,13 +12,13 @@ from lenticular import errors
 from lenticular.dicom import uids
 from lenticular.services import Services
 from lenticular.storage.spool import Spool
-from lenticular.transactions.composing import Remark
-from lenticular.transactions.store import StoreResult, store
-from lenticular.web import datasets
-from lenticular.web.bodies import refuse_encoded, require_body
+from lenticular.transactions.store.compose_instance import StoreWarning
+from lenticular.transactions.store.store import StoreResult, store
 from lenticular.web.context import DICOMWEB, base_url, services_of
-from lenticular.web.store_answer import store_answer
-from lenticular.web.store_body import received
+from lenticular.web.http.request_body import refuse_encoded, require_body
+from lenticular.web.representations import datasets
+from lenticular.web.store.store_request import received
+from lenticular.web.store.store_response import store_answer
 
 router = APIRouter(prefix=DICOMWEB, tags=["Store"])
 
@@ -56,7 +56,7 @@ async def _store(request: Request, study: str | None) -> Response:
                     case StoreResult():
                         results.append(arrived)
                     case Spool():
-                        results += await batch.take(arrived, Remark())
+                        results += await batch.take(arrived, StoreWarning())
                     case spool, remark:
                         results += await batch.take(spool, remark)
         results += await batch.flush()
@@ -87,9 +87,9 @@ class Batch:
         self._services = services
         self._study = study
         self._spools: list[Spool] = []
-        self._remarks: list[Remark] = []
+        self._remarks: list[StoreWarning] = []
 
-    async def take(self, spool: Spool, remark: Remark) -> list[StoreResult]:
+    async def take(self, spool: Spool, remark: StoreWarning) -> list[StoreResult]:
         """Add one and what is to be said of it; when the batch is full, the results."""
         self._spools.append(spool)
         self._remarks.append(remark)
@@ -113,7 +113,7 @@ class Batch:
         self._spools, self._remarks = [], []
 
 
-def _remarked(result: StoreResult, remark: Remark) -> StoreResult:
+def _remarked(result: StoreResult, remark: StoreWarning) -> StoreResult:
     """The result with a warning, unless it is a refusal."""
     if not remark.reason or result.outcome is None:
         return result

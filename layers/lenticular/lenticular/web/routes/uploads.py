@@ -9,12 +9,12 @@ from starlette.responses import Response
 
 from lenticular import errors
 from lenticular.transactions import uploads
-from lenticular.transactions.uploads import Announced, Part, Upload, UploadedFile
-from lenticular.web import responses
-from lenticular.web.bodies import require_body
+from lenticular.transactions.uploads import Part, RequestedFile, Upload, UploadedFile
 from lenticular.web.context import root_url, services_of
-from lenticular.web.media_types import JSON
-from lenticular.web.paths import readable
+from lenticular.web.http import responses
+from lenticular.web.http.media_types import JSON
+from lenticular.web.http.paths import get_and_head
+from lenticular.web.http.request_body import require_body
 
 router = APIRouter(tags=["Uploads"])
 
@@ -36,10 +36,10 @@ async def begin_upload(request: Request) -> Response:
     )
 
 
-@readable(router, "/uploads/{upload_id}")
+@get_and_head(router, "/uploads/{upload_id}")
 def upload_state(request: Request, upload_id: str) -> Response:
     """How far each file has come, with fresh URLs for what has not arrived."""
-    upload = uploads.look(services_of(request), upload_id)
+    upload = uploads.status(services_of(request), upload_id)
     return responses.document(request, orjson.dumps(_told(upload)), JSON)
 
 
@@ -54,7 +54,7 @@ def complete_file(request: Request, upload_id: str, number: int) -> Response:
 _NOT_KEPT = {"cache-control": "no-store"}
 
 
-def _announced(body: bytes) -> list[Announced]:
+def _announced(body: bytes) -> list[RequestedFile]:
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -65,11 +65,11 @@ def _announced(body: bytes) -> list[Announced]:
     return [_announced_file(number, file) for number, file in enumerate(files, 1)]
 
 
-def _announced_file(number: int, file: Any) -> Announced:
+def _announced_file(number: int, file: Any) -> RequestedFile:
     match file:
         case {"name": str(name), "size": int(size)} if name and not isinstance(size, bool):
             if size >= 0:
-                return Announced(name, size)
+                return RequestedFile(name, size)
     raise errors.InvalidRequest(
         f"File {number} should have a name and a size, a whole number of bytes. {EXPECTED}."
     )

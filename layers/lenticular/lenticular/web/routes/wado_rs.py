@@ -10,22 +10,26 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from lenticular import __version__
-from lenticular.dicom.instance import Target
+from lenticular.dicom.model import Target
 from lenticular.index.records import StoredInstance
 from lenticular.services import Services
-from lenticular.transactions import packing, retrieve
-from lenticular.transactions.stored_bytes import Content, file_content
-from lenticular.web import datasets, frame_parts, responses
+from lenticular.transactions.retrieve import instances as retrieve
+from lenticular.transactions.retrieve import zip_writer
+from lenticular.transactions.retrieve.byte_source import ByteSource, file_content
 from lenticular.web.context import DICOMWEB, base_url, services_of
-from lenticular.web.media_types import (
-    DICOM,
-    ZIP,
-    Offer,
-    accepted,
+from lenticular.web.http import responses
+from lenticular.web.http.media_types import DICOM, ZIP, Offer, accepted
+from lenticular.web.http.multipart import Part
+from lenticular.web.http.negotiation import negotiate_frames, negotiate_instances
+from lenticular.web.http.paths import (
+    INSTANCE,
+    SERIES,
+    STUDY,
+    frame_numbers_of,
+    get_and_head,
+    target_of,
 )
-from lenticular.web.multipart import Part
-from lenticular.web.negotiation import negotiate_frames, negotiate_instances
-from lenticular.web.paths import INSTANCE, SERIES, STUDY, frame_numbers_of, readable, target_of
+from lenticular.web.representations import datasets, frames
 
 router = APIRouter(prefix=DICOMWEB, tags=["Retrieve"])
 
@@ -33,37 +37,37 @@ MAX_FRAMES = 10_000
 """Frames that one request may name."""
 
 
-@readable(router, STUDY)
+@get_and_head(router, STUDY)
 def retrieve_study(request: Request, study: str) -> Response:
     """All instances of a study (PS3.18 10.4.1.1.1)."""
     return _instances(request, target_of(study))
 
 
-@readable(router, SERIES)
+@get_and_head(router, SERIES)
 def retrieve_series(request: Request, study: str, series: str) -> Response:
     """All instances of a series (PS3.18 10.4.1.1.1)."""
     return _instances(request, target_of(study, series))
 
 
-@readable(router, INSTANCE)
+@get_and_head(router, INSTANCE)
 def retrieve_instance(request: Request, study: str, series: str, instance: str) -> Response:
     """One instance (PS3.18 10.4.1.1.1)."""
     return _instances(request, target_of(study, series, instance))
 
 
-@readable(router, STUDY + "/metadata")
+@get_and_head(router, STUDY + "/metadata")
 def retrieve_study_metadata(request: Request, study: str) -> Response:
     """The attributes of all instances of a study (PS3.18 10.4.1.1.2)."""
     return _metadata(request, target_of(study))
 
 
-@readable(router, SERIES + "/metadata")
+@get_and_head(router, SERIES + "/metadata")
 def retrieve_series_metadata(request: Request, study: str, series: str) -> Response:
     """The attributes of all instances of a series (PS3.18 10.4.1.1.2)."""
     return _metadata(request, target_of(study, series))
 
 
-@readable(router, INSTANCE + "/metadata")
+@get_and_head(router, INSTANCE + "/metadata")
 def retrieve_instance_metadata(
     request: Request, study: str, series: str, instance: str
 ) -> Response:
@@ -71,7 +75,7 @@ def retrieve_instance_metadata(
     return _metadata(request, target_of(study, series, instance))
 
 
-@readable(router, INSTANCE + "/frames/{frame_list}")
+@get_and_head(router, INSTANCE + "/frames/{frame_list}")
 def retrieve_frames(
     request: Request, study: str, series: str, instance: str, frame_list: str
 ) -> Response:
@@ -79,7 +83,7 @@ def retrieve_frames(
     frame_numbers = frame_numbers_of(frame_list, MAX_FRAMES)
     located = retrieve.locate(services_of(request), target_of(study, series, instance))
     offer = negotiate_frames(accepted(request), located, single=len(frame_numbers) == 1)
-    return frame_parts.answer(request, located, frame_numbers, offer)
+    return frames.answer(request, located, frame_numbers, offer)
 
 
 def _instances(request: Request, target: Target) -> Response:
@@ -107,7 +111,7 @@ def _file(services: Services, instance: StoredInstance, syntax: str) -> "_File":
     if syntax == instance.transfer_syntax_uid:
         content = file_content(services, instance)
         return _File(syntax, content.all, content)
-    from lenticular.transactions.transcode import transcode
+    from lenticular.transactions.retrieve.transcode import transcode
 
     made = transcode(services, instance, syntax)
     return _File(made.transfer_syntax_uid, made.pieces)
@@ -119,7 +123,7 @@ class _File:
 
     syntax: str
     pieces: Callable[[], Iterable[bytes]]
-    stored: Content | None = None
+    stored: ByteSource | None = None
 
     @property
     def size(self) -> int | None:
@@ -151,12 +155,12 @@ def _zip(
     request: Request, instances: Sequence[StoredInstance], files: Iterable[_File], etag: str
 ) -> Response:
     entries = (
-        packing.Entry(packing.name_of(instance), file.pieces, file.size)
+        zip_writer.Entry(zip_writer.entry_name(instance), file.pieces, file.size)
         for instance, file in zip(instances, files, strict=True)
     )
     return responses.stream(
         request,
-        packing.zipped(entries),
+        zip_writer.zip_stream(entries),
         ZIP,
         etag=etag,
         about=sum(instance.size for instance in instances),

@@ -9,7 +9,7 @@ from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
 from lenticular.dicom import uids
-from lenticular.dicom.instance import Target
+from lenticular.dicom.model import Target
 from lenticular.dicom.transfer_syntaxes import (
     COMPRESSED,
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
@@ -18,13 +18,14 @@ from lenticular.dicom.transfer_syntaxes import (
 )
 from lenticular.errors import InvalidRequest, NotRenderable, Unacceptable
 from lenticular.index.records import LocatedInstance, StoredInstance
-from lenticular.transactions import render, retrieve
-from lenticular.transactions.stored_bytes import file_content
-from lenticular.web import responses
+from lenticular.transactions.render import prepare
+from lenticular.transactions.retrieve import instances
+from lenticular.transactions.retrieve.byte_source import file_content
 from lenticular.web.context import services_of
-from lenticular.web.media_types import DICOM, Accept, Offer, accepted, choose, parse_ranges
-from lenticular.web.paths import readable
-from lenticular.web.renditions import PICTURES, Rendition, drawn, picture
+from lenticular.web.http import responses
+from lenticular.web.http.media_types import DICOM, Accept, Offer, accepted, choose, parse_ranges
+from lenticular.web.http.paths import get_and_head
+from lenticular.web.representations.renditions import PICTURES, Rendition, drawn, picture
 
 router = APIRouter(tags=["WADO-URI"])
 
@@ -33,14 +34,14 @@ _UTF_8 = ("utf-8", "utf8", "iso_ir 192")
 _NATIVE = (EXPLICIT_VR_LITTLE_ENDIAN, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
 
 
-@readable(router, "/wado")
+@get_and_head(router, "/wado")
 def retrieve_by_uri(request: Request) -> Response:
     """An instance: `?requestType=WADO&studyUID=…&seriesUID=…&objectUID=…&contentType=…`."""
     parameters = request.query_params
     target = _target(parameters)
     _refuse_what_is_not_done(parameters)
     state = _presentation_state(parameters, target)
-    located = retrieve.locate(services_of(request), target)
+    located = instances.locate(services_of(request), target)
     frame_number = _frame_number(parameters, located)
     rendition = _rendition(request, located)
     shown = () if rendition is None else rendition.media_types
@@ -51,11 +52,11 @@ def retrieve_by_uri(request: Request) -> Response:
         _refuse_of_objects(parameters)
         return _object(request, located.instance, offer, recode=recode)
     _refuse_of_renditions(parameters)
-    options = render.parse_uri_options(parameters, offer.media_type)
+    options = prepare.parse_uri_options(parameters, offer.media_type)
     if state is not None:
         _refuse_beside_a_state(parameters)
         return drawn(
-            request, render.prepare_with_state(services_of(request), located, state, options)
+            request, prepare.prepare_with_state(services_of(request), located, state, options)
         )
     if offer.media_type in PICTURES:
         return picture(request, located, frame_number, options)
@@ -157,7 +158,7 @@ def _syntaxes(parameters: QueryParams, located: LocatedInstance, *, recode: bool
 
 
 def _refuse_of_objects(parameters: QueryParams) -> None:
-    given = [name for name in render.URI_PARAMETERS if name in parameters]
+    given = [name for name in prepare.URI_PARAMETERS if name in parameters]
     if given or "frameNumber" in parameters:
         name = (*given, "frameNumber")[0]
         raise InvalidRequest(f"`{name}` is for pictures, and this would be {DICOM}.")
@@ -204,8 +205,8 @@ def _stored(request: Request, instance: StoredInstance) -> Response:
 
 
 def _made(request: Request, instance: StoredInstance, syntax: str, *, recode: bool) -> Response:
-    from lenticular.dicom.rewrite import in_utf_8
-    from lenticular.transactions.transcode import transcode
+    from lenticular.dicom.write.reencode import in_utf_8
+    from lenticular.transactions.retrieve.transcode import transcode
 
     edit = in_utf_8 if recode else None
     made = transcode(services_of(request), instance, syntax, edit)

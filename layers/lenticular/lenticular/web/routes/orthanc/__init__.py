@@ -7,10 +7,10 @@ docs/decisions/0008-orthancs-rest.md for where we differ and why.
 from fastapi import APIRouter
 
 from lenticular.web.routes.orthanc import (
-    below,
-    elements,
+    aggregates,
+    content,
     hierarchy,
-    instance,
+    instances,
     pictures,
     system,
     upload,
@@ -19,5 +19,5 @@ from lenticular.web.routes.orthanc import (
 router = APIRouter(tags=["Orthanc"])
 
 # Side by side, not nested: each nested router is one more table to search for every request.
-for _module in (hierarchy, instance, upload, system, pictures, below, elements):
+for _module in (hierarchy, instances, upload, system, pictures, aggregates, content):
     router.routes.extend(_module.router.routes)

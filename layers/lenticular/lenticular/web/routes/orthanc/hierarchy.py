@@ -5,13 +5,13 @@ from fastapi import APIRouter, Request
 from starlette.responses import PlainTextResponse, Response
 
 from lenticular import errors
-from lenticular.dicom.instance import Level
+from lenticular.dicom.model import Level
 from lenticular.dicom.orthanc_tags import simplified
-from lenticular.transactions import browse
-from lenticular.web import responses
+from lenticular.transactions.orthanc import resources as browse
 from lenticular.web.context import services_of
-from lenticular.web.paths import readable
-from lenticular.web.routes.orthanc.request import (
+from lenticular.web.http import responses
+from lenticular.web.http.paths import get_and_head
+from lenticular.web.routes.orthanc.parameters import (
     COLLECTION,
     RESOURCE,
     Collection,
@@ -27,7 +27,7 @@ router = APIRouter(tags=["Orthanc"])
 
 
 @router.get(COLLECTION + "/", include_in_schema=False, response_class=Response)
-@readable(router, COLLECTION)
+@get_and_head(router, COLLECTION)
 def resources(request: Request, collection: Collection) -> Response:
     """The identifiers of a level, in the order of arrival; with `expand` what there is to say."""
     index = services_of(request).index
@@ -43,7 +43,7 @@ def resources(request: Request, collection: Collection) -> Response:
     )
 
 
-@readable(router, RESOURCE)
+@get_and_head(router, RESOURCE)
 def resource(request: Request, collection: Collection, identifier: str) -> Response:
     """A patient, study, series or instance."""
     found = browse.find(services_of(request), collection.level, identifier)
@@ -57,7 +57,7 @@ def delete(request: Request, collection: Collection, identifier: str) -> Respons
     return answer(browse.remove(services, browse.find(services, collection.level, identifier)))
 
 
-@readable(router, RESOURCE + "/{relation:relation}")
+@get_and_head(router, RESOURCE + "/{relation:relation}")
 def related(
     request: Request, collection: Collection, identifier: str, relation: Relation
 ) -> Response:
@@ -87,26 +87,26 @@ _DOWN = {
 }
 
 
-@readable(router, RESOURCE + "/statistics")
+@get_and_head(router, RESOURCE + "/statistics")
 def statistics(request: Request, collection: Collection, identifier: str) -> Response:
     """How much belongs to it."""
     found = browse.find(services_of(request), collection.level, identifier)
     return answer(browse.statistics_of(found))
 
 
-@readable(router, RESOURCE + "/metadata")
+@get_and_head(router, RESOURCE + "/metadata")
 def metadata(request: Request, collection: Collection, identifier: str) -> Response:
     """The names of what the server noted of it; with `expand` the values too."""
-    noted = browse.notes(browse.find(services_of(request), collection.level, identifier))
+    noted = browse.metadata(browse.find(services_of(request), collection.level, identifier))
     return answer(noted if has(request, "expand") else list(noted))
 
 
-@readable(router, RESOURCE + "/metadata/{name}")
+@get_and_head(router, RESOURCE + "/metadata/{name}")
 def metadata_value(
     request: Request, collection: Collection, identifier: str, name: str
 ) -> Response:
     """One of the things that the server noted of it."""
-    noted = browse.notes(browse.find(services_of(request), collection.level, identifier))
+    noted = browse.metadata(browse.find(services_of(request), collection.level, identifier))
     if name not in noted:
         raise errors.NotFound(f"Nothing called {name!r} is noted of it.")
     return PlainTextResponse(noted[name])

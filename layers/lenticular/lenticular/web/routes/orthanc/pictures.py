@@ -8,15 +8,16 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from lenticular import errors
-from lenticular.dicom.instance import Level
-from lenticular.transactions import browse, render
-from lenticular.transactions.render import JPEG, PAM, PNG, Kind, RenderOptions
-from lenticular.web import responses
+from lenticular.dicom.model import Level
+from lenticular.transactions.orthanc import resources
+from lenticular.transactions.render import prepare
+from lenticular.transactions.render.prepare import JPEG, PAM, PNG, PictureKind, RenderOptions
 from lenticular.web.context import services_of
-from lenticular.web.media_types import Offer, accepted, choose
-from lenticular.web.paths import readable
-from lenticular.web.routes.orthanc.instance import stored_of
-from lenticular.web.routes.orthanc.request import INSTANCE
+from lenticular.web.http import responses
+from lenticular.web.http.media_types import Offer, accepted, choose
+from lenticular.web.http.paths import get_and_head
+from lenticular.web.routes.orthanc.instances import stored_of
+from lenticular.web.routes.orthanc.parameters import INSTANCE
 
 router = APIRouter(tags=["Orthanc"])
 
@@ -25,24 +26,26 @@ _OF_DICOMWEB = ("quality", "viewport", "window")
 _WITHOUT_JPEG = [Offer(PNG), Offer(PAM)]
 
 
-@readable(router, INSTANCE + "/{kind:picture}")
-def picture(request: Request, identifier: str, kind: Kind) -> Response:
+@get_and_head(router, INSTANCE + "/{kind:picture}")
+def picture(request: Request, identifier: str, kind: PictureKind) -> Response:
     """A picture of the first frame."""
     return _picture(request, identifier, 0, kind)
 
 
-@readable(router, INSTANCE + "/frames/{frame_index}/{kind:picture}")
-def frame_picture(request: Request, identifier: str, frame_index: int, kind: Kind) -> Response:
+@get_and_head(router, INSTANCE + "/frames/{frame_index}/{kind:picture}")
+def frame_picture(
+    request: Request, identifier: str, frame_index: int, kind: PictureKind
+) -> Response:
     """A picture of a frame, counted from 0."""
     return _picture(request, identifier, frame_index, kind)
 
 
-def _picture(request: Request, identifier: str, frame_index: int, kind: Kind) -> Response:
+def _picture(request: Request, identifier: str, frame_index: int, kind: PictureKind) -> Response:
     services = services_of(request)
-    stored = stored_of(browse.find(services, Level.INSTANCE, identifier))
+    stored = stored_of(resources.find(services, Level.INSTANCE, identifier))
     options = _options(request, kind)
     try:
-        drawing = render.preview(services, stored.target, frame_index, kind, options)
+        drawing = prepare.preview(services, stored.target, frame_index, kind, options)
         known = responses.not_modified(request, drawing.etag)
         if known is not None:
             return known
@@ -53,17 +56,17 @@ def _picture(request: Request, identifier: str, frame_index: int, kind: Kind) ->
     return responses.content(request, drawn.body, drawn.media_type, etag=drawn.etag)
 
 
-def _options(request: Request, kind: Kind) -> RenderOptions:
+def _options(request: Request, kind: PictureKind) -> RenderOptions:
     """What the client wants: Orthanc's parameters, and those of DICOMweb."""
-    deep = kind in (Kind.UINT16, Kind.INT16)
+    deep = kind in (PictureKind.UINT16, PictureKind.INT16)
     media_type = choose(accepted(request), _WITHOUT_JPEG if deep else _OFFERS).media_type
     given = dict(request.query_params)
     parameters = {name: value for name, value in given.items() if name in _OF_DICOMWEB}
-    if kind is Kind.RENDERED:
+    if kind is PictureKind.RENDERED:
         if "window-center" in given and "window-width" in given:
             parameters["window"] = f"{given['window-center']},{given['window-width']}"
         if "width" in given and "height" in given:
             parameters["viewport"] = f"{given['width']},{given['height']}"
     else:
         parameters.pop("window", None)
-    return render.parse_options(parameters, media_type)
+    return prepare.parse_options(parameters, media_type)

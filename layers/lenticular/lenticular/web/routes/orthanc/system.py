@@ -9,10 +9,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, Response
 
 from lenticular import __version__, errors
-from lenticular.transactions import browse, orthanc_find
+from lenticular.transactions.orthanc import find as orthanc_find
+from lenticular.transactions.orthanc import resources
 from lenticular.web.context import services_of
-from lenticular.web.paths import readable
-from lenticular.web.routes.orthanc.request import answer, has, large_answer, number
+from lenticular.web.http.paths import get_and_head
+from lenticular.web.routes.orthanc.parameters import answer, has, large_answer, number
 
 router = APIRouter(tags=["Orthanc"])
 
@@ -25,7 +26,7 @@ MOST_CHANGES_AT_ONCE = 10_000
 LARGEST_QUESTION = 64 * 1024
 
 
-@readable(router, "/system")
+@get_and_head(router, "/system")
 def system(request: Request) -> Response:
     """What the server is and can do."""
     return answer(
@@ -48,37 +49,37 @@ def system(request: Request) -> Response:
     )
 
 
-@readable(router, "/statistics")
+@get_and_head(router, "/statistics")
 def statistics(request: Request) -> Response:
     """How much is stored."""
-    return answer(browse.statistics(services_of(request)))
+    return answer(resources.statistics(services_of(request)))
 
 
-@readable(router, "/jobs")
-@readable(router, "/modalities")
-@readable(router, "/peers")
-@readable(router, "/plugins")
-@readable(router, "/queries")
+@get_and_head(router, "/jobs")
+@get_and_head(router, "/modalities")
+@get_and_head(router, "/peers")
+@get_and_head(router, "/plugins")
+@get_and_head(router, "/queries")
 def nothing() -> Response:
     """What other servers keep a list of and there is none of here."""
     return answer([])
 
 
-@readable(router, "/changes")
+@get_and_head(router, "/changes")
 def changes(request: Request) -> Response:
     """What has come since a change, the oldest first; with `last` only the newest."""
     services = services_of(request)
     if has(request, "last"):
-        return answer(browse.last_change(services))
+        return answer(resources.last_change(services))
     limit = number(request, "limit")
     limit = CHANGES_AT_ONCE if limit is None else min(limit, MOST_CHANGES_AT_ONCE)
-    return large_answer(request, browse.changes(services, number(request, "since") or 0, limit))
+    return large_answer(request, resources.changes(services, number(request, "since") or 0, limit))
 
 
-@readable(router, "/tools/now")
+@get_and_head(router, "/tools/now")
 def now() -> Response:
     """The time by the server's clock, UTC."""
-    return PlainTextResponse(browse.orthanc_time(datetime.now(UTC)))
+    return PlainTextResponse(resources.orthanc_time(datetime.now(UTC)))
 
 
 @router.post("/tools/lookup", response_class=Response)

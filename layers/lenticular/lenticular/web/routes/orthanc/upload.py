@@ -11,18 +11,18 @@ from lenticular import errors
 from lenticular.index.records import Level, Outcome
 from lenticular.services import Services
 from lenticular.storage.spool import Spool
-from lenticular.transactions.archive import is_zip, store_zip
-from lenticular.transactions.browse import reference
-from lenticular.transactions.store import (
+from lenticular.transactions.ingest.zip_reader import is_zip, store_zip
+from lenticular.transactions.orthanc.resources import reference
+from lenticular.transactions.store.store import (
     DUPLICATE_SOP_INSTANCE,
     StoreResult,
     storage_failure,
     store,
 )
 from lenticular.web.context import services_of
-from lenticular.web.routes.orthanc.body import body_of
-from lenticular.web.routes.orthanc.forms import files_of_form, is_form
-from lenticular.web.routes.orthanc.request import answer
+from lenticular.web.routes.orthanc.content_decoding import body_of
+from lenticular.web.routes.orthanc.form_data import files_of_form, is_form
+from lenticular.web.routes.orthanc.parameters import answer
 
 router = APIRouter(tags=["Orthanc"])
 

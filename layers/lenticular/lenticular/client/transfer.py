@@ -1,0 +1,169 @@
+"""Sending one file by its ticket: put to presigned URLs, in parts when it is large.
+
+Each part is a job of its own, so that several travel at once; the job that ends last tells the
+server that the file is whole.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from threading import Lock
+from typing import BinaryIO
+
+from lenticular.client.body import Body, Stretch
+from lenticular.client.report import Report
+from lenticular.client.server import Server, reason
+from lenticular.client.sources import Source, Unreadable
+from lenticular.client.upload_session import ARRIVED, UPLOADS, TicketGone, UploadSession
+
+Job = Callable[[], "list[Job]"]
+
+# How often a URL that the storage refuses is renewed, and missing parts are sent again.
+RENEWALS = 3
+_STALE = (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of a file with a URL of its own; without a part number, all of it."""
+
+    part: int | None
+    offset: int
+    size: int
+
+
+class Sending:
+    """A file on its way by a ticket."""
+
+    def __init__(self, server: Server, report: Report, ticket: UploadSession, number: int) -> None:
+        self._server = server
+        self._report = report
+        self._ticket = ticket
+        self._number = number
+        self._source: Source = ticket.sources[number]
+        self._lock = Lock()
+        self._file: BinaryIO | None = None
+        self._open_jobs = 0
+        self._problem: str | None = None
+        self._completions = 0
+
+    def jobs(self) -> list[Job]:
+        """What there is to do to bring there what has not arrived."""
+        if self._ticket.file(self._number)["status"] in ARRIVED:
+            self._report.waiting(self._source)
+            return []
+        pieces = self._missing()
+        if not pieces:
+            return [self._complete]
+        self._open_jobs = len(pieces)
+        return [partial(self._send, piece) for piece in pieces]
+
+    def arrived_bytes(self) -> int:
+        """How much of it is there already."""
+        if self._ticket.file(self._number)["status"] in ARRIVED:
+            return self._source.size
+        return self._source.size - sum(piece.size for piece in self._missing())
+
+    def _missing(self) -> list[Piece]:
+        file = self._ticket.file(self._number)
+        if "parts" not in file:
+            return [Piece(None, 0, self._source.size)]
+        return [
+            Piece(part["number"], (part["number"] - 1) * file["part_size"], part["size"])
+            for part in file["parts"]
+            if not part["arrived"]
+        ]
+
+    def _send(self, piece: Piece) -> list[Job]:
+        if self._problem is None:
+            try:
+                self._problem = self._put(piece) or self._problem
+            except Unreadable as error:
+                self._problem = str(error)
+            except TicketGone as error:
+                self._forget(error)
+        with self._lock:
+            self._open_jobs -= 1
+            if self._open_jobs:
+                return []
+        return self._end()
+
+    def _put(self, piece: Piece) -> str | None:
+        """Bring a piece there; why not, if that cannot be done."""
+        stretch = Stretch(self._descriptor(), piece.offset, piece.size)
+        body = Body([stretch], self._server.stop, self._report.progress.add_bytes)
+        why = None
+        for _ in range(RENEWALS):
+            url = self._ticket.url(self._number, piece.part)
+            if url is None:
+                return None
+            answer = self._server.put(url, body)
+            if answer.status in (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT):
+                return None
+            body.seek(0)
+            why = f"the storage answers {reason(answer)}"
+            if answer.status not in _STALE:
+                break
+            self._ticket.refresh()
+        return why
+
+    def _descriptor(self) -> int:
+        with self._lock:
+            if self._file is None:
+                self._file = self._source.open()
+            return self._file.fileno()
+
+    def _end(self) -> list[Job]:
+        """All jobs have ended: the file is whole, or is not."""
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+        if self._problem is None:
+            try:
+                self._source.check_unchanged()
+            except Unreadable as error:
+                self._problem = str(error)
+        if self._problem is not None:
+            self._report.failed(self._source, self._problem)
+            return []
+        if "parts" in self._ticket.file(self._number):
+            return self._complete()
+        self._report.waiting(self._source)
+        return []
+
+    def _complete(self) -> list[Job]:
+        path = f"{UPLOADS}/{self._ticket.id}/files/{self._number}"
+        answer = self._server.call("POST", path)
+        if answer.status < HTTPStatus.MULTIPLE_CHOICES:
+            self._report.waiting(self._source)
+            return []
+        self._completions += 1
+        try:
+            self._ticket.refresh()
+        except TicketGone as error:
+            self._forget(error)
+            self._completions = RENEWALS
+        if self._completions < RENEWALS and (again := self.jobs()) != [self._complete]:
+            return again
+        self._report.failed(self._source, reason(answer))
+        return []
+
+    def _forget(self, error: TicketGone) -> None:
+        self._problem = f"the server has forgotten the upload: {error}"
+        self._report.journal.forget_upload(self._ticket.id)
+
+
+def groups(sources: list[Source], files: int, size: int) -> Iterator[list[Source]]:
+    """As many sources for one ticket as keep its answer, a URL for each part, a short one."""
+    group: list[Source] = []
+    total = 0
+    for source in sources:
+        if group and (len(group) == files or total + source.size > size):
+            yield group
+            group, total = [], 0
+        group.append(source)
+        total += source.size
+    if group:
+        yield group

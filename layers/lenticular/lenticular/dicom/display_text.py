@@ -1,0 +1,74 @@
+"""Values as a person reads them: names, dates, times and codes of a dataset in DICOM JSON."""
+
+import re
+from typing import Any
+
+from lenticular.dicom.model import Dataset
+
+
+def values(dataset: Dataset, tag: str) -> list[Any]:
+    """All values of an attribute that are there."""
+    found = dataset.get(tag, {}).get("Value")
+    return [each for each in found if each is not None] if isinstance(found, list) else []
+
+
+def text(dataset: Dataset, tag: str) -> str:
+    """The values of an attribute as text, empty when it has none."""
+    vr = str(dataset.get(tag, {}).get("vr", ""))
+    return ", ".join(shown for value in values(dataset, tag) if (shown := legible(value, vr)))
+
+
+def items(dataset: Dataset, tag: str) -> list[Dataset]:
+    """The items of a sequence."""
+    return [each for each in values(dataset, tag) if isinstance(each, dict)]
+
+
+def meaning(dataset: Dataset, tag: str) -> str:
+    """What the first code of a sequence means; the code itself when it does not say."""
+    for code in items(dataset, tag)[:1]:
+        names = (text(code, name) for name in ("00080104", "00080100", "00080119", "00080120"))
+        return next(filter(None, names), "")
+    return ""
+
+
+def legible(value: Any, vr: str) -> str:
+    """One value as it is written for people."""
+    if vr == "PN":
+        return name(value)
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    shown = str(value).strip()
+    return {"DA": date, "TM": time, "DT": moment}.get(vr, str)(shown)
+
+
+def name(value: Any) -> str:
+    """`Doe^Jane^^Dr` as `Dr Jane Doe`; other groups than the alphabetic one only without it."""
+    if not isinstance(value, dict):
+        return str(value)
+    group = next((str(found) for found in value.values() if found), "")
+    family, given, middle, prefix, suffix = (*group.split("^"), "", "", "", "", "")[:5]
+    parts = (prefix, given, middle, family, suffix)
+    return " ".join(part.strip() for part in parts if part.strip())
+
+
+def date(value: str) -> str:
+    """`20240229` as `2024-02-29`."""
+    return re.sub(r"^(\d{4})[.]?(\d{2})[.]?(\d{2})$", r"\1-\2-\3", value)
+
+
+def time(value: str) -> str:
+    """`101112.5` as `10:11:12`."""
+    return re.sub(r"^(\d{2}):?(\d{2})(?::?(\d{2}))?(\.\d*)?$", _time, value)
+
+
+def moment(value: str) -> str:
+    """`20240229101112.5+0100` as `2024-02-29 10:11:12 +0100`."""
+    match = re.fullmatch(r"(\d{8})(\d{4,6}(?:\.\d*)?)?([+-]\d{4})?", value)
+    if match is None:
+        return value
+    parts = (date(match[1]), time(match[2] or ""), match[3] or "")
+    return " ".join(part for part in parts if part)
+
+
+def _time(match: re.Match[str]) -> str:
+    return ":".join(part for part in match.groups()[:3] if part)

@@ -1,0 +1,97 @@
+"""Datasets that others send in the DICOM JSON Model, PS3.18 Annex F: checked before they are used.
+
+What comes out is a Dataset as the rest of the system has it: tags in upper case and in order, a
+known VR everywhere, at most one of Value, InlineBinary and BulkDataURI.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from lenticular.dicom import dictionary
+from lenticular.dicom.model import Dataset
+from lenticular.dicom.read.elements import MAX_JSON_DEPTH
+from lenticular.dicom.read.vr_decode import LITTLE_ENDIAN
+from lenticular.errors import InvalidInstance, InvalidRequest
+
+AVAILABLE_TRANSFER_SYNTAX = "00083002"
+
+_TAG = re.compile(r"[0-9A-Fa-f]{8}")
+_CONTENTS = ("Value", "InlineBinary", "BulkDataURI")
+_FILE_META = "0002"
+
+
+@dataclass(slots=True)
+class Metadata:
+    """One instance without its bulk data.
+
+    `file_meta` is what of the File Meta Information came along; `discarded` are the tags of what
+    has no place in a stored dataset (messages' elements, delimiters, group lengths).
+    """
+
+    dataset: Dataset
+    file_meta: Dataset = field(default_factory=dict)
+    discarded: list[str] = field(default_factory=list)
+
+
+def objects(document: bytes) -> list[Any]:
+    """The objects of a JSON document: an array of them, or one (PS3.18 F.2.1)."""
+    try:
+        found = orjson.loads(document)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest(
+            f"The metadata is no JSON: line {error.lineno}, column {error.colno}."
+        ) from error
+    return found if isinstance(found, list) else [found]
+
+
+def checked(found: Any) -> Metadata:
+    """The object as metadata; InvalidInstance when it is no dataset."""
+    metadata = Metadata({})
+    metadata.dataset = _dataset(found, metadata, 0)
+    return metadata
+
+
+def _dataset(found: Any, metadata: Metadata, depth: int) -> Dataset:
+    if not isinstance(found, dict):
+        raise InvalidInstance("A dataset in DICOM JSON is an object.")
+    if depth > MAX_JSON_DEPTH:
+        raise InvalidInstance(f"Sequences are nested deeper than {MAX_JSON_DEPTH}.")
+    dataset: Dataset = {}
+    for key, element in found.items():
+        if not _TAG.fullmatch(key):
+            raise InvalidInstance("A name in a dataset is no tag of eight hexadecimal digits.")
+        tag = key.upper()
+        if tag in dataset:
+            raise InvalidInstance(f"The attribute {tag} occurs twice.")
+        content = _element(tag, element, metadata, depth)
+        if depth == 0 and tag.startswith(_FILE_META):
+            metadata.file_meta[tag] = content
+        elif tag < "0003" or tag.startswith("FFFE") or tag.endswith("0000"):
+            metadata.discarded.append(tag)
+        elif tag == AVAILABLE_TRANSFER_SYNTAX and depth == 0:
+            metadata.file_meta[tag] = content  # of an answer about the instance, not of it
+        else:
+            dataset[tag] = content
+    return dict(sorted(dataset.items()))
+
+
+def _element(tag: str, element: Any, metadata: Metadata, depth: int) -> dict[str, Any]:
+    if not isinstance(element, dict):
+        raise InvalidInstance(f"The attribute {tag} is no object with a vr.")
+    vr = element.get("vr") or dictionary.PUBLIC[int(tag, 16)]
+    if not isinstance(vr, str) or vr not in LITTLE_ENDIAN:
+        raise InvalidInstance(f"The attribute {tag} has no valid vr.")
+    present = [name for name in _CONTENTS if element.get(name) not in (None, [], "")]
+    if not present:
+        return {"vr": vr}
+    if len(present) > 1:
+        raise InvalidInstance(f"The attribute {tag} has {' and '.join(present)}.")
+    content = element[present[0]]
+    if not isinstance(content, list if present[0] == "Value" else str):
+        raise InvalidInstance(f"The {present[0]} of {tag} is of the wrong type.")
+    if vr == "SQ" and present[0] == "Value":
+        content = [_dataset(item or {}, metadata, depth + 1) for item in content]
+    return {"vr": vr, present[0]: content}

@@ -1,0 +1,223 @@
+"""A date and its time as one moment, and both in the time zone of whoever asks, PS3.18 8.3.4.1.
+
+Combined Date-Time Matching (PS3.4 C.2.2.2.5): two ranges of the same form, one of dates and one of
+times, are one range of moments. TimezoneOffsetFromUTC as a key says in which time zone the keys
+are; where an instance tells its own, the keys are converted into that. Dates and times of
+instances that tell none are compared as they are written.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from lenticular.dicom.attributes import SEARCHED, Attribute, MatchingKind
+from lenticular.dicom.match import matching
+from lenticular.dicom.match.matching import (
+    AllOf,
+    AnyOf,
+    Empty,
+    InZones,
+    Matcher,
+    MatchOptions,
+    Moment,
+    Moments,
+    OneOf,
+    Range,
+)
+from lenticular.dicom.match.temporal import split_range, written_offset
+from lenticular.errors import InvalidRequest
+
+_OFFSET = re.compile(r"([+ -]?)([0-9]{2})([0-9]{2})", re.ASCII)
+_QUARTER = 15
+_FURTHEST_WEST, _FURTHEST_EAST = -12 * 60, 14 * 60
+_MIDNIGHT, _LAST_OF_DAY = "000000.000000", "235959.999999"
+_FIRST_DAY, _LAST_DAY = "00000000", "99999999"
+
+MAXIMUM_IN_ZONES = 20
+"""Dates and times of a question with a zone: each is compared in a hundred of them."""
+
+_OF_COLUMN = {each.column: each for level in SEARCHED.values() for each in level}
+_TIME_OF = {
+    each: _OF_COLUMN[each.column.removesuffix("_date") + "_time"]
+    for each in _OF_COLUMN.values()
+    if each.kind is MatchingKind.DATE and each.column.removesuffix("_date") + "_time" in _OF_COLUMN
+}
+"""The time that belongs to a date; a birthday has none, and is the same in every time zone."""
+
+_DATE_OF = {time: date for date, time in _TIME_OF.items()}
+
+Condition = tuple[Attribute, Matcher]
+Keys = Mapping[Attribute, Sequence[str]]
+
+
+def parse_offset(value: str) -> int:
+    """Minutes from UTC, for a value such as `+0100`; a space is what an unescaped plus becomes."""
+    match = _OFFSET.fullmatch(value)
+    minutes = int(match[2]) * 60 + int(match[3]) if match and match[3] < "60" else None
+    if match is not None and minutes is not None:
+        minutes = -minutes if match[1] == "-" else minutes
+        if _FURTHEST_WEST <= minutes <= _FURTHEST_EAST:
+            return minutes
+    raise InvalidRequest("TimezoneOffsetFromUTC is an offset such as +0100 or -0530.")
+
+
+def conditions(keys: Keys, manner: MatchOptions) -> Iterator[Condition]:
+    """What the attributes must be, dates and times with regard to each other and to the zone."""
+    combined = {date: time for date, time in _TIME_OF.items() if _are_combined(keys, date, time)}
+    in_zones = 0
+    for attribute, values in keys.items():
+        matcher = matching.parse(attribute, values, manner)
+        if attribute in combined.values() or matcher is None:
+            continue
+        if attribute in combined:
+            time = combined[attribute]
+            times = matching.parse(time, keys[time], manner)
+            matcher = _together(time, matcher, times)
+        in_zones += _count(matcher) if attribute in _TIME_OF or attribute in _DATE_OF else 0
+        if manner.offset is not None and in_zones > MAXIMUM_IN_ZONES:
+            raise InvalidRequest(
+                f"A search in a time zone has {MAXIMUM_IN_ZONES} dates and times at most."
+            )
+        yield attribute, _in_zones(attribute, matcher, manner)
+
+
+def _count(matcher: Matcher) -> int:
+    """How many values or ranges there are to compare with."""
+    match matcher:
+        case OneOf(wanted):
+            return len(wanted)
+        case AnyOf(matchers):
+            return sum(map(_count, matchers))
+    return 1
+
+
+def _are_combined(keys: Keys, date: Attribute, time: Attribute) -> bool:
+    """Whether both are one range each, and open at the same ends."""
+    forms = [_form(keys.get(each, ())) for each in (date, time)]
+    return forms[0] is not None and forms[0] == forms[1]
+
+
+def _form(keys: Sequence[str]) -> tuple[bool, bool] | None:
+    ends = split_range(keys[0]) if len(keys) == 1 and not set(keys[0]) & set(",\\") else None
+    return (bool(ends[0].strip()), bool(ends[1].strip())) if ends else None
+
+
+def _together(time: Attribute, dates: Matcher, times: Matcher | None) -> Matcher:
+    assert isinstance(dates, Range)
+    assert isinstance(times, Range)
+    low = (dates.low, times.low) if dates.low and times.low else None
+    high = (dates.high, times.high) if dates.high and times.high else None
+    return Moments(time, low, high)
+
+
+def _in_zones(attribute: Attribute, matcher: Matcher, manner: MatchOptions) -> Matcher:
+    """The matcher for whatever time zone an instance is of, if the keys are of a certain one."""
+    if manner.offset is None or matcher == Empty():
+        return matcher
+    if isinstance(matcher, AnyOf) and Empty() in matcher.matchers:
+        # What has no value is in no zone.
+        return AnyOf(tuple(_in_zones(attribute, each, manner) for each in matcher.matchers))
+    if attribute in _TIME_OF:
+        time, moments = _TIME_OF[attribute], _as_moments(_TIME_OF[attribute], matcher)
+        zones = InZones(time, matcher, _by_offset(moments, manner.offset, _moved))
+        # An index leads to the days, but not to moments in a hundred time zones.
+        return AllOf((_days(moments), zones))
+    if attribute in _DATE_OF:
+        return InZones(attribute, matcher, _by_offset(matcher, manner.offset, _turned))
+    return matcher
+
+
+def _by_offset(
+    matcher: Matcher, offset: int, shift: Callable[[Matcher, timedelta], Matcher]
+) -> tuple[tuple[str, Matcher], ...]:
+    """What holds at each offset that there may be, for keys of this one."""
+    minutes = range(_FURTHEST_WEST, _FURTHEST_EAST + 1, _QUARTER)
+    return tuple(
+        (written_offset(each), shift(matcher, timedelta(minutes=each - offset))) for each in minutes
+    )
+
+
+def _as_moments(time: Attribute, dates: Matcher) -> Matcher:
+    """Days as what lies between their midnights."""
+    match dates:
+        case OneOf(days):
+            return AnyOf(tuple(_from_day_to_day(time, str(day), str(day)) for day in days))
+        case Range(low, high):
+            return _from_day_to_day(time, low, high)
+        case AnyOf(matchers):
+            return AnyOf(tuple(_as_moments(time, each) for each in matchers))
+    return dates
+
+
+def _from_day_to_day(time: Attribute, first: str | None, last: str | None) -> Moments:
+    low = (first, _MIDNIGHT) if first else None
+    high = (last, _LAST_OF_DAY) if last else None
+    return Moments(time, low, high)
+
+
+def _days(moments: Matcher) -> Matcher:
+    """The days that moments may be of in some time zone."""
+    each = list(_each(moments))
+    earliest = min(one.low[0] if one.low else _FIRST_DAY for one in each)
+    latest = max(one.high[0] if one.high else _LAST_DAY for one in each)
+    return Range(_neighbour(earliest, -1), _neighbour(latest, 1))
+
+
+def _neighbour(day: str, by: int) -> str:
+    moment = _shift((day, _MIDNIGHT), timedelta(days=by))
+    return moment[0] if moment else day
+
+
+def _each(matcher: Matcher) -> Iterator[Moments]:
+    if isinstance(matcher, AnyOf):
+        for each in matcher.matchers:
+            yield from _each(each)
+    else:
+        assert isinstance(matcher, Moments)
+        yield matcher
+
+
+def _moved(matcher: Matcher, by: timedelta) -> Matcher:
+    if isinstance(matcher, AnyOf):
+        return AnyOf(tuple(_moved(each, by) for each in matcher.matchers))
+    assert isinstance(matcher, Moments)
+    low, high = (end and _shift(end, by) for end in (matcher.low, matcher.high))
+    return replace(matcher, low=low, high=high)
+
+
+def _turned(matcher: Matcher, by: timedelta) -> Matcher:
+    """Times of a day as they are in another time zone, where they may lie around midnight."""
+    match matcher:
+        case OneOf(times):
+            return OneOf(tuple(_turn(str(time), by) for time in times))
+        case Range(low, high) if not (low and high and low > high):
+            first, last = _turn(low or _MIDNIGHT, by), _turn(high or _LAST_OF_DAY, by)
+            if first <= last:
+                return Range(first, last)
+            return AnyOf((Range(first, None), Range(None, last)))
+        case AnyOf(matchers):
+            return AnyOf(tuple(_turned(each, by) for each in matchers))
+    return matcher
+
+
+def _turn(time: str, by: timedelta) -> str:
+    moved = _shift(("20000102", time), by)
+    assert moved is not None
+    return moved[1]
+
+
+def _shift(moment: Moment, by: timedelta) -> Moment | None:
+    """The moment so much later; None beyond the years that there are."""
+    day, time = moment
+    since = timedelta(
+        hours=int(time[:2]),
+        minutes=int(time[2:4]),
+        seconds=int(time[4:6]),
+        microseconds=int(time[7:]),
+    )
+    try:
+        moved = datetime(int(day[:4]), int(day[4:6]), int(day[6:])) + since + by
+    except (ValueError, OverflowError):
+        return None
+    return f"{moved.year:04}{moved:%m%d}", f"{moved:%H%M%S.%f}"

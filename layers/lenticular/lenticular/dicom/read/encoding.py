@@ -1,0 +1,107 @@
+"""How the elements of a data set are written: byte order, and whether VRs are, PS3.5 7 and A."""
+
+import struct
+
+from lenticular.dicom.read import vr_decode
+from lenticular.dicom.read.vr_decode import VrCodec
+from lenticular.errors import InvalidInstance
+
+UNDEFINED = 0xFFFFFFFF
+"""The length of what ends at a delimiter."""
+
+DELIMITERS = 0xFFFE
+ITEM = 0xFFFEE000
+ITEM_END = 0xFFFEE00D
+SEQUENCE_END = 0xFFFEE0DD
+
+
+class Damaged(InvalidInstance):
+    """The bytes are no data set from here on."""
+
+
+def cut_off(what: str, stop: int, end: int) -> Damaged:
+    """Something claims to be longer than what holds it."""
+    return Damaged(f"The file is cut off or damaged: {what} runs to byte {stop:,} of {end:,}.")
+
+
+class Encoding:
+    """One way to write elements."""
+
+    def __init__(self, order: str, explicit: bool) -> None:
+        self.order = order
+        self.explicit = explicit
+        self.kinds = vr_decode.LITTLE_ENDIAN if order == "<" else vr_decode.BIG_ENDIAN
+        self.kinds_by_code = {vr.encode(): kind for vr, kind in self.kinds.items()}
+        self.unknown = self.kinds["UN"]
+        self.header = struct.Struct(order + "HH2sH").unpack_from
+        self.tag_and_length = struct.Struct(order + "HHI").unpack_from
+        self.length = struct.Struct(order + "I").unpack_from
+
+    def tag_at(self, data: memoryview, position: int) -> tuple[int, int]:
+        """The tag and the 32 bit length at a place; items and implicit elements begin so."""
+        group, number, length = self.tag_and_length(data, position)
+        return group << 16 | number, length
+
+    def explicit_header(
+        self, data: memoryview, position: int, end: int
+    ) -> "tuple[VrCodec, Encoding, int, int]":
+        """Kind, coding of the value, start and length of an element in Explicit VR."""
+        _, _, code, length = self.header(data, position)
+        kind = self.kinds_by_code.get(code)
+        if kind is None:
+            return self._irregular_header(data, position, end)
+        if not kind.has_long_header:
+            return kind, self, position + 8, length
+        if position + 12 > end:
+            raise cut_off("an element's header", position + 12, end)
+        (length,) = self.length(data, position + 8)
+        # What a sender did not know it passed on as it came, which is implicit (PS3.5 6.2.2).
+        return kind, IMPLICIT_LITTLE if kind.vr == "UN" else self, position + 12, length
+
+    def _irregular_header(
+        self, data: memoryview, position: int, end: int
+    ) -> "tuple[VrCodec, Encoding, int, int]":
+        """The same of an element whose VR is none we know.
+
+        A VR of two capitals is of a later standard, with a long header (PS3.5 6.2). With anything
+        else someone wrote an implicit element among explicit ones, or left the VR blank. What is
+        right shows in what follows: the end, a delimiter or an element with a higher tag.
+        """
+        tag, implicit_length = self.tag_at(data, position)
+        _, _, code, short_length = self.header(data, position)
+        candidates = [(position + 8, implicit_length), (position + 8, short_length)]
+        if code.isalpha() and code.isupper() and position + 12 <= end:
+            candidates[0] = (position + 12, self.length(data, position + 8)[0])
+        elif code.isspace():
+            candidates.append((position + 6, 0))  # not even a length was written
+        likely = [self._likelihood(data, *place, end, tag) for place in candidates]
+        if not any(likely):
+            raise Damaged(f"The data set is damaged at byte {position:,}: there is no such VR.")
+        start, length = candidates[likely.index(max(likely))]
+        return self.unknown, self.implicit, start, length
+
+    def _likelihood(self, data: memoryview, start: int, length: int, end: int, tag: int) -> int:
+        """How sensible what follows a value of this place and length looks: 2, 1, or not at all."""
+        stop = start if length == UNDEFINED else start + length
+        if stop == end:
+            return 2
+        if stop + 8 > end:
+            return 0
+        following, _ = self.tag_at(data, stop)
+        if length == UNDEFINED:
+            return 2 if following in (ITEM, SEQUENCE_END) else 0
+        if following < tag:
+            return 0
+        code = bytes(data[stop + 4 : stop + 6])
+        return 2 if following >> 16 == DELIMITERS or code in self.kinds_by_code else 1
+
+    @property
+    def implicit(self) -> "Encoding":
+        """The implicit coding of the same byte order."""
+        return IMPLICIT_LITTLE if self.order == "<" else IMPLICIT_BIG
+
+
+IMPLICIT_LITTLE = Encoding("<", explicit=False)
+EXPLICIT_LITTLE = Encoding("<", explicit=True)
+IMPLICIT_BIG = Encoding(">", explicit=False)
+EXPLICIT_BIG = Encoding(">", explicit=True)

@@ -1,0 +1,42 @@
+"""The items that hold encapsulated pixels, PS3.5 A.4."""
+
+import struct
+from array import array
+from dataclasses import dataclass
+
+from lenticular.dicom.read.encoding import SEQUENCE_END, Damaged, Encoding, cut_off
+
+MAX_FRAGMENTS = 4_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Fragments:
+    """Where each item's header lies, where the last item ends, and where reading goes on.
+
+    The first item is the Basic Offset Table. `is_closed` tells whether a delimiter came.
+    """
+
+    items: "array[int]"
+    stop: int
+    following: int
+    is_closed: bool
+
+
+def scan(data: memoryview, start: int, end: int, coding: Encoding) -> Fragments:
+    """Go from item to item, touching nothing but their headers."""
+    unpack = struct.Struct(coding.order + "HHI").unpack_from
+    items = array("Q")
+    position = start
+    while position + 8 <= end:
+        group, number, length = unpack(data, position)
+        if number != 0xE000 or group != 0xFFFE:
+            if group << 16 | number == SEQUENCE_END:
+                return Fragments(items, position, position + 8, is_closed=True)
+            raise Damaged("The pixel data is damaged: something else stands among its fragments.")
+        items.append(position)
+        position += 8 + length
+        if len(items) > MAX_FRAGMENTS:
+            raise Damaged(f"The pixel data has more than {MAX_FRAGMENTS:,} fragments.", 0xA700)
+    if position > end:
+        raise cut_off("a fragment of the pixel data", position, end)
+    return Fragments(items, position, end, is_closed=False)

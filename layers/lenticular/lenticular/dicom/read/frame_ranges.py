@@ -1,0 +1,182 @@
+"""Where each frame lies, PS3.5 8 and A.4, PS3.3 C.7.6.3 and C.7.6.6.
+
+Only the headers of fragments are read, and the first bytes of fragments when nothing else tells
+frames apart, so an object of any size is done in a moment.
+"""
+
+import sys
+from array import array
+from typing import Any
+
+from lenticular.dicom.model import Dataset, PixelLayout
+from lenticular.dicom.read.elements import ElementReader
+from lenticular.dicom.read.encoding import cut_off
+from lenticular.dicom.read.fragments import Fragments
+from lenticular.dicom.read.open_elements import OpenBulk
+from lenticular.dicom.transfer_syntaxes import TransferSyntax
+
+_FLOATING_POINT_BITS = {"7FE00008": 32, "7FE00009": 64}
+
+# How a compressed image begins: JPEG and JPEG-LS, JPEG 2000 and HTJ2K (bare, in a JP2 file),
+# JPEG XL (bare, in a container).
+_IMAGE_STARTS = (
+    b"\xff\xd8\xff",
+    b"\xff\x4f\xff\x51",
+    b"\x00\x00\x00\x0cjP",
+    b"\xff\x0a",
+    b"\x00\x00\x00\x0cJX",
+)
+_START_LENGTH = 8
+
+
+def pixel_layout(
+    data: memoryview, reader: ElementReader, syntax: TransferSyntax
+) -> PixelLayout | None:
+    """Where the pixels of a data set that has been read lie; None when it has none."""
+    if reader.pixels is None:
+        return None
+    if reader.fragments is None:
+        return _native(reader.pixels, reader, syntax)
+    return _encapsulated(data, reader.pixels, reader.fragments, reader, syntax)
+
+
+def _native(pixels: OpenBulk, reader: ElementReader, syntax: TransferSyntax) -> PixelLayout:
+    dataset = reader.dataset
+    bits = _FLOATING_POINT_BITS.get(pixels.path) or _number(dataset, "00280100")
+    frames = _number(dataset, "00280008") or 1
+    frame_bits = _frame_bits(dataset, bits, frames, pixels.length) or pixels.length * 8
+    swaps = reader.is_big_endian or (syntax.big_endian_pixels and not syntax.big_endian)
+    return PixelLayout(
+        tag=pixels.path,
+        vr=pixels.vr,
+        encapsulated=False,
+        offset=pixels.offset,
+        length=pixels.length,
+        number_of_frames=min(frames, pixels.length * 8 // frame_bits),
+        frame_bits=frame_bits,
+        word_bytes=_word_bytes(bits, pixels.vr) if swaps else 1,
+    )
+
+
+def _frame_bits(dataset: Dataset, bits: int, frames: int, length: int) -> int:
+    """The size of one frame as the Image Pixel Module gives it."""
+    pixels = _number(dataset, "00280010") * _number(dataset, "00280011")
+    samples = _number(dataset, "00280002") or 1
+    whole = pixels * samples * bits
+    photometric = dataset.get("00280004", {}).get("Value", [""])[0]
+    # Two pixels share their chrominance (C.7.6.3.1.2), unless the length tells otherwise: the
+    # name is often left in place when an image is decompressed.
+    if photometric in ("YBR_FULL_422", "YBR_PARTIAL_422") and samples == 3:
+        return whole if length * 8 >= frames * whole else pixels * 2 * bits
+    return whole
+
+
+def _word_bytes(bits: int, vr: str) -> int:
+    """What was turned round in a big-endian file: whole pixel cells, or the words of OW."""
+    if bits in (16, 32, 64):
+        return bits // 8
+    return 2 if vr == "OW" else 1
+
+
+def _number(dataset: Dataset, key: str) -> int:
+    """A count or size of the data set; 0 when it is missing, negative or no number."""
+    values: list[Any] = dataset.get(key, {}).get("Value") or [0]
+    return values[0] if isinstance(values[0], int) and values[0] > 0 else 0
+
+
+def _encapsulated(
+    data: memoryview,
+    pixels: OpenBulk,
+    fragments: Fragments,
+    reader: ElementReader,
+    syntax: TransferSyntax,
+) -> PixelLayout:
+    count = _number(reader.dataset, "00280008") or 1
+    tables = [_extended_offset_table(data, reader), _basic_offset_table(data, fragments)]
+    starts = _frame_starts(data, fragments, count, tables)
+    if not starts and not syntax.is_video and len(fragments.items) - 1 < count:
+        if not fragments.is_closed:
+            raise cut_off("the pixel data", pixels.offset + pixels.length + 8, len(data))
+        # Fewer images than the data set claims: those that are there can be had.
+        starts = fragments.items[1:]
+        count = len(starts)
+    return PixelLayout(
+        tag=pixels.path,
+        vr=pixels.vr,
+        encapsulated=True,
+        offset=pixels.offset,
+        length=pixels.length,
+        number_of_frames=count,
+        frames=_runs(starts, fragments.stop),
+    )
+
+
+def _frame_starts(
+    data: memoryview, fragments: Fragments, count: int, tables: "list[array[int]]"
+) -> "array[int]":
+    """The item that each frame begins with, by the first rule that gives the right number."""
+    items = fragments.items[1:]
+    if not items:
+        return array("Q")
+    for table in tables:
+        if len(table) == count and _is_true(table, items):
+            return array("Q", (items[0] + offset for offset in table))
+    if len(items) == count:
+        return items
+    if count == 1:
+        return items[:1]
+    images = _image_starts(data, items)
+    return images if len(images) == count else array("Q")
+
+
+def _is_true(table: "array[int]", items: "array[int]") -> bool:
+    """Whether an offset table points at items, in ascending order, from the first on.
+
+    A table of 32 bits wraps round in an object of more than 4 GB; then it is not true.
+    """
+    # Looked up in one iterator, each has to lie behind the one before.
+    places = iter(items)
+    return table[0] == 0 and all(items[0] + offset in places for offset in table)
+
+
+def _extended_offset_table(data: memoryview, reader: ElementReader) -> "array[int]":
+    """Extended Offset Table (7FE0,0001), C.7.6.3.1.8."""
+    start, length = reader.offset_tables.get("7FE00001", (0, 0))
+    return _little_endian_words("Q", data[start : start + length].tobytes())
+
+
+def _basic_offset_table(data: memoryview, fragments: Fragments) -> "array[int]":
+    """The first item, A.4."""
+    if not fragments.items:
+        return array("I")
+    start = fragments.items[0] + 8
+    stop = fragments.items[1] if len(fragments.items) > 1 else fragments.stop
+    return _little_endian_words("I", data[start:stop].tobytes())
+
+
+def _little_endian_words(code: str, raw: bytes) -> "array[int]":
+    words = array(code)
+    words.frombytes(raw[: len(raw) // words.itemsize * words.itemsize])
+    if sys.byteorder == "big":
+        words.byteswap()
+    return words
+
+
+def _image_starts(data: memoryview, items: "array[int]") -> "array[int]":
+    """The fragments with which an image begins, by what compressed images begin with."""
+    starts = array("Q")
+    for item in items:
+        if data[item + 8 : item + 8 + _START_LENGTH].tobytes().startswith(_IMAGE_STARTS):
+            starts.append(item)
+    return starts if starts and starts[0] == items[0] else array("Q")
+
+
+def _runs(starts: "array[int]", stop: int) -> "array[int]":
+    """Offset and length, by turns, of the items from each start to the next."""
+    ends = starts[1:]
+    ends.append(stop)
+    runs = array("Q")
+    for start, end in zip(starts, ends, strict=False):
+        runs.append(start)
+        runs.append(end - start)
+    return runs

@@ -1,0 +1,247 @@
+"""A DICOM file, PS3.10 7: its head is read, and where its large values lie is noted.
+
+Received is what the world sends: with or without preamble and File Meta Information, the transfer
+syntax wrong or missing, padding behind. A file is refused when bytes are missing, when it is no
+data set, or when its identifiers cannot name it; the refusal says so in a sentence.
+"""
+
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from lenticular.dicom import transfer_syntaxes, uids
+from lenticular.dicom.model import BULKDATA_BASE, Dataset, Layout, ParsedInstance
+from lenticular.dicom.read import character_sets
+from lenticular.dicom.read.elements import ElementReader
+from lenticular.dicom.read.encoding import (
+    EXPLICIT_BIG,
+    EXPLICIT_LITTLE,
+    IMPLICIT_BIG,
+    IMPLICIT_LITTLE,
+    Encoding,
+    cut_off,
+)
+from lenticular.dicom.read.frame_ranges import pixel_layout
+from lenticular.dicom.read.vr_decode import VrCodec
+from lenticular.errors import InvalidInstance
+
+__all__ = ["data_set_start", "file_meta", "inflate", "parse"]
+
+_PREAMBLE = 128
+_PREFIX = b"DICM"
+_META = 0x0002
+_MEDIA_STORAGE_SOP_CLASS = 0x00020002
+_TRANSFER_SYNTAX = 0x00020010
+_MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
+
+_INFLATED_FREELY = 64 * 1024 * 1024
+_INFLATED_AT_MOST = 1024 * 1024 * 1024
+_INFLATION = 100
+
+# What is often sent by mistake, by how it begins.
+_OTHER_FILES = {
+    b"\x1f\x8b": "a gzip file; unpack it first",
+    b"PK\x03\x04": "a zip file; unpack it first",
+    b"\xff\xd8\xff": "a JPEG picture",
+    b"\x89PNG": "a PNG picture",
+    b"%PDF": "a PDF document",
+}
+_NAMES = {
+    "0020000D": "Study Instance UID (0020,000D)",
+    "0020000E": "Series Instance UID (0020,000E)",
+    "00080018": "SOP Instance UID (0008,0018)",
+    "00080016": "SOP Class UID (0008,0016)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """The File Meta Information, PS3.10 7.1, and where the data set begins."""
+
+    start: int
+    values: dict[int, str] = field(default_factory=dict)
+
+    def uid(self, tag: int) -> str | None:
+        value = self.values.get(tag, "")
+        return value if uids.is_valid(value) else None
+
+
+def parse(data: memoryview | bytes) -> ParsedInstance:
+    """Read the head of a file; raises InvalidInstance when it cannot be stored."""
+    with memoryview(data) as view:
+        head = _read_head(view)
+        syntax_uid = head.uid(_TRANSFER_SYNTAX)
+        if syntax_uid is not None and transfer_syntaxes.lookup(syntax_uid).deflated:
+            with memoryview(_inflated(view, head.start)) as inflated:
+                return _parse(inflated, head, syntax_uid)
+        return _parse(view, head, syntax_uid)
+
+
+def inflate(data: memoryview | bytes) -> bytes:
+    """A deflated file (PS3.5 A.5) as if it had not been: what the offsets of its layout mean."""
+    with memoryview(data) as view:
+        return _inflated(view, _read_head(view).start)
+
+
+def file_meta(data: memoryview | bytes) -> Dataset:
+    """The File Meta Information, PS3.10 7.1, of a file or of its beginning."""
+    meta: Dataset = {}
+    with memoryview(data) as view:
+        for tag, kind, begin, end in _meta_elements(view, _start(view)):
+            with suppress(ValueError):  # a damaged value is left out
+                value = kind.encode(bytes(view[begin:end]), character_sets.DEFAULT)
+                meta[f"{tag:08X}"] = {"vr": kind.vr} | ({} if value is None else {kind.key: value})
+    return meta
+
+
+def data_set_start(data: memoryview | bytes) -> tuple[int, Encoding]:
+    """Where the data set begins in a file or in its beginning, and how it is written."""
+    with memoryview(data) as view:
+        head = _read_head(view)
+        return head.start, _coding(view, head.start, head.uid(_TRANSFER_SYNTAX))
+
+
+def _parse(view: memoryview, head: _Head, syntax_uid: str | None) -> ParsedInstance:
+    coding = _coding(view, head.start, syntax_uid)
+    reader = ElementReader(view, head.start, coding)
+    reader.read()
+    dataset = reader.dataset
+    sop_class_uid = _sop_class_uid(dataset, head)
+    study, series, instance = (_uid(dataset, key) for key in ("0020000D", "0020000E", "00080018"))
+    if reader.has_open_sequence and "00280010" in dataset and reader.pixels is None:
+        raise cut_off("a sequence before the pixel data", len(view) + 8, len(view))
+    syntax_uid = syntax_uid or _uid_of(coding)
+    layout = Layout(
+        bulkdata={bulk.path: (bulk.offset, bulk.length, bulk.vr) for bulk in reader.bulkdata},
+        pixels=pixel_layout(view, reader, transfer_syntaxes.lookup(syntax_uid)),
+    )
+    base = f"{BULKDATA_BASE}studies/{study}/series/{series}/instances/{instance}/bulkdata/"
+    for bulk in (*reader.bulkdata, reader.pixels):
+        if bulk is not None:
+            bulk.element["BulkDataURI"] = base + bulk.path
+    return ParsedInstance(study, series, instance, sop_class_uid, syntax_uid, dataset, layout)
+
+
+def _read_head(view: memoryview) -> _Head:
+    """Read the File Meta Information and find where it ends."""
+    start = position = _start(view)
+    values = {}
+    for tag, _, begin, position in _meta_elements(view, start):
+        if tag in (_MEDIA_STORAGE_SOP_CLASS, _TRANSFER_SYNTAX):
+            values[tag] = str(view[begin:position], "ascii", "replace").strip(" \0")
+    if position == start == 0:
+        _check_that_a_data_set_begins(view)
+    return _Head(position, values)
+
+
+def _meta_elements(view: memoryview, position: int) -> Iterator[tuple[int, VrCodec, int, int]]:
+    """Tag, kind, begin and end of each; the group length is often wrong and never needed."""
+    while position + 8 <= len(view):
+        tag, _ = EXPLICIT_LITTLE.tag_at(view, position)
+        if tag >> 16 != _META:
+            break
+        kind, _, begin, length = EXPLICIT_LITTLE.explicit_header(view, position, len(view))
+        position = begin + length
+        if position > len(view):
+            raise cut_off("the File Meta Information", position, len(view))
+        yield tag, kind, begin, position
+
+
+def _start(view: memoryview) -> int:
+    """Behind the prefix; the preamble, or both, may be missing."""
+    if not view:
+        raise InvalidInstance("The file is empty.")
+    if view[_PREAMBLE : _PREAMBLE + 4] == _PREFIX:
+        return _PREAMBLE + 4
+    return 4 if view[:4] == _PREFIX else 0
+
+
+def _check_that_a_data_set_begins(view: memoryview) -> None:
+    """A file without File Meta Information has to begin with the group of identifiers."""
+    begin = bytes(view[:8])
+    for magic, what in _OTHER_FILES.items():
+        if begin.startswith(magic):
+            raise InvalidInstance(f"This is no DICOM file, but {what}.")
+    if len(view) < 8 or begin[:2] not in (b"\x08\x00", b"\x00\x08"):
+        raise InvalidInstance(
+            "This is no DICOM file: it has neither the prefix DICM nor a data set at its start."
+        )
+
+
+def _coding(view: memoryview, start: int, syntax_uid: str | None) -> Encoding:
+    """How the data set is written: by its first element, which is right where the head is not."""
+    first = bytes(view[start : start + 8])
+    declared = _declared(syntax_uid)
+    is_big = first[:2] == b"\x00\x08" or (declared.order == ">" and first[:2] != b"\x08\x00")
+    code = first[4:6]
+    is_explicit = code in EXPLICIT_LITTLE.kinds_by_code or (
+        declared.explicit and code.isalpha() and code.isupper()
+    )
+    if is_explicit:
+        return EXPLICIT_BIG if is_big else EXPLICIT_LITTLE
+    return IMPLICIT_BIG if is_big else IMPLICIT_LITTLE
+
+
+def _declared(syntax_uid: str | None) -> Encoding:
+    if syntax_uid is None:
+        return EXPLICIT_LITTLE
+    syntax = transfer_syntaxes.lookup(syntax_uid)
+    if syntax.big_endian:
+        return EXPLICIT_BIG
+    return IMPLICIT_LITTLE if syntax.implicit else EXPLICIT_LITTLE
+
+
+def _uid_of(coding: Encoding) -> str:
+    if not coding.explicit:
+        return transfer_syntaxes.IMPLICIT_VR_LITTLE_ENDIAN
+    if coding.order == ">":
+        return transfer_syntaxes.EXPLICIT_VR_BIG_ENDIAN
+    return transfer_syntaxes.EXPLICIT_VR_LITTLE_ENDIAN
+
+
+def _inflated(view: memoryview, start: int) -> bytes:
+    """The head as it is and the data set inflated, unless that grows beyond all measure."""
+    size = len(view) - start
+    limit = min(max(_INFLATED_FREELY, size * _INFLATION), _INFLATED_AT_MOST)
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        dataset = inflater.decompress(view[start:], limit)
+    except zlib.error as error:
+        raise InvalidInstance("The deflated data set is damaged.") from error
+    if inflater.unconsumed_tail:
+        raise InvalidInstance(f"The deflated data set grows beyond {limit:,} bytes.", 0xA700)
+    if not inflater.eof:
+        raise InvalidInstance("The file is cut off: its deflated data set does not end.")
+    return bytes(view[:start]) + dataset
+
+
+def _sop_class_uid(dataset: Dataset, head: _Head) -> str:
+    """The SOP class, if need be as the File Meta Information has it."""
+    in_head = head.uid(_MEDIA_STORAGE_SOP_CLASS)
+    values = dataset.get("00080016", {}).get("Value", [])
+    if _MEDIA_STORAGE_DIRECTORY in (in_head, *values) or "00041220" in dataset:
+        raise InvalidInstance(
+            "This is a DICOMDIR, a directory of other files; send the files it lists.", 0x0122
+        )
+    if in_head is not None and not (len(values) == 1 and _is_uid(values[0])):
+        return in_head
+    return _uid(dataset, "00080016")
+
+
+def _uid(dataset: Dataset, key: str) -> str:
+    """An identifier without which the instance cannot be filed."""
+    values = dataset.get(key, {}).get("Value")
+    if not values:
+        raise InvalidInstance(f"The {_NAMES[key]} is missing or empty.")
+    if len(values) > 1:
+        raise InvalidInstance(f"The {_NAMES[key]} has more than one value.")
+    if not _is_uid(values[0]):
+        raise InvalidInstance(
+            f"The {_NAMES[key]} is no UID: at most {uids.MAX_LENGTH} digits and dots (PS3.5 9.1)."
+        )
+    return str(values[0])
+
+
+def _is_uid(value: object) -> bool:
+    return isinstance(value, str) and uids.is_valid(value)

@@ -1,0 +1,229 @@
+"""Values: from the bytes of an element to its JSON, PS3.5 6.2 and PS3.18 F.2.
+
+A `Kind` is what the reader has to know of a VR in one byte order. Its `encode` gives what stands
+under `key` in the element's JSON, None when the value is empty, and raises ValueError when the
+bytes cannot be a value of this VR.
+"""
+
+import math
+import re
+import struct
+from array import array
+from binascii import b2a_base64
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+from lenticular.dicom.read.character_sets import CharacterSet
+
+Encode = Callable[[bytes, CharacterSet], Any]
+
+TEXT_LIMIT = 1024 * 1024
+NUMBERS_LIMIT = 64 * 1024
+BINARY_LIMIT = 1024
+
+PADDING = " \0"
+_LARGEST_EXACT = 2**53 - 1  # beyond it a JSON number may change on its way (RFC 8259, 6)
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
+_SIMPLE_DECIMALS = re.compile(r"[0-9+\-. \\]*", re.ASCII)
+_INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
+_EXACT_DIGITS = 15  # so many decimal digits survive the way through a double
+_LONGEST_DECIMAL = 64  # four times what PS3.5 allows; what is longer is no number anyone meant
+
+
+@dataclass(frozen=True, slots=True)
+class VrCodec:
+    """A VR in one byte order; a value longer than `limit` becomes bulk data."""
+
+    vr: str
+    key: str
+    encode: Encode
+    limit: int
+    has_long_header: bool = False  # 32 bit length in Explicit VR, PS3.5 7.1.2
+
+
+def strings(raw: bytes, repertoire: CharacterSet) -> list[str | None] | None:
+    """One or several strings, without the padding behind them."""
+    text = repertoire.decode(raw).rstrip(PADDING)
+    if "\\" in text:
+        return [part.rstrip(PADDING) or None for part in text.split("\\")]
+    return [text] if text else None
+
+
+def titles(raw: bytes, repertoire: CharacterSet) -> list[str | None] | None:
+    """Application Entity titles, in which leading spaces mean nothing either."""
+    values = strings(raw, repertoire)
+    return values and [value.strip() or None if value else None for value in values]
+
+
+def text(raw: bytes, repertoire: CharacterSet) -> list[str] | None:
+    """A single text, in which a backslash is a character."""
+    value = repertoire.decode(raw).rstrip(PADDING)
+    return [value] if value else None
+
+
+def names(raw: bytes, repertoire: CharacterSet) -> list[dict[str, str] | None] | None:
+    """Person names in their component groups, PS3.18 F.2.2."""
+    value = repertoire.decode_name(raw).rstrip(PADDING)
+    if not value:
+        return None
+    return [_name(part) for part in value.split("\\")]
+
+
+def _name(value: str) -> dict[str, str] | None:
+    if "=" not in value:
+        value = value.rstrip(PADDING)
+        return {"Alphabetic": value} if value else None
+    groups = zip(("Alphabetic", "Ideographic", "Phonetic"), value.split("="), strict=False)
+    return {group: part for group, text in groups if (part := text.rstrip(PADDING))} or None
+
+
+def decimals(raw: bytes, repertoire: CharacterSet) -> list[int | float | str | None] | None:
+    """Decimal strings as numbers, where a number says the same as the string."""
+    value = repertoire.decode(raw).strip(PADDING)
+    if not value:
+        return None
+    # A structure set has hundreds of thousands, nearly all of them of this simple form.
+    read = _simple_decimal if _SIMPLE_DECIMALS.fullmatch(value) else _decimal
+    return [read(part.strip(PADDING)) for part in value.split("\\")]
+
+
+def _simple_decimal(value: str) -> int | float | str | None:
+    try:
+        if "." in value:
+            if len(value) <= _EXACT_DIGITS + 1:
+                return float(value)
+        elif len(value) <= _EXACT_DIGITS:
+            return int(value)
+    except ValueError:
+        pass
+    return _decimal(value)
+
+
+def _decimal(value: str) -> int | float | str | None:
+    if len(value) > _LONGEST_DECIMAL or _DECIMAL.fullmatch(value) is None:
+        return value or None
+    if len(value) <= _EXACT_DIGITS and _INTEGER.fullmatch(value):
+        return int(value)  # whatever stands beside it
+    number = float(value)
+    return number if Decimal(repr(number)) == Decimal(value) else value
+
+
+def integers(raw: bytes, repertoire: CharacterSet) -> list[int | str | None] | None:
+    """Integer strings as numbers, where they are."""
+    value = repertoire.decode(raw).strip(PADDING)
+    if not value:
+        return None
+    return [_integer(part.strip(PADDING)) for part in value.split("\\")]
+
+
+def _integer(value: str) -> int | str | None:
+    if len(value) > _EXACT_DIGITS or _INTEGER.fullmatch(value) is None:
+        return value or None
+    return int(value)
+
+
+def _numbers(layout: struct.Struct, raw: bytes, _: CharacterSet) -> list[Any] | None:
+    if len(raw) == layout.size:
+        return list(layout.unpack(raw))
+    if len(raw) % layout.size:
+        raise ValueError("the length is no multiple of the size of a number")
+    return [number for (number,) in layout.iter_unpack(raw)] or None
+
+
+def _floats(layout: struct.Struct, raw: bytes, _: CharacterSet) -> list[float | str] | None:
+    numbers = _numbers(layout, raw, _)
+    if numbers is None or all(map(math.isfinite, numbers)):
+        return numbers
+    return [number if math.isfinite(number) else _not_finite(number) for number in numbers]
+
+
+def _not_finite(number: float) -> str:
+    """JSON has no such numbers; these names can be read back by Python and JavaScript."""
+    if math.isnan(number):
+        return "NaN"
+    return "Infinity" if number > 0 else "-Infinity"
+
+
+def _long_integers(layout: struct.Struct, raw: bytes, _: CharacterSet) -> list[int | str] | None:
+    numbers = _numbers(layout, raw, _)
+    return numbers and [n if abs(n) <= _LARGEST_EXACT else str(n) for n in numbers]
+
+
+def _tags(layout: struct.Struct, raw: bytes, _: CharacterSet) -> list[str] | None:
+    if len(raw) % layout.size:
+        raise ValueError("the length is no multiple of the size of a tag")
+    return [f"{group:04X}{element:04X}" for group, element in layout.iter_unpack(raw)] or None
+
+
+def binary(raw: bytes, _: CharacterSet) -> str | None:
+    """Base64, PS3.18 F.2.7."""
+    return b2a_base64(raw, newline=False).decode("ascii") if raw else None
+
+
+def _swapped(size: int, raw: bytes, repertoire: CharacterSet) -> str | None:
+    return binary(swap(size, raw), repertoire)
+
+
+def swap(word_bytes: int, raw: bytes) -> bytes:
+    """The bytes with each word turned round; what is left of an incomplete word stays."""
+    code = {2: "H", 4: "I", 8: "Q"}.get(word_bytes)
+    if code is None:
+        return raw
+    whole = len(raw) // word_bytes * word_bytes
+    words = array(code, raw[:whole])
+    words.byteswap()
+    return words.tobytes() + raw[whole:]
+
+
+WORD_BYTES = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
+_NUMBER_BYTES = {"US": 2, "SS": 2, "AT": 2, "UL": 4, "SL": 4, "FL": 4, "FD": 8, "SV": 8, "UV": 8}
+
+
+def little_endian(vr: str, raw: bytes) -> bytes:
+    """The value of a big-endian file as web services give it, PS3.18 F.2.7 and 8.7.3."""
+    return swap(WORD_BYTES.get(vr) or _NUMBER_BYTES.get(vr, 1), raw)
+
+
+_STRINGS: dict[str, Encode] = {
+    **dict.fromkeys(["AS", "CS", "DA", "DT", "LO", "SH", "TM", "UC", "UI"], strings),
+    **dict.fromkeys(["LT", "ST", "UR", "UT"], text),
+    "AE": titles,
+    "PN": names,
+    "DS": decimals,
+    "IS": integers,
+}
+_NUMBERS = {
+    "US": ("H", _numbers),
+    "SS": ("h", _numbers),
+    "UL": ("I", _numbers),
+    "SL": ("i", _numbers),
+    "FL": ("f", _floats),
+    "FD": ("d", _floats),
+    "UV": ("Q", _long_integers),
+    "SV": ("q", _long_integers),
+    "AT": ("HH", _tags),
+}
+_BINARIES = (*WORD_BYTES, "OB", "UN", "SQ")
+_LONG_HEADERS = frozenset({*_BINARIES, "SV", "UC", "UR", "UT", "UV"})
+
+
+def _kinds(order: str) -> dict[str, VrCodec]:
+    def numbers(code: str, encode: Callable[..., Any]) -> Encode:
+        return partial(encode, struct.Struct(order + code))
+
+    def binaries(vr: str) -> Encode:
+        return binary if order == "<" else partial(_swapped, WORD_BYTES.get(vr, 1))
+
+    kinds = [
+        *(VrCodec(vr, "Value", encode, TEXT_LIMIT) for vr, encode in _STRINGS.items()),
+        *(VrCodec(vr, "Value", numbers(*how), NUMBERS_LIMIT) for vr, how in _NUMBERS.items()),
+        *(VrCodec(vr, "InlineBinary", binaries(vr), BINARY_LIMIT) for vr in _BINARIES),
+    ]
+    return {kind.vr: replace(kind, has_long_header=kind.vr in _LONG_HEADERS) for kind in kinds}
+
+
+LITTLE_ENDIAN = _kinds("<")
+BIG_ENDIAN = _kinds(">")

@@ -1,0 +1,41 @@
+"""What an instance says of itself once lossy compression has changed its pixels, PS3.3 C.7.6.1.1.5.
+
+It is then another instance: it has a SOP Instance UID of its own and names its source (C.12.4).
+"""
+
+import hashlib
+
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from lenticular.dicom.transfer_syntaxes import lookup
+
+
+def mark_lossy(dataset: Dataset, transfer_syntax_uid: str, method: str, ratio: float) -> None:
+    """Make the dataset that of an image derived by lossy compression of this method and ratio."""
+    source = Dataset()
+    source.ReferencedSOPClassUID = dataset.SOPClassUID
+    source.ReferencedSOPInstanceUID = dataset.SOPInstanceUID
+    dataset.SourceImageSequence = Sequence([source])
+    dataset.SOPInstanceUID = derived_uid(dataset.SOPInstanceUID, transfer_syntax_uid)
+    dataset.ImageType = ["DERIVED", *(_values(dataset, "ImageType")[1:] or ["PRIMARY"])]
+    dataset.DerivationDescription = f"Lossy compression: {lookup(transfer_syntax_uid).name}"
+    dataset.LossyImageCompression = "01"
+    # Whatever was lost before stays told.
+    ratios = _values(dataset, "LossyImageCompressionRatio")
+    methods = _values(dataset, "LossyImageCompressionMethod")
+    dataset.LossyImageCompressionRatio = [*ratios, f"{ratio:.6g}"]
+    dataset.LossyImageCompressionMethod = [*methods, method]
+
+
+def derived_uid(sop_instance_uid: str, transfer_syntax_uid: str) -> str:
+    """The SOP Instance UID of the lossy version: the same whenever it is asked for (PS3.5 B.2)."""
+    digest = hashlib.sha256(f"{sop_instance_uid} {transfer_syntax_uid}".encode()).digest()
+    return f"2.25.{int.from_bytes(digest[:16])}"
+
+
+def _values(dataset: Dataset, keyword: str) -> list[str]:
+    value = dataset.get(keyword)
+    if value in (None, ""):
+        return []
+    return [str(value)] if isinstance(value, str | float) else [str(each) for each in value]

@@ -1,0 +1,240 @@
+"""Query tags become known of what was stored before: studies one after another, some at a time.
+
+A tag is Adding while its values are read from the documents of what is stored, then Ready; when it
+is not configured any more it is Deleting until its values are gone. Whoever stores meanwhile
+writes the values along, but for those who were started with the configuration before, or by a
+release that has no query tags. So what has changed since is looked through once more when they are
+gone; and after each start what has changed since it was last known that all who store know the tag.
+
+Every step is one transaction that locks the study first, as all who write do, and can be repeated.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.engine import Connection
+
+from lenticular.dicom.model import Level
+from lenticular.dicom.query_tags import QueryTag, QueryTags
+from lenticular.index.query_tags.backfill import Backfill
+from lenticular.index.sql.schema import TAG_VALUES, query_tags, studies
+
+AT_ONCE = 50
+"""Instances in one transaction, so that nobody who stores waits for long."""
+
+STUDIES_AT_ONCE = 10
+VALUES_AT_ONCE = 2000
+GRACE = 3_600_000
+"""Milliseconds for which others may still store as they were configured before.
+
+A deployment registers first and gives the new configuration to the functions then, and one that
+works may go on for a quarter of an hour.
+"""
+
+CLOCKS_APART = 60_000
+"""Milliseconds by which the clocks of those who write may differ."""
+
+
+class Status(StrEnum):
+    """How far it is with a tag; the words are Azure's."""
+
+    ADDING = "Adding"
+    READY = "Ready"
+    DELETING = "Deleting"
+
+
+IDLE = -1
+"""What `since` is when there is nothing to be looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredTag:
+    """A tag as the index knows it.
+
+    `known` is when all who stored knew what becomes of it, `started` when somebody last started to
+    work with it; a look that is not the first, which takes all, waits from then on until others
+    have ended.
+    """
+
+    tag_id: int
+    path: str
+    vr: str
+    creator: str
+    level: Level
+    status: Status
+    known: int
+    started: int
+    since: int
+    done: int
+    within: int
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether it is to be searched for, now or later."""
+        return self.status is not Status.DELETING
+
+    @property
+    def position_again(self) -> dict[str, int]:
+        """Where a look begins after a start: what changed since all knew the tag, but the first."""
+        if self.since == 0:
+            return {}
+        since = self.since if self.since > 0 else max(self.known - CLOCKS_APART, 1)
+        return {"since": since, "done": 0, "within": 0}
+
+    @property
+    def position(self) -> tuple[int, int, int]:
+        """Tags at one position go on together."""
+        return self.since, self.done, self.within
+
+
+def registered(connection: Connection) -> list[RegisteredTag]:
+    """All tags that the index knows, by their paths."""
+    found = connection.execute(select(query_tags).order_by(query_tags.c.path, query_tags.c.tag_id))
+    return [
+        RegisteredTag(**{**row, "level": Level(row["level"]), "status": Status(row["status"])})
+        for row in found.mappings()
+    ]
+
+
+def register(connection: Connection, tags: QueryTags, now: int, *, starting: bool) -> None:
+    """Note which tags there are to be, and that all who store now know of them.
+
+    Unless this is a start: who was there before it may not, and one more look is to be taken.
+    """
+    known = {each.tag_id: each for each in registered(connection)}
+    wanted = {tag.tag_id: tag for tag in tags}
+    first = {"known": now, "started": now, "since": 0, "done": 0, "within": 0}
+    for tag_id, tag in wanted.items():
+        if tag_id not in known:
+            row = {**_row(tag), "status": Status.ADDING.value, **first}
+            connection.execute(insert(query_tags), row)
+        elif not known[tag_id].is_wanted:
+            _note(connection, [tag_id], status=Status.ADDING.value, **first)
+        elif starting:
+            _note(connection, [tag_id], started=now, **known[tag_id].position_again)
+        elif known[tag_id].since == IDLE:
+            _note(connection, [tag_id], known=now)
+    for each in known.values():
+        if each.tag_id not in wanted and each.is_wanted:
+            _note(connection, [each.tag_id], status=Status.DELETING.value, **first)
+
+
+def pending(connection: Connection, tags: QueryTags) -> list[RegisteredTag]:
+    """The tags that something is still to be done for, as far as that is known here.
+
+    Who was started with another configuration neither fills what it does not know, nor removes
+    what it does.
+    """
+    wanted = {tag.tag_id for tag in tags}
+    return [
+        each
+        for each in registered(connection)
+        if each.since != IDLE and each.is_wanted is (each.tag_id in wanted)
+    ]
+
+
+def advance(connection: Connection, tags: QueryTags, grace: int, now: int) -> int | None:
+    """The next step for what is pending: how many studies it took; None when none is due.
+
+    `grace` is for how many milliseconds some may store who do not know of a start.
+    """
+    waiting = pending(connection, tags)
+    due = [each for each in waiting if each.since == 0 or now >= each.started + grace]
+    if not due:
+        return None
+    group = [each for each in due if each.position == due[0].position]
+    # Of instances nothing is kept but their values, which are removed at the end.
+    is_quick = all(each.level is Level.INSTANCE and not each.is_wanted for each in group)
+    found = [] if is_quick else _next_studies(connection, group[0])
+    if found:
+        _visit(connection, group, found, tags)
+        return len(found)
+    for each in group:
+        _finish(connection, each, now)
+    return 0
+
+
+def _row(tag: QueryTag) -> dict[str, Any]:
+    return {
+        "tag_id": tag.tag_id,
+        "path": tag.name,
+        "vr": tag.vr,
+        "creator": tag.creator,
+        "level": tag.level.value,
+    }
+
+
+def _note(connection: Connection, tag_ids: Sequence[int], **values: Any) -> None:
+    connection.execute(update(query_tags).where(query_tags.c.tag_id.in_(tag_ids)).values(values))
+
+
+def _next_studies(connection: Connection, at: RegisteredTag) -> list[int]:
+    """The next studies, together not too large; a large one comes alone, and more than once."""
+    count = studies.c.number_of_study_related_instances
+    following = (
+        select(studies.c.row_id, count)
+        .where(studies.c.row_id > at.done, studies.c.updated >= at.since)
+        .order_by(studies.c.row_id)
+        .limit(STUDIES_AT_ONCE)
+    )
+    chosen: list[int] = []
+    room = AT_ONCE
+    for row_id, instance_count in connection.execute(following):
+        room -= instance_count
+        if chosen and room < 0:
+            break
+        chosen.append(row_id)
+    return chosen
+
+
+def _visit(
+    connection: Connection, group: Sequence[RegisteredTag], found: Sequence[int], tags: QueryTags
+) -> None:
+    ids = [each.tag_id for each in group]
+    filled = {each.tag_id for each in group if each.is_wanted}
+    adding = QueryTags(tag for tag in tags if tag.tag_id in filled)
+    filling = Backfill(connection, adding, tags)
+    levels = {each.level for each in group}
+    # What was begun with may be gone, and the next is another.
+    after = group[0].within if found == [group[0].done + 1] else 0
+    in_order = select(studies.c.row_id).where(studies.c.row_id.in_(found))
+    for study in connection.scalars(in_order.order_by(studies.c.study_instance_uid)).all():
+        # One by one in the order of their UIDs, as all who write lock them.
+        this = select(studies.c.row_id).where(studies.c.row_id == study).with_for_update()
+        if connection.scalar(this) is None:
+            continue
+        if after == 0:
+            filling.levels(study, levels)
+        while (after := filling.instances(study, after, AT_ONCE)) and len(found) > 1:
+            pass
+    if after:
+        _note(connection, ids, done=found[0] - 1, within=after)
+    else:
+        _note(connection, ids, done=found[-1], within=0)
+
+
+def _finish(connection: Connection, tag: RegisteredTag, now: int) -> None:
+    """What comes after the last study: the second look, or the end."""
+    if not tag.is_wanted and _delete_values(connection, tag):
+        return
+    if tag.since == 0:
+        since = max(tag.known - CLOCKS_APART, 1)
+        _note(connection, [tag.tag_id], since=since, done=0, within=0)
+    elif tag.is_wanted:
+        _note(connection, [tag.tag_id], status=Status.READY.value, since=IDLE, known=now)
+    else:
+        connection.execute(delete(query_tags).where(query_tags.c.tag_id == tag.tag_id))
+
+
+def _delete_values(connection: Connection, tag: RegisteredTag) -> bool:
+    """Remove some of the values; whether there may be more."""
+    table = TAG_VALUES[tag.level]
+    this = table.c.tag_id == tag.tag_id
+    some = select(table.c.row_id).where(this).order_by(table.c.value).limit(VALUES_AT_ONCE)
+    row_ids = set(connection.scalars(some))
+    if row_ids:
+        connection.execute(delete(table).where(this, table.c.row_id.in_(row_ids)))
+    return bool(row_ids)

@@ -1,0 +1,1 @@
+"""Read the index by identifier: for retrieval, for Orthanc's REST and for the change feed."""

@@ -1,0 +1,1 @@
+"""Search the index: from a query to SQL and from rows to results."""

@@ -1,0 +1,91 @@
+"""Before a search by query tags: how many rows have the values, and are all rows known by them.
+
+Attributes that others choose may have a value that one row has, or half of all rows. Where few
+have it the page begins with these, otherwise the search walks on and looks at each row; which of
+the two is told by counting so far, so it does not depend on what a planner guesses.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import bindparam, func, literal, select
+
+from lenticular.dicom.query_tags import QueryTag
+from lenticular.errors import Unavailable
+from lenticular.index import migrations
+from lenticular.index.search.conditions import (
+    Shape,
+    is_common,
+    is_selective,
+    rows_tagged,
+    uses_study_index,
+)
+from lenticular.index.search.page import SearchShape
+from lenticular.index.sql.database import Database, Statement
+from lenticular.index.sql.schema import query_tags
+
+FEW = 5000
+"""Rows that are put in order in a moment."""
+
+READY = "Ready"
+
+_KEPT = 100
+
+
+class Selectivity:
+    """Looks ahead in one round trip."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._has_tables = False
+        self._kept = lru_cache(_KEPT)(self._prepare)
+
+    def look(
+        self, tags: Sequence[QueryTag], form: SearchShape, values: dict[str, Any]
+    ) -> tuple[int | None, tuple[str, ...]]:
+        """The position of the shape to begin with, and which of the tags are not ready."""
+        self._require_tables()
+        candidates = _candidates(form)
+        asked = {f"tag_{number}": tag.tag_id for number, tag in enumerate(tags)}
+        prepare = self._kept if is_common(values) else self._prepare
+        statement = prepare(form.shapes, candidates, len(tags))
+        with self._database.cursor() as cursor:
+            row: Any = statement.run(cursor, {**values, **asked}).fetchone()
+        counted = zip(row[len(tags) :], candidates, strict=True)
+        few = [each for each in counted if each[0] < FEW]
+        adding = (tag.name for tag, status in zip(tags, row, strict=False) if status != READY)
+        return min(few)[1] if few else None, tuple(adding)
+
+    def _prepare(
+        self, shapes: Sequence[Shape], candidates: Sequence[int], many_tags: int
+    ) -> Statement:
+        status = (
+            select(query_tags.c.status)
+            .where(query_tags.c.tag_id == bindparam(f"tag_{number}"))
+            .scalar_subquery()
+            for number in range(many_tags)
+        )
+        counts = (
+            select(func.count())
+            .select_from(rows_tagged(shapes, position).limit(literal(FEW)).subquery())
+            .scalar_subquery()
+            for position in candidates
+        )
+        return self._database.prepare(select(*status, *counts))
+
+    def _require_tables(self) -> None:
+        if self._has_tables:
+            return
+        with self._database.connect() as connection:
+            self._has_tables = migrations.has(connection, migrations.QUERY_TAGS)
+        if not self._has_tables:
+            raise Unavailable("The index waits for its migration; run `lenticular migrate`.")
+
+
+def _candidates(form: SearchShape) -> tuple[int, ...]:
+    """The positions of shapes to begin with, unless there is a better beginning."""
+    if form.in_study or form.has_lower_key or any(map(uses_study_index, form.shapes)):
+        return ()
+    tagged = ((n, shape) for n, shape in enumerate(form.shapes) if shape[0] == "tagged")
+    return tuple(n for n, shape in tagged if is_selective(shape))

@@ -1,0 +1,202 @@
+"""Search: one statement for a page of studies, series or instances.
+
+The page is found first (`pages.py`), over narrow rows in the order of an index, and what is
+answered is fetched for it alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, Select, Subquery, select
+
+from lenticular.dicom.attributes import Attribute
+from lenticular.dicom.match.matching import Matcher
+from lenticular.dicom.model import Level, Target
+from lenticular.dicom.orthanc_id import from_digest
+from lenticular.dicom.query_tags import QueryTag, QueryTags
+from lenticular.index.search.conditions import TABLES, Values, is_common, parameters, shape_of
+from lenticular.index.search.page import (
+    LIMIT,
+    OFFSET,
+    ORDER,
+    SearchShape,
+    joined,
+    no_reorder,
+    numbered_page,
+    page_in_order,
+)
+from lenticular.index.search.projection import SEARCHED_LEVELS, Projection
+from lenticular.index.search.query_tag_selectivity import Selectivity
+from lenticular.index.sql.database import Database, Statement
+from lenticular.index.sql.schema import instances, patients, series, studies
+
+STATEMENTS_KEPT = 500
+"""Compiled statements, of the kinds of questions asked last."""
+
+_UIDS = (studies.c.study_instance_uid, series.c.series_instance_uid, instances.c.sop_instance_uid)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A search: what at which level, below which study and series, of which attributes.
+
+    `included` are tags asked for beyond what is answered anyway.
+    """
+
+    level: Level
+    conditions: tuple[tuple[Attribute, Matcher], ...]
+    limit: int
+    offset: int = 0
+    study_instance_uid: str | None = None
+    series_instance_uid: str | None = None
+    included: frozenset[str] = frozenset()
+    include_all: bool = False
+    limit_given: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One result: where it is, and its attributes as encoded DICOM JSON, in ascending order."""
+
+    target: Target
+    attributes: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The results within limit and offset, and whether there are more behind them.
+
+    `adding` are the paths that were searched for while not all that is stored is known by them.
+    """
+
+    matches: list[Match]
+    more: bool
+    adding: tuple[str, ...] = ()
+
+
+class Searcher:
+    """Runs searches; a statement is composed once for all questions of a kind."""
+
+    def __init__(self, database: Database, tags: QueryTags) -> None:
+        self._database = database
+        self._tags = tags
+        self._scout = Selectivity(database)
+        self._kept_results = lru_cache(STATEMENTS_KEPT)(self._prepare_results)
+        self._kept_ids = lru_cache(STATEMENTS_KEPT)(self._prepare_ids)
+
+    def search(self, query: Query) -> Page:
+        """The page of results."""
+        if query.limit == 0:
+            return Page([], more=False)
+        # One more than asked for, to know that there is one.
+        form, values = _form(query, query.limit + 1)
+        form, adding = self._look_ahead(query, form, values)
+        keeps = is_common(values) and is_common(query.included)
+        prepare = self._kept_results if keeps else self._prepare_results
+        recipe, statement = prepare(form, query.included, query.include_all)
+        found = self._rows(statement, values)
+        depth = _depth(query.level)
+        matches = [
+            Match(Target(*row[:depth]), recipe.attributes(row[depth:]))
+            for row in found[: query.limit]
+        ]
+        return Page(matches, more=len(found) > query.limit, adding=adding)
+
+    def ids(self, level: Level, query: Query) -> list[str]:
+        """The Orthanc ids of what is found; for patients, of those whose studies are."""
+        form, values = _form(query, query.limit)
+        form, _ = self._look_ahead(query, form, values)
+        prepare = self._kept_ids if is_common(values) else self._prepare_ids
+        return [from_digest(row[0]) for row in self._rows(prepare(level, form), values)]
+
+    def _look_ahead(
+        self, query: Query, form: SearchShape, values: dict[str, Any]
+    ) -> tuple[SearchShape, tuple[str, ...]]:
+        """The form with where to begin, and which query tags are not known of all rows yet."""
+        tags = [each for each, _ in query.conditions if isinstance(each, QueryTag)]
+        if not tags:
+            return form, ()
+        start, adding = self._scout.look(tags, form, values)
+        return replace(form, start=start), adding
+
+    def _rows(self, statement: Statement, values: dict[str, Any]) -> list[Any]:
+        with self._database.cursor() as cursor:
+            found: list[Any] = list(statement.run(cursor, values).fetchall())
+        if self._database.is_sqlite:
+            return found
+        # The position stands first; recipes and ids know nothing of it.
+        return [row[1:] for row in sorted(found, key=itemgetter(0))]
+
+    def _prepare_results(
+        self, form: SearchShape, included: frozenset[str], include_all: bool
+    ) -> tuple[Projection, Statement]:
+        recipe = Projection.of(form.level, form.in_path, included, include_all, self._tags)
+        page, table = self._page(form), TABLES[form.level]
+        rows = page.join(table, table.c.row_id == no_reorder(page.c.row_id))
+        if form.level is Level.INSTANCE:
+            rows = rows.join(series, series.c.row_id == instances.c.series_row_id)
+        if form.level is not Level.STUDY:
+            rows = rows.join(studies, studies.c.row_id == series.c.study_row_id)
+        for attributes, key in recipe.tables:
+            rows = rows.join(attributes, key)
+        columns = (*_UIDS[: _depth(form.level)], *recipe.columns)
+        return recipe, self._database.prepare(self._in_order(form, page, columns, rows))
+
+    def _prepare_ids(self, level: Level, form: SearchShape) -> Statement:
+        if level is Level.PATIENT:
+            matching = select(studies.c.patient_row_id).select_from(joined(form))
+            matching = matching.where(*form.conditions())
+            position = () if self._database.is_sqlite else (patients.c.row_id,)
+            found = select(*position, patients.c.orthanc_id)
+            found = found.where(patients.c.row_id.in_(matching)).order_by(patients.c.row_id)
+            return self._database.prepare(found.limit(LIMIT).offset(OFFSET))
+        table = TABLES[level]
+        if not self._database.is_sqlite:
+            page = numbered_page(form)
+            rows = page.join(table, table.c.row_id == page.c.row_id)
+            return self._database.prepare(self._in_order(form, page, [table.c.orthanc_id], rows))
+        found = select(table.c.orthanc_id).select_from(joined(form)).where(*form.conditions())
+        return self._database.prepare(found.order_by(*ORDER[level]).limit(LIMIT).offset(OFFSET))
+
+    def _page(self, form: SearchShape) -> Subquery:
+        return page_in_order(form) if self._database.is_sqlite else numbered_page(form)
+
+    def _in_order(
+        self,
+        form: SearchShape,
+        page: Subquery,
+        columns: Sequence[ColumnElement[Any]],
+        rows: FromClause,
+    ) -> Select[Any]:
+        """Columns of the rows of a page, to be sorted by their first where there is no order."""
+        if self._database.is_sqlite:
+            order = [no_reorder(column) for column in ORDER[form.level]]
+            return select(*columns).select_from(rows).order_by(*order)
+        return select(page.c.position, *columns).prefix_with("STRAIGHT_JOIN").select_from(rows)
+
+
+def _form(query: Query, limit: int) -> tuple[SearchShape, dict[str, Any]]:
+    """The form of a question, and the parameters that make it this one."""
+    values: Values = []
+    form = SearchShape(
+        query.level,
+        tuple(shape_of(attribute, matcher, values) for attribute, matcher in query.conditions),
+        frozenset(attribute.column for attribute, _ in query.conditions),
+        query.study_instance_uid is not None,
+        query.series_instance_uid is not None,
+    )
+    return form, {
+        **parameters(values),
+        "study_uid": query.study_instance_uid,
+        "series_uid": query.series_instance_uid,
+        "limit": limit,
+        "offset": query.offset,
+        "end": query.offset + limit,
+    }
+
+
+def _depth(level: Level) -> int:
+    return SEARCHED_LEVELS.index(level) + 1

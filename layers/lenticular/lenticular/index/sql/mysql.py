@@ -1,0 +1,191 @@
+"""MySQL, MariaDB and Aurora: how to connect, and how to sign in.
+
+Besides what the driver takes (`ssl_ca`, `connect_timeout`…) the query of the URL may say:
+
+    authentication=iam   sign in with a token of AWS instead of a password, over TLS
+    authentication=secret&secret=NAME   sign in with what Secrets Manager says (name or ARN)
+    region=eu-west-1     of the token or the secret, where nothing else tells it
+    pool_size=1          connections kept open; a Lambda function answers one request at a time
+
+Every round trip counts where the server is another machine. So a single statement that reads is
+no transaction, and a connection that is in none is not reset when it goes back to the pool.
+Several statements that read are REPEATABLE READ, so that what they see is one state. Writing is
+READ COMMITTED: it locks rows, not gaps, and once it has waited for a lock it sees what the one
+before it did.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from ssl import CERT_NONE, PROTOCOL_TLS_CLIENT, SSLContext
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine, event, func, select
+from sqlalchemy.engine import Connection
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
+
+from lenticular.errors import Unavailable
+from lenticular.index.sql import errors, rds_token
+from lenticular.index.sql.secret import Secret
+
+POOL_SIZE = 8
+BEYOND_POOL = 8
+"""Connections opened beyond those that are kept, while many requests are answered at once."""
+
+SECONDS_FOR_CONNECTION = 10
+"""How long a request waits for one of the pool, and at most for the server to take a new one."""
+
+SECONDS_TO_BE_ALONE = 600
+
+TRUSTED_FOR = 1.0
+"""Seconds after which a connection that lay idle is asked whether it still lives."""
+
+_WRITING = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
+_READING = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
+_START = "START TRANSACTION"
+
+_IN_TRANSACTION = 1
+"""What the server says with every answer while a transaction is open (SERVER_STATUS_IN_TRANS)."""
+
+_OURS = ("authentication", "secret", "region", "pool_size")
+_LAST_USED = "last_used"
+
+
+def open_engine(url: URL) -> Engine:
+    """An engine for a URL of ours."""
+    options = {name: str(url.query[name]) for name in _OURS if name in url.query}
+    url = url.difference_update_query(_OURS)
+    url = url.update_query_dict({"charset": "utf8mb4"})
+    if "connect_timeout" not in url.query:
+        url = url.update_query_dict({"connect_timeout": str(SECONDS_FOR_CONNECTION)})
+    engine = create_engine(
+        url,
+        pool_size=int(options.get("pool_size", POOL_SIZE)),
+        max_overflow=BEYOND_POOL,
+        pool_timeout=SECONDS_FOR_CONNECTION,
+        pool_use_lifo=True,
+        pool_reset_on_return=None,
+        paramstyle="format",  # by position, for Statement
+        connect_args={"autocommit": True, "init_command": _WRITING},
+    )
+    event.listen(engine, "checkin", _remember)
+    event.listen(engine, "checkout", _ask_after_pause)
+    event.listen(engine, "begin", _begin)
+    event.listen(engine, "reset", _reset)
+    if authorities := url.query.get("ssl_ca"):
+        event.listen(engine, "do_connect", _requirer(str(authorities)))
+    if sign_in := _sign_in(url, options):
+        event.listen(engine, "do_connect", sign_in)
+    return engine
+
+
+@contextmanager
+def named_lock(connection: Connection) -> Iterator[None]:
+    """Be the only session of this database that is in here; ends with the session at the latest."""
+    # Names of locks are shared by all databases of a server, and at most 64 characters long.
+    name = func.left(func.concat("lenticular.", func.database()), 64)
+    if connection.scalar(select(func.get_lock(name, SECONDS_TO_BE_ALONE))) != 1:
+        raise Unavailable("Somebody else has been changing the schema for long; try again later.")
+    try:
+        yield
+    finally:
+        if not connection.invalidated:
+            connection.execute(select(func.release_lock(name)))
+
+
+def _remember(_: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
+    entry.info[_LAST_USED] = time.monotonic()
+
+
+def _ask_after_pause(connection: Any, entry: ConnectionPoolEntry, _: object) -> None:
+    """See that the server still knows the connection; a new one is made when it does not."""
+    if time.monotonic() - entry.info.get(_LAST_USED, time.monotonic()) < TRUSTED_FOR:
+        return
+    try:
+        connection.ping(reconnect=False)
+    except Exception as error:
+        raise DisconnectionError from error
+
+
+def _begin(connection: Connection) -> None:
+    cursor = connection.connection.cursor()
+    if not connection.get_execution_options().get("writes"):
+        cursor.execute(_READING)
+    cursor.execute(_START)
+
+
+def _reset(connection: Any, _: ConnectionPoolEntry, state: PoolResetState) -> None:
+    if not state.terminate_only and connection.server_status & _IN_TRANSACTION:
+        connection.rollback()
+
+
+def _requirer(authorities: str) -> Any:
+    """What tells of a missing file of certificates: the driver would not say which it is."""
+
+    def require(*_: Any) -> None:
+        if not Path(authorities).is_file():
+            raise FileNotFoundError(
+                f"The certificate authorities {authorities}, by which the database is known, are"
+                " missing; make build fetches those of Amazon RDS."
+            )
+
+    return require
+
+
+def _sign_in(url: URL, options: Mapping[str, str]) -> Any:
+    """What signs in for each new connection; None where user and password stand in the URL."""
+    region = options.get("region")
+    match options:
+        case {"authentication": "iam"}:
+            return _signer(url, region)
+        case {"authentication": "secret", "secret": name}:
+            return _reader(Secret(name, region))
+        case {"authentication": _}:
+            raise ValueError(
+                "The URL of the index should say authentication=iam, or authentication=secret with"
+                " secret=NAME."
+            )
+    return None
+
+
+def _reader(secret: Secret) -> Any:
+    """What connects with the secret, and with a newer one when the database refuses it."""
+
+    def connect(dialect: Any, entry: Any, arguments: Any, parameters: dict[str, Any]) -> Any:
+        for anew in (False, True):
+            try:
+                return dialect.connect(*arguments, **{**parameters, **secret.read(anew=anew)})
+            except dialect.dbapi.Error as error:
+                if not errors.is_refused(error):
+                    raise
+                refused = error
+        # A rotation changes the database some seconds before the secret says so.
+        raise Unavailable("The index refuses the secret; try again in a moment.") from refused
+
+    return connect
+
+
+def _signer(url: URL, region: str | None) -> Any:
+    """What gives each new connection a token: it is good for 15 minutes, connections for longer."""
+
+    def sign(dialect: Any, entry: Any, arguments: Any, parameters: dict[str, Any]) -> None:
+        host, user = str(url.host), str(url.username)
+        parameters["password"] = rds_token.token(host, url.port or 3306, user, region)
+        # Never in clear text: without a certificate to check against, encrypted all the same.
+        if "ssl" not in parameters:
+            parameters["ssl"] = _unchecked()
+
+    return sign
+
+
+@cache
+def _unchecked() -> SSLContext:
+    """Encryption without a certificate to check against, so none are loaded, which takes long."""
+    context = SSLContext(PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = CERT_NONE
+    return context

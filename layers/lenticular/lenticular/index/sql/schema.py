@@ -1,0 +1,275 @@
+"""The tables: four levels, and beside each what is answered of it.
+
+The rows that are searched are narrow: identifiers, folded matching columns (named after the
+attributes, `dicom/attributes.py`) and counts. What is answered lies beside them as encoded DICOM
+JSON, one attribute a line: `answer` has what every search answers, `extra` the rest of the level.
+Times are milliseconds since 1970, UTC. Types and index lengths fit SQLite, MySQL and MariaDB.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    BINARY,
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.mysql import LONGBLOB, MEDIUMBLOB
+from sqlalchemy.types import TypeEngine
+
+from lenticular.dicom.attributes import SEARCHED, Attribute, MatchingKind
+from lenticular.dicom.match.matching import COMPARED_LENGTH
+from lenticular.dicom.model import Level
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_OPTIONS: dict[str, Any] = {
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_bin",
+    "mysql_engine": "InnoDB",
+}
+_ROW_ID = BigInteger().with_variant(Integer(), "sqlite")
+_DIGEST = BINARY(20).with_variant(LargeBinary(20), "sqlite")
+_SHA256 = BINARY(32).with_variant(LargeBinary(32), "sqlite")
+_LINES = LargeBinary(2**24 - 1).with_variant(MEDIUMBLOB(), "mysql", "mariadb")
+_DOCUMENT = LargeBinary(2**32 - 1).with_variant(LONGBLOB(), "mysql", "mariadb")
+
+SETTLED = "settled"
+"""Column of studies and series: their `updated` when they were last marked as stable.
+
+Whatever is stored leaves it alone, so that those who do not know it may write too.
+"""
+
+NAME_GROUPS = ("", "_ideographic", "_phonetic")
+"""What the columns of a name's three groups end with."""
+
+_TYPES: dict[MatchingKind, TypeEngine[Any]] = {
+    MatchingKind.TEXT: String(COMPARED_LENGTH),
+    MatchingKind.TEXTS: Text(),
+    MatchingKind.NAME: String(COMPARED_LENGTH),
+    MatchingKind.UID: String(64),
+    MatchingKind.UIDS: Text(),
+    MatchingKind.DATE: String(8),
+    MatchingKind.TIME: String(13),
+    MatchingKind.DATETIME: String(21),
+    MatchingKind.NUMBER: BigInteger(),
+}
+_REQUIRED = frozenset(
+    {
+        *("study_instance_uid", "series_instance_uid", "sop_instance_uid", "sop_class_uid"),
+        *("available_transfer_syntax_uid", "number_of_study_related_series"),
+        *("number_of_study_related_instances", "number_of_series_related_instances"),
+    }
+)
+
+
+def column_names(attribute: Attribute) -> tuple[str, ...]:
+    """The matching columns of an attribute: three for a name, else one."""
+    suffixes = NAME_GROUPS if attribute.kind is MatchingKind.NAME else ("",)
+    return tuple(attribute.column + suffix for suffix in suffixes)
+
+
+def _settled() -> Column[Any]:
+    # The migration gives it the time at which it ran: what was there before is stable already.
+    return Column(SETTLED, BigInteger, nullable=False, server_default="0")
+
+
+def _matching(level: Level) -> list[Column[Any]]:
+    return [
+        Column(name, _TYPES[attribute.kind], nullable=name not in _REQUIRED)
+        for attribute in SEARCHED[level]
+        for name in column_names(attribute)
+    ]
+
+
+patients = Table(
+    "patients",
+    metadata,
+    Column("row_id", _ROW_ID, primary_key=True),
+    Column("orthanc_id", _DIGEST, nullable=False, unique=True),
+    Column("patient_id", Text, nullable=False),
+    Column("answer", _LINES, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    **_OPTIONS,
+)
+
+studies = Table(
+    "studies",
+    metadata,
+    Column("row_id", _ROW_ID, primary_key=True),
+    Column("patient_row_id", ForeignKey(patients.c.row_id), nullable=False, index=True),
+    Column("orthanc_id", _DIGEST, nullable=False, unique=True),
+    Column("size", BigInteger, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("updated", BigInteger, nullable=False),
+    *_matching(Level.STUDY),
+    _settled(),
+    UniqueConstraint("study_instance_uid"),
+    Index(None, "study_date", "study_time", "row_id"),
+    Index(None, "patient_id"),
+    Index(None, "patient_name"),
+    Index(None, "patient_name_ideographic"),
+    Index(None, "patient_name_phonetic"),
+    Index(None, "accession_number"),
+    Index(None, "updated", SETTLED),
+    **_OPTIONS,
+)
+
+study_attributes = Table(
+    "study_attributes",
+    metadata,
+    Column("study_row_id", ForeignKey(studies.c.row_id), primary_key=True, autoincrement=False),
+    Column("answer", _LINES, nullable=False),
+    Column("extra", _LINES, nullable=False),
+    **_OPTIONS,
+)
+
+series = Table(
+    "series",
+    metadata,
+    Column("row_id", _ROW_ID, primary_key=True),
+    Column("study_row_id", ForeignKey(studies.c.row_id), nullable=False),
+    Column("orthanc_id", _DIGEST, nullable=False, unique=True),
+    Column("size", BigInteger, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("updated", BigInteger, nullable=False),
+    *_matching(Level.SERIES),
+    _settled(),
+    UniqueConstraint("series_instance_uid", "study_row_id"),
+    Index(None, "study_row_id", "series_number", "row_id"),
+    Index(None, "updated", SETTLED),
+    **_OPTIONS,
+)
+
+series_attributes = Table(
+    "series_attributes",
+    metadata,
+    Column("series_row_id", ForeignKey(series.c.row_id), primary_key=True, autoincrement=False),
+    Column("answer", _LINES, nullable=False),
+    Column("extra", _LINES, nullable=False),
+    **_OPTIONS,
+)
+
+# `frame_count` is how many frames there are to show, 0 without pixels; the attribute
+# NumberOfFrames may be absent.
+instances = Table(
+    "instances",
+    metadata,
+    Column("row_id", _ROW_ID, primary_key=True),
+    Column("series_row_id", ForeignKey(series.c.row_id), nullable=False),
+    Column("orthanc_id", _DIGEST, nullable=False, unique=True),
+    Column("storage_key", String(255), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", _SHA256, nullable=False),
+    Column("frame_count", BigInteger, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    *_matching(Level.INSTANCE),
+    UniqueConstraint("sop_instance_uid", "series_row_id"),
+    Index(None, "series_row_id", "instance_number", "row_id"),
+    **_OPTIONS,
+)
+
+# On MySQL clustered by series, so that the metadata of a series is one range. SQLite keeps the
+# rows in the order of arrival: clustered rows of this size would leave most of a page empty.
+documents = Table(
+    "documents",
+    metadata,
+    Column("series_row_id", ForeignKey(series.c.row_id), primary_key=True, autoincrement=False),
+    Column("instance_row_id", _ROW_ID, primary_key=True, autoincrement=False),
+    Column("layout", _LINES, nullable=False),
+    Column("answer", _LINES, nullable=False),
+    Column("extra", _LINES, nullable=False),
+    Column("body", _DOCUMENT, nullable=False),
+    **_OPTIONS,
+)
+
+# Where the frames of encapsulated objects with many of them lie, some hundreds in a row. On SQLite
+# it is WITHOUT ROWID; only the migration says so, for here it would load that dialect for all.
+frames = Table(
+    "frames",
+    metadata,
+    Column("instance_row_id", _ROW_ID, primary_key=True, autoincrement=False),
+    Column("chunk", Integer, primary_key=True, autoincrement=False),
+    Column("ranges", _LINES, nullable=False),
+    **_OPTIONS,
+)
+
+# Whoever prunes it keeps the newest row, from which the sequence goes on. What comes after
+# `created` is of instances only; an empty UID says that nobody knows it, NULL that nobody looked.
+changes = Table(
+    "changes",
+    metadata,
+    Column("sequence", _ROW_ID, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("level", String(8), nullable=False),
+    Column("orthanc_id", _DIGEST, nullable=False, index=True),
+    Column("created", BigInteger, nullable=False, index=True),
+    Column("study_instance_uid", String(64)),
+    Column("series_instance_uid", String(64)),
+    Column("sop_instance_uid", String(64)),
+    Column("action", String(8)),
+    **_OPTIONS,
+)
+
+# The attributes that are searched for by configuration (`dicom/query_tags.py`), and how far what is
+# stored has been looked through for each: studies up to `done`, and of the next one instances up to
+# `within`, as far as they changed since `since`; see `tagging.py`.
+query_tags = Table(
+    "query_tags",
+    metadata,
+    Column("tag_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("path", Text, nullable=False),
+    Column("vr", String(2), nullable=False),
+    Column("creator", String(64), nullable=False),
+    Column("level", String(8), nullable=False),
+    Column("status", String(8), nullable=False),
+    Column("known", BigInteger, nullable=False),
+    Column("started", BigInteger, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("done", BigInteger, nullable=False),
+    Column("within", BigInteger, nullable=False),
+    **_OPTIONS,
+)
+
+
+def _tag_values(level: Table) -> Table:
+    """The values of those attributes in rows of a level, each in a row of its own.
+
+    Ordered as searches read them; on SQLite without row ids, which only the migration says. They
+    go with the row they belong to, whoever removes it: also the release before, which does not
+    know them.
+    """
+    row_id = ForeignKey(level.c.row_id, ondelete="CASCADE")
+    return Table(
+        f"{level.name}_tag_values",
+        metadata,
+        Column("tag_id", BigInteger, primary_key=True, autoincrement=False),
+        Column("value", String(COMPARED_LENGTH), primary_key=True),
+        Column("row_id", row_id, primary_key=True, autoincrement=False),
+        Column("part", SmallInteger, primary_key=True, autoincrement=False),
+        Index(None, "row_id", "tag_id"),
+        **_OPTIONS,
+    )
+
+
+TAG_VALUES: dict[Level, Table] = {
+    Level.STUDY: _tag_values(studies),
+    Level.SERIES: _tag_values(series),
+    Level.INSTANCE: _tag_values(instances),
+}

@@ -1,0 +1,1 @@
+"""Change the index: insert, remove, mark as stable, and the change feed."""

@@ -1,0 +1,75 @@
+"""The change feed as it is written: numbered in the order of commits."""
+
+import time
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.engine import Connection
+
+from lenticular.dicom.model import Level, Target
+from lenticular.index import migrations
+from lenticular.index.sql.schema import changes
+from lenticular.index.write.statements import ORDER_COMMITS
+
+
+class Action(StrEnum):
+    """What happened to an instance, in words of the feed of instances (`instance_feed.py`)."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    NONE = ""  # it is not told there: what is taken away to make room for its update
+
+
+class ChangeEntry(NamedTuple):
+    """What happened to a resource; of an instance also which it is, for it may be gone by then."""
+
+    kind: str
+    level: Level
+    orthanc_id: bytes
+    target: Target | None = None
+    action: Action | None = None
+
+
+def to_row(told: ChangeEntry, now: int) -> dict[str, Any]:
+    """The row of a change."""
+    target = told.target
+    return {
+        "kind": told.kind,
+        "level": told.level.value,
+        "orthanc_id": told.orthanc_id,
+        "created": now,
+        "action": told.action,
+        "study_instance_uid": target and target.study_instance_uid,
+        "series_instance_uid": target and target.series_instance_uid,
+        "sop_instance_uid": target and target.sop_instance_uid,
+    }
+
+
+def add_changes(connection: Connection, told: Sequence[ChangeEntry]) -> None:
+    """Write changes, as the last thing before the commit: whoever comes next waits for it."""
+    if not told:
+        return
+    revision = connection.execute(ORDER_COMMITS).scalar_one()
+    known = [column.name for column in columns_in(revision)]
+    moment = now()
+    rows = [to_row(each, moment) for each in told]
+    connection.execute(insert(changes), [{name: row[name] for name in known} for row in rows])
+
+
+def columns_in(revision: str) -> Sequence[Any]:
+    """The columns that a change is written with in the schema of this revision."""
+    written = [column for column in changes.columns if column is not changes.c.sequence]
+    return written if revision >= migrations.INSTANCE_FEED else written[:4]
+
+
+def last_sequence(connection: Connection) -> int:
+    """The number of the newest change; 0 when there is none."""
+    return int(connection.scalar(select(func.max(changes.c.sequence))) or 0)
+
+
+def now() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,180 @@
+"""Filing instances within one transaction: what is new is written, in as few statements as can be.
+
+Rows of one kind are written together. Studies, series and instances are locked, read and
+written in this order everywhere, so that two writers never wait for each other.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from lenticular.dicom.model import Level, Target
+from lenticular.dicom.orthanc_id import digest, from_digest
+from lenticular.index import migrations
+from lenticular.index.records import Added, Outcome, Removed
+from lenticular.index.write.changes import Action, ChangeEntry, now, to_row
+from lenticular.index.write.parent_rows import Created, ExistingInstance, ParentRows, SeriesRow
+from lenticular.index.write.rows import InstanceRows, Row
+
+Remove = Callable[[Target], Removed | None]
+"""Takes an instance away within the transaction."""
+
+
+@dataclass(slots=True)
+class _PendingInstance:
+    """A new instance whose rows wait to be written, and the levels that came with it."""
+
+    rows: InstanceRows
+    series: SeriesRow
+    orthanc_id: bytes
+    created: Created
+    action: Action
+    row_id: int = 0
+
+
+@dataclass(slots=True)
+class InstanceInserter:
+    """One transaction's work: `look_up`, `file` as often as needed, then `flush`."""
+
+    places: ParentRows
+    remove: Remove
+    _waiting: list[_PendingInstance] = field(default_factory=list)
+
+    def look_up(self, batch: Sequence[InstanceRows]) -> None:
+        """Find the series of what will be filed, and which of these instances they have."""
+        wanted: dict[tuple[str, str], list[str]] = {}
+        for each in batch:
+            parsed = each.new.parsed
+            place = (parsed.study_instance_uid, parsed.series_instance_uid)
+            wanted.setdefault(place, []).append(parsed.sop_instance_uid)
+        for place in sorted(wanted):
+            self.places.look_up(*place, wanted[place])
+
+    def file(self, batch: Sequence[InstanceRows], replace: bool = False) -> list[Added]:
+        """File what is new; bytes decide about what is known already."""
+        return [self._file_one(each, replace) for each in batch]
+
+    def flush(self) -> None:
+        """Write the rows and the counts of everything filed so far."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        self._add_instances(waiting)
+        cursor, statements = self.places.cursor, self.places.statements
+        for statement, make in (
+            (statements.add_document, _document),
+            (statements.add_frames, _frames),
+        ):
+            statement.run_many(cursor, [row for each in waiting for row in make(each)])
+        self.places.add_tag_values(_tag_values(waiting))
+        self.places.grow()
+        ((revision,),) = statements.order_commits.run(cursor).fetchall()
+        moment = now()
+        knows_instances = revision >= migrations.INSTANCE_FEED
+        add_change = statements.add_change if knows_instances else statements.add_change_before
+        told = (each for one in waiting for each in _change_entries(one))
+        add_change.run_many(cursor, [to_row(each, moment) for each in told])
+
+    def _file_one(self, new: InstanceRows, replace: bool, action: Action = Action.CREATE) -> Added:
+        parsed = new.new.parsed
+        series = self.places.find(parsed.study_instance_uid, parsed.series_instance_uid)
+        known = series.known.get(parsed.sop_instance_uid) if series else None
+        if series is None or known is None:
+            return self._add(new, series, action)
+        if known.sha256 == new.new.sha256:
+            return _known_already(Outcome.ALREADY_STORED, series, known, new)
+        if not replace:
+            return _known_already(Outcome.KEPT, series, known, new)
+        return self._replace(new, known)
+
+    def _add(self, new: InstanceRows, series: SeriesRow | None, action: Action) -> Added:
+        parsed = new.new.parsed
+        created: Created = []
+        series = series or self.places.create(new.new, created)
+        study, uid = series.study, parsed.sop_instance_uid
+        orthanc_id = digest(study.patient_id, study.uid, series.uid, uid)
+        series.known[uid] = ExistingInstance(orthanc_id, new.new.sha256, new.new.key)
+        series.growth.add(new.new.size)
+        study.growth.add(new.new.size)
+        if parsed.sop_class_uid not in study.sop_classes:
+            study.sop_classes.append(parsed.sop_class_uid)
+        self._waiting.append(_PendingInstance(new, series, orthanc_id, created, action))
+        return Added(Outcome.STORED, _ids(series, orthanc_id))
+
+    def _replace(self, new: InstanceRows, known: ExistingInstance) -> Added:
+        """Take the old one away and file the new one as if it had never been there."""
+        self.flush()
+        parsed = new.new.parsed
+        self.remove(
+            Target(parsed.study_instance_uid, parsed.series_instance_uid, parsed.sop_instance_uid)
+        )
+        self.places.forget()
+        self.look_up([new])
+        added = self._file_one(new, replace=False, action=Action.UPDATE)
+        return Added(Outcome.REPLACED, added.orthanc_ids, known.key)
+
+    def _add_instances(self, waiting: Sequence[_PendingInstance]) -> None:
+        cursor, statements = self.places.cursor, self.places.statements
+        if len(waiting) == 1:
+            waiting[0].row_id = statements.add_instance.run(
+                cursor, self._instance(waiting[0])
+            ).lastrowid
+            return
+        statements.add_instance.run_many(cursor, [self._instance(each) for each in waiting])
+        by_series: dict[int, dict[str, _PendingInstance]] = {}
+        for each in waiting:
+            uid = each.rows.new.parsed.sop_instance_uid
+            by_series.setdefault(each.series.row_id, {})[uid] = each
+        for series_row_id, by_uid in by_series.items():
+            for uid, row_id, *_ in self.places.known(series_row_id, list(by_uid)):
+                by_uid[uid].row_id = row_id
+
+    def _instance(self, waiting: _PendingInstance) -> Row:
+        return {
+            **waiting.rows.instance,
+            "series_row_id": waiting.series.row_id,
+            "orthanc_id": waiting.orthanc_id,
+            "created": self.places.now,
+        }
+
+
+def _change_entries(waiting: _PendingInstance) -> Iterator[ChangeEntry]:
+    parsed = waiting.rows.new.parsed
+    target = Target(parsed.study_instance_uid, parsed.series_instance_uid, parsed.sop_instance_uid)
+    yield ChangeEntry("NewInstance", Level.INSTANCE, waiting.orthanc_id, target, waiting.action)
+    for level, orthanc_id in waiting.created:
+        yield ChangeEntry(f"New{level}", level, orthanc_id)
+
+
+def _document(waiting: _PendingInstance) -> Iterator[Row]:
+    yield {
+        **waiting.rows.document,
+        "series_row_id": waiting.series.row_id,
+        "instance_row_id": waiting.row_id,
+    }
+
+
+def _frames(waiting: _PendingInstance) -> Iterator[Row]:
+    for chunk, ranges in enumerate(waiting.rows.frames):
+        yield {"instance_row_id": waiting.row_id, "chunk": chunk, "ranges": ranges}
+
+
+def _tag_values(waiting: Sequence[_PendingInstance]) -> list[Row]:
+    return [{**row, "row_id": each.row_id} for each in waiting for row in each.rows.tag_values]
+
+
+def _known_already(
+    outcome: Outcome, series: SeriesRow, known: ExistingInstance, new: InstanceRows
+) -> Added:
+    # A call that is repeated may name the very file that the row has: that one stays.
+    obsolete = None if known.key == new.new.key else new.new.key
+    return Added(outcome, _ids(series, known.orthanc_id), obsolete)
+
+
+def _ids(series: SeriesRow, orthanc_id: bytes) -> dict[Level, str]:
+    study = series.study
+    return {
+        Level.PATIENT: from_digest(study.patient_orthanc_id),
+        Level.STUDY: from_digest(study.orthanc_id),
+        Level.SERIES: from_digest(series.orthanc_id),
+        Level.INSTANCE: from_digest(orthanc_id),
+    }

@@ -1,0 +1,1 @@
+"""Between bytes and samples: decode, compress and encode frames."""

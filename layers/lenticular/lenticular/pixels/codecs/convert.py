@@ -1,0 +1,36 @@
+"""Frames from one transfer syntax to another: decoded, and compressed again where need be."""
+
+from collections.abc import Callable
+
+from lenticular.dicom.transfer_syntaxes import lookup
+from lenticular.errors import Unacceptable
+from lenticular.pixels.codecs.compress import can_hold, compress
+from lenticular.pixels.codecs.decode import Frame, decode
+from lenticular.pixels.codecs.uncompress import uncompressed
+from lenticular.pixels.image_pixel import PixelDescription
+
+Converter = Callable[[bytes], bytes]
+
+
+def converter(stored: str, wanted: str, description: PixelDescription) -> Converter:
+    """What makes a frame in the wanted syntax of one in the stored syntax."""
+    if not lookup(wanted).encapsulated:
+        return lambda frame: uncompressed(decode(frame, stored, description), description)
+    require(wanted, description)
+
+    def convert(frame: bytes) -> bytes:
+        decoded = decode(frame, stored, description)
+        return compress(decoded, wanted, bits_needed(decoded, description)).data
+
+    return convert
+
+
+def bits_needed(frame: Frame, description: PixelDescription) -> int:
+    """Bits Stored, or more where the values of a frame pass what it says."""
+    return max(frame.bits, description.bits_stored)
+
+
+def require(transfer_syntax_uid: str, description: PixelDescription) -> None:
+    """Refuse a syntax that cannot hold pixels of this kind."""
+    if not can_hold(transfer_syntax_uid, description):
+        raise Unacceptable(f"{lookup(transfer_syntax_uid).name} cannot hold pixels of this kind.")

@@ -1,0 +1,205 @@
+"""Decode one frame to stored values, PS3.5 8.
+
+What a compressed frame says of itself decides, not what the transfer syntax or the attributes
+promise: files in the world carry JPEG under a JPEG-LS syntax, native bytes under a JPEG one, and
+codestreams of another size than Rows and Columns. Sizes are checked before memory is taken.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import imagecodecs
+import numpy as np
+
+from lenticular.dicom.transfer_syntaxes import RLE_LOSSLESS, lookup
+from lenticular.errors import NotRenderable
+from lenticular.pixels.codecs.codestream import Codec, Head, read_head
+from lenticular.pixels.codecs.native import Array, inflate_frame, native_size, read_native, read_rle
+from lenticular.pixels.image_pixel import PixelDescription, check_size
+
+DEFLATED_IMAGE_FRAME = "1.2.840.10008.1.2.8.1"
+
+SPARE_PIXELS = 1 << 20
+"""A codestream may have twice the pixels that the attributes declare, or this many; padding and
+swapped sides are forgiven, but a few bytes that claim gigabytes are not decoded."""
+
+MAX_TILES = 10_000
+MAX_SCANNED_PIXELS = 4_000_000_000
+"""Tiles of a JPEG 2000, and pixels of all scans of a JPEG, that are decoded: some seconds' work.
+More are only made to keep us busy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A decoded frame: stored values, shape (rows, columns) or (rows, columns, samples).
+
+    `colour_space` is MONOCHROME1, MONOCHROME2, PALETTE COLOR, RGB, YBR_FULL, YBR_PARTIAL, HSV,
+    ARGB or CMYK; `bits` of each value are in use.
+    """
+
+    samples: Array
+    colour_space: str
+    bits: int
+
+
+def decode(frame: bytes, transfer_syntax_uid: str, description: PixelDescription) -> Frame:
+    """Decode the bytes of one frame; native bytes are little-endian and start at the first bit."""
+    syntax = lookup(transfer_syntax_uid)
+    if syntax.is_video:
+        raise NotRenderable(f"Frames of a video ({syntax.name}) cannot be rendered.")
+    if transfer_syntax_uid == RLE_LOSSLESS:
+        return _stored(read_rle(frame, description), description)
+    if transfer_syntax_uid == DEFLATED_IMAGE_FRAME:
+        frame = inflate_frame(frame, description)
+    head = read_head(frame) if syntax.encapsulated else None
+    if head is not None:
+        return _decompress(frame, head, description)
+    if syntax.encapsulated and len(frame) < native_size(description):
+        raise NotRenderable(f"The frame is not what {syntax.name} promises, or it is damaged.")
+    return _stored(read_native(frame, description), description)
+
+
+def _stored(words: Array, description: PixelDescription) -> Frame:
+    space = _colour_space(description.photometric_interpretation, words)
+    if description.floating:
+        return Frame(words, space, description.bits_stored)
+    unused = description.high_bit + 1 - description.bits_stored
+    words = _without_unused_bits(words, unused, description.bits_stored)
+    if description.signed:
+        words = _with_sign(words, description.bits_stored)
+    return Frame(words, space, description.bits_stored)
+
+
+def _without_unused_bits(words: Array, shift: int, bits: int) -> Array:
+    """Only the bits in use: the others may hold overlays (PS3.5 8.1.1)."""
+    if shift:
+        words = words >> words.dtype.type(shift)
+    if bits < words.dtype.itemsize * 8 - shift:
+        words = words & words.dtype.type((1 << bits) - 1)
+    return words
+
+
+def _with_sign(words: Array, bits: int) -> Array:
+    """Read the lowest bits of each word as two's complement."""
+    size = words.dtype.itemsize
+    unused = size * 8 - bits
+    signed: Array = words.view(f"<i{size}")
+    if not unused:
+        return signed
+    amount = signed.dtype.type(unused)
+    extended: Array = (signed << amount) >> amount
+    return extended
+
+
+def _colour_space(photometric: str, samples: Array) -> str:
+    """The photometric interpretation as far as it fits the samples that there are."""
+    if samples.ndim == 2:
+        grey = ("MONOCHROME1", "PALETTE COLOR")
+        return photometric if photometric in grey else "MONOCHROME2"
+    if samples.shape[2] == 4:
+        return photometric if photometric in ("CMYK", "ARGB") else "CMYK"
+    if photometric.startswith("YBR_PARTIAL"):
+        return "YBR_PARTIAL"
+    if photometric.startswith("YBR_FULL"):
+        return "YBR_FULL"
+    return "HSV" if photometric == "HSV" else "RGB"
+
+
+def _decompress(frame: bytes, head: Head, description: PixelDescription) -> Frame:
+    _check_head(head, description)
+    samples, space = _DECODERS[head.codec](frame, head, description.photometric_interpretation)
+    if samples.ndim == 3 and samples.shape[2] == 1:
+        samples = samples[:, :, 0]
+    if samples.shape[:2] != (head.rows, head.columns) or samples.ndim > 3:
+        raise NotRenderable(f"The {head.codec.value} frame is not one picture.")
+    space = _colour_space(space, samples)
+    return _rescued_sign(Frame(samples, space, _bits(samples, head, description)), description)
+
+
+def _check_head(head: Head, description: PixelDescription) -> None:
+    """Refuse before decoding what would cost too much or is no picture."""
+    check_size(head.rows, head.columns, head.components or description.samples_per_pixel)
+    work = head.rows * head.columns * head.scans
+    if work < 1 or work > MAX_SCANNED_PIXELS or head.tiles > MAX_TILES:
+        raise NotRenderable(f"The {head.codec.value} frame does not make sense.")
+    declared = description.rows * description.columns
+    if head.rows * head.columns > max(2 * declared, SPARE_PIXELS):
+        raise NotRenderable(
+            f"The {head.codec.value} frame has {head.rows} x {head.columns} pixels"
+            f" where {description.rows} x {description.columns} are declared."
+        )
+
+
+def _bits(samples: Array, head: Head, description: PixelDescription) -> int:
+    """Bits in use: the smaller of what file and codestream declare, as far as values allow."""
+    precision = head.precision or samples.dtype.itemsize * 8
+    bits = min(precision, description.bits_stored)
+    if bits < precision and samples.dtype.kind == "u" and not description.signed:
+        # Some encoders leave Bits Stored wrong; values that pass it show the true depth.
+        bits = max(bits, int(samples.max(initial=0)).bit_length())
+    return bits
+
+
+def _rescued_sign(frame: Frame, description: PixelDescription) -> Frame:
+    """Two's complement that a codec without signed samples carried as unsigned (PS3.5 8.2)."""
+    if not description.signed or frame.samples.dtype.kind != "u" or frame.samples.ndim != 2:
+        return frame
+    return replace(frame, samples=_with_sign(frame.samples, frame.bits))
+
+
+_Decoded = tuple[Array, str]
+
+
+def _jpeg(frame: bytes, head: Head, photometric: str) -> _Decoded:
+    if head.components != 3:
+        return _run(imagecodecs.jpeg8_decode, frame), photometric
+    ycbcr = photometric != "RGB" if head.transformed is None else head.transformed
+    space = "YCBCR" if ycbcr else "RGB"
+    return _run(imagecodecs.jpeg8_decode, frame, colorspace=space, outcolorspace="RGB"), "RGB"
+
+
+def _jpeg_lossless(frame: bytes, head: Head, photometric: str) -> _Decoded:
+    if head.components != 3:
+        return _run(imagecodecs.jpeg8_decode, frame), photometric
+    # The lossless process never transforms colours; what they mean is as declared.
+    decoded = _run(imagecodecs.jpeg8_decode, frame, colorspace="RGB", outcolorspace="RGB")
+    return decoded, photometric
+
+
+def _jpeg_ls(frame: bytes, head: Head, photometric: str) -> _Decoded:
+    # CharLS spends seconds in search of the end of a truncated frame; this one it finds.
+    if not frame.endswith((b"\xff\xd9", b"\xff\xd9\0")):
+        frame += b"\xff\xd9"
+    return _run(imagecodecs.jpegls_decode, frame), photometric
+
+
+def _jpeg_2000(frame: bytes, head: Head, photometric: str) -> _Decoded:
+    # OpenJPEG for HTJ2K too: OpenJPH, though faster, lets lossy samples wrap around at white.
+    decoded = _run(imagecodecs.jpeg2k_decode, frame)
+    return decoded, "RGB" if head.transformed else photometric
+
+
+def _jpeg_xl(frame: bytes, head: Head, photometric: str) -> _Decoded:
+    decoded = _run(imagecodecs.jpegxl_decode, frame)
+    return decoded, "RGB" if decoded.ndim == 3 else photometric
+
+
+_DECODERS: dict[Codec, Callable[[bytes, Head, str], _Decoded]] = {
+    Codec.JPEG: _jpeg,
+    Codec.JPEG_LOSSLESS: _jpeg_lossless,
+    Codec.JPEG_LS: _jpeg_ls,
+    Codec.JPEG_2000: _jpeg_2000,
+    Codec.JPEG_XL: _jpeg_xl,
+}
+
+
+def _run(decoder: Callable[..., object], frame: bytes, **options: str) -> Array:
+    """Call a decoder of imagecodecs; each raises errors of its own making for a damaged frame."""
+    try:
+        decoded = decoder(frame, **options)
+    except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:
+        raise NotRenderable("The compressed frame is damaged, or of a rare kind.") from error
+    samples = np.asarray(decoded)
+    if samples.ndim < 2 or not samples.size:
+        raise NotRenderable("The compressed frame holds no picture.")
+    return samples

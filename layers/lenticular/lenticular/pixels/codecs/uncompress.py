@@ -1,0 +1,39 @@
+"""Decoded frames as the bytes of Explicit VR Little Endian, PS3.5 8.1 and 8.2."""
+
+import numpy as np
+
+from lenticular.errors import NotRenderable
+from lenticular.pixels.codecs.decode import Frame
+from lenticular.pixels.image_pixel import PixelDescription
+
+_WORDS = (8, 16, 32, 64)
+
+
+def uncompressed(decoded: Frame, description: PixelDescription) -> bytes:
+    """The samples of a frame in words of Bits Allocated, as Planar Configuration orders them.
+
+    Colours that the codec turned into RGB stay RGB: half of the samples of YBR_FULL_422 could
+    only be thrown away again.
+    """
+    _check(decoded, description)
+    samples = decoded.samples
+    if description.planar and samples.ndim == 3:
+        samples = samples.transpose(2, 0, 1)
+    if description.bits_allocated == 1:
+        return np.packbits(samples.astype(bool).ravel(), bitorder="little").tobytes()
+    kind = "f" if samples.dtype.kind == "f" else "i" if description.signed else "u"
+    word = np.dtype(f"<{kind}{description.bits_allocated // 8}")
+    return samples.astype(word).tobytes()
+
+
+def _check(decoded: Frame, description: PixelDescription) -> None:
+    """Refuse a frame that does not fit the attributes: who reads it has only those to go by."""
+    count = decoded.samples.shape[2] if decoded.samples.ndim == 3 else 1
+    fits = (
+        decoded.samples.shape[:2] == (description.rows, description.columns)
+        and count == description.samples_per_pixel
+        and (description.bits_allocated in _WORDS or description.bits_allocated == 1)
+        and decoded.bits <= description.bits_allocated
+    )
+    if not fits:
+        raise NotRenderable("The compressed frame is not of the size that the attributes give.")

@@ -1,0 +1,222 @@
+"""Pixels that come as pictures, PS3.18 10.5.2: which transfer syntax keeps them, and what they say.
+
+What a stream says of itself stands for the attributes of the Image Pixel Description Macro that a
+client may leave out. A compressed stream that has a transfer syntax stays as it is; PNG and GIF
+have none and are unpacked (Table 10.5.2-1).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from lenticular.dicom.model import Dataset
+from lenticular.dicom.transfer_syntaxes import RLE_LOSSLESS
+from lenticular.errors import InvalidInstance
+from lenticular.pixels.codecs.codestream import SEARCHED_BYTES, Codec, Head, read_head
+from lenticular.pixels.image_pixel import MAX_SAMPLES
+
+UNPACKED = ("image/png", "image/gif")
+SHOWN_BYTES = 4 * SEARCHED_BYTES
+"""So much of a stream is looked at."""
+
+_JPEG = "1.2.840.10008.1.2.4."
+_BY_PROCESS = {0xC0: "50", 0xC1: "51", 0xC2: "55"}
+_LOSSY_METHODS = {
+    "50": "ISO_10918_1", "51": "ISO_10918_1", "55": "ISO_10918_1", "81": "ISO_14495_1",
+    "91": "ISO_15444_1", "203": "ISO_15444_15",
+}  # fmt: skip
+# What a stream cannot tell of itself is taken for the most common of its kind.
+_UNTOLD = {
+    "image/dicom-rle": RLE_LOSSLESS,
+    "image/jxl": _JPEG + "112",
+    "video/mp4": _JPEG + "102",
+    "video/mpeg": _JPEG + "100",
+    "video/mpeg2": _JPEG + "100",
+    "video/h265": _JPEG + "107",
+}
+_CODECS = {
+    "image/jpeg": (Codec.JPEG, Codec.JPEG_LOSSLESS),
+    "image/jls": (Codec.JPEG_LS,),
+    "image/jp2": (Codec.JPEG_2000,),
+    "image/jpx": (Codec.JPEG_2000,),
+    "image/jphc": (Codec.JPEG_2000,),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """A picture as native pixels, frame after frame, and what has to be said of it."""
+
+    pixels: bytes
+    description: Dataset
+
+
+def media_types() -> frozenset[str]:
+    """What pixel data may come as, besides uncompressed."""
+    return frozenset({*_CODECS, *_UNTOLD, *UNPACKED})
+
+
+def syntax_of(media_type: str, beginning: bytes) -> str:
+    """The transfer syntax that a stream of this media type needs."""
+    if media_type in _UNTOLD:
+        return _UNTOLD[media_type]
+    head = _head(media_type, beginning)
+    if head.codec is Codec.JPEG_LS:
+        return _JPEG + ("80" if _after_scan_header(beginning, 0) == 0 else "81")
+    if head.codec is Codec.JPEG_LOSSLESS:
+        return _JPEG + ("70" if _after_scan_header(beginning, 0) == 1 else "57")
+    if head.codec is Codec.JPEG:
+        return _JPEG + _BY_PROCESS.get(_process(beginning), "51")
+    reversible = _is_reversible(beginning)
+    if beginning.find(b"\xff\x50", 0, SEARCHED_BYTES) >= 0 and _is_high_throughput(beginning):
+        return _JPEG + ("201" if reversible else "203")
+    return _JPEG + ("90" if reversible else "91")
+
+
+def description_of(media_type: str, syntax_uid: str, beginning: bytes) -> Dataset:
+    """What the stream says of its pixels; nothing for videos and RLE, which say too little."""
+    if media_type in _UNTOLD:
+        return {}
+    head = _head(media_type, beginning)
+    stored = head.precision
+    photometric = _photometric(head, syntax_uid)
+    if photometric == "YBR_FULL_422" and not _is_subsampled(beginning):
+        photometric = "YBR_FULL"
+    described = _description(head.rows, head.columns, head.components, stored, photometric)
+    described["00280103"] = {"vr": "US", "Value": [int(head.signed)]}
+    method = _LOSSY_METHODS.get(syntax_uid.removeprefix(_JPEG))
+    if method:
+        described["00282110"] = {"vr": "CS", "Value": ["01"]}
+        described["00282114"] = {"vr": "CS", "Value": [method]}
+    return described
+
+
+def codestream_start(beginning: bytes) -> int:
+    """Where the stream begins: JPEG 2000 files have boxes in front that DICOM leaves out."""
+    if beginning[4:6] != b"jP":
+        return 0
+    return max(beginning.find(b"\xff\x4f\xff\x51"), 0)
+
+
+def unpack(media_type: str, picture: bytes) -> Unpacked:
+    """A PNG or GIF as native pixels; transparency is left out (PS3.18 10.5.2)."""
+    size = _picture_size(picture)
+    if size is None or not 0 < size[0] * size[1] * 3 <= MAX_SAMPLES:
+        raise InvalidInstance(f"A part is no {media_type}, or too large.")
+    try:
+        import imagecodecs
+        import numpy as np
+
+        decode = imagecodecs.png_decode if media_type == "image/png" else imagecodecs.gif_decode
+        pixels = np.asarray(decode(picture))
+    except (ValueError, RuntimeError) as error:
+        raise InvalidInstance(f"A part of type {media_type} cannot be decoded.") from error
+    except ImportError as error:
+        raise InvalidInstance(f"{media_type} cannot be unpacked here; send DICOM.") from error
+    if media_type == "image/png" or (pixels.ndim == 3 and pixels.shape[-1] in (3, 4)):
+        pixels = pixels[None]
+    if pixels.ndim == 3:
+        pixels = pixels[..., None]
+    return _native(pixels[..., : 3 if pixels.shape[-1] >= 3 else 1])
+
+
+def _native(pixels: Any) -> Unpacked:
+    """Frames, rows, columns and samples as bytes."""
+    frames, rows, columns, samples = pixels.shape
+    bits = 8 * pixels.dtype.itemsize
+    photometric = "RGB" if samples == 3 else "MONOCHROME2"
+    described = _description(rows, columns, samples, bits, photometric)
+    described["00280103"] = {"vr": "US", "Value": [0]}
+    if frames > 1:
+        described["00280008"] = {"vr": "IS", "Value": [frames]}
+    return Unpacked(pixels.astype(f"<u{bits // 8}").tobytes(), described)
+
+
+def _picture_size(picture: bytes) -> tuple[int, int] | None:
+    """Width and height of a PNG or GIF, before a decoder reserves memory for it."""
+    if picture[:8] == b"\x89PNG\r\n\x1a\n":
+        return int.from_bytes(picture[16:20], "big"), int.from_bytes(picture[20:24], "big")
+    if picture[:4] == b"GIF8":
+        return int.from_bytes(picture[6:8], "little"), int.from_bytes(picture[8:10], "little")
+    return None
+
+
+def _head(media_type: str, beginning: bytes) -> Head:
+    head = read_head(beginning)
+    if head is None or head.codec not in _CODECS[media_type]:
+        raise InvalidInstance(f"A part is called {media_type}, but is none.")
+    return head
+
+
+def _description(
+    rows: int, columns: int, samples: int, stored: int, photometric: str
+) -> dict[str, dict[str, Any]]:
+    numbers = {
+        "00280002": samples,
+        "00280010": rows,
+        "00280011": columns,
+        "00280100": 8 if stored <= 8 else 16 if stored <= 16 else 32,
+        "00280101": stored,
+        "00280102": stored - 1,
+    }
+    described = {tag: {"vr": "US", "Value": [number]} for tag, number in numbers.items()}
+    described["00280004"] = {"vr": "CS", "Value": [photometric]}
+    if samples > 1:
+        described["00280006"] = {"vr": "US", "Value": [0]}
+    return described
+
+
+def _photometric(head: Head, syntax_uid: str) -> str:
+    if head.components != 3:
+        return "MONOCHROME2"
+    if head.codec is Codec.JPEG_2000 and head.transformed:
+        return "YBR_RCT" if syntax_uid in (_JPEG + "90", _JPEG + "201") else "YBR_ICT"
+    return "YBR_FULL_422" if head.codec is Codec.JPEG and head.transformed is not False else "RGB"
+
+
+def _segments(stream: bytes) -> dict[int, bytes]:
+    """The first segment of each marker of a JPEG up to its first scan."""
+    found: dict[int, bytes] = {}
+    position = 2
+    while position + 4 <= len(stream) and 0xDA not in found:
+        if stream[position] != 0xFF or stream[position + 1] in (0xFF, 0x00):
+            position += 1
+            continue
+        length = int.from_bytes(stream[position + 2 : position + 4], "big")
+        found.setdefault(stream[position + 1], stream[position + 4 : position + 2 + length])
+        position += 2 + length
+    return found
+
+
+def _process(stream: bytes) -> int:
+    return next((marker for marker in _segments(stream) if marker in _BY_PROCESS), 0)
+
+
+def _is_subsampled(stream: bytes) -> bool:
+    """Whether the components of a JPEG have different resolutions."""
+    frames = [segment for marker, segment in _segments(stream).items() if marker in _BY_PROCESS]
+    return bool(frames) and len({frames[0][7 + 3 * i] for i in range(frames[0][5])}) > 1
+
+
+def _after_scan_header(stream: bytes, default: int) -> int:
+    """The byte behind the components in a scan header: predictor (T.81) or NEAR (T.87)."""
+    scan = _segments(stream).get(0xDA, b"")
+    place = 1 + 2 * scan[0] if scan else 0
+    return scan[place] if 0 < place < len(scan) else default
+
+
+def _coding_style(stream: bytes) -> bytes:
+    start = stream.find(b"\xff\x4f\xff\x51")
+    position = stream.find(b"\xff\x52", start, start + SEARCHED_BYTES)
+    return stream[position : position + 14] if position >= 0 else b""
+
+
+def _is_reversible(stream: bytes) -> bool:
+    """Whether the wavelet is the 5-3 one (T.800 Table A.20)."""
+    style = _coding_style(stream)
+    return len(style) == 14 and style[13] == 1
+
+
+def _is_high_throughput(stream: bytes) -> bool:
+    """Whether code-blocks are coded as T.814 has it, by the style's bit 6."""
+    style = _coding_style(stream)
+    return len(style) == 14 and bool(style[12] & 0x40)

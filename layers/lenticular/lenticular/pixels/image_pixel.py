@@ -1,0 +1,88 @@
+"""What a frame's bytes mean: the Image Pixel Module, PS3.3 C.7.6.3."""
+
+from dataclasses import dataclass
+
+from lenticular.dicom.model import Dataset
+from lenticular.errors import NotRenderable
+from lenticular.pixels.attributes import code, integer
+
+FLOAT_PIXEL_DATA = "7FE00008"
+DOUBLE_FLOAT_PIXEL_DATA = "7FE00009"
+
+MAX_SAMPLES = 160_000_000
+"""A frame of more samples than this is not decoded; a photograph of 50 megapixels has fewer."""
+
+_SAMPLES = {"RGB": 3, "HSV": 3, "ARGB": 4, "CMYK": 4}
+
+
+@dataclass(frozen=True, slots=True)
+class PixelDescription:
+    """Size, depth and colour of every frame of an instance."""
+
+    rows: int
+    columns: int
+    samples_per_pixel: int
+    photometric_interpretation: str
+    bits_allocated: int
+    bits_stored: int
+    high_bit: int
+    signed: bool = False
+    planar: bool = False
+    floating: bool = False
+
+    @property
+    def samples(self) -> int:
+        """Samples in a decoded frame."""
+        return self.rows * self.columns * self.samples_per_pixel
+
+
+def describe(dataset: Dataset, pixel_tag: str = "7FE00010") -> PixelDescription:
+    """Read the Image Pixel Module; raise NotRenderable when no frame can be made of it."""
+    rows, columns = integer(dataset, "00280010"), integer(dataset, "00280011")
+    if not rows or not columns or rows < 0 or columns < 0:
+        raise NotRenderable("The instance has no Rows and Columns, so it shows no picture.")
+    photometric = code(dataset, "00280004")
+    samples = integer(dataset, "00280002") or _samples_of(photometric)
+    check_size(rows, columns, samples)
+    allocated, stored, high_bit = _depth(dataset, pixel_tag)
+    return PixelDescription(
+        rows=rows,
+        columns=columns,
+        samples_per_pixel=samples,
+        photometric_interpretation=photometric or ("RGB" if samples == 3 else "MONOCHROME2"),
+        bits_allocated=allocated,
+        bits_stored=stored,
+        high_bit=high_bit,
+        signed=integer(dataset, "00280103") == 1,
+        planar=integer(dataset, "00280006") == 1,
+        floating=pixel_tag in (FLOAT_PIXEL_DATA, DOUBLE_FLOAT_PIXEL_DATA),
+    )
+
+
+def check_size(rows: int, columns: int, samples_per_pixel: int) -> None:
+    """Refuse what would need too much memory, before any of it is taken."""
+    if samples_per_pixel not in (1, 3, 4):
+        raise NotRenderable(f"{samples_per_pixel} samples per pixel are not a picture.")
+    if rows * columns * samples_per_pixel > MAX_SAMPLES:
+        raise NotRenderable(f"A frame of {rows} x {columns} pixels is too large to be rendered.")
+
+
+def _samples_of(photometric: str) -> int:
+    return 3 if photometric.startswith("YBR") else _SAMPLES.get(photometric, 1)
+
+
+def _depth(dataset: Dataset, pixel_tag: str) -> tuple[int, int, int]:
+    """Bits Allocated, Bits Stored and High Bit, made to fit each other."""
+    if pixel_tag == FLOAT_PIXEL_DATA:
+        return 32, 32, 31
+    if pixel_tag == DOUBLE_FLOAT_PIXEL_DATA:
+        return 64, 64, 63
+    allocated = integer(dataset, "00280100") or 8
+    if not 1 <= allocated <= 64:
+        raise NotRenderable(f"Bits Allocated of {allocated} cannot be decoded.")
+    stored = integer(dataset, "00280101") or allocated
+    stored = stored if 1 <= stored <= allocated else allocated
+    high_bit = integer(dataset, "00280102")
+    if high_bit is None or not stored - 1 <= high_bit < allocated:
+        high_bit = stored - 1
+    return allocated, stored, high_bit

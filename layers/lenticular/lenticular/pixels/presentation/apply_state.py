@@ -1,0 +1,152 @@
+"""An image through a softcopy presentation state, PS3.4 N.2: greys, shutter, place, annotations.
+
+What the state leaves out is the identity; the image's own windows and tables are not asked for
+(PS3.4 N.2.1), but for the palette of an image whose values are colours by nothing else.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lenticular.dicom.model import Dataset
+from lenticular.errors import NotRenderable
+from lenticular.pixels.attributes import BulkReader, code, item, values
+from lenticular.pixels.codecs.decode import Frame
+from lenticular.pixels.presentation.displayed_area import placed, read_displayed_area
+from lenticular.pixels.presentation.graphics import annotated
+from lenticular.pixels.presentation.grey import (
+    GreyTransformation,
+    apply,
+    grey_transformation,
+    present,
+)
+from lenticular.pixels.presentation.luts import Lut, read_lut, read_palette
+from lenticular.pixels.presentation.overlay import read_overlay
+from lenticular.pixels.presentation.shutter import covered
+from lenticular.pixels.presentation.state import (
+    ANNOTATIONS,
+    COLOUR,
+    DISPLAYED_AREAS,
+    PSEUDO_COLOUR,
+    activated_overlays,
+    applying,
+    refuse_what_is_not_shown,
+)
+from lenticular.pixels.render_options import Viewport, Window
+
+Array = NDArray[Any]
+
+_PRESENTATION_LUT_SHAPE = "20500020"
+_MODALITY_LUT = ("00283000", "00281052", "00281053")
+_MODALITY_LUTS, _VOI_LUTS, _PRESENTATION_LUTS = "00283000", "00283110", "20500010"
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedState:
+    """A presentation state, and the frame that it is applied to."""
+
+    dataset: Dataset
+    bulk: BulkReader
+    image: Dataset
+    image_bulk: BulkReader
+    image_uid: str
+    frame_number: int
+
+    def applying(self, tag: str) -> list[Dataset]:
+        """The items of a sequence that are for this frame."""
+        return list(applying(self.dataset, tag, self.image_uid, self.frame_number))
+
+
+def apply_presentation_state(
+    frame: Frame, state: AppliedState, viewport: Viewport | None, *, thumbnail: bool = False
+) -> Array:
+    """The picture of a frame as the state shows it, fitted into a viewport (PS3.18 9.5.2.3)."""
+    refuse_what_is_not_shown(state.dataset)
+    is_colour_state = code(state.dataset, "00080016") == COLOUR
+    if is_colour_state == frame.colour_space.startswith("MONOCHROME"):
+        kind = "colours" if is_colour_state else "greys"
+        raise NotRenderable(f"The presentation state is one for {kind}, and the image has none.")
+    if is_colour_state:
+        picture = present(frame, state.image, state.image_bulk)
+    else:
+        picture = _of_greys(frame, state)
+    overlays = list(_overlays(state, *picture.shape[:2]))
+    picture = covered(picture, state.dataset, state.bulk)
+    area = next(iter(state.applying(DISPLAYED_AREAS)), {})
+    placing = read_displayed_area(picture, state.dataset, area)
+    # A thumbnail shows all of it.
+    is_cropped = placing.magnification is not None and not thumbnail
+    if placing.magnification is not None and is_cropped:
+        placing = placing.scaled(placing.magnification)
+    elif viewport is not None:
+        placing = placing.within(viewport)
+    masks = [(layer, placed(mask, placing)) for layer, mask in overlays]
+    notes = [(code(each, "00700002"), each) for each in state.applying(ANNOTATIONS)]
+    picture = annotated(placed(picture, placing), state.dataset, [*masks, *notes], placing)
+    if is_cropped and viewport is not None:
+        return picture[: viewport.height, : viewport.width]
+    return picture
+
+
+def _overlays(state: AppliedState, rows: int, columns: int) -> Iterator[tuple[str, Array]]:
+    """The layer of each overlay that is shown, and where it is, of the state or of the image."""
+    for group, layer in activated_overlays(state.dataset):
+        for dataset, bulk in ((state.dataset, state.bulk), (state.image, state.image_bulk)):
+            if group + "0010" in dataset:
+                mask = read_overlay(dataset, group, bulk, (rows, columns))
+                yield layer, mask.astype(np.uint8) * 255
+                break
+
+
+def _of_greys(frame: Frame, state: AppliedState) -> Array:
+    """Modality LUT, VOI LUT, Presentation LUT, and the palette of a state for pseudo-colours."""
+    transformation = _transformation(frame, state)
+    if code(state.dataset, "00080016") != PSEUDO_COLOUR:
+        return apply(transformation, frame.samples)
+    palette = read_palette(state.dataset, state.bulk, signed=False)
+    if palette is None:
+        raise NotRenderable("The palette of the presentation state is missing or incomplete.")
+    index = apply(replace(transformation, levels=len(palette.colours)), frame.samples)
+    return np.take(palette.colours, index, axis=0)
+
+
+def _transformation(frame: Frame, state: AppliedState) -> GreyTransformation:
+    """The greys as the state wants them, and as the identity what it says nothing of."""
+    dataset, signed = state.dataset, frame.samples.dtype.kind == "i"
+    shape = code(dataset, _PRESENTATION_LUT_SHAPE)
+    if shape not in ("", "IDENTITY", "INVERSE"):
+        raise NotRenderable("The Presentation LUT Shape of the presentation state is unknown.")
+    wanted = (*_MODALITY_LUT, _PRESENTATION_LUT_SHAPE)
+    own = {tag: dataset[tag] for tag in wanted if tag in dataset}
+    found = grey_transformation(own, state.bulk, signed, None)
+    _require(found.modality, bool(values(dataset, _MODALITY_LUTS)), "Modality LUT")
+    low, high = _range(frame, found)
+    voi: Window | Lut | None = Window((low + high) / 2, high - low, "LINEAR_EXACT")
+    for wanted_voi in state.applying(_VOI_LUTS)[:1]:
+        # What it maps first is signed when it may get a value below zero (PS3.3 C.11.2.1.1).
+        voi = grey_transformation(wanted_voi, state.bulk, low < 0, None).voi
+    _require(voi, True, "VOI LUT")
+    table = item(dataset, _PRESENTATION_LUTS)
+    presentation = None if table is None else read_lut(table, state.bulk, signed=False)
+    _require(presentation, table is not None, "Presentation LUT")
+    return replace(found, voi=voi, presentation=presentation)
+
+
+def _require(found: Lut | Window | None, is_there: bool, name: str) -> None:
+    if is_there and found is None:
+        raise NotRenderable(f"The {name} of the presentation state cannot be read.")
+
+
+def _range(frame: Frame, transformation: GreyTransformation) -> tuple[float, float]:
+    """All that the Modality LUT may give; without a VOI LUT that becomes all greys (N.2.1.2)."""
+    if frame.samples.dtype.kind == "f":
+        raise NotRenderable("Presentation states of floating point images are not applied here.")
+    if transformation.modality is not None:
+        return 0.0, float(transformation.modality.greatest)
+    least = -(1 << (frame.bits - 1)) if frame.samples.dtype.kind == "i" else 0
+    ends = (least, least + (1 << frame.bits) - 1)
+    low, high = sorted(end * transformation.slope + transformation.intercept for end in ends)
+    return low, high

@@ -1,0 +1,148 @@
+"""Where the pixels of an image come to lie in a picture: Displayed Area, rotation and flip.
+
+Points are in pixels of the image from the corner of its first one (PS3.3 C.10.5.1.2), or in
+fractions of the displayed area as it is shown.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lenticular.dicom.model import Dataset
+from lenticular.errors import NotRenderable
+from lenticular.pixels.attributes import code, number, numbers
+from lenticular.pixels.codecs.encode import resized
+from lenticular.pixels.image_pixel import check_size
+from lenticular.pixels.render_options import Viewport
+
+Array = NDArray[Any]
+
+_FARTHEST = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class DisplayedArea:
+    """The displayed area (its edges, in pixels of the image), and what is done to it.
+
+    It is scaled, then turned clockwise by so many degrees, then flipped from left to right. With a
+    magnification it is to have that scale, and no viewport changes it.
+    """
+
+    left: int
+    upper: int
+    right: int
+    lower: int
+    scale_x: float = 1.0
+    scale_y: float = 1.0
+    rotation: int = 0
+    flipped: bool = False
+    magnification: float | None = None
+
+    def scaled(self, factor: float) -> Self:
+        """The same area, so many times as large."""
+        return replace(self, scale_x=self.scale_x * factor, scale_y=self.scale_y * factor)
+
+    def within(self, viewport: Viewport) -> Self:
+        """The same area, as large as it can be in the viewport."""
+        scale = min(viewport.width / self.size[0], viewport.height / self.size[1])
+        return self.scaled(scale if viewport.enlarge else min(scale, 1.0))
+
+    @property
+    def width(self) -> int:
+        """In pixels, before it is turned."""
+        return max(round((self.right - self.left) * self.scale_x), 1)
+
+    @property
+    def height(self) -> int:
+        """In pixels, before it is turned."""
+        return max(round((self.lower - self.upper) * self.scale_y), 1)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of what is shown."""
+        is_turned = self.rotation in (90, 270)
+        return (self.height, self.width) if is_turned else (self.width, self.height)
+
+    def in_canvas(self, x: float, y: float) -> tuple[int, int]:
+        """Where a corner of a pixel of the image lies before it is turned."""
+        return round((x - self.left) * self.scale_x), round((y - self.upper) * self.scale_y)
+
+    def of_image(self, points: Array) -> Array:
+        """Where points of the image are shown, in pixels of the picture."""
+        x = (points[:, 0] - self.left) * self.scale_x
+        y = (points[:, 1] - self.upper) * self.scale_y
+        width, height = self.width, self.height
+        x, y = {
+            0: (x, y),
+            90: (height - y, x),
+            180: (width - x, height - y),
+            270: (y, width - x),
+        }[self.rotation]
+        return np.stack((self.size[0] - x if self.flipped else x, y), axis=1)
+
+    def of_display(self, points: Array) -> Array:
+        """Where points are shown that are in fractions of what is displayed."""
+        return points * np.array(self.size, np.float64)
+
+
+def read_displayed_area(picture: Array, state: Dataset, area: Dataset) -> DisplayedArea:
+    """Displayed Area and Spatial Transformation (PS3.3 C.10.4 and C.10.6).
+
+    Without an area it is all of the image. No pixel is made smaller than it is, whatever its shape.
+    """
+    rows, columns = picture.shape[:2]
+    rotation = number(state, "00700042") or 0
+    if rotation not in (0, 90, 180, 270):
+        raise NotRenderable("The presentation state turns the image by no multiple of 90 degrees.")
+    corners = numbers(area, "00700052")[:2] + numbers(area, "00700053")[:2]
+    if len(corners) != 4:
+        corners = [1, 1, columns, rows]
+    height, magnification = _pixel_height(area), number(area, "00700103")
+    if any(abs(corner) > _FARTHEST for corner in corners) or not 0.01 < height < 100:
+        raise NotRenderable("The displayed area of the presentation state makes no sense.")
+    (left, right), (upper, lower) = (sorted(map(int, corners[axis::2])) for axis in (0, 1))
+    is_magnified = code(area, "00700100") == "MAGNIFY" and (magnification or 0) > 0
+    return DisplayedArea(
+        *(left - 1, upper - 1, right, lower),
+        *(max(1 / height, 1.0), max(height, 1.0)),
+        int(rotation),
+        flipped=code(state, "00700041") == "Y",
+        magnification=magnification if is_magnified else None,
+    )
+
+
+def _pixel_height(area: Dataset) -> float:
+    """How many times as high as wide a pixel is to be shown."""
+    for tag in ("00700101", "00700102"):  # Presentation Pixel Spacing, Aspect Ratio
+        sides = numbers(area, tag)
+        if len(sides) == 2 and min(sides) > 0:
+            return sides[0] / sides[1]
+    return 1.0
+
+
+def placed(picture: Array, placing: DisplayedArea) -> Array:
+    """The displayed area in its size, turned and flipped; black where the image does not reach."""
+    check_size(placing.height, placing.width, 3 if picture.ndim == 3 else 1)
+    rows, columns = picture.shape[:2]
+    canvas = np.zeros((placing.height, placing.width, *picture.shape[2:]), np.uint8)
+    box = (
+        max(placing.left, 0),
+        max(placing.upper, 0),
+        min(placing.right, columns),
+        min(placing.lower, rows),
+    )
+    if box[0] < box[2] and box[1] < box[3]:
+        x, y = placing.in_canvas(box[0], box[1])
+        right, lower = placing.in_canvas(box[2], box[3])
+        size = (max(right - x, 1), max(lower - y, 1))
+        is_as_it_was = size == (box[2] - box[0], box[3] - box[1])
+        part = (
+            picture[box[1] : box[3], box[0] : box[2]]
+            if is_as_it_was
+            else resized(picture, size, box)
+        )
+        canvas[y : y + size[1], x : x + size[0]] = part[: placing.height - y, : placing.width - x]
+    canvas = np.rot90(canvas, -placing.rotation // 90)
+    return canvas[:, ::-1] if placing.flipped else canvas

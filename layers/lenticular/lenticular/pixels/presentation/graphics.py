@@ -1,0 +1,271 @@
+"""Graphic annotations of presentation states: shapes and texts, PS3.3 C.10.5 and C.10.7.
+
+They are drawn on the picture in its final size, so lines are sharp and texts stand upright
+however the image is turned.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lenticular.dicom import display_text
+from lenticular.dicom.model import Dataset
+from lenticular.errors import NotRenderable
+from lenticular.pixels.attributes import code, integer, numbers, values
+from lenticular.pixels.presentation.colour import Colour, colour_of, in_colour
+from lenticular.pixels.presentation.displayed_area import DisplayedArea
+from lenticular.pixels.presentation.state import GRAPHICS, TEXTS
+from lenticular.pixels.text import font, legible_letters
+
+if TYPE_CHECKING:
+    from PIL.ImageDraw import ImageDraw
+    from PIL.ImageFont import FreeTypeFont, ImageFont
+
+Array = NDArray[Any]
+
+_WHITE = Colour(255, 255, 255)
+_MAX_POINTS, _MAX_OBJECTS = 20_000, 1_000
+_ROUND = np.linspace(0, 2 * np.pi, 181)[:, None]  # a circle, closed
+_FAR = 20_000  # pixels; from here on nothing is to be seen
+_STEPS = 8  # from one point of a curve to the next
+_LINE = 1.25  # of the height of letters
+_LONGEST_LINE = 10_240  # as long as a text of an annotation may be (PS3.5 6.2)
+_SMALLEST, _LARGEST = 11, 48
+_LINES_IN_HEIGHT = 36
+
+
+@dataclass(frozen=True, slots=True)
+class _Pen:
+    """What is drawn with: a colour, and how thick a line is."""
+
+    draw: "ImageDraw"
+    ink: Any
+    thickness: int
+    placing: DisplayedArea
+
+    def line(self, points: Array) -> None:
+        """A line through these points."""
+        self.draw.line(_pixels(points), fill=self.ink, width=self.thickness, joint="curve")
+
+    def area(self, points: Array) -> None:
+        """All that these points surround."""
+        self.draw.polygon(_pixels(points), fill=self.ink)
+
+
+def _pixels(points: Array) -> list[tuple[float, ...]]:
+    """The pixels in which points lie."""
+    return [tuple(point) for point in np.floor(points).tolist()]
+
+
+def annotated(
+    picture: Array, state: Dataset, drawn: list[tuple[str, Dataset | Array]], placing: DisplayedArea
+) -> Array:
+    """The picture with annotations, and with masks where overlays are, each in the named layer.
+
+    Those of the lowest layer come first.
+    """
+    from PIL import Image, ImageDraw
+
+    _check_number([each for _, each in drawn if isinstance(each, dict)])
+    if not drawn:
+        return picture
+    layers = _layers(state)
+    last = (max((order for order, _ in layers.values()), default=0) + 1, _WHITE)
+    shown = sorted(
+        ((*layers.get(name, last), each) for name, each in drawn), key=lambda layer: layer[0]
+    )
+    colours = [colour for _, colour, _ in shown]
+    picture, _ = in_colour(picture, *colours)
+    image = Image.fromarray(np.ascontiguousarray(picture))
+    thickness = max(round(min(placing.size) / 512), 1)
+    for _, colour, annotation in shown:
+        ink = tuple(colour) if picture.ndim == 3 else colour.red
+        if not isinstance(annotation, dict):
+            image.paste(ink, (0, 0), Image.fromarray(np.ascontiguousarray(annotation)))
+            continue
+        pen = _Pen(ImageDraw.Draw(image), ink, thickness, placing)
+        for graphic in display_text.items(annotation, GRAPHICS):
+            _draw_graphic(pen, graphic)
+        for text in display_text.items(annotation, TEXTS):
+            _draw_text(pen, text)
+    return np.asarray(image)
+
+
+def _check_number(annotations: list[Dataset]) -> None:
+    drawn = [
+        each
+        for annotation in annotations
+        for tag in (GRAPHICS, TEXTS)
+        for each in display_text.items(annotation, tag)
+    ]
+    points = sum(len(values(each, "00700022")) // 2 for each in drawn)
+    if points > _MAX_POINTS or len(drawn) > _MAX_OBJECTS:
+        raise NotRenderable("The presentation state has more annotations than can be drawn.")
+
+
+def _layers(state: Dataset) -> dict[str, tuple[int, Colour]]:
+    """Order and colour of each graphic layer by its name."""
+    return {
+        code(layer, "00700002"): (
+            integer(layer, "00700062") or 0,
+            colour_of(layer, "00700066", "00700401", _WHITE),
+        )
+        for layer in display_text.items(state, "00700060")
+    }
+
+
+def _points(pen: _Pen, dataset: Dataset, tag: str, units: str) -> Array:
+    """Points in pixels of the picture, from the corner of its first one."""
+    found = numbers(dataset, tag)
+    if len(found) < 2 or len(found) % 2 or len(found) != len(values(dataset, tag)):
+        raise NotRenderable("An annotation of the presentation state has no place.")
+    points = np.array(found).reshape(-1, 2)
+    unit = code(dataset, units)
+    if unit not in ("PIXEL", "DISPLAY"):
+        raise NotRenderable("An annotation of the presentation state has unknown units.")
+    place = pen.placing.of_image if unit == "PIXEL" else pen.placing.of_display
+    return np.clip(place(points), -_FAR, _FAR)
+
+
+def _draw_graphic(pen: _Pen, graphic: Dataset) -> None:
+    kind = code(graphic, "00700023")
+    points = _points(pen, graphic, "00700022", "00700005")
+    if kind == "POINT":
+        _draw_cross(pen, points[0])
+        return
+    if kind not in _OUTLINES:
+        raise NotRenderable("A graphic of the presentation state has an unknown type.")
+    outline = _OUTLINES[kind](points)
+    if code(graphic, "00700024") == "Y" and len(outline) > 2:
+        pen.area(outline)
+    pen.line(outline)
+
+
+def _draw_cross(pen: _Pen, point: Array) -> None:
+    for arm in np.eye(2) * 3 * pen.thickness:
+        pen.line(np.array([point - arm, point + arm]))
+
+
+def _polyline(points: Array) -> Array:
+    return points
+
+
+def _curve(points: Array) -> Array:
+    """A smooth curve through all points (Catmull and Rom), closed where they are."""
+    if len(points) < 3:
+        return points
+    is_closed = np.allclose(points[0], points[-1])
+    before, after = (points[-2], points[1]) if is_closed else (points[0], points[-1])
+    chain = np.vstack((before, points, after))
+    step = np.linspace(0, 1, _STEPS, endpoint=False)[:, None]
+    pieces = [
+        b + 0.5 * step * ((c - a) + step * ((2 * a - 5 * b + 4 * c - d)
+                                            + step * (3 * (b - c) + d - a)))
+        for a, b, c, d in zip(chain, chain[1:], chain[2:], chain[3:], strict=False)
+    ]  # fmt: skip
+    return np.vstack((*pieces, points[-1:]))
+
+
+def _circle(points: Array) -> Array:
+    """Around the first point through the second; what turns an image keeps it round."""
+    if len(points) != 2:
+        raise NotRenderable("A circle of the presentation state is not two points.")
+    arm = points[1] - points[0]
+    return _around(points[0], arm, np.array([-arm[1], arm[0]]))
+
+
+def _ellipse(points: Array) -> Array:
+    """Between the ends of its two axes."""
+    if len(points) != 4:
+        raise NotRenderable("An ellipse of the presentation state is not four points.")
+    center = points.mean(axis=0)
+    return _around(center, (points[1] - points[0]) / 2, (points[3] - points[2]) / 2)
+
+
+def _around(center: Array, first: Array, second: Array) -> Array:
+    return np.asarray(center + np.cos(_ROUND) * first + np.sin(_ROUND) * second)
+
+
+_OUTLINES: dict[str, Callable[[Array], Array]] = {
+    "POLYLINE": _polyline,
+    "INTERPOLATED": _curve,
+    "CIRCLE": _circle,
+    "ELLIPSE": _ellipse,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """Lines, and the letters that they are written in; so many pixels are an em."""
+
+    lines: list[str]
+    em: float
+
+    @property
+    def letters(self) -> "FreeTypeFont | ImageFont":
+        return font(round(self.em))
+
+    @property
+    def height(self) -> float:
+        return len(self.lines) * self.em * _LINE
+
+
+def _draw_text(pen: _Pen, text: Dataset) -> None:
+    """A text in its box, or beside its anchor point, and the line between the two if wanted."""
+    lines = _lines(text)
+    box = _box(pen, text)
+    anchor = _points(pen, text, "00700014", "00700004")[0] if values(text, "00700014") else None
+    written = _Written(lines, _em(pen, lines, box))
+    place = box if box is not None or anchor is None else np.array([anchor, anchor])
+    if place is None:
+        raise NotRenderable("A text of the presentation state has no place.")
+    box = place if box is not None else place + written.em / 2
+    if anchor is not None and code(text, "00700015") == "Y":
+        pen.line(np.array([anchor, np.clip(anchor, *box)]))
+    # What belongs to a place that is not displayed is not moved to where it belongs to another.
+    if (place[1] >= 0).all() and (place[0] <= pen.placing.size).all():
+        _write(pen, written, box, code(text, "00700012"))
+
+
+def _lines(text: Dataset) -> list[str]:
+    """The lines of a text, in letters that there are."""
+    lines = "".join(str(value) for value in values(text, "00700006")[:1]).splitlines()
+    shown = [legible_letters(line.expandtabs(4).rstrip(), _LONGEST_LINE) for line in lines]
+    if sum(line.count("?") for line in lines) != sum(line.count("?") for line in shown):
+        raise NotRenderable("A text of the presentation state has letters that are not here.")
+    return shown
+
+
+def _box(pen: _Pen, text: Dataset) -> Array | None:
+    """The upper left and the lower right corner of the bounding box as it stands in the picture."""
+    if not values(text, "00700010"):
+        return None
+    corners = np.vstack([_points(pen, text, tag, "00700003") for tag in ("00700010", "00700011")])
+    return np.array([corners.min(axis=0), corners.max(axis=0)])
+
+
+def _em(pen: _Pen, lines: list[str], box: Array | None) -> float:
+    """The size of letters that fill the box, if they are legible then; else the usual one."""
+    usual = min(max(pen.placing.size[1] / _LINES_IN_HEIGHT, _SMALLEST), _LARGEST)
+    if box is None or not lines:
+        return usual
+    width, height = box[1] - box[0]
+    widest = max(font(100).getlength(line) for line in lines) / 100
+    fitting = min(height / (len(lines) * _LINE), width / max(widest, 0.1))
+    return float(min(max(fitting, _SMALLEST), 2 * usual))
+
+
+def _write(pen: _Pen, written: _Written, box: Array, justification: str) -> None:
+    """Write within the box, or beyond it where it is too small, but not beyond the picture."""
+    place = {"RIGHT": 1.0, "CENTER": 0.5}.get(justification, 0.0)
+    width, height = pen.placing.size
+    (left, upper), (right, _) = box.tolist()
+    top = max(min(upper, height - written.height), 0)
+    for number, line in enumerate(written.lines):
+        length = written.letters.getlength(line)
+        x = left + (right - left - length) * place
+        corner = (max(min(x, width - length), 0), top + number * written.em * _LINE)
+        pen.draw.text(corner, line, fill=pen.ink, font=written.letters)

@@ -1,0 +1,31 @@
+"""Greys as Orthanc shows them: stretched between their extremes, or as clamped numbers."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lenticular.pixels.codecs.decode import Frame
+from lenticular.pixels.presentation.grey import GreyTransformation, apply, least_and_greatest
+from lenticular.pixels.render_options import Window
+
+Array = NDArray[Any]
+
+
+def stretch(frame: Frame) -> Array:
+    """The least sample black, the greatest white, everything between in proportion."""
+    low, high = least_and_greatest(frame.samples, None)
+    window = Window((low + high) / 2, high - low, "LINEAR_EXACT")
+    inverted = frame.colour_space == "MONOCHROME1"
+    return apply(GreyTransformation(voi=window, inverted=inverted), frame.samples)
+
+
+def clamp(frame: Frame, kind: str) -> Array:
+    """Stored values as numbers of this kind (uint8, uint16, int16), the others at its ends.
+
+    Negative numbers become their bit patterns, since the formats know none.
+    """
+    limits = np.iinfo(kind)
+    samples = np.nan_to_num(frame.samples) if frame.samples.dtype.kind == "f" else frame.samples
+    clamped: Array = samples.clip(limits.min, limits.max).astype(kind)
+    return clamped.view(f"u{clamped.dtype.itemsize}")

@@ -1,0 +1,94 @@
+"""Display shutters: what of a picture is covered, PS3.3 C.7.6.11."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lenticular.dicom.model import Dataset
+from lenticular.errors import NotRenderable
+from lenticular.pixels.attributes import BulkReader, integer, integers, values
+from lenticular.pixels.presentation.colour import Colour, colour_of, in_colour
+from lenticular.pixels.presentation.overlay import read_overlay
+
+Array = NDArray[Any]
+
+_SHAPES = "00181600"
+_FAR_AWAY = 10**9  # further from every picture is no other place, and squares still are numbers
+
+
+def covered(picture: Array, state: Dataset, bulk: BulkReader) -> Array:
+    """The picture with all that its shutters leave no view of in their colour."""
+    shapes = [str(value).strip().upper() for value in values(state, _SHAPES)]
+    if not shapes:
+        return picture
+    rows, columns = picture.shape[:2]
+    visible = np.ones((rows, columns), bool)
+    for shape in shapes:
+        if shape == "BITMAP":
+            visible &= ~_bitmap(state, bulk, (rows, columns))
+        elif shape in _VISIBLE:
+            visible &= _VISIBLE[shape](state, rows, columns)
+        else:
+            raise NotRenderable("A display shutter of the presentation state has an unknown shape.")
+    colour = colour_of(state, "00181622", "00181624", Colour(0, 0, 0))
+    picture, ink = in_colour(picture, colour)
+    picture = picture.copy()
+    picture[~visible] = ink
+    return picture
+
+
+def _bitmap(state: Dataset, bulk: BulkReader, shape: tuple[int, int]) -> Array:
+    """An overlay of the state that covers what lies below it (PS3.3 C.7.6.15)."""
+    return read_overlay(state, f"{_edge(state, '00181623'):04X}", bulk, shape)
+
+
+def _within_rectangle(state: Dataset, rows: int, columns: int) -> Array:
+    """Between the edges, which count pixels from 1."""
+    left, right = _edge(state, "00181602"), _edge(state, "00181604")
+    upper, lower = _edge(state, "00181606"), _edge(state, "00181608")
+    row, column = np.ogrid[1 : rows + 1, 1 : columns + 1]
+    return np.asarray((row >= upper) & (row <= lower) & (column >= left) & (column <= right))
+
+
+def _within_circle(state: Dataset, rows: int, columns: int) -> Array:
+    center, radius = _places(state, "00181610"), _edge(state, "00181612")
+    if len(center) != 2:
+        raise _unreadable()
+    row, column = np.ogrid[1 : rows + 1, 1 : columns + 1]
+    squares = (row - center[0]) ** 2 + (column - center[1]) ** 2
+    return np.asarray(squares <= radius**2)
+
+
+def _within_polygon(state: Dataset, rows: int, columns: int) -> Array:
+    from PIL import Image, ImageDraw
+
+    vertices = _places(state, "00181620")
+    if len(vertices) < 6 or len(vertices) % 2:
+        raise _unreadable()
+    mask = Image.new("L", (columns, rows))
+    corners = [(column - 1, row - 1) for row, column in zip(*[iter(vertices)] * 2, strict=True)]
+    ImageDraw.Draw(mask).polygon(corners, fill=1, outline=1)
+    return np.asarray(mask) > 0
+
+
+_VISIBLE = {
+    "RECTANGULAR": _within_rectangle,
+    "CIRCULAR": _within_circle,
+    "POLYGONAL": _within_polygon,
+}
+
+
+def _places(state: Dataset, tag: str) -> list[int]:
+    return [max(-_FAR_AWAY, min(number, _FAR_AWAY)) for number in integers(state, tag)]
+
+
+def _edge(state: Dataset, tag: str) -> int:
+    found = integer(state, tag)
+    if found is None:
+        raise _unreadable()
+    return found
+
+
+def _unreadable() -> NotRenderable:
+    return NotRenderable("A display shutter of the presentation state is incomplete.")

@@ -1,0 +1,96 @@
+"""Softcopy presentation states: what they show, and what of them cannot be shown; PS3.3 A.33.
+
+A state replaces everything that its images say of how they want to be seen (PS3.4 N.2). It is
+applied as a whole: with something left out it would show what its author never saw.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lenticular.dicom import display_text
+from lenticular.dicom.model import Dataset
+from lenticular.errors import NotRenderable
+from lenticular.pixels.attributes import code, integers, values
+
+GREYSCALE = "1.2.840.10008.5.1.4.1.1.11.1"
+COLOUR = "1.2.840.10008.5.1.4.1.1.11.2"
+PSEUDO_COLOUR = "1.2.840.10008.5.1.4.1.1.11.3"
+APPLICABLE = (GREYSCALE, COLOUR, PSEUDO_COLOUR)
+
+ANNOTATIONS = "00700001"
+TEXTS, GRAPHICS = "00700008", "00700009"
+DISPLAYED_AREAS = "0070005A"
+_SERIES, _IMAGES = "00081115", "00081140"
+
+_STYLES = {"00700231": "a text style", "00700232": "a line style", "00700233": "a fill style"}
+_COMPOUND_GRAPHICS = "00700209"
+_MASKS = "00286100"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An image of a state; without frame numbers all of its frames."""
+
+    series_instance_uid: str
+    sop_instance_uid: str
+    frame_numbers: tuple[int, ...] = ()
+
+
+def references(state: Dataset) -> list[Reference]:
+    """The images that a state is made for, in its order (PS3.3 C.11.11)."""
+    return [
+        Reference(
+            code(series, "0020000E"), code(image, "00081155"), tuple(integers(image, "00081160"))
+        )
+        for series in display_text.items(state, _SERIES)
+        for image in display_text.items(series, _IMAGES)
+    ]
+
+
+def applying(state: Dataset, tag: str, image_uid: str, frame_number: int) -> Iterator[Dataset]:
+    """The items of a sequence that are for this frame: those that name it, or no image at all."""
+    for item in display_text.items(state, tag):
+        images = display_text.items(item, _IMAGES)
+        if not images or any(_names(image, image_uid, frame_number) for image in images):
+            yield item
+
+
+def _names(image: Dataset, image_uid: str, frame_number: int) -> bool:
+    frame_numbers = integers(image, "00081160")
+    return code(image, "00081155") == image_uid and (
+        not frame_numbers or frame_number in frame_numbers
+    )
+
+
+def activated_overlays(state: Dataset) -> list[tuple[str, str]]:
+    """The groups of the overlays that are shown, and the layer of each (PS3.3 C.11.7)."""
+    return [
+        (tag[:4], code(state, tag))
+        for tag in state
+        if tag.startswith("60") and tag.endswith("1001") and code(state, tag)
+    ]
+
+
+def refuse_what_is_not_shown(state: Dataset) -> None:
+    """Raise NotRenderable when something of the state could not be applied."""
+    for what in _not_shown(state):
+        raise NotRenderable(
+            f"The presentation state has {what}, which is not applied here; without it the image"
+            " would not look as its author saw it."
+        )
+
+
+def _not_shown(state: Dataset) -> Iterator[str]:
+    if values(state, _MASKS):
+        yield "a mask to subtract"
+    for area in display_text.items(state, DISPLAYED_AREAS):
+        if code(area, "00480301") == "VOLUME":
+            yield "a displayed area that spans the tiles of a slide"
+    for annotation in display_text.items(state, ANNOTATIONS):
+        if values(annotation, _COMPOUND_GRAPHICS):
+            yield "a compound graphic"
+        for drawn in (
+            *display_text.items(annotation, TEXTS),
+            *display_text.items(annotation, GRAPHICS),
+        ):
+            yield from (name for tag, name in _STYLES.items() if values(drawn, tag))

@@ -1,0 +1,156 @@
+"""Text in pictures: annotations (PS3.18 8.3.5.1.1), and tiles for what shows no picture itself.
+
+The letters are those of the font that Pillow brings along, so a picture is the same on every
+machine; it has those of English, and others are written with the nearest of these.
+"""
+
+import unicodedata
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lenticular.dicom import display_text
+from lenticular.dicom.model import Dataset
+from lenticular.pixels.render_options import Window
+
+if TYPE_CHECKING:
+    from PIL.ImageDraw import ImageDraw
+    from PIL.ImageFont import FreeTypeFont, ImageFont
+
+Array = NDArray[Any]
+
+_SMALLEST, _USUAL, _LARGEST = 7, 11, 48
+_BRIGHT = 160  # from here on letters are black
+_LINES_IN_HEIGHT = 36
+_LINE = 1.25  # of the height of the letters
+_LONGEST = 64
+_OTHER_LETTERS = str.maketrans({
+    "ß": "ss", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ø": "o", "Ø": "O", "đ": "d", "Đ": "D",
+    "ð": "d", "þ": "th", "ł": "l", "Ł": "L", "\u0131": "i", "\u2013": "-", "\u2014": "-",
+    "\u00b5": "u",
+})  # fmt: skip
+
+# Repetition and echo time, slice thickness, voltage, tube current, flip angle, magnetic field.
+_TECHNIQUE = {
+    "00180080": "TR {} ms", "00180081": "TE {} ms", "00181314": "FA {} deg", "00180087": "{} T",
+    "00180050": "SL {} mm", "00180060": "{} kV", "00181151": "{} mA", "00181152": "{} mAs",
+}  # fmt: skip
+
+
+def annotated(
+    picture: Array,
+    dataset: Dataset,
+    annotations: Sequence[str],
+    frame_number: int | None = None,
+    window: Window | None = None,
+) -> Array:
+    """The picture with the patient written above, the technique below."""
+    from PIL import Image, ImageDraw
+
+    if not annotations or picture.dtype != np.uint8:
+        return picture
+    image = Image.fromarray(np.ascontiguousarray(picture))
+    draw = ImageDraw.Draw(image)
+    blocks = {
+        "patient": (patient_lines(dataset), 0.0),
+        "technique": (technique_lines(dataset, frame_number, window), 1.0),
+    }
+    for annotation in annotations:
+        lines, place = blocks[annotation]
+        _write(draw, picture, [legible_letters(line) for line in lines], place)
+    return np.asarray(image)
+
+
+def patient_lines(dataset: Dataset) -> list[str]:
+    """Who it is."""
+    born = display_text.text(dataset, "00100030")
+    sex = display_text.text(dataset, "00100040")
+    lines = [
+        display_text.text(dataset, "00100010"),
+        display_text.text(dataset, "00100020"),
+        "  ".join(filter(None, (f"* {born}" if born else "", sex))),
+    ]
+    return [line for line in lines if line]
+
+
+def technique_lines(
+    dataset: Dataset, frame_number: int | None = None, window: Window | None = None
+) -> list[str]:
+    """What it shows, when and how it was made."""
+    numbers = {"Series": "00200011", "Image": "00200013"}
+    named = [f"{name} {found}" for name, tag in numbers.items()
+             if (found := display_text.text(dataset, tag))]  # fmt: skip
+    if frame_number is not None:
+        named.append(f"Frame {frame_number}")
+    moment = (display_text.text(dataset, tag) for tag in ("00080020", "00080030"))
+    made = [text.format(found) for tag, text in _TECHNIQUE.items()
+            if (found := display_text.text(dataset, tag))]  # fmt: skip
+    if window is not None:
+        made.append(f"C {window.center:g}  W {window.width:g}")
+    named_after = ("00081030", "0008103E", "00180015")
+    described = dict.fromkeys(display_text.text(dataset, tag) for tag in named_after)
+    groups = ([display_text.text(dataset, "00080060"), *named], moment, described, made)
+    return [line for group in groups if (line := "  ".join(filter(None, group)))]
+
+
+def tile(word: str, side: int) -> Array:
+    """A neutral tile that names what is there: a document, a report, a video."""
+    from PIL import Image, ImageDraw
+
+    image = Image.new("L", (side, side), 24)
+    draw = ImageDraw.Draw(image)
+    margin = side // 5
+    box = (margin * 1.25, margin * 0.75, side - margin * 1.25, side - margin * 0.75)
+    draw.rounded_rectangle(box, side // 24, fill=56, outline=112, width=max(side // 100, 1))
+    word = legible_letters(word)[:16] or "?"
+    width = (box[2] - box[0]) * 0.8
+    size = width / max(font(100).getlength(word) / 100, 0.1)
+    letters = font(min(round(size), side // 5))
+    draw.text((side / 2, side / 2), word, fill=216, font=letters, anchor="mm")
+    return np.asarray(image)
+
+
+@lru_cache(maxsize=64)
+def font(size: int) -> "FreeTypeFont | ImageFont":
+    """Pillow's own font; so many pixels are an em."""
+    from PIL import ImageFont
+
+    return ImageFont.load_default(max(size, 1))
+
+
+def legible_letters(text: str, longest: int = _LONGEST) -> str:
+    """The text in letters that the font has; a question mark for what has no near one."""
+    plain = unicodedata.normalize("NFKD", text.translate(_OTHER_LETTERS))
+    kept = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    return "".join(letter if " " <= letter <= "~" else "?" for letter in kept)[:longest]
+
+
+def _write(draw: "ImageDraw", image: Array, lines: list[str], place: float) -> None:
+    """Write in a corner on the left, 0 the upper and 1 the lower; what is too long is cut off."""
+    height, width = image.shape[:2]
+    if not lines:
+        return
+    em = min(max(height / _LINES_IN_HEIGHT, _USUAL), _LARGEST)
+    widest = max(font(100).getlength(line) for line in lines) / 100
+    em = max(min(em, width * 0.96 / max(widest, 0.1)), min(em, _USUAL))
+    em = max(min(em, height * 0.46 / (len(lines) * _LINE)), _SMALLEST)
+    letters, margin = font(round(em)), em / 3
+    block = round(len(lines) * em * _LINE)
+    top = round(margin if place == 0 else height - margin - block)
+    behind = image[max(top, 0) : top + block, : round(widest * em) + 1]
+    ink, edge = (
+        ("black", "white") if behind.size and behind.mean() > _BRIGHT else ("white", "black")
+    )
+    for number, line in enumerate(lines):
+        corner = (margin, top + number * em * _LINE)
+        text = _cut(line, letters, width - margin)
+        draw.text(corner, text, fill=ink, font=letters, stroke_width=1, stroke_fill=edge)
+
+
+def _cut(line: str, letters: "FreeTypeFont | ImageFont", width: float) -> str:
+    while len(line) > 1 and letters.getlength(line) > width:
+        line = line[:-1]
+    return line

@@ -1,0 +1,1 @@
+"""Ingest files that nobody posts: the drop folder, the drop bucket, and zips."""

@@ -1,0 +1,145 @@
+"""Ingest from a bucket: an object dropped under `incoming/` is stored, or moved to `rejected/`.
+
+Events come more than once, in any order, and for objects that are gone: what is not there any more
+was taken already. The object is read once, for its head and its hash, and what is kept of it is a
+copy inside the service.
+"""
+
+import hashlib
+import logging
+from dataclasses import dataclass, field
+
+from lenticular import errors
+from lenticular.index.records import Level
+from lenticular.services import Services
+from lenticular.storage.protocol import Bucket, Found
+from lenticular.storage.spool import Spool
+from lenticular.transactions import uploads
+from lenticular.transactions.ingest.drop_folder import Refusal, rejection_report
+from lenticular.transactions.ingest.zip_reader import is_zip, store_zip
+from lenticular.transactions.store.store import StoreResult, store
+
+log = logging.getLogger(__name__)
+
+INCOMING = "incoming/"
+REJECTED = "rejected/"
+REPORT = ".json"
+# Less than S3's 1,024, so that a storage below a prefix has room too.
+LONGEST_KEY_BYTES = 800
+
+
+@dataclass(slots=True)
+class _Taken:
+    """What became of what an object holds."""
+
+    results: list[StoreResult] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+
+
+def take(services: Services, bucket: Bucket, key: str) -> list[Refusal]:
+    """Take one object out of the drop folder; why parts of it were refused, if any were.
+
+    Raises OSError when it is worth another try later; then nothing has changed.
+    """
+    if not key.startswith(INCOMING) or key.endswith("/"):
+        return []  # not dropped, or a folder as consoles draw them
+    try:
+        found = bucket.find(key)
+    except FileNotFoundError:
+        return []
+    taken = _store(services, bucket, found)
+    if taken.refusals:
+        _reject(bucket, found, taken.refusals)
+    _record(bucket, found, taken)
+    bucket.discard(found)
+    return taken.refusals
+
+
+def _store(services: Services, bucket: Bucket, found: Found) -> _Taken:
+    file = found.key.removeprefix(INCOMING)
+    maximum = services.settings.maximum_body
+    if found.size > maximum:
+        why = f"It has {found.size:,} bytes; {maximum:,} are taken at most."
+        return _Taken(refusals=[Refusal(file, why)])
+    place = uploads.upload_key(found.key)
+    if place is not None and place.size != found.size:
+        why = f"Of its {place.size:,} bytes {found.size:,} arrived; upload it again."
+        return _Taken(refusals=[Refusal(file, why)])
+    with bucket.fetch(found) as spool:
+        if is_zip(spool.view()[:4]):
+            return _store_zip(services, spool, file)
+        return _taken(file, _checked(store(services, [spool])))
+
+
+def _taken(file: str, results: list[StoreResult]) -> _Taken:
+    return _Taken(results, [_refusal(file, result) for result in results if not result.outcome])
+
+
+def _refusal(file: str, result: StoreResult) -> Refusal:
+    return Refusal(file, result.detail, result.failure_reason)
+
+
+def _store_zip(services: Services, spool: Spool, file: str) -> _Taken:
+    taken = _Taken()
+    try:
+        for name, result in store_zip(services, spool):
+            taken.results += _checked([result])
+            if result.outcome is None:
+                taken.refusals.append(_refusal(name, result))
+    except (errors.InvalidInstance, errors.TooLarge) as error:
+        taken.refusals.append(Refusal(file, error.detail))
+    return taken
+
+
+def _record(bucket: Bucket, found: Found, taken: _Taken) -> None:
+    """Tell whoever uploaded it by a presigned URL what became of it."""
+    place = uploads.upload_key(found.key)
+    if place is None:
+        return
+    stored = [result for result in taken.results if result.outcome is not None]
+    folder = found.key.removeprefix(INCOMING).rpartition("/")[0] + "/"
+    refused = [
+        {"file": refusal.file.removeprefix(folder), "reason": refusal.detail}
+        for refusal in taken.refusals
+    ]
+    uploads.record(bucket, place, uploads.Outcome([_instance(each) for each in stored], refused))
+
+
+def _instance(result: StoreResult) -> dict[str, str]:
+    assert result.target is not None
+    assert result.orthanc_ids is not None
+    return {
+        "study": result.target.study_instance_uid,
+        "series": result.target.series_instance_uid or "",
+        "instance": result.target.sop_instance_uid or "",
+        "orthanc_id": result.orthanc_ids[Level.INSTANCE],
+    }
+
+
+def _checked(results: list[StoreResult]) -> list[StoreResult]:
+    """The results, unless one is no fault of the file."""
+    for result in results:
+        if result.is_temporary:
+            raise OSError(result.detail)
+    return results
+
+
+def _reject(bucket: Bucket, found: Found, refusals: list[Refusal]) -> None:
+    key = rejected_key(found.key)
+    with Spool() as report:
+        report.write(rejection_report(found.key.removeprefix(INCOMING), refusals))
+        bucket.put(key + REPORT, report)
+    bucket.copy(found, key)
+    log.info("a dropped object was refused: %s", refusals[0].detail)
+
+
+def rejected_key(key: str) -> str:
+    """Where a refused object goes: its own key, where that is a proper one that leaves room."""
+    parts = key.removeprefix(INCOMING).split("/")
+    proper = "/".join(f"_{part}" if part in ("", ".", "..") else part for part in parts)
+    room = LONGEST_KEY_BYTES - len(REJECTED) - len(REPORT)
+    encoded = proper.replace("\0", "_").encode()
+    if len(encoded) > room:
+        digest = hashlib.sha256(encoded).hexdigest()[:16]
+        proper = f"{encoded[: room - 17].decode('utf-8', 'ignore')}-{digest}"
+    return REJECTED + proper.replace("\0", "_")

@@ -1,0 +1,189 @@
+"""Orthanc's `/tools/find` and `/tools/lookup`, on top of the search of the index.
+
+The question is a JSON object; what it asks of attributes is understood as QIDO-RS understands it
+(PS3.4 C.2.2.2), and told as identifiers or as resources.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from lenticular import errors
+from lenticular.dicom import uids
+from lenticular.dicom.attributes import path_of
+from lenticular.dicom.model import Dataset, Level
+from lenticular.dicom.orthanc_id import orthanc_id
+from lenticular.dicom.orthanc_tags import Style, full, orthanc_tag, short, simplified
+from lenticular.dicom.query_tags import QueryTags
+from lenticular.index.records import Resource
+from lenticular.index.search.searcher import Query
+from lenticular.services import Services
+from lenticular.transactions.orthanc import resources as browse
+from lenticular.transactions.search import parse_query
+
+PAGE = 1000
+LARGEST = 10**15
+
+_UID_OF = {
+    Level.STUDY: "StudyInstanceUID",
+    Level.SERIES: "SeriesInstanceUID",
+    Level.INSTANCE: "SOPInstanceUID",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What `/tools/find` is asked."""
+
+    level: Level
+    keys: dict[str, str]
+    expand: bool = False
+    style: Style = simplified
+    case_sensitive: bool = False
+    since: int = 0
+    limit: int = 0
+
+    @classmethod
+    def parse(cls, body: dict[str, Any]) -> "Question":
+        """Read the question; fields of newer releases that only order or enrich are ignored."""
+        if body.get("Labels"):
+            raise errors.InvalidRequest("There are no labels here, so none can be searched for.")
+        style = full if _flag(body, "Full") else short if _flag(body, "Short") else simplified
+        return cls(
+            level=_level(body.get("Level")),
+            keys=_keys(body.get("Query")),
+            expand=_flag(body, "Expand"),
+            style=style,
+            case_sensitive=_flag(body, "CaseSensitive"),
+            since=_count(body, "Since"),
+            limit=_count(body, "Limit"),
+        )
+
+    def query(self, limit: int, offset: int, query_tags: QueryTags) -> Query:
+        """The search of the index."""
+        level = Level.STUDY if self.level is Level.PATIENT else self.level
+        parameters = [*self.keys.items(), ("limit", str(limit)), ("offset", str(offset))]
+        query, ignored = parse_query(level, None, parameters, query_tags)
+        if ignored:
+            raise errors.InvalidRequest(f"At the level {self.level}: {ignored[0]}")
+        return query
+
+
+def find(services: Services, question: Question) -> list[Any]:
+    """Identifiers of what matches, or with `expand` everything there is to say of it."""
+    if question.case_sensitive and any(map(_has_case, question.keys.values())):
+        matching = _in_right_case(services, question)
+        start, stop = question.since, question.limit and question.since + question.limit
+        resources = list(islice(matching, start, stop or None))
+        ids = [resource.orthanc_id for resource in resources]
+    else:
+        ids = list(_ids(services, question, question.since, question.limit))
+        resources = services.index.resources_of(question.level, ids) if question.expand else []
+    if not question.expand:
+        return ids
+    return [browse.describe(resource, question.style) for resource in resources]
+
+
+def lookup(services: Services, identifier: str) -> list[dict[str, str]]:
+    """The patient with this PatientID, and the study, series or instance of this UID."""
+    found = []
+    patient = orthanc_id(identifier)
+    if services.index.resource(Level.PATIENT, patient) is not None:
+        found.append(browse.reference(Level.PATIENT, patient))
+    if uids.is_valid(identifier):
+        for level, keyword in _UID_OF.items():
+            question = Question(level, {keyword: identifier})
+            found += [browse.reference(level, each) for each in _ids(services, question)]
+    return found
+
+
+def _ids(services: Services, question: Question, since: int = 0, limit: int = 0) -> Iterator[str]:
+    """The identifiers of what matches, but for case; 0 is no limit."""
+    end = since + limit if limit else None
+    while end is None or since < end:
+        wanted = PAGE if end is None else min(PAGE, end - since)
+        query = question.query(wanted, since, services.index.query_tags)
+        page = services.index.search_ids(question.level, query)
+        yield from page
+        if len(page) < wanted:
+            return
+        since += wanted
+
+
+def _in_right_case(services: Services, question: Question) -> Iterator[Resource]:
+    """What matches letter by letter: the index folds case and accents, so it only preselects."""
+    lettered = {name: key for name, key in question.keys.items() if _has_case(key)}
+    ids = _ids(services, question)
+    while page := list(islice(ids, PAGE)):
+        for resource in services.index.resources_of(question.level, page):
+            dataset = _with_ancestors(services, resource)
+            if all(_agrees(dataset, name, key) for name, key in lettered.items()):
+                yield resource
+
+
+def _with_ancestors(services: Services, resource: Resource) -> Dataset:
+    """The attributes of a resource and of all above it."""
+    dataset = {**resource.patient_attributes, **resource.attributes}
+    if resource.level in (Level.SERIES, Level.INSTANCE):
+        above = browse.parent(services, resource)
+        dataset = {**_with_ancestors(services, above), **dataset}
+    return dataset
+
+
+def _agrees(dataset: Dataset, name: str, key: str) -> bool:
+    """Whether the value is written as the key is; what is counted has no writing of its own."""
+    path = path_of(name)
+    if path is None or len(path) > 1 or path[0] not in dataset:
+        return True
+    told = short({path[0]: dataset[path[0]]})[orthanc_tag(path[0])] or ""
+    values = {told, *told.split("\\")}
+    patterns = [_pattern(each) for each in key.split("\\")]
+    return any(pattern.fullmatch(value) for pattern in patterns for value in values)
+
+
+def _pattern(key: str) -> re.Pattern[str]:
+    """Wild Card Matching, PS3.4 C.2.2.2.4, with regard to case."""
+    return re.compile(re.escape(key).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)
+
+
+def _has_case(key: str) -> bool:
+    return key.lower() != key.upper()
+
+
+def _level(name: Any) -> Level:
+    if not isinstance(name, str):
+        raise errors.InvalidRequest('Field "Level" is missing, or should be a string')
+    for level, plural in browse.PLURAL.items():
+        if name.lower() in (level.lower(), plural):
+            return level
+    raise errors.InvalidRequest("The level is Patient, Study, Series or Instance.")
+
+
+def _keys(query: Any) -> dict[str, str]:
+    if not isinstance(query, dict):
+        raise errors.InvalidRequest('Field "Query" is missing, or should be a JSON object')
+    for name, value in query.items():
+        if not isinstance(value, str):
+            raise errors.InvalidRequest(f'Tag "{name}" should be associated with a string')
+        if path_of(name.replace("-", ",")) is None:
+            raise errors.InvalidRequest(f"Unknown DICOM tag: {name}")
+    # Orthanc also writes a tag as `0010-0020`.
+    return {name.replace("-", ","): value for name, value in query.items()}
+
+
+def _flag(body: dict[str, Any], name: str) -> bool:
+    value = body.get(name, False)
+    if not isinstance(value, bool):
+        raise errors.InvalidRequest(f'Field "{name}" should be a Boolean')
+    return value
+
+
+def _count(body: dict[str, Any], name: str) -> int:
+    value = body.get(name, 0)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise errors.InvalidRequest(f'Field "{name}" should be an integer')
+    if value < 0:
+        raise errors.InvalidRequest(f'Field "{name}" should be a positive integer')
+    return min(value, LARGEST)

@@ -1,0 +1,265 @@
+"""Browse: patients, studies, series and instances by Orthanc's identifiers, as its REST tells them.
+
+What a level is answered with lies in its row of the index; only the tags of an instance need
+its dataset.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from lenticular import errors
+from lenticular.dicom.model import Dataset, Level, Target
+from lenticular.dicom.orthanc_tags import Style, main_dicom_tags, simplified
+from lenticular.index.records import Change, Resource, StoredInstance
+from lenticular.services import Services
+from lenticular.transactions.delete import delete
+
+PLURAL = {
+    Level.PATIENT: "patients",
+    Level.STUDY: "studies",
+    Level.SERIES: "series",
+    Level.INSTANCE: "instances",
+}
+LEVELS = tuple(PLURAL)
+"""From the top of the hierarchy down."""
+
+PAGE = 500
+_STUDY_UID = "0020000D"
+MEGABYTE = 1024 * 1024
+
+# Attributes whose product is the number of instances that a series should have.
+_EXPECTED = (("00201002", "00200105"), ("00540081", "00540101"), ("00181090",))
+
+
+def find(services: Services, level: Level, orthanc_id: str) -> Resource:
+    """The resource of this identifier."""
+    resource = services.index.resource(level, orthanc_id)
+    if resource is None:
+        raise errors.NotFound(f"No {level.lower()} with this identifier is stored.")
+    return resource
+
+
+def describe(resource: Resource, style: Style = simplified) -> dict[str, Any]:
+    """Everything Orthanc says of a resource."""
+    level = resource.level
+    answer: dict[str, Any] = {
+        "ID": resource.orthanc_id,
+        "MainDicomTags": main_dicom_tags(level, resource.attributes, style),
+        "Type": level.value,
+    }
+    if level is Level.INSTANCE:
+        return answer | _of_instance(resource)
+    below = LEVELS[LEVELS.index(level) + 1]
+    answer[PLURAL[below].capitalize()] = resource.child_ids
+    answer["IsStable"] = resource.is_stable
+    answer["LastUpdate"] = orthanc_time(resource.last_update)
+    if level is Level.STUDY:
+        patient = main_dicom_tags(Level.PATIENT, resource.patient_attributes, style)
+        answer["ParentPatient"] = resource.parent_id
+        answer["PatientMainDicomTags"] = patient
+    elif level is Level.SERIES:
+        answer["ParentStudy"] = resource.parent_id
+        answer |= _completeness(resource)
+    return answer
+
+
+def _of_instance(resource: Resource) -> dict[str, Any]:
+    return {
+        "FileSize": resource.size,
+        "FileUuid": resource.uuid,
+        "IndexInSeries": resource.index_in_series,
+        "ParentSeries": resource.parent_id,
+    }
+
+
+def _completeness(series: Resource) -> dict[str, Any]:
+    expected = _expected_instances(series.attributes)
+    here = len(series.child_ids)
+    status = "Unknown"
+    if expected is not None:
+        status = (
+            "Complete" if here == expected else "Missing" if here < expected else "Inconsistent"
+        )
+    return {"ExpectedNumberOfInstances": expected, "Status": status}
+
+
+def _expected_instances(attributes: Dataset) -> int | None:
+    for tags in _EXPECTED:
+        counts = [attributes.get(tag, {}).get("Value", [None])[0] for tag in tags]
+        if all(isinstance(count, int) and count > 0 for count in counts):
+            product = 1
+            for count in counts:
+                product *= count
+            return product
+    return None
+
+
+def all_resources(
+    services: Services, level: Level, since: int = 0, limit: int | None = None
+) -> Iterator[Resource]:
+    """The resources of a level in the order of arrival, read some at a time."""
+    end = None if limit is None else since + limit
+    while end is None or since < end:
+        wanted = PAGE if end is None else min(PAGE, end - since)
+        page = services.index.resources(level, since, wanted)
+        yield from page
+        if len(page) < wanted:
+            return
+        since += wanted
+
+
+def parent(services: Services, resource: Resource) -> Resource:
+    """The resource that this one belongs to."""
+    above = LEVELS[LEVELS.index(resource.level) - 1]
+    return find(services, above, resource.parent_id or "")
+
+
+def ancestor(services: Services, resource: Resource, level: Level) -> Resource:
+    """The patient, study or series that a resource belongs to."""
+    while resource.level is not level:
+        resource = parent(services, resource)
+    return resource
+
+
+def descendants(services: Services, resource: Resource, level: Level) -> list[Resource]:
+    """All resources of a level below this one."""
+    return services.index.children(resource, level)
+
+
+def targets(services: Services, resource: Resource) -> list[Target]:
+    """What DICOMweb calls a resource: one target, for a patient one for each of the studies."""
+    if resource.instance is not None:
+        return [resource.instance.target]
+    if resource.level is Level.SERIES:
+        target = services.index.target_of(resource.level, resource.orthanc_id)
+        return [target] if target is not None else []
+    studies = [resource]
+    if resource.level is Level.PATIENT:
+        studies = descendants(services, resource, Level.STUDY)
+    return [Target(str(study.attributes[_STUDY_UID]["Value"][0])) for study in studies]
+
+
+def dataset_of(services: Services, resource: Resource) -> Dataset:
+    """The attributes of an instance."""
+    for target in targets(services, resource):
+        for document in services.index.documents(target):
+            dataset: Dataset = orjson.loads(document)
+            return dataset
+    raise errors.NotFound("This instance was just deleted.")
+
+
+def datasets_below(services: Services, resource: Resource) -> Iterator[tuple[str, Dataset]]:
+    """Identifier and attributes of each instance of a resource."""
+    for target in targets(services, resource):
+        instances = services.index.find(target)
+        for instance, document in zip(instances, services.index.documents(target), strict=False):
+            yield instance.orthanc_id, orjson.loads(document)
+
+
+def stored_instances(services: Services, resource: Resource) -> list[StoredInstance]:
+    """Where the files of a resource lie."""
+    return [
+        instance
+        for target in targets(services, resource)
+        for instance in services.index.find(target)
+    ]
+
+
+def remove(services: Services, resource: Resource) -> dict[str, Any]:
+    """Delete a resource with all below it; tell the closest ancestor that still exists."""
+    remaining = delete(services, *targets(services, resource)).remaining_ancestor
+    return {"RemainingAncestor": reference(*remaining) if remaining is not None else None}
+
+
+def reference(level: Level, orthanc_id: str) -> dict[str, str]:
+    """What and where a resource is."""
+    return {"ID": orthanc_id, "Path": f"/{PLURAL[level]}/{orthanc_id}", "Type": level.value}
+
+
+def statistics(services: Services) -> dict[str, Any]:
+    """How much is stored."""
+    counted = services.index.statistics()
+    return {
+        "CountPatients": counted.patients,
+        "CountStudies": counted.studies,
+        "CountSeries": counted.series,
+        "CountInstances": counted.instances,
+        **_sizes("Total", counted.size, ("DiskSize", "UncompressedSize")),
+    }
+
+
+def statistics_of(resource: Resource) -> dict[str, Any]:
+    """How much belongs to a resource."""
+    kinds = ("DicomDiskSize", "DicomUncompressedSize", "DiskSize", "UncompressedSize")
+    answer = _sizes("", resource.size, kinds)
+    if resource.level is Level.PATIENT:
+        answer["CountStudies"] = len(resource.child_ids)
+    if resource.level in (Level.PATIENT, Level.STUDY):
+        answer["CountSeries"] = resource.series_count
+    if resource.level is not Level.INSTANCE:
+        answer["CountInstances"] = resource.instance_count
+    return answer
+
+
+def _sizes(prefix: str, size: int, kinds: tuple[str, ...]) -> dict[str, Any]:
+    """Bytes are strings, for they may pass what a JavaScript number holds; whole MB are numbers."""
+    return {
+        name: value
+        for kind in kinds
+        for name, value in (
+            (prefix + kind, str(size)),
+            (f"{prefix}{kind}MB", size // MEGABYTE),
+        )
+    }
+
+
+def metadata(resource: Resource) -> dict[str, str]:
+    """What Orthanc calls metadata: what the server noted when it received the instances."""
+    if resource.instance is None:
+        return {"LastUpdate": orthanc_time(resource.last_update)}
+    return {
+        "IndexInSeries": "" if resource.index_in_series is None else str(resource.index_in_series),
+        "ReceptionDate": orthanc_time(resource.created),
+        "SopClassUid": resource.instance.sop_class_uid,
+        "TransferSyntax": resource.instance.transfer_syntax_uid,
+    }
+
+
+def changes(services: Services, since: int, limit: int) -> dict[str, Any]:
+    """A page of the change feed: what came after a change, the oldest first."""
+    page = services.index.changes(since, limit + 1)
+    told = page[:limit]
+    last = told[-1].sequence if told else services.index.last_change()
+    return _changes(told, done=len(page) <= limit, last=last)
+
+
+def last_change(services: Services) -> dict[str, Any]:
+    """The newest change."""
+    last = services.index.last_change()
+    return _changes(services.index.changes(last - 1, 1), done=True, last=last)
+
+
+def _changes(changes: list[Change], done: bool, last: int) -> dict[str, Any]:
+    return {
+        "Changes": [
+            {
+                "ChangeType": change.kind,
+                "Date": orthanc_time(change.time),
+                "ID": change.orthanc_id,
+                "Path": f"/{PLURAL[change.level]}/{change.orthanc_id}",
+                "ResourceType": change.level.value,
+                "Seq": change.sequence,
+            }
+            for change in changes
+        ],
+        "Done": done,
+        "Last": last,
+    }
+
+
+def orthanc_time(time: datetime) -> str:
+    """A moment as Orthanc writes it, UTC."""
+    return time.strftime("%Y%m%dT%H%M%S")

@@ -1,0 +1,70 @@
+"""What can be shown of an instance: the resource categories of PS3.18 8.7.2.
+
+Told by its storage class and its layout, which the index has at hand; documents and videos are
+handed on as they are.
+"""
+
+from enum import StrEnum
+
+from lenticular.dicom.transfer_syntaxes import lookup
+from lenticular.errors import NotRenderable
+from lenticular.index.records import LocatedInstance
+from lenticular.pixels.attributes import content
+from lenticular.pixels.presentation import state
+from lenticular.services import Services
+from lenticular.transactions.retrieve import frames, instances
+from lenticular.transactions.retrieve.byte_source import ByteSource
+from lenticular.transactions.retrieve.instances import ENCAPSULATED_DOCUMENT, BulkData
+
+_STORAGE = "1.2.840.10008.5.1.4.1.1."
+
+
+class ResourceCategory(StrEnum):
+    """What an instance is to somebody who wants to see it."""
+
+    PICTURE = "picture"
+    VIDEO = "video"
+    WAVEFORM = "waveform"
+    DOCUMENT = "document"
+    REPORT = "report"
+    PRESENTATION = "presentation"
+    NOTHING = "nothing"
+
+
+_BY_CLASS = {
+    "9": ResourceCategory.WAVEFORM,
+    "88": ResourceCategory.REPORT,
+    "104": ResourceCategory.DOCUMENT,
+}
+"""By what follows the root of the storage classes; also Key Object Selections are reports."""
+
+
+def category_of(located: LocatedInstance) -> ResourceCategory:
+    """What can be shown of the instance."""
+    pixels, instance = located.layout.pixels, located.instance
+    if pixels is not None and pixels.number_of_frames >= 1:
+        video = lookup(instance.transfer_syntax_uid).is_video
+        return ResourceCategory.VIDEO if video else ResourceCategory.PICTURE
+    if not instance.sop_class_uid.startswith(_STORAGE):
+        return ResourceCategory.NOTHING
+    if instance.sop_class_uid in state.APPLICABLE:
+        return ResourceCategory.PRESENTATION
+    kind = instance.sop_class_uid.removeprefix(_STORAGE).partition(".")[0]
+    return _BY_CLASS.get(kind, ResourceCategory.NOTHING)
+
+
+def document(services: Services, located: LocatedInstance) -> BulkData:
+    """The encapsulated document: a PDF, a clinical document, a model."""
+    if ENCAPSULATED_DOCUMENT in located.layout.bulkdata:
+        return instances.bulk_data(services, located, ENCAPSULATED_DOCUMENT)
+    dataset = instances.dataset_of(services, located)  # a short one is in its dataset
+    short = ByteSource.of(content(dataset, ENCAPSULATED_DOCUMENT, lambda _: b""))
+    if not short.size:
+        raise NotRenderable("The instance holds no document.")
+    return instances.document(short, 0, short.size, dataset)
+
+
+def video(services: Services, located: LocatedInstance) -> BulkData:
+    """The video as one stream, as PS3.5 8.2 has it: no DICOM is in it any more."""
+    media_type = lookup(located.instance.transfer_syntax_uid).media_type
+    return BulkData(frames.whole_pixel_data(services, located), media_type)

@@ -1,0 +1,80 @@
+"""All bulk data (PS3.18 10.4.1.1.5) or all pixels (10.4.1.1.6) of a study, a series or an instance.
+
+Instances are looked up one after the other, so a study of any size takes no more memory than one.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from lenticular.dicom.model import Layout
+from lenticular.dicom.transfer_syntaxes import OCTET_STREAM, lookup
+from lenticular.index.records import LocatedInstance, StoredInstance
+from lenticular.services import Services
+from lenticular.transactions.retrieve import instances as retrieve
+from lenticular.transactions.retrieve.frames import ITEM, joined_fragments
+from lenticular.transactions.retrieve.instances import ENCAPSULATED_DOCUMENT, BulkData
+
+PIXEL_DATA = "7FE00010"
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value that the metadata only refers to: its path in the BulkDataURI, and its size there."""
+
+    located: LocatedInstance
+    path: str
+    size: int
+
+    @property
+    def is_pixels(self) -> bool:
+        """Whether these are the pixels of the instance, which may be asked for by frames."""
+        pixels = self.located.layout.pixels
+        return pixels is not None and pixels.tag == self.path
+
+
+def values(
+    services: Services, instances: Sequence[StoredInstance], *, pixels_only: bool
+) -> Iterator[Value]:
+    """The values of these instances, as far as they are still there."""
+    for instance in instances:
+        if pixels_only and not instance.number_of_frames:
+            continue
+        located = services.index.locate(instance.target)
+        if located is None:
+            continue  # deleted in the meantime
+        for path, size in _sizes(located.layout, pixels_only):
+            yield Value(located, path, size)
+
+
+def media_type_of(services: Services, value: Value) -> str:
+    """What the value is, as far as it can be told without reading it."""
+    is_known = value.path in value.located.layout.bulkdata
+    if is_known and value.path != ENCAPSULATED_DOCUMENT and not _may_be_fragments(value):
+        return OCTET_STREAM
+    return read(services, value).media_type
+
+
+def read(services: Services, value: Value) -> BulkData:
+    """The value, as long as it is not the pixels of the instance, and what it is.
+
+    Pixels of an icon are encapsulated where those of the instance are (PS3.5 A.4); what the
+    fragments hold goes out without their heads, as it does for any other pixels.
+    """
+    found = retrieve.bulk_data(services, value.located, value.path)
+    if not _may_be_fragments(value) or found.content.read(0, len(ITEM)) != ITEM:
+        return found
+    stream = joined_fragments(found.content, 0, found.content.size, skip=1)
+    return BulkData(stream, lookup(value.located.instance.transfer_syntax_uid).media_type)
+
+
+def _may_be_fragments(value: Value) -> bool:
+    syntax = lookup(value.located.instance.transfer_syntax_uid)
+    return syntax.encapsulated and value.path.rpartition("/")[2] == PIXEL_DATA
+
+
+def _sizes(layout: Layout, pixels_only: bool) -> Iterator[tuple[str, int]]:
+    if not pixels_only:
+        for path, (_, length, _) in layout.bulkdata.items():
+            yield path, length
+    if layout.pixels is not None:
+        yield layout.pixels.tag, layout.pixels.length

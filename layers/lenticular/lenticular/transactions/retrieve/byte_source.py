@@ -1,0 +1,108 @@
+"""The bytes of stored instances, read by range, in the byte order that the web speaks.
+
+PS3.18 8.7.3.3.1: uncompressed bulk data travels in little endian whatever the file is.
+"""
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from lenticular.dicom.transfer_syntaxes import lookup
+from lenticular.errors import NotFound
+from lenticular.index.records import StoredInstance
+from lenticular.services import Services
+
+PIECE = 1024 * 1024  # a multiple of every word's size
+
+_ARRAY_CODES = {2: "H", 4: "I", 8: "Q"}
+# Words of the value representations that big endian turns round (PS3.5 7.3).
+_WORD_BYTES = {
+    **dict.fromkeys(("AT", "OW", "SS", "US"), 2),
+    **dict.fromkeys(("FL", "OF", "OL", "SL", "UL"), 4),
+    **dict.fromkeys(("FD", "OD", "OV", "SV", "UV"), 8),
+}
+
+
+class FileGone(NotFound):
+    """The file of an instance was taken away after the index had named it.
+
+    Either the instance was deleted or it was replaced: asking the index again tells.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class ByteSource:
+    """So many bytes, any range of which can be had: `pieces(offset, length)`."""
+
+    size: int
+    pieces: Callable[[int, int], Iterable[bytes]]
+    key: str | None = None
+    """Of the file whose bytes these are, when they are nothing else."""
+
+    @classmethod
+    def of(cls, data: bytes) -> "ByteSource":
+        """Bytes that are in memory already."""
+        return cls(len(data), lambda offset, length: [data[offset : offset + length]])
+
+    def all(self) -> Iterable[bytes]:
+        """Every byte."""
+        return self.pieces(0, self.size)
+
+    def read(self, offset: int = 0, length: int | None = None) -> bytes:
+        """A range of the bytes in one piece."""
+        return b"".join(self.pieces(offset, self.size - offset if length is None else length))
+
+
+def file_content(services: Services, instance: StoredInstance) -> ByteSource:
+    """The file as it was received."""
+
+    def pieces(offset: int, length: int) -> Iterable[bytes]:
+        try:
+            return services.storage.stream(instance.key, offset, length)
+        except FileNotFoundError:
+            raise FileGone(f"The file of instance {instance.sop_instance_uid} is gone.") from None
+
+    return ByteSource(instance.size, pieces, instance.key)
+
+
+def layout_content(services: Services, instance: StoredInstance) -> ByteSource:
+    """The bytes that the layout's offsets count: those of a deflated file are inflated ones."""
+    file = file_content(services, instance)
+    if not lookup(instance.transfer_syntax_uid).deflated:
+        return file
+    from lenticular.dicom.read.part10 import inflate
+
+    return ByteSource.of(inflate(file.read()))
+
+
+def little_endian(whole: ByteSource, start: int, size: int, word_bytes: int) -> ByteSource:
+    """A stretch of big-endian words of so many bytes, turned round."""
+    if word_bytes == 1:
+        return ByteSource(size, lambda offset, length: whole.pieces(start + offset, length))
+
+    def pieces(offset: int, length: int) -> Iterator[bytes]:
+        end = min(offset + length, size)
+        position = offset - offset % word_bytes
+        while position < end:
+            words = whole.read(start + position, min(PIECE, _up(end - position, word_bytes)))
+            turned = _turned_round(words, word_bytes)
+            yield turned[max(offset - position, 0) : end - position]
+            position += PIECE
+
+    return ByteSource(size, pieces)
+
+
+def word_bytes(transfer_syntax_uid: str, vr: str) -> int:
+    """The size of the words that are to be turned round in a value; 1 when there are none."""
+    return _WORD_BYTES.get(vr, 1) if lookup(transfer_syntax_uid).big_endian else 1
+
+
+def _up(size: int, multiple: int) -> int:
+    return -(-size // multiple) * multiple
+
+
+def _turned_round(data: bytes, word_bytes: int) -> bytes:
+    whole = len(data) - len(data) % word_bytes
+    words = array(_ARRAY_CODES[word_bytes], data[:whole])
+    words.byteswap()
+    return words.tobytes() + data[whole:]

@@ -1,0 +1,180 @@
+"""Frames of an instance, PS3.18 10.4.1.1.6, each read by its range in the file.
+
+`stored_frames` gives them as they are stored (uncompressed ones in little endian), `frames_in` in
+another transfer syntax. Nothing but the frames that are asked for is read.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from lenticular.dicom.model import PixelLayout
+from lenticular.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, KNOWN, lookup
+from lenticular.errors import NotFound, Unacceptable
+from lenticular.index.records import LocatedInstance
+from lenticular.services import Services
+from lenticular.transactions.retrieve.byte_source import ByteSource, layout_content, little_endian
+from lenticular.transactions.retrieve.instances import dataset_of
+
+# The fragments of a frame up to this size are read at once, those of a larger one (a video, a
+# whole slide in one frame) found first and then streamed.
+AT_ONCE = 8 * 1024 * 1024
+
+ITEM = b"\xfe\xff\x00\xe0"
+"""How the head of a fragment begins (PS3.5 7.5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame; `load` makes its bytes available when its turn has come."""
+
+    frame_number: int
+    load: Callable[[], ByteSource]
+
+
+def pixels_of(located: LocatedInstance) -> PixelLayout:
+    """Where the pixels of the instance lie."""
+    pixels = located.layout.pixels
+    if pixels is None:
+        raise NotFound(f"Instance {located.instance.sop_instance_uid} holds no pixel data.")
+    return pixels
+
+
+def frame_syntax(located: LocatedInstance) -> str:
+    """The transfer syntax in which frames are served as stored (PS3.18 8.7.3.3).
+
+    Frames that are not encapsulated are all alike once they are in little endian.
+    """
+    if pixels_of(located).encapsulated:
+        return located.instance.transfer_syntax_uid
+    return EXPLICIT_VR_LITTLE_ENDIAN
+
+
+def stored_frames(
+    services: Services, located: LocatedInstance, frame_numbers: Sequence[int]
+) -> list[Frame]:
+    """These frames, numbered from 1, in the order in which they are asked for."""
+    pixels = pixels_of(located)
+    _check(pixels, frame_numbers)
+    whole = layout_content(services, located.instance)
+    if not pixels.encapsulated:
+        return [
+            Frame(number, partial(native_frame, whole, pixels, number)) for number in frame_numbers
+        ]
+    if lookup(located.instance.transfer_syntax_uid).is_video:
+        raise Unacceptable(f"A video is not kept by frames; all of it is at bulkdata/{pixels.tag}.")
+    runs = services.index.frame_ranges(located, frame_numbers)
+    return [
+        Frame(number, partial(joined_fragments, whole, *run))
+        for number, run in zip(frame_numbers, runs, strict=True)
+    ]
+
+
+def frames_in(
+    services: Services,
+    located: LocatedInstance,
+    frame_numbers: Sequence[int],
+    transfer_syntax_uid: str,
+) -> list[Frame]:
+    """The same frames in a transfer syntax: as stored, uncompressed, or compressed otherwise.
+
+    Uncompressed they are words of Bits Allocated, little endian, colours as RGB.
+    """
+    frames = stored_frames(services, located, frame_numbers)
+    stored = frame_syntax(located)
+    if transfer_syntax_uid == stored:
+        return frames
+    from lenticular.pixels.codecs.convert import converter
+    from lenticular.pixels.image_pixel import describe
+
+    description = describe(dataset_of(services, located), pixels_of(located).tag)
+    convert = converter(stored, transfer_syntax_uid, description)
+
+    def load(frame: Frame) -> ByteSource:
+        return ByteSource.of(convert(frame.load().read()))
+
+    return [Frame(frame.frame_number, partial(load, frame)) for frame in frames]
+
+
+def can_decode(located: LocatedInstance) -> bool:
+    """Tell whether frames in this transfer syntax can be decoded at all."""
+    syntax = KNOWN.get(located.instance.transfer_syntax_uid)
+    return syntax is not None and not syntax.is_video
+
+
+def are_apart(services: Services, located: LocatedInstance) -> bool:
+    """Tell whether the frames of encapsulated pixels can be told from each other (PS3.5 A.4)."""
+    pixels = pixels_of(located)
+    try:
+        stored_frames(services, located, (1, pixels.number_of_frames))
+    except (NotFound, Unacceptable):
+        return False
+    return True
+
+
+def whole_pixel_data(services: Services, located: LocatedInstance) -> ByteSource:
+    """All pixel data in one: native frames, or the fragments of an encapsulated stream joined."""
+    pixels = pixels_of(located)
+    whole = layout_content(services, located.instance)
+    if pixels.encapsulated:
+        return joined_fragments(whole, pixels.offset, pixels.length, skip=1)
+    return little_endian(whole, pixels.offset, pixels.length, pixels.word_bytes)
+
+
+def joined_fragments(whole: ByteSource, start: int, length: int, skip: int = 0) -> ByteSource:
+    """What lies in a run of fragments, without the items' heads (PS3.5 A.4)."""
+    if length <= AT_ONCE:
+        run = ByteSource.of(whole.read(start, length))
+        return ByteSource.of(
+            b"".join(run.read(*span) for span in _fragments(run, 0, length)[skip:])
+        )
+    spans = _fragments(whole, start, length)[skip:]
+    return ByteSource(sum(size for _, size in spans), partial(_spliced, whole, spans))
+
+
+def _check(pixels: PixelLayout, frame_numbers: Sequence[int]) -> None:
+    for number in frame_numbers:
+        if not 1 <= number <= pixels.number_of_frames:
+            raise NotFound(f"There is no frame {number}; the last is {pixels.number_of_frames}.")
+
+
+def native_frame(whole: ByteSource, pixels: PixelLayout, frame_number: int) -> ByteSource:
+    """A frame of pixels that are not encapsulated; its first sample begins its first byte."""
+    bits = pixels.frame_bits or (pixels.length * 8 if pixels.number_of_frames == 1 else 0)
+    start, shift = divmod((frame_number - 1) * bits, 8)
+    size = (shift + bits + 7) // 8
+    if not bits or start + size > pixels.length:
+        raise NotFound(f"The pixel data ends before frame {frame_number} does.")
+    value = little_endian(whole, pixels.offset, pixels.length, pixels.word_bytes)
+    if not shift and not bits % 8:
+        return ByteSource(size, lambda offset, length: value.pieces(start + offset, length))
+    packed = int.from_bytes(value.read(start, size), "little") >> shift
+    return ByteSource.of((packed & ((1 << bits) - 1)).to_bytes((bits + 7) // 8, "little"))
+
+
+def _fragments(whole: ByteSource, start: int, length: int) -> list[tuple[int, int]]:
+    """Offset and length of the value of each item, up to the delimiter or the first mistake."""
+    spans = []
+    position, end = start, start + length
+    while position + 8 <= end:
+        head = whole.read(position, 8)
+        size = int.from_bytes(head[4:], "little")
+        if head[:4] != ITEM:
+            break
+        spans.append((position + 8, min(size, end - position - 8)))
+        position += 8 + size
+    return spans
+
+
+def _spliced(
+    whole: ByteSource, spans: Sequence[tuple[int, int]], offset: int, length: int
+) -> Iterator[bytes]:
+    """A range of what the spans hold, one after the other."""
+    for start, size in spans:
+        if length <= 0:
+            return
+        if offset < size:
+            taken = min(size - offset, length)
+            yield from whole.pieces(start + offset, taken)
+            length -= taken
+        offset = max(offset - size, 0)

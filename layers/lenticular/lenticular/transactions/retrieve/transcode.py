@@ -1,0 +1,204 @@
+"""An instance in another transfer syntax than it is stored in, PS3.18 8.7.3.5 and PS3.5 8.
+
+Only what can be is read and made frame by frame. Where values change (lossy compression), the
+instance becomes another one: it gets a new SOP Instance UID and says what it was made of (PS3.3
+C.7.6.1.1.5 and C.12.4).
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+
+from pydicom.dataset import Dataset
+
+from lenticular.dicom.model import PixelLayout
+from lenticular.dicom.read.encoding import Encoding
+from lenticular.dicom.read.part10 import data_set_start
+from lenticular.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, lookup
+from lenticular.dicom.write import reencode
+from lenticular.dicom.write.lossy_derivation import mark_lossy
+from lenticular.errors import Unacceptable
+from lenticular.index.records import LocatedInstance, StoredInstance
+from lenticular.pixels.codecs import compress
+from lenticular.pixels.codecs.convert import bits_needed, require
+from lenticular.pixels.codecs.decode import Frame, decode
+from lenticular.pixels.codecs.uncompress import uncompressed
+from lenticular.pixels.image_pixel import PixelDescription, describe
+from lenticular.services import Services
+from lenticular.storage.spool import Spool
+from lenticular.transactions.retrieve.byte_source import ByteSource, layout_content, little_endian
+from lenticular.transactions.retrieve.frames import stored_frames
+from lenticular.transactions.retrieve.instances import dataset_of, locate
+
+PIXEL_DATA = "7FE00010"
+_HEAD = 4096
+_SEQUENCE_END = b"\xfe\xff\xdd\xe0"
+_LARGEST_VALUE = 0xFFFFFFFE
+
+
+Edit = Callable[[Dataset], None]
+"""Changes the elements of an instance that goes out uncompressed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transcoded:
+    """The file of an instance in another transfer syntax; making it begins with `pieces`."""
+
+    transfer_syntax_uid: str
+    pieces: Callable[[], Iterator[bytes]]
+
+
+def transcode(
+    services: Services,
+    instance: StoredInstance,
+    transfer_syntax_uid: str,
+    edit: Edit | None = None,
+) -> Transcoded:
+    """Prepare it, perhaps with an edit of its elements on the way.
+
+    What has no pixels to compress goes out uncompressed.
+    """
+    located = locate(services, instance.target)
+    pixels = located.layout.pixels
+    if pixels is None or pixels.tag != PIXEL_DATA:
+        if lookup(transfer_syntax_uid).encapsulated:
+            transfer_syntax_uid = EXPLICIT_VR_LITTLE_ENDIAN
+        make = partial(_without_pixels, services, located, transfer_syntax_uid, edit)
+    elif lookup(transfer_syntax_uid).encapsulated:
+        make = partial(_compressed, services, located, pixels, transfer_syntax_uid)
+    else:
+        make = partial(_native, services, located, pixels, transfer_syntax_uid, edit)
+    return Transcoded(transfer_syntax_uid, make)
+
+
+def _without_pixels(
+    services: Services, located: LocatedInstance, syntax: str, edit: Edit | None
+) -> Iterator[bytes]:
+    whole = layout_content(services, located.instance)
+    elements = reencode.read_elements(whole.read(), b"")
+    if edit is not None:
+        edit(elements)
+    return _file(located, elements, syntax, ())
+
+
+def _file(
+    located: LocatedInstance, elements: Dataset, syntax: str, pixels: Iterable[bytes]
+) -> Iterator[bytes]:
+    return reencode.rewritten(elements, located.instance.sop_class_uid, syntax, pixels)
+
+
+def _elements_around(whole: ByteSource, pixels: PixelLayout) -> Dataset:
+    """The elements before the pixels and behind them."""
+    _, coding = data_set_start(whole.read(0, min(_HEAD, whole.size)))
+    head = whole.read(0, pixels.offset - _header_size(coding))
+    tail = whole.read(pixels.offset + pixels.length)
+    if pixels.encapsulated and tail.startswith(_SEQUENCE_END):
+        tail = tail[8:]
+    elements = reencode.read_elements(head, tail if tail.strip(b"\0") else b"")
+    for keyword in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
+        if keyword in elements:
+            delattr(elements, keyword)
+    return elements
+
+
+def _header_size(coding: Encoding) -> int:
+    return 12 if coding.explicit else 8
+
+
+def _native(
+    services: Services,
+    located: LocatedInstance,
+    pixels: PixelLayout,
+    syntax: str,
+    edit: Edit | None,
+) -> Iterator[bytes]:
+    whole = layout_content(services, located.instance)
+    elements = _elements_around(whole, pixels)
+    if edit is not None:
+        edit(elements)
+    if not pixels.encapsulated:
+        value = little_endian(whole, pixels.offset, pixels.length, pixels.word_bytes)
+        element = reencode.native_element(pixels.vr, value.size, value.all())
+        return _file(located, elements, syntax, element)
+    description = _description(services, located)
+    bits = description.samples * description.bits_allocated
+    size = (bits * pixels.number_of_frames + 7) // 8
+    if size > _LARGEST_VALUE or (bits % 8 and pixels.number_of_frames > 1):
+        raise Unacceptable("Uncompressed, the pixels do not fit a file; retrieve them as stored.")
+    frames = _decoded(services, located, description)
+    first = next(frames)
+    if first.samples.dtype.kind == "i":
+        elements.PixelRepresentation = 1  # JPEG 2000 may know better than the attribute
+    if first.samples.ndim == 3:
+        elements.PhotometricInterpretation = first.colour_space
+        elements.PlanarConfiguration = int(description.planar)
+    if located.instance.transfer_syntax_uid in compress.LOSSY:
+        elements.LossyImageCompression = "01"
+    samples = chain([first], frames)
+    data = (uncompressed(frame, description) for frame in samples)
+    vr = "OW" if description.bits_allocated > 8 else "OB"
+    return _file(located, elements, syntax, reencode.native_element(vr, size, data))
+
+
+def _compressed(
+    services: Services, located: LocatedInstance, pixels: PixelLayout, syntax: str
+) -> Iterator[bytes]:
+    elements = _elements_around(layout_content(services, located.instance), pixels)
+    description = _description(services, located)
+    require(syntax, description)
+    frames = _decoded(services, located, description)
+    beginning = next(frames)
+    bits = bits_needed(beginning, description)
+    compressed = (compress.compress(frame, syntax, bits) for frame in chain([beginning], frames))
+    first = next(compressed)
+    elements.PhotometricInterpretation = first.photometric_interpretation
+    elements.BitsStored, elements.HighBit = bits, bits - 1
+    if description.samples_per_pixel > 1:
+        elements.PlanarConfiguration = 0
+    data: Iterator[bytes] = (frame.data for frame in chain([first], compressed))
+    if syntax in compress.LOSSY:
+        data = _derived(services, elements, syntax, description, data)
+    return _file(located, elements, syntax, reencode.encapsulated_element(data))
+
+
+def _description(services: Services, located: LocatedInstance) -> PixelDescription:
+    return describe(dataset_of(services, located), PIXEL_DATA)
+
+
+def _decoded(
+    services: Services, located: LocatedInstance, description: PixelDescription
+) -> Iterator[Frame]:
+    pixels = located.layout.pixels
+    if pixels is None:
+        return
+    syntax = located.instance.transfer_syntax_uid
+    syntax = syntax if pixels.encapsulated else EXPLICIT_VR_LITTLE_ENDIAN
+    numbers = range(1, pixels.number_of_frames + 1)
+    for frame in stored_frames(services, located, numbers):
+        yield decode(frame.load().read(), syntax, description)
+
+
+def _derived(
+    services: Services,
+    elements: Dataset,
+    syntax: str,
+    description: PixelDescription,
+    data: Iterable[bytes],
+) -> Iterator[bytes]:
+    """The frames again, once the elements tell what was lost in them."""
+    spool, sizes = services.new_spool(), []
+    for frame in data:
+        spool.write(frame)
+        sizes.append(len(frame))
+    original = description.samples * description.bits_allocated / 8 * len(sizes)
+    mark_lossy(elements, syntax, compress.LOSSY[syntax], original / spool.size)
+    return _taken(spool, sizes)
+
+
+def _taken(spool: Spool, sizes: list[int]) -> Iterator[bytes]:
+    position = 0
+    with spool:
+        for size in sizes:
+            yield spool.read(position, size)
+            position += size

@@ -1,0 +1,61 @@
+"""Many instances as one zip archive, made while it is sent.
+
+Nothing is compressed: pixels hardly shrink, and the time it takes would be the client's.
+"""
+
+import io
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from lenticular.index.records import StoredInstance
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file of the archive; `size` in bytes is None when nobody knows it before."""
+
+    name: str
+    pieces: Callable[[], Iterable[bytes]]
+    size: int | None = None
+
+
+def zip_stream(entries: Iterable[Entry]) -> Iterator[bytes]:
+    """The archive piece by piece."""
+    sink = _Sink()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
+        for entry in entries:
+            info = zipfile.ZipInfo(entry.name)
+            info.file_size = entry.size or 0  # so that it knows whether it needs ZIP64
+            with archive.open(info, "w", force_zip64=entry.size is None) as member:
+                for piece in entry.pieces():
+                    yield sink.taken()
+                    member.write(piece)
+            yield sink.taken()
+    yield sink.taken()
+
+
+def entry_name(instance: StoredInstance) -> str:
+    """What an instance is called in an archive: `study/series/instance.dcm`."""
+    return (
+        f"{instance.study_instance_uid}/{instance.series_instance_uid}"
+        f"/{instance.sop_instance_uid}.dcm"
+    )
+
+
+class _Sink(io.RawIOBase):
+    """Takes what the archive writes until the next piece is sent."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        self._pieces.append(bytes(data))
+        return len(data)
+
+    def taken(self) -> bytes:
+        pieces, self._pieces = self._pieces, []
+        return b"".join(pieces)

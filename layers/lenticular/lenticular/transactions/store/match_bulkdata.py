@@ -1,0 +1,239 @@
+"""Instances that come as metadata and bulk data, PS3.18 10.5.1.4, put together part by part.
+
+A part of bulk data belongs to whatever BulkDataURI names its Content-Location; an instance is
+ready as soon as its last part is there, and then nothing of it waits any longer. What a
+BulkDataURI names is looked for in the request and nowhere else.
+"""
+
+import re
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+from urllib.parse import urljoin
+
+from lenticular.dicom.exchange.json_reader import Metadata
+from lenticular.dicom.model import Dataset, Target
+from lenticular.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, lookup
+from lenticular.dicom.uids import is_valid
+from lenticular.dicom.write.part10_file import PIXEL_DATA
+from lenticular.errors import InvalidInstance, TooLarge
+from lenticular.storage.spool import Spool
+from lenticular.transactions.store.store import StoreResult
+
+CANNOT_UNDERSTAND = 0xC000
+MAX_WAITING_FILES = 256
+"""Large parts that wait for the rest of their instance, each an open file."""
+MAX_WAITING_BYTES = 256 * 1024 * 1024
+"""Small parts that wait, in memory."""
+MAX_UNCLAIMED = 100
+"""Parts that came before any metadata named them."""
+
+LACKS_BULK_DATA = "A BulkDataURI is the Content-Location of no part."
+LACKS_FRAMES = "Fewer parts than Number of Frames came for its pixels."
+
+_FRAME = re.compile(r"(.+)/frames/([0-9]{1,9})")
+
+
+@dataclass(slots=True, eq=False)
+class BulkPart:
+    """A received part of bulk data; several instances may use one."""
+
+    media_type: str
+    transfer_syntax_uid: str | None
+    spool: Spool
+    users: int = 0
+    frame_number: int = 0
+
+    @property
+    def is_one_frame(self) -> bool:
+        """Whether it is a frame, when it is pixels: by its name, or as its kind holds one only."""
+        syntax = lookup(self.transfer_syntax_uid or EXPLICIT_VR_LITTLE_ENDIAN)
+        is_picture = self.media_type.startswith("image/") and self.media_type != "image/gif"
+        return is_picture or self.frame_number > 0 or (syntax.encapsulated and not syntax.is_video)
+
+
+@dataclass(slots=True)
+class Reference:
+    """A BulkDataURI, or several of the same text, of one instance."""
+
+    uri: str
+    is_pixels: bool
+    frames: int
+    parts: list[BulkPart] = field(default_factory=list)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all parts are there: pictures come one for each frame, all else in one."""
+        if not self.parts:
+            return False
+        by_frame = self.is_pixels and self.parts[0].is_one_frame
+        return len(self.parts) >= (self.frames if by_frame else 1)
+
+
+@dataclass(slots=True, eq=False)
+class Gathered:
+    """An instance whose parts are being gathered."""
+
+    metadata: Metadata
+    transfer_syntax_uid: str | None
+    references: dict[str, Reference]
+    number: int
+    incomplete: int
+
+
+class Assembly:
+    """Gathers what belongs together; `base` is the URL that relative URIs are relative to."""
+
+    def __init__(self, base: str) -> None:
+        self._base = base
+        self._waiting: dict[str, dict[int, Gathered]] = {}
+        self._gathering: dict[int, Gathered] = {}
+        self._unclaimed: dict[str, list[BulkPart]] = {}
+        self._ready: deque[Gathered] = deque()
+        self._files = self._bytes = self._number = 0
+
+    def take_metadata(self, metadata: Metadata, transfer_syntax_uid: str | None) -> None:
+        """Begin an instance."""
+        references = self._references(metadata)
+        number, incomplete = self._number, len(references)
+        gathered = Gathered(metadata, transfer_syntax_uid, references, number, incomplete)
+        self._number += 1
+        self._gathering[gathered.number] = gathered
+        for key in gathered.references:
+            self._waiting.setdefault(key, {})[gathered.number] = gathered
+        for key in list(gathered.references):
+            for part in self._unclaimed.pop(key, []):
+                self._give(part, key)
+        self._settle(gathered)
+
+    def take_bulk(self, part: BulkPart, location: str) -> None:
+        """Give a part to the instances that name it."""
+        key = self._key(location)
+        frame = _FRAME.fullmatch(key)
+        if key not in self._waiting and frame is not None:
+            # What retrieval calls the frames of pixel data (PS3.18 10.4).
+            key, part.frame_number = frame[1], int(frame[2])
+        self._count(part, 1)
+        if key in self._waiting:
+            self._give(part, key)
+            return
+        self._unclaimed.setdefault(key, []).append(part)
+        if sum(map(len, self._unclaimed.values())) > MAX_UNCLAIMED:
+            raise TooLarge("Send the metadata before the bulk data that it names.")
+
+    def _give(self, part: BulkPart, key: str) -> None:
+        users = list(self._waiting.get(key, {}).values())
+        part.users += len(users)
+        for gathered in users:
+            reference = gathered.references[key]
+            was_complete = reference.is_complete
+            reference.parts.append(part)
+            gathered.incomplete -= reference.is_complete and not was_complete
+            self._settle(gathered)
+
+    def ready(self) -> Iterator[Gathered]:
+        """The instances that have become complete; let go of each."""
+        while self._ready:
+            yield self._ready.popleft()
+
+    def let_go(self, gathered: Gathered) -> None:
+        """Let go of the parts of an instance, unless another one uses them, too."""
+        for reference in gathered.references.values():
+            for part in reference.parts:
+                part.users -= 1
+                if part.users == 0:
+                    self._close(part)
+            reference.parts = []
+
+    def rest(self) -> Iterator[StoreResult]:
+        """Once everything has come: what could not be used, and why."""
+        for gathered in self._gathering.values():
+            begun = any(r.parts and not r.is_complete for r in gathered.references.values())
+            what = LACKS_FRAMES if begun else LACKS_BULK_DATA
+            yield refused(gathered.metadata.dataset, what)
+        for part in chain.from_iterable(self._unclaimed.values()):
+            detail = f"No metadata names a part of type {part.media_type[:20]}."
+            yield StoreResult(None, failure_reason=CANNOT_UNDERSTAND, detail=detail)
+
+    def close(self) -> None:
+        """Let go of all that waits."""
+        for gathered in [*self._gathering.values(), *self._ready]:
+            self.let_go(gathered)
+        for part in chain.from_iterable(self._unclaimed.values()):
+            self._close(part)
+        self._gathering, self._unclaimed = {}, {}
+        self._ready.clear()
+
+    def _settle(self, gathered: Gathered) -> None:
+        """Say that an instance is ready, when it is."""
+        if gathered.incomplete or self._gathering.pop(gathered.number, None) is None:
+            return
+        self._ready.append(gathered)
+        for key in gathered.references:
+            users = self._waiting[key]
+            del users[gathered.number]
+            if not users:
+                del self._waiting[key]
+
+    def _close(self, part: BulkPart) -> None:
+        self._count(part, -1)
+        part.spool.close()
+
+    def _count(self, part: BulkPart, sign: int) -> None:
+        """Keep account of what waits, so that no request can make us hold too much."""
+        if part.spool.path is not None:
+            self._files += sign
+        else:
+            self._bytes += sign * part.spool.size
+        if sign > 0 and (self._files > MAX_WAITING_FILES or self._bytes > MAX_WAITING_BYTES):
+            raise TooLarge("Too much bulk data waits; send that of one instance together.")
+
+    def _references(self, metadata: Metadata) -> dict[str, Reference]:
+        frames = _number_of_frames(metadata.dataset)
+        found: dict[str, Reference] = {}
+        todo = [metadata.dataset]
+        while todo:
+            dataset = todo.pop()
+            for tag, element in dataset.items():
+                if "BulkDataURI" in element:
+                    uri = element["BulkDataURI"]
+                    is_pixels = dataset is metadata.dataset and tag == PIXEL_DATA
+                    reference = found.setdefault(self._key(uri), Reference(uri, False, frames))
+                    reference.is_pixels |= is_pixels
+                    element["BulkDataURI"] = reference.uri
+                elif element["vr"] == "SQ":
+                    todo += element.get("Value", [])
+        return found
+
+    def _key(self, uri: str) -> str:
+        """What two spellings of one URI have in common."""
+        try:
+            return urljoin(self._base, uri.strip().strip("<>"))
+        except ValueError:
+            return uri
+
+
+def refused(dataset: Any, detail: str) -> StoreResult:
+    """A refusal of an instance that is known by its metadata only."""
+    uids = [_text(dataset, tag) for tag in ("0020000D", "0020000E", "00080018")]
+    sop_class_uid = _text(dataset, "00080016")
+    target = Target(*uids) if all(uids) and sop_class_uid else None
+    return StoreResult(None, sop_class_uid, target, failure_reason=CANNOT_UNDERSTAND, detail=detail)
+
+
+def _text(dataset: Any, tag: str) -> str:
+    """A string of a dataset that may be none."""
+    element = dataset.get(tag) if isinstance(dataset, dict) else None
+    values = element.get("Value") if isinstance(element, dict) else None
+    value = values[0] if isinstance(values, list) and values else ""
+    return value if isinstance(value, str) and is_valid(value) else ""
+
+
+def _number_of_frames(dataset: Dataset) -> int:
+    value = (dataset.get("00280008", {}).get("Value") or [1])[0]
+    try:
+        return max(int(value), 1)
+    except (TypeError, ValueError) as error:
+        raise InvalidInstance("The Number of Frames (0028,0008) is no number.") from error

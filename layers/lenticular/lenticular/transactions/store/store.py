@@ -1,0 +1,221 @@
+"""Store: received bytes become a stored, searchable instance, or a refusal with its reason.
+
+Order (nothing acknowledged is ever lost): read the head, keep the file, commit the index, answer.
+A crash between leaves at most a file that no row names, which maintenance sweeps away.
+"""
+
+import errno
+import hashlib
+import logging
+import secrets
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+
+from lenticular import errors
+from lenticular.dicom.model import Dataset, ParsedInstance, Target
+from lenticular.dicom.read import part10
+from lenticular.index.records import Added, Level, NewInstance, Outcome
+from lenticular.services import Services
+from lenticular.storage.spool import Spool
+from lenticular.transactions.delete import remove_files
+
+log = logging.getLogger(__name__)
+
+DUPLICATE_SOP_INSTANCE = 0x0111
+OUT_OF_RESOURCES = 0xA700
+STUDY_MISMATCH = 0x0110
+
+FULL = "The storage is full."
+NOT_NOW = "The storage does not take files now; try again in a moment."
+
+FILES_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class StoreResult:
+    """What became of one received body.
+
+    `outcome` is None when it was refused, and then `failure_reason` (PS3.18 10.5.3, PS3.4 GG.4)
+    and `detail` say why. UIDs are empty when they could not be read. When it `is_temporary`, the
+    storage failed and not the instance: the same bytes may well be taken later. What was stored
+    with a `warning_reason` is not quite what was sent; `original` tells what stood there.
+    """
+
+    outcome: Outcome | None
+    sop_class_uid: str = ""
+    target: Target | None = None
+    orthanc_ids: dict[Level, str] | None = None
+    failure_reason: int = 0
+    detail: str = ""
+    is_temporary: bool = False
+    warning_reason: int = 0
+    original: Dataset | None = None
+
+
+def store(
+    services: Services, spools: Sequence[Spool], study_instance_uid: str | None = None
+) -> list[StoreResult]:
+    """Store each body; the results are in the order of the bodies.
+
+    With a study_instance_uid, instances of other studies are refused (PS3.18 10.5.1). Raises
+    StorageFull or Unavailable when the storage or the index takes nothing at all now.
+    """
+    read = _without_known(services, [_read(spool, study_instance_uid) for spool in spools])
+    kept = _keep_all(services, read, spools)
+    _check_storage(kept)
+    added = iter(_add(services, [item for item in kept if isinstance(item, NewInstance)]))
+    results = [next(added) if isinstance(item, NewInstance) else item for item in kept]
+    log.info("store", extra={"counts": _counts(spools, results)})
+    return results
+
+
+def _counts(spools: Sequence[Spool], results: Sequence[StoreResult]) -> dict[str, int]:
+    """What an operator wants to see of a store: nothing of it is patient data."""
+    refused = sum(result.outcome is None for result in results)
+    received = sum(spool.size for spool in spools)
+    return {"stored": len(results) - refused, "refused": refused, "bytes": received}
+
+
+def _read(spool: Spool, study_instance_uid: str | None) -> NewInstance | StoreResult:
+    """Read the head; a result instead when that already settles it."""
+    try:
+        parsed = part10.parse(spool.view())
+    except errors.InvalidInstance as error:
+        log.info("instance refused: %s", error.detail)
+        return StoreResult(None, failure_reason=error.failure_reason, detail=error.detail)
+    if study_instance_uid not in (None, parsed.study_instance_uid):
+        return _refused(
+            parsed, STUDY_MISMATCH, f"It belongs to the study {parsed.study_instance_uid}."
+        )
+    sha256 = spool.sha256()
+    return NewInstance(parsed, instance_key(parsed, sha256), spool.size, sha256)
+
+
+def _without_known(
+    services: Services, read: Sequence[NewInstance | StoreResult]
+) -> list[NewInstance | StoreResult]:
+    """Results for those whose very bytes are stored already: no file is kept for them."""
+    new = [item for item in read if isinstance(item, NewInstance)]
+    held = iter(services.index.held([(_target(item.parsed), item.sha256) for item in new]))
+    return [_unless_held(item, held) if isinstance(item, NewInstance) else item for item in read]
+
+
+def _unless_held(
+    item: NewInstance, held: Iterator[dict[Level, str] | None]
+) -> NewInstance | StoreResult:
+    orthanc_ids = next(held)
+    if orthanc_ids is None:
+        return item
+    parsed = item.parsed
+    return StoreResult(Outcome.ALREADY_STORED, parsed.sop_class_uid, _target(parsed), orthanc_ids)
+
+
+def _keep_all(
+    services: Services, read: Sequence[NewInstance | StoreResult], spools: Sequence[Spool]
+) -> list[NewInstance | StoreResult]:
+    """Keep the files, several at a time: what takes long is to wait until they are safe."""
+    if len(spools) == 1:
+        return [_keep(services, read[0], spools[0])]
+    with ThreadPoolExecutor(FILES_AT_ONCE) as executor:
+        return list(executor.map(partial(_keep, services), read, spools))
+
+
+def _check_storage(kept: Sequence[NewInstance | StoreResult]) -> None:
+    """Refuse everything at once when the storage took nothing of it."""
+    failed = [item for item in kept if isinstance(item, StoreResult) and item.is_temporary]
+    if failed and not any(isinstance(item, NewInstance) or item.outcome for item in kept):
+        raise storage_failure(failed[0])
+
+
+def storage_failure(result: StoreResult) -> errors.LenticularError:
+    """The refusal of a whole request for what is temporary about one of its instances."""
+    kind = errors.StorageFull if result.detail == FULL else errors.Unavailable
+    return kind(result.detail)
+
+
+def _keep(
+    services: Services, item: NewInstance | StoreResult, spool: Spool
+) -> NewInstance | StoreResult:
+    if isinstance(item, StoreResult):
+        return item
+    try:
+        services.storage.put(item.key, spool)
+    except OSError as error:
+        log.exception("the storage refuses a file")
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        refused = _refused(item.parsed, OUT_OF_RESOURCES, FULL if full else NOT_NOW)
+        return replace(refused, is_temporary=True)
+    return item
+
+
+def instance_key(parsed: ParsedInstance, sha256: bytes) -> str:
+    """The key of a file: new for every store, so that no delete can hit a concurrent store.
+
+    The hash in front spreads what would otherwise share one long prefix.
+    """
+    study = parsed.study_instance_uid
+    spread = hashlib.sha1(study.encode(), usedforsecurity=False).hexdigest()[:3]
+    name = f"{parsed.sop_instance_uid}-{sha256.hex()[:16]}-{secrets.token_hex(4)}.dcm"
+    return f"instances/{spread}/{study}/{parsed.series_instance_uid}/{name}"
+
+
+def _add(services: Services, instances: list[NewInstance]) -> list[StoreResult]:
+    if not instances:
+        return []
+    results = []
+    try:
+        added = services.index.add(instances, replace=services.settings.replace)
+    except errors.StorageFull:
+        # Surely not committed: where room is short, files that no row names must not take it.
+        for instance in instances:
+            services.storage.delete(instance.key)
+        raise
+    _remove_obsolete(services, added)
+    for instance, answer in zip(instances, added, strict=True):
+        if answer.outcome is Outcome.KEPT:
+            result = _refused(
+                instance.parsed,
+                DUPLICATE_SOP_INSTANCE,
+                "Another instance with this SOP Instance UID is already stored.",
+                answer.orthanc_ids,
+            )
+        else:
+            result = StoreResult(
+                answer.outcome,
+                instance.parsed.sop_class_uid,
+                _target(instance.parsed),
+                answer.orthanc_ids,
+            )
+        results.append(result)
+    return results
+
+
+def _remove_obsolete(services: Services, added: Sequence[Added]) -> None:
+    """Remove the files of what was replaced, and new ones of what is stored already."""
+    replaced = []
+    for answer in added:
+        if answer.obsolete_key is None:
+            continue
+        if answer.outcome is Outcome.REPLACED:
+            replaced.append(answer.obsolete_key)
+        else:
+            services.storage.delete(answer.obsolete_key)
+    remove_files(services, replaced)
+
+
+def _target(parsed: ParsedInstance) -> Target:
+    return Target(parsed.study_instance_uid, parsed.series_instance_uid, parsed.sop_instance_uid)
+
+
+def _refused(
+    parsed: ParsedInstance,
+    failure_reason: int,
+    detail: str,
+    orthanc_ids: dict[Level, str] | None = None,
+) -> StoreResult:
+    log.info("instance %s refused: %s", parsed.sop_instance_uid, detail)
+    return StoreResult(
+        None, parsed.sop_class_uid, _target(parsed), orthanc_ids, failure_reason, detail
+    )

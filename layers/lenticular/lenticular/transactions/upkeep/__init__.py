@@ -1,0 +1,1 @@
+"""Recurring work: sweep, reindex, stability, query tags."""

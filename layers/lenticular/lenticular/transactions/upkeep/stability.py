@@ -1,0 +1,49 @@
+"""Settle: what nothing was added to for a minute is told to be stable, as Orthanc does.
+
+Changes `StableSeries`, `StableStudy` and `StablePatient` in the feed, once for each time of quiet,
+whoever settles and however many at once. Deleting neither starts nor ends such a time.
+"""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lenticular.dicom.model import Level
+from lenticular.services import Services
+from lenticular.transactions.upkeep.sweep_and_reindex import never
+
+log = logging.getLogger(__name__)
+
+STUDIES_AT_ONCE = 20
+"""In one transaction, so that nobody who stores waits for long."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedStable:
+    """How much was told to be stable, and whether that was all of it."""
+
+    patients: int
+    studies: int
+    series: int
+    complete: bool
+
+
+def mark_stable(
+    services: Services,
+    looking_back: float | None = None,
+    should_stop: Callable[[], bool] = never,
+) -> MarkedStable:
+    """Tell all that is quiet; or what has become so in the last seconds, which is quicker."""
+    until = int((time.time() - services.settings.stable_age) * 1000)
+    since = 0 if looking_back is None else until - int(looking_back * 1000)
+    told: Counter[Level] = Counter()
+    complete = False
+    while not complete and not should_stop():
+        due = services.index.unsettled(since, until, STUDIES_AT_ONCE)
+        told += services.index.settle(due, until)
+        complete = not due
+    if told:
+        log.info("settled", extra={"counts": {"settled": told[Level.STUDY]}})
+    return MarkedStable(told[Level.PATIENT], told[Level.STUDY], told[Level.SERIES], complete)

@@ -1,0 +1,193 @@
+"""Maintain: what keeps files and index in step, called by hand, by a schedule or by a deployment.
+
+`sweep` removes files that no row names, `reindex` makes rows for the instances that have none: the
+first after a crash, the second after a loss of the index. `spread`, the first of the three digits
+that spread the studies over the storage, limits them to a part of it. `index_query_tags` reads what
+query tags search for out of the documents of the index, of what was stored before they were
+configured, and removes what is left of those that are configured no more. All can be stopped at
+any moment and called again.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+from lenticular import errors
+from lenticular.dicom.model import Target
+from lenticular.dicom.read import part10
+from lenticular.index.records import NewInstance
+from lenticular.services import Services
+from lenticular.storage.spool import Spool
+from lenticular.transactions.render import rendition_cache
+
+log = logging.getLogger(__name__)
+
+INSTANCES = "instances/"
+UNREFERENCED_SECONDS = 24 * 3600
+BATCH_INSTANCES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """How many files were looked at and removed, and whether that was all of them."""
+
+    looked_at: int
+    removed: int
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reindexed:
+    """How many files were looked at, filed and unreadable, and whether that was all of them."""
+
+    looked_at: int
+    filed: int
+    unreadable: int
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """How many studies were looked through, and whether nothing is left to be done."""
+
+    studies: int
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file of the storage, and what its key says of it (see `store.instance_key`)."""
+
+    series: Target
+    sop_instance_uid: str
+    key: str
+    time: float
+
+
+def never() -> bool:
+    """The answer of those who have time."""
+    return False
+
+
+def sweep(
+    services: Services,
+    spread: str = "",
+    older_than_seconds: float = UNREFERENCED_SECONDS,
+    should_stop: Callable[[], bool] = never,
+) -> Swept:
+    """Remove files that no row names and that are too old to belong to a store in progress."""
+    latest = time.time() - older_than_seconds
+    looked_at = removed = 0
+    _require_index(services)
+    for files in _series(services, INSTANCES + spread):
+        if should_stop():
+            return Swept(looked_at, removed, complete=False)
+        looked_at += len(files)
+        # The files were listed before the rows are read, so no row can come too late.
+        named = {instance.key for instance in services.index.find(files[0].series)}
+        obsolete = [file.key for file in files if file.key not in named and file.time < latest]
+        rendition_cache.evict(services, obsolete)
+        for key in obsolete:
+            services.storage.delete(key)
+            removed += 1
+    log.info("swept", extra={"counts": {"swept": removed}})
+    return Swept(looked_at, removed, complete=True)
+
+
+def reindex(
+    services: Services, spread: str = "", should_stop: Callable[[], bool] = never
+) -> Reindexed:
+    """File every instance that has no row, from its file alone, in the order of arrival."""
+    looked_at = filed = unreadable = 0
+    for study in _studies_by_age(services, INSTANCES + spread):
+        for files in _series(services, study):
+            looked_at += len(files)
+            for batch in _batches(_without_row(services, files)):
+                if should_stop():
+                    return Reindexed(looked_at, filed, unreadable, complete=False)
+                instances = [new for file in batch if (new := _read(services, file))]
+                services.index.add(instances)
+                filed += len(instances)
+                unreadable += len(batch) - len(instances)
+    log.info("reindexed", extra={"counts": {"reindexed": filed}})
+    return Reindexed(looked_at, filed, unreadable, complete=True)
+
+
+def index_query_tags(services: Services, should_stop: Callable[[], bool] = never) -> Indexed:
+    """Go on with what is to be done for query tags.
+
+    Not complete without a stop when others may still store as they were configured before: then
+    there is one more look when an hour has passed.
+    """
+    looked_through = 0
+    while not should_stop():
+        taken = services.index.advance_query_tags()
+        if taken is None:
+            break
+        looked_through += taken
+    complete = not services.index.has_pending_query_tags()
+    if looked_through:
+        log.info("indexed", extra={"counts": {"indexed": looked_through}})
+    return Indexed(looked_through, complete)
+
+
+def _require_index(services: Services) -> None:
+    """Refuse to take an index that was lost, or the wrong one, for leave to remove everything."""
+    if services.index.statistics().instances == 0 and next(services.storage.keys(INSTANCES), None):
+        raise errors.Conflict("The index is empty and the storage is not: reindex, then sweep.")
+
+
+def _studies_by_age(services: Services, prefix: str) -> list[str]:
+    """The prefixes of all studies, that with the oldest file first."""
+    oldest: dict[str, float] = {}
+    for key, _, changed in services.storage.keys(prefix):
+        study = "/".join(key.split("/", 3)[:3]) + "/"
+        oldest[study] = min(changed, oldest.get(study, changed))
+    return sorted(oldest, key=lambda study: (oldest[study], study))
+
+
+def _series(services: Services, prefix: str) -> Iterator[list[_File]]:
+    """The files of each series together; keys are listed in order, so they are neighbours."""
+    for _, files in groupby(_files(services, prefix), key=lambda file: file.series):
+        yield list(files)
+
+
+def _files(services: Services, prefix: str) -> Iterator[_File]:
+    for key, _, changed in services.storage.keys(prefix):
+        parts = key.split("/")
+        if len(parts) == 5:
+            yield _File(Target(parts[2], parts[3]), parts[4].split("-")[0], key, changed)
+
+
+def _without_row(services: Services, files: list[_File]) -> list[_File]:
+    """One file for each instance without a row: the oldest, or the newest if new ones replace."""
+    filed = {instance.sop_instance_uid for instance in services.index.find(files[0].series)}
+    chosen: dict[str, _File] = {}
+    in_order = sorted(files, key=lambda file: (file.time, file.key))
+    for file in reversed(in_order) if not services.settings.replace else in_order:
+        if file.sop_instance_uid not in filed:
+            chosen[file.sop_instance_uid] = file
+    return sorted(chosen.values(), key=lambda file: (file.time, file.key))
+
+
+def _batches(files: list[_File]) -> Iterator[list[_File]]:
+    for start in range(0, len(files), BATCH_INSTANCES):
+        yield files[start : start + BATCH_INSTANCES]
+
+
+def _read(services: Services, file: _File) -> NewInstance | None:
+    """The head of a stored file; None when it is none of ours or was deleted meanwhile."""
+    with services.new_spool() as spool:
+        try:
+            _fill(services, file, spool)
+            return NewInstance(part10.parse(spool.view()), file.key, spool.size, spool.sha256())
+        except (FileNotFoundError, errors.InvalidInstance) as error:
+            log.warning("%s cannot be filed: %s", file.key, error)
+            return None
+
+
+def _fill(services: Services, file: _File, spool: Spool) -> None:
+    for piece in services.storage.stream(file.key):
+        spool.write(piece)

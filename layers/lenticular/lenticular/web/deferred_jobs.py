@@ -1,0 +1,117 @@
+"""Jobs of the payload ladder: a request that was put off is put again, and may take its time.
+
+The application answers it as it answered the client, but without the limits of one call.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.types import ASGIApp, Message
+
+from lenticular.services import Services
+from lenticular.storage.protocol import Bucket
+from lenticular.transactions import deferred_results
+from lenticular.transactions.deferred_results import Failure, Job
+from lenticular.web.app import all_routers, create_app
+from lenticular.web.http.payload_limit import JOB
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Answer:
+    """What the application says; the body is small, since what is large goes into the bucket."""
+
+    status: int = 500
+    headers: dict[bytes, bytes] = field(default_factory=dict)
+    body: bytes = b""
+
+    async def take(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.headers = dict(message["headers"])
+        else:
+            self.body += message.get("body", b"")
+
+    @property
+    def media_type(self) -> str:
+        return self.headers.get(b"content-type", b"application/octet-stream").decode("latin-1")
+
+
+class JobRunner:
+    """Does the jobs whose keys it is given."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._app: ASGIApp | None = None
+
+    def perform_all(
+        self, keys: Iterable[str], should_stop: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Do each job; raises TimeoutError or OSError when they are to be done again later."""
+        for key in keys:
+            if should_stop():
+                raise TimeoutError("time ran out before every answer was made")
+            self.perform(key)
+
+    def perform(self, key: str) -> None:
+        """Make the answer of a job, unless it is made already."""
+        bucket = self._services.bucket
+        job = deferred_results.load_job(bucket, key) if bucket is not None else None
+        if bucket is None or job is None:
+            return
+        # A loop of its own, which leaves that of the thread alone.
+        with closing(asyncio.new_event_loop()) as loop:
+            answer = loop.run_until_complete(self._replay(job))
+        if answer.status == 503:
+            raise OSError("an answer cannot be made now")
+        deferred_results.finish(bucket, job, _kept(bucket, job, answer))
+        log.info("made an answer", extra={"counts": {"results": 1}})
+
+    async def _replay(self, job: Job) -> _Answer:
+        if self._app is None:
+            self._app = create_app(self._services, all_routers(), guarded=False)
+        answer = _Answer()
+        await self._app(_scope(job), _nothing, answer.take)
+        return answer
+
+
+def _kept(bucket: Bucket, job: Job, answer: _Answer) -> Failure | None:
+    """The failure, if it is one; what came back whole is kept as the answer."""
+    if answer.status == 303:
+        return None
+    if answer.status != 200:
+        return Failure(answer.status, answer.media_type, answer.body.decode("utf-8", "replace"))
+    deferred_results.write(
+        bucket, job.result_id, [answer.body], deferred_results.ResultHeaders(answer.media_type)
+    )
+    return None
+
+
+def _scope(job: Job) -> dict[str, Any]:
+    headers = [(b"host", job.host.encode("latin-1"))]
+    if job.accept is not None:
+        headers.append((b"accept", job.accept.encode("latin-1")))
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": job.scheme,
+        "path": job.path,
+        "raw_path": job.path.encode(),
+        "query_string": job.query.encode("latin-1"),
+        "root_path": job.root_path,
+        "headers": headers,
+        "client": None,
+        "server": None,
+        JOB: job.result_id,
+    }
+
+
+async def _nothing() -> Message:
+    return {"type": "http.request", "body": b"", "more_body": False}

@@ -1,0 +1,1 @@
+"""HTTP itself: media types, multipart, ranges, encodings and the payload limit."""

@@ -1,0 +1,82 @@
+"""Which representation of instances and frames a client gets, PS3.18 8.7.3 and 8.7.8.
+
+The one place that knows in which transfer syntaxes a stored object can be served: as it is stored,
+uncompressed, or compressed in another way. Whether the pixels of an instance fit a syntax is known
+only when they are compressed; that is asked of nobody who wants what is there.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from lenticular.dicom.transfer_syntaxes import (
+    COMPRESSED,
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    KNOWN,
+    lookup,
+)
+from lenticular.index.records import LocatedInstance
+from lenticular.transactions.retrieve.frames import can_decode, frame_syntax
+from lenticular.web.http.media_types import DICOM, OCTET_STREAM, ZIP, Accept, Offer, choose
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """How instances go out: by themselves, in parts or zipped; and which syntax each one gets."""
+
+    media_type: str
+    multipart: bool
+    syntaxes: dict[str, str]
+
+    def syntax_of(self, stored: str) -> str:
+        """The transfer syntax of an instance that is stored in this one."""
+        return self.syntaxes[stored]
+
+
+def negotiate_instances(
+    accept: Accept, stored_syntaxes: Iterable[str], *, single: bool
+) -> Representation:
+    """The form in which these instances go out, each in a transfer syntax that is accepted.
+
+    A single part is for the resource of an instance only, however many a study has (PS3.18
+    10.4.4).
+    """
+    first, *others = sorted(set(stored_syntaxes))
+    kinds = [(DICOM, True), (ZIP, False), *([(DICOM, False)] if single else [])]
+    chosen = choose(accept, [offer for kind in kinds for offer in _offers(first, *kind)])
+    syntaxes = {first: chosen.transfer_syntax_uid or first}
+    for other in others:
+        offer = choose(accept, _offers(other, chosen.media_type, chosen.multipart))
+        syntaxes[other] = offer.transfer_syntax_uid or other
+    return Representation(chosen.media_type, chosen.multipart, syntaxes)
+
+
+def _offers(stored: str, media_type: str, multipart: bool) -> list[Offer]:
+    """The media type in every transfer syntax that can be made of the stored one."""
+    return [Offer(media_type, syntax, multipart) for syntax in _reachable(stored)]
+
+
+def _reachable(stored: str) -> list[str]:
+    syntax = KNOWN.get(stored)
+    if syntax is None or syntax.is_video or syntax.is_referenced:
+        return [stored]
+    native = (EXPLICIT_VR_LITTLE_ENDIAN, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
+    return list(dict.fromkeys((stored, *native, *COMPRESSED)))
+
+
+def negotiate_frames(accept: Accept, located: LocatedInstance, *, single: bool) -> Offer:
+    """The media type and transfer syntax of frames."""
+    offers = frame_offers(located)
+    parts = [replace(offer, multipart=True) for offer in offers]
+    return choose(accept, [*parts, *offers] if single else parts)
+
+
+def frame_offers(located: LocatedInstance) -> list[Offer]:
+    """What a frame can be served as: as stored, then uncompressed, then compressed otherwise."""
+    stored = frame_syntax(located)
+    kinds = [(lookup(stored).media_type, stored)]
+    if can_decode(located):
+        uncompressed = (OCTET_STREAM, EXPLICIT_VR_LITTLE_ENDIAN)
+        others = ((lookup(syntax).media_type, syntax) for syntax in COMPRESSED)
+        kinds = list(dict.fromkeys([*kinds, uncompressed, *others]))
+    return [Offer(*kind) for kind in kinds]

@@ -1,0 +1,181 @@
+"""The payload ladder: what an answer becomes that is larger than one call may carry.
+
+    up to the ceiling          as it is
+    above it                   303 to a presigned URL, of the stored file or of `results/…`
+    too much for one call      202, and a job that makes it meanwhile
+
+There is a ceiling where the setting says so and files are kept in a bucket; a HEAD has none.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from lenticular import errors
+from lenticular.services import Services
+from lenticular.storage.protocol import Bucket
+from lenticular.transactions.retrieve.byte_source import FileGone
+from lenticular.web.context import root_url, services_of
+from lenticular.web.http import content_encoding
+
+if TYPE_CHECKING:
+    from lenticular.transactions.deferred_results import Job
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER_SECONDS = "5"
+# The name under which a replayed request brings the id of its job along.
+JOB = "lenticular.job"
+# A presigned URL expires, and lets whoever has it read.
+_NOT_KEPT = {"cache-control": "no-store", "vary": "Accept"}
+
+
+@dataclass(frozen=True, slots=True)
+class DeferredBody:
+    """The body of an answer before it is made."""
+
+    pieces: Callable[[], Iterable[bytes]]
+    size: int | None = None
+    about: int = 0
+    """What it will have at least, where nobody knows the size."""
+    stored_key: str | None = None
+    """The file whose bytes it is, when it is nothing else."""
+    file_name: str | None = None
+
+
+def payload_limit_of(request: Request) -> int | None:
+    """What one call may carry; None where everything goes out as it is made."""
+    if JOB in request.scope:
+        return 0  # all of it is for the bucket
+    return services_of(request).settings.payload_ceiling or None
+
+
+def exceeds(request: Request, size: int) -> bool:
+    """Whether so many bytes are more than one call may carry, and there is another way."""
+    ceiling = payload_limit_of(request)
+    return ceiling is not None and ceiling < size and services_of(request).bucket is not None
+
+
+def respond(request: Request, status: int, headers: dict[str, str], body: DeferredBody) -> Response:
+    """The answer itself up to the ceiling, and the way to it above."""
+    services = services_of(request)
+    ceiling = payload_limit_of(request) or 0
+    pieces: Iterable[bytes] = ()
+    if max(body.size or 0, body.about) <= ceiling:
+        taken, pieces = _up_to(ceiling, body.pieces())
+        if _fits(taken, ceiling):
+            return content_encoding.respond_maybe_gzip(request, status, headers, b"".join(taken))
+        pieces = chain(taken, pieces)
+    bucket = services.bucket
+    if bucket is None:
+        return StreamingResponse(pieces or body.pieces(), status, headers)
+    try:
+        return _via_bucket(request, bucket, headers, body, pieces)
+    except OSError as error:
+        log.exception("an answer cannot be put into the bucket")
+        raise errors.Unavailable(
+            "The answer is too large to be sent at once, and the storage does not take it now."
+        ) from error
+
+
+def see_other_303(url: str) -> Response:
+    """The way to what lies in the bucket."""
+    return Response(status_code=303, headers={"location": url, **_NOT_KEPT})
+
+
+def accepted_202(request: Request, result: str) -> Response:
+    """The answer is being made: where it will be."""
+    place = f"{root_url(request)}/results/{result}"
+    headers = {"location": place, "retry-after": RETRY_AFTER_SECONDS, **_NOT_KEPT}
+    return Response(status_code=202, headers=headers)
+
+
+def too_large_to_take(request: Request) -> errors.TooLarge:
+    """The refusal of a body above the ceiling: it names the way."""
+    ceiling = services_of(request).settings.payload_ceiling
+    return errors.TooLarge(
+        f"One request may carry {ceiling:,} bytes here. Larger files go by presigned URLs:"
+        " POST /uploads with their names and sizes, as the upload command does."
+    )
+
+
+def _via_bucket(
+    request: Request,
+    bucket: Bucket,
+    headers: dict[str, str],
+    body: DeferredBody,
+    pieces: Iterable[bytes],
+) -> Response:
+    from lenticular.transactions import deferred_results
+
+    media_type = headers["content-type"]
+    if body.stored_key is not None:
+        try:
+            return see_other_303(
+                deferred_results.presign_stored(bucket, body.stored_key, media_type, body.file_name)
+            )
+        except FileNotFoundError:
+            raise FileGone("The file of the instance is gone.") from None
+    kind = media_type.partition(";")[0]  # the boundary of a multipart is another each time
+    job = request.scope.get(JOB)
+    result = job or deferred_results.result_id(headers.get("etag"), str(request.url), kind)
+    if job is None and (url := deferred_results.existing(bucket, result)):
+        return see_other_303(url)
+    if job is None and deferred_results.is_enqueued(bucket, result):
+        return accepted_202(request, result)
+    largest = _largest(request, services_of(request))
+    try:
+        if largest is not None and max(body.size or 0, body.about) > largest:
+            raise deferred_results.DeferToJob
+        about = deferred_results.ResultHeaders(media_type, body.file_name)
+        url = deferred_results.write(bucket, result, pieces or body.pieces(), about, largest)
+    except deferred_results.DeferToJob:
+        deferred_results.enqueue(bucket, _job(request, result))
+        return accepted_202(request, result)
+    return see_other_303(url)
+
+
+def _largest(request: Request, services: Services) -> int | None:
+    """What may be made while the client waits; anything for a job, and for what has no address."""
+    put_off = request.method == "GET" and JOB not in request.scope
+    return services.settings.largest_result if put_off else None
+
+
+def _job(request: Request, result: str) -> "Job":
+    from lenticular.transactions.deferred_results import Job
+
+    scope = request.scope
+    return Job(
+        result,
+        scope["path"],
+        scope["query_string"].decode("latin-1"),
+        scope["scheme"],
+        scope.get("root_path", ""),
+        request.headers.get("host", ""),
+        ", ".join(request.headers.getlist("accept")) or None,
+    )
+
+
+def _fits(pieces: list[bytes], ceiling: int) -> bool:
+    """Whether they are below the ceiling as base64, or with every quotation mark escaped."""
+    size = sum(map(len, pieces))
+    escaped = size + sum(piece.count(b'"') + piece.count(b"\\") for piece in pieces)
+    return size <= ceiling and escaped <= ceiling * 4 // 3
+
+
+def _up_to(ceiling: int, pieces: Iterable[bytes]) -> tuple[list[bytes], Iterable[bytes]]:
+    """The first pieces, until they are more than the ceiling, and those that follow."""
+    rest = iter(pieces)
+    taken: list[bytes] = []
+    size = 0
+    for piece in rest:
+        taken.append(piece)
+        size += len(piece)
+        if size > ceiling:
+            break
+    return taken, rest

@@ -1,0 +1,276 @@
+"""Answers with a body: byte ranges, conditions and streaming, RFC 9110 13 and 14.
+
+What is small goes out in one piece with its length; what is large streams in constant memory.
+The beginning is always read before the answer starts, so that what cannot be read still gets its
+proper status. What is larger than one call may carry goes another way, see `payload_limit.py`.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from lenticular.errors import RangeUnsatisfiable, TooLarge
+from lenticular.web.context import DICOMWEB, root_url
+from lenticular.web.http import content_encoding, payload_limit
+from lenticular.web.http.multipart import (
+    Part,
+    multipart_related,
+    new_boundary,
+    related_content_type,
+    related_size,
+)
+from lenticular.web.http.payload_limit import DeferredBody
+
+IN_ONE_PIECE = 1024 * 1024
+
+Stream = Callable[[int, int], Iterable[bytes]]
+"""Gives so many bytes from an offset on, in pieces: `stream(offset, length)`."""
+
+_RANGE = re.compile(r"bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})", re.I)
+# Nobody but the asking client may keep patient data, and it asks whether it is still current.
+_ALWAYS = {"cache-control": "private, no-cache", "vary": "Accept, Accept-Encoding"}
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A part of a content of a known size; its text is that of Content-Range."""
+
+    start: int
+    length: int
+    size: int
+
+    def __str__(self) -> str:
+        return f"bytes {self.start}-{self.start + self.length - 1}/{self.size}"
+
+
+def entity_tag(*parts: object) -> str:
+    """A strong ETag made of whatever determines the bytes of a representation."""
+    return f'"{hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}"'
+
+
+def digest(documents: Iterable[bytes]) -> bytes:
+    """What tells these documents from others."""
+    found = hashlib.sha256()
+    for document in documents:
+        found.update(document)
+    return found.digest()
+
+
+def content(
+    request: Request,
+    body: bytes | Stream,
+    media_type: str,
+    *,
+    size: int | None = None,
+    etag: str | None = None,
+    stored_key: str | None = None,
+    file_name: str | None = None,
+) -> Response:
+    """A single part: `body` is all of it, or gives any range of its `size` bytes.
+
+    With `stored_key` these are the bytes of that file and nothing else.
+    """
+    if isinstance(body, bytes):
+        size, body = len(body), _ranges_of(body)
+    if size is None:
+        raise ValueError("a stream needs its size")
+    if unchanged := not_modified(request, etag):
+        return unchanged
+    sent = _headers(media_type, etag, file_name) | _place(request) | {"accept-ranges": "bytes"}
+    asked = asked_range(request, size, etag)
+    if asked is not None and payload_limit.exceeds(request, asked.length):
+        asked = None  # the client asks for it again where the whole is
+    if asked is not None:
+        sent["content-range"] = str(asked)
+    start, length = (asked.start, asked.length) if asked else (0, size)
+    sent["content-length"] = str(length)
+    whole = DeferredBody(
+        lambda: body(start, length), length, stored_key=stored_key, file_name=file_name
+    )
+    return _answer(request, 206 if asked else 200, sent, whole)
+
+
+def multipart(
+    request: Request,
+    parts: Iterable[Part],
+    media_type: str,
+    *,
+    etag: str | None = None,
+    status: int = 200,
+    about: int = 0,
+) -> Response:
+    """A multipart/related answer with parts of this media type.
+
+    Give a list for the answer to know its length, an iterator to make the parts as they go; then
+    `about` says how large they will be at least.
+    """
+    boundary = new_boundary()
+    # The boundary differs each time, so the tag is a weak one.
+    weak = f"W/{etag}" if etag is not None else None
+    if unchanged := not_modified(request, weak):
+        return unchanged
+    sent = _headers(related_content_type(media_type, boundary), weak)
+    size = related_size(parts, boundary) if isinstance(parts, list) else None
+    if size is not None:
+        sent["content-length"] = str(size)
+    if status == 206 and payload_limit.exceeds(request, size or 0):
+        # Asked for again, the range would speak of the multipart, which is another content.
+        raise TooLarge("The range is too large to be sent at once; ask for less at a time.")
+    return _answer(
+        request, status, sent, DeferredBody(lambda: multipart_related(parts, boundary), size, about)
+    )
+
+
+def stream(
+    request: Request,
+    pieces: Iterable[bytes],
+    media_type: str,
+    *,
+    etag: str | None = None,
+    about: int = 0,
+    file_name: str | None = None,
+) -> Response:
+    """A single part that is made as it goes; `about` says how large it will be at least."""
+    if unchanged := not_modified(request, etag):
+        return unchanged
+    body = DeferredBody(lambda: pieces, about=about, file_name=file_name)
+    sent = _headers(media_type, etag, file_name) | _place(request)
+    return _answer(request, 200, sent, body)
+
+
+def json_array(
+    request: Request,
+    documents: Iterable[bytes],
+    media_type: str,
+    etag: str | None = None,
+) -> Response:
+    """An array of documents that are JSON already.
+
+    Give the ETag of what may be large and is made as it goes; any other is known by its content.
+    """
+    pieces = _coalesced(_array(documents), IN_ONE_PIECE)
+    beginning, rest = next(pieces), next(pieces, None)
+    if rest is None:
+        etag = entity_tag(hashlib.sha256(beginning).digest())
+    elif isinstance(documents, list):
+        etag = entity_tag(media_type, digest(documents))
+    if unchanged := not_modified(request, etag):
+        return unchanged
+    sent = _headers(media_type, etag)
+    if rest is not None:
+        return _answer(request, 200, sent, DeferredBody(lambda: chain([beginning, rest], pieces)))
+    sent["content-length"] = str(len(beginning))
+    return _answer(request, 200, sent, DeferredBody(lambda: [beginning], len(beginning)))
+
+
+def document(request: Request, body: bytes, media_type: str) -> Response:
+    """What is made already and has no ETag."""
+    sent = _headers(media_type, None) | {"content-length": str(len(body))}
+    return _answer(request, 200, sent, DeferredBody(lambda: [body], len(body)))
+
+
+def not_modified(request: Request, etag: str | None) -> Response | None:
+    """The answer to a client that has this representation already (If-None-Match)."""
+    known = request.headers.get("if-none-match")
+    if known is None or etag is None:
+        return None
+    tags = [tag.strip() for tag in known.split(",")]
+    bare = etag.removeprefix("W/")
+    # Answered as the client has it: weak when it got several parts or gzip.
+    found = next((tag for tag in tags if tag.removeprefix("W/") == bare), None)
+    if found is None and tags != ["*"]:
+        return None
+    return Response(status_code=304, headers={**_ALWAYS, "etag": found or etag})
+
+
+def asked_range(request: Request, size: int, etag: str | None) -> Range | None:
+    """The one range of a content of this size that is asked for, None for all of it.
+
+    Several ranges, other units and malformed ones may be ignored (RFC 9110 14.2).
+    """
+    match = _RANGE.fullmatch(request.headers.get("range", "").strip())
+    if match is None or request.method != "GET" or request.headers.get("if-range", etag) != etag:
+        return None
+    first, last = (int(digits) if digits else None for digits in match.groups())
+    if first is None and last is not None:
+        start, end = max(size - last, 0), size
+    elif first is not None and (last is None or last >= first):
+        start, end = first, size if last is None else min(last + 1, size)
+    else:
+        return None
+    if start >= size or start >= end:
+        raise RangeUnsatisfiable(f"The range lies outside the content's {size} bytes.", size)
+    return Range(start, end - start, size) if end - start < size else None
+
+
+def _headers(media_type: str, etag: str | None, file_name: str | None = None) -> dict[str, str]:
+    sent = {**_ALWAYS, "content-type": media_type}
+    if etag is not None:
+        sent["etag"] = etag
+    if file_name is not None:
+        sent["content-disposition"] = f'attachment; filename="{file_name}"'
+    return sent
+
+
+def _place(request: Request) -> dict[str, str]:
+    """Where a single part is to be had, which PS3.18 8.4.3 wants said of it."""
+    path: str = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    if not path.startswith(f"{DICOMWEB}/"):
+        return {}
+    query = request.scope["query_string"].decode("latin-1")
+    location = root_url(request) + quote(path, "/,:;=@") + (f"?{query}" if query else "")
+    return {"content-location": location}
+
+
+def _answer(request: Request, status: int, headers: dict[str, str], body: DeferredBody) -> Response:
+    if request.method == "HEAD":
+        if content_encoding.is_worth_gzip(request, headers, body.size):
+            headers = content_encoding.gzip_headers(headers)
+        # Starlette would name a length of 0 where none is known.
+        return StreamingResponse([], status, headers)
+    coalesced = replace(body, pieces=lambda: _coalesced(body.pieces(), IN_ONE_PIECE))
+    if payload_limit.payload_limit_of(request) is not None:
+        return payload_limit.respond(request, status, headers, coalesced)
+    pieces = iter(coalesced.pieces())
+    beginning, rest = next(pieces, b""), next(pieces, None)
+    if rest is None:
+        return content_encoding.respond_maybe_gzip(request, status, headers, beginning)
+    whole = chain([beginning, rest], pieces)
+    if content_encoding.is_worth_gzip(request, headers, None):
+        return StreamingResponse(
+            content_encoding.gzipped(whole), status, content_encoding.gzip_headers(headers)
+        )
+    return StreamingResponse(whole, status, headers)
+
+
+def _array(documents: Iterable[bytes]) -> Iterator[bytes]:
+    separator = b"["
+    for document in documents:
+        yield separator
+        yield document
+        separator = b","
+    yield b"]" if separator == b"," else b"[]"
+
+
+def _coalesced(pieces: Iterable[bytes], least: int) -> Iterator[bytes]:
+    """The same bytes in pieces of at least so many, for each piece costs a change of threads."""
+    waiting: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= least:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield b"".join(waiting)
+
+
+def _ranges_of(body: bytes) -> Stream:
+    return lambda offset, length: [body[offset : offset + length]]

@@ -1,0 +1,119 @@
+"""What an instance looks like over HTTP: pictures, documents, videos and reports, PS3.18 8.7.4.
+
+Each form of instance has its media types; the first is the one for who does not say.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from fastapi import Request
+from starlette.responses import Response
+
+from lenticular import __version__
+from lenticular.errors import NotRenderable
+from lenticular.index.records import LocatedInstance
+from lenticular.transactions.render import prepare, resource_category
+from lenticular.transactions.render.prepare import GIF, JPEG, PNG, RenderOptions, RenderRequest
+from lenticular.transactions.render.resource_category import ResourceCategory
+from lenticular.transactions.retrieve import instances
+from lenticular.transactions.retrieve.instances import BulkData
+from lenticular.web.context import base_url, services_of
+from lenticular.web.http import responses
+from lenticular.web.http.media_types import Offer
+from lenticular.web.representations import sr_page
+
+PICTURES = (JPEG, PNG, GIF)
+HTML, TEXT = "text/html", "text/plain"
+PDF = "application/pdf"
+
+Answer = Callable[[Offer, RenderOptions], Response]
+
+
+class Rendition:
+    """An instance that is to be shown: what it can be had as, and the answer that shows it."""
+
+    def __init__(self, request: Request, located: LocatedInstance) -> None:
+        self._request = request
+        self._located = located
+        self.media_types: tuple[str, ...] = ()
+        self._answer: Answer = self._picture
+        self.form = resource_category.category_of(located)
+        self._choose(self.form)
+
+    def _choose(self, form: ResourceCategory) -> None:
+        services = services_of(self._request)
+        if form in (
+            ResourceCategory.PICTURE,
+            ResourceCategory.WAVEFORM,
+            ResourceCategory.PRESENTATION,
+        ):
+            self.media_types = PICTURES
+        elif form in (ResourceCategory.DOCUMENT, ResourceCategory.VIDEO):
+            find = (
+                resource_category.document
+                if form is ResourceCategory.DOCUMENT
+                else resource_category.video
+            )
+            data = find(services, self._located)
+            self.media_types, self._answer = (data.media_type,), partial(self._as_it_is, data)
+        elif form is ResourceCategory.REPORT:
+            self.media_types, self._answer = (HTML, TEXT), self._report
+        else:
+            raise NotRenderable(
+                "The instance holds nothing that can be shown as a picture or text."
+            )
+
+    def answer(self, offer: Offer, options: RenderOptions) -> Response:
+        """The answer in the form that was chosen."""
+        return self._answer(offer, options)
+
+    def _picture(self, _: Offer, options: RenderOptions) -> Response:
+        return picture(self._request, self._located, None, options)
+
+    def _as_it_is(self, data: BulkData, offer: Offer, _: RenderOptions) -> Response:
+        etag = responses.entity_tag(self._located.instance.sha256, "rendered", offer.media_type)
+        response = responses.content(
+            self._request,
+            data.content.pieces,
+            offer.media_type,
+            size=data.content.size,
+            etag=etag,
+        )
+        # Whoever stored it chose its type; a browser must not run what it may hold.
+        return _harmless(response, "" if offer.media_type == PDF else "sandbox")
+
+    def _report(self, offer: Offer, _: RenderOptions) -> Response:
+        request, located = self._request, self._located
+        dicomweb = base_url(request)
+        etag = responses.entity_tag(
+            __version__, located.instance.sha256, offer.media_type, dicomweb
+        )
+        if unchanged := responses.not_modified(request, etag):
+            return unchanged
+        dataset = instances.dataset_of(services_of(request), located)
+        is_html = offer.media_type == HTML
+        page = sr_page.as_html(dataset, dicomweb) if is_html else sr_page.as_text(dataset)
+        media_type = f"{offer.media_type}; charset=utf-8"
+        return _harmless(responses.content(request, page, media_type, etag=etag), sr_page.POLICY)
+
+
+def picture(
+    request: Request, located: LocatedInstance, frame_number: int | None, options: RenderOptions
+) -> Response:
+    """A picture of an instance or of a frame, drawn unless the client has it."""
+    return drawn(request, prepare.prepare(services_of(request), located, frame_number, options))
+
+
+def drawn(request: Request, drawing: RenderRequest) -> Response:
+    """The picture of a drawing, unless the client has it."""
+    if unchanged := responses.not_modified(request, drawing.etag):
+        return unchanged
+    made = drawing.draw()
+    return responses.content(request, made.body, made.media_type, etag=made.etag)
+
+
+def _harmless(response: Response, policy: str) -> Response:
+    response.headers["x-content-type-options"] = "nosniff"
+    if policy:
+        response.headers["content-security-policy"] = policy
+    return response

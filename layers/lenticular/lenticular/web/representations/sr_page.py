@@ -1,0 +1,142 @@
+"""A structured report for people to read: HTML and plain text, PS3.18 8.7.4.
+
+Whoever wrote the report may have put anything into it, so all of it is escaped, and the page may
+neither run nor load anything.
+"""
+
+from collections.abc import Iterable, Iterator
+from html import escape
+
+from lenticular.dicom import uids
+from lenticular.dicom.display_text import items, text
+from lenticular.dicom.model import Dataset
+from lenticular.dicom.sr_content_tree import ContentItem, Reference, content_tree
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+
+_STYLE = (
+    "body{font:16px/1.45 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem;"
+    "color:#1b1b1f;background:#fff}"
+    "h1{font-size:1.5rem}h2{font-size:1.2rem}h3,h4,h5,h6{font-size:1rem}"
+    "header{border-bottom:1px solid #ccd;margin-bottom:1rem}"
+    "dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1rem}dt{color:#667}"
+    "dd{margin:0}section,.below{margin-left:.9rem;padding-left:.7rem;border-left:2px solid #e4e4ee}"
+    "main>section{margin-left:0;padding-left:0;border:0}p{margin:.3rem 0}"
+    ".value{white-space:pre-wrap;overflow-wrap:anywhere}.name{color:#556}"
+    ".name::after{content:': '}small{color:#889}"
+)
+_HEAD = {
+    "Patient": "00100010", "Patient ID": "00100020", "Born": "00100030", "Sex": "00100040",
+    "Accession number": "00080050", "Study": "00081030", "Study date": "00080020",
+    "Referring physician": "00080090", "Institution": "00080080", "Completion": "0040A491",
+    "Verification": "0040A493",
+}  # fmt: skip
+_RELATIONS = {
+    "HAS OBS CONTEXT": "context", "HAS ACQ CONTEXT": "acquisition", "HAS PROPERTIES": "property",
+    "INFERRED FROM": "inferred from", "SELECTED FROM": "selected from",
+    "HAS CONCEPT MOD": "modifier",
+}  # fmt: skip
+
+
+def as_html(dataset: Dataset, dicomweb: str) -> bytes:
+    """The report as a page; what it refers to is linked below this base URL."""
+    root = content_tree(dataset)
+    title = escape(_title(dataset, root))
+    facts = "".join(
+        f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in _facts(dataset)
+    )
+    page = (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>{title}</title><style>{_STYLE}</style></head>\n"
+        f"<body><header><h1>{title}</h1><dl>{facts}</dl></header>\n<main>"
+    )
+    body = "".join(_below(root.children, dicomweb, 2))
+    return f"{page}{body}</main></body></html>\n".encode("utf-8", "replace")
+
+
+def as_text(dataset: Dataset) -> bytes:
+    """The report as plain text, a line for each content item."""
+    root = content_tree(dataset)
+    title = _title(dataset, root)
+    lines = [title, "=" * len(title), *(f"{name}: {value}" for name, value in _facts(dataset)), ""]
+    lines += _lines(root.children, 0)
+    return ("\n".join(lines) + "\n").encode("utf-8", "replace")
+
+
+def _title(dataset: Dataset, root: ContentItem) -> str:
+    return root.name or text(dataset, "0008103E") or "Structured report"
+
+
+def _facts(dataset: Dataset) -> Iterator[tuple[str, str]]:
+    """What is known of the report as a whole."""
+    for name, tag in _HEAD.items():
+        if value := text(dataset, tag):
+            yield name, value
+    written = " ".join(filter(None, (text(dataset, "00080023"), text(dataset, "00080033"))))
+    if written:
+        yield "Written", written
+    for observer in items(dataset, "0040A073"):
+        parts = (text(observer, tag) for tag in ("0040A075", "0040A027", "0040A030"))
+        yield "Verified by", ", ".join(filter(None, parts))
+
+
+def _below(children: Iterable[ContentItem], dicomweb: str, level: int) -> Iterator[str]:
+    for child in children:
+        yield from _section(child, dicomweb, level)
+
+
+def _section(item: ContentItem, dicomweb: str, level: int) -> Iterator[str]:
+    """An item with all that belongs to it; containers have headings."""
+    mark = f'id="item-{item.position}"'
+    below = list(_below(item.children, dicomweb, level + 1))
+    if item.value_type == "CONTAINER":
+        heading = f"h{min(level, 6)}"
+        yield f"<section {mark}><{heading}>{escape(item.name or 'Section')}</{heading}>"
+        yield from below
+        yield "</section>\n"
+        return
+    relation = _RELATIONS.get(item.relationship)
+    yield f'<p {mark}><span class="name">{escape(item.name or item.value_type.lower())}</span>'
+    yield f'<span class="value">{_linked(item, dicomweb)}</span>'
+    yield f" <small>{relation}</small></p>\n" if relation else "</p>\n"
+    if below:
+        yield '<div class="below">'
+        yield from below
+        yield "</div>\n"
+
+
+def _linked(item: ContentItem, dicomweb: str) -> str:
+    """The value, a link where it stands for something else."""
+    if item.same_as:
+        position = escape(item.same_as)
+        return f'<a href="#item-{position}">see item {position}</a>'
+    value = escape(item.value)
+    path = _path(item.reference)
+    return f'<a href="{escape(dicomweb + path)}">{value or "image"}</a>' if path else value
+
+
+def _path(reference: Reference | None) -> str:
+    """Where a referenced instance is shown; nothing unless the report says where it is."""
+    if reference is None:
+        return ""
+    named = (
+        ("studies", reference.study_instance_uid),
+        ("series", reference.series_instance_uid),
+        ("instances", reference.sop_instance_uid),
+    )
+    if not all(uids.is_valid(uid) for _, uid in named):
+        return ""
+    frame = reference.frame_numbers.split(",")[0]
+    return "".join(f"/{name}/{uid}" for name, uid in named) + (
+        f"/frames/{frame}/rendered" if frame.isdecimal() else "/rendered"
+    )
+
+
+def _lines(children: Iterable[ContentItem], depth: int) -> Iterator[str]:
+    for item in children:
+        value = f"see item {item.same_as}" if item.same_as else item.value
+        name = item.name or item.value_type.lower()
+        shown = f"{name}: {value}" if value else name
+        yield "\n".join("  " * depth + line for line in shown.splitlines())
+        yield from _lines(item.children, depth + 1)

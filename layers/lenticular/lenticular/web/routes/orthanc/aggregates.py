@@ -1,0 +1,59 @@
+"""What all instances of a resource hold: their tags, what these share, and their files as a zip."""
+
+from collections.abc import Iterator
+
+import orjson
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from lenticular.dicom.orthanc_tags import full, shared
+from lenticular.transactions.orthanc import resources
+from lenticular.transactions.orthanc.archive_names import named_files
+from lenticular.transactions.retrieve.byte_source import file_content
+from lenticular.transactions.retrieve.zip_writer import Entry, zip_stream
+from lenticular.web.context import services_of
+from lenticular.web.http import responses
+from lenticular.web.http.paths import get_and_head
+from lenticular.web.routes.orthanc.parameters import RESOURCE, Collection, large_answer, tag_style
+
+router = APIRouter(tags=["Orthanc"])
+
+
+@get_and_head(router, RESOURCE + "/instances-tags")
+def instances_tags(request: Request, collection: Collection, identifier: str) -> Response:
+    """The tags of each instance, by its identifier."""
+    services = services_of(request)
+    found = resources.find(services, collection.level, identifier)
+    style = tag_style(request, full)
+
+    def pieces() -> Iterator[bytes]:
+        separator = b"{"
+        for orthanc_id, dataset in resources.datasets_below(services, found):
+            yield separator + orjson.dumps(orthanc_id) + b":" + orjson.dumps(style(dataset))
+            separator = b","
+        yield b"}" if separator == b"," else b"{}"
+
+    return responses.stream(request, pieces(), "application/json")
+
+
+@get_and_head(router, RESOURCE + "/shared-tags")
+def shared_tags(request: Request, collection: Collection, identifier: str) -> Response:
+    """The tags that have one value in all its instances."""
+    services = services_of(request)
+    found = resources.find(services, collection.level, identifier)
+    datasets = (dataset for _, dataset in resources.datasets_below(services, found))
+    return large_answer(request, tag_style(request, full)(shared(datasets)))
+
+
+@get_and_head(router, RESOURCE + "/archive")
+def archive(request: Request, collection: Collection, identifier: str) -> Response:
+    """The files of all its instances in one zip."""
+    services = services_of(request)
+    found = resources.find(services, collection.level, identifier)
+    entries = (
+        Entry(name, file_content(services, instance).all, instance.size)
+        for name, instance in named_files(services, found)
+    )
+    return responses.stream(
+        request, zip_stream(entries), "application/zip", file_name=f"{identifier}.zip"
+    )

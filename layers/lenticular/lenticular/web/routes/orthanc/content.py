@@ -1,0 +1,67 @@
+"""Single elements of an instance, its File Meta Information, and its file as an attachment."""
+
+from fastapi import APIRouter, Request
+from starlette.responses import PlainTextResponse, Response
+
+from lenticular.dicom.model import Level
+from lenticular.dicom.orthanc_tags import full
+from lenticular.dicom.read import part10
+from lenticular.index.records import StoredInstance
+from lenticular.transactions.orthanc import resources
+from lenticular.transactions.orthanc.content import content_at
+from lenticular.transactions.retrieve.byte_source import file_content
+from lenticular.web.context import services_of
+from lenticular.web.http import responses
+from lenticular.web.http.paths import get_and_head
+from lenticular.web.routes.orthanc.instances import stored_of
+from lenticular.web.routes.orthanc.parameters import INSTANCE, answer, large_answer, tag_style
+
+router = APIRouter(tags=["Orthanc"])
+
+LONGEST_META = 64 * 1024
+
+
+@get_and_head(router, INSTANCE + "/content")
+def tags_within(request: Request, identifier: str) -> Response:
+    """The tags of all elements."""
+    return _content(request, identifier, "")
+
+
+@get_and_head(router, INSTANCE + "/content/{path:path}")
+def element(request: Request, identifier: str, path: str) -> Response:
+    """The value of an element, or what there is below it: `PatientName`, `0040-0275/0`."""
+    return _content(request, identifier, path)
+
+
+@get_and_head(router, INSTANCE + "/header")
+def header(request: Request, identifier: str) -> Response:
+    """The File Meta Information (PS3.10 7.1)."""
+    stored = _stored(request, identifier)
+    beginning = file_content(services_of(request), stored)
+    meta = part10.file_meta(beginning.read(0, min(LONGEST_META, stored.size)))
+    return answer(tag_style(request, full)(meta))
+
+
+@get_and_head(router, INSTANCE + "/attachments")
+def attachments(request: Request, identifier: str) -> Response:
+    """What is kept of the instance: its file."""
+    _stored(request, identifier)
+    return answer(["dicom"])
+
+
+@get_and_head(router, INSTANCE + "/attachments/dicom/size")
+def attachment_size(request: Request, identifier: str) -> Response:
+    """The size of the file."""
+    return PlainTextResponse(str(_stored(request, identifier).size))
+
+
+def _stored(request: Request, identifier: str) -> StoredInstance:
+    return stored_of(resources.find(services_of(request), Level.INSTANCE, identifier))
+
+
+def _content(request: Request, identifier: str, path: str) -> Response:
+    stored = _stored(request, identifier)
+    found = content_at(services_of(request), stored, [part for part in path.split("/") if part])
+    if isinstance(found, list):
+        return large_answer(request, found)
+    return responses.content(request, found.pieces, "application/octet-stream", size=found.size)

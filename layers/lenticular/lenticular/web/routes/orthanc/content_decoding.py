@@ -1,0 +1,78 @@
+"""The body of `POST /instances`: unpacked when it has a Content-Encoding, and never without end."""
+
+import zlib
+from collections.abc import AsyncIterator, Iterator
+
+from fastapi import Request
+
+from lenticular import errors
+from lenticular.transactions.ingest.zip_reader import check_expansion
+from lenticular.web.http.request_body import require_body
+
+PIECE_BYTES = 1024 * 1024
+ENCODINGS = ("gzip", "x-gzip", "deflate")
+_GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
+
+
+async def body_of(request: Request, maximum: int) -> AsyncIterator[bytes]:
+    """The pieces of the body, unpacked if it is packed; at most so many bytes, at least one."""
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    try:
+        pieces = require_body(request, maximum)
+        if encoding in ENCODINGS:
+            pieces = _unpacked(pieces, maximum)
+        elif encoding != "identity":
+            raise errors.InvalidInstance(f"The Content-Encoding {encoding!r} is not understood.")
+        async for piece in pieces:
+            yield piece
+    except (errors.InvalidRequest, errors.LengthRequired):
+        # Orthanc's clients know an empty body by the status of a bad file.
+        raise errors.InvalidInstance("Received an empty DICOM file") from None
+
+
+async def _unpacked(pieces: AsyncIterator[bytes], maximum: int) -> AsyncIterator[bytes]:
+    inflater = Inflater(maximum)
+    async for piece in pieces:
+        for content in inflater.feed(piece):
+            yield content
+    inflater.finish()
+
+
+class Inflater:
+    """Unpacks gzip and deflate a bounded piece at a time (RFC 9110 8.4.1)."""
+
+    def __init__(self, maximum: int) -> None:
+        self._maximum = maximum
+        self._received = self._unpacked = 0
+        self._inflater = zlib.decompressobj(_GZIP_OR_ZLIB)
+
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        """What this piece unpacks to."""
+        self._received += len(piece)
+        rest, content = piece, b""
+        # A full piece may not be all that the input so far gives.
+        while rest or len(content) == PIECE_BYTES:
+            if self._inflater.eof:  # gzip may have several members
+                if not rest:
+                    return
+                self._inflater = zlib.decompressobj(_GZIP_OR_ZLIB)
+            content, rest = self._step(rest)
+            if content:
+                yield content
+
+    def finish(self) -> None:
+        """Refuse what was cut off."""
+        if not self._inflater.eof:
+            raise errors.InvalidInstance("The body ends before its Content-Encoding does.")
+
+    def _step(self, packed: bytes) -> tuple[bytes, bytes]:
+        """A piece of the content, and what is left to unpack."""
+        try:
+            content = self._inflater.decompress(packed, PIECE_BYTES)
+        except zlib.error as error:
+            raise errors.InvalidInstance("The body is not what its encoding says.") from error
+        self._unpacked += len(content)
+        if self._unpacked > self._maximum:
+            raise errors.TooLarge(f"The body unpacks to more than {self._maximum:,} bytes.")
+        check_expansion(self._received, self._unpacked)
+        return content, self._inflater.unconsumed_tail or self._inflater.unused_data

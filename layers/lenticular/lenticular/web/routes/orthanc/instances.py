@@ -1,0 +1,97 @@
+"""One instance: its file, its tags and its frames as they are stored."""
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from lenticular import errors
+from lenticular.dicom.model import Level
+from lenticular.dicom.orthanc_tags import full, simplified
+from lenticular.dicom.transfer_syntaxes import lookup
+from lenticular.index.records import Resource, StoredInstance
+from lenticular.transactions.orthanc import resources
+from lenticular.transactions.retrieve import frames, instances
+from lenticular.transactions.retrieve.byte_source import file_content
+from lenticular.web.context import services_of
+from lenticular.web.http import responses
+from lenticular.web.http.paths import get_and_head
+from lenticular.web.routes.orthanc.parameters import INSTANCE, answer, large_answer, tag_style
+
+router = APIRouter(tags=["Orthanc"])
+
+FRAME_KINDS = ("image-int16", "image-uint16", "image-uint8", "preview", "raw", "rendered")
+
+
+@get_and_head(router, INSTANCE + "/attachments/dicom/data")
+@get_and_head(router, INSTANCE + "/file")
+def file(request: Request, identifier: str) -> Response:
+    """The file, byte for byte as it was received."""
+    services = services_of(request)
+    found = resources.find(services, Level.INSTANCE, identifier)
+    stored = stored_of(found)
+    content = file_content(services, stored)
+    return responses.content(
+        request,
+        content.pieces,
+        "application/dicom",
+        size=content.size,
+        etag=f'"{stored.sha256.hex()[:32]}"',
+        stored_key=content.key,
+        file_name=f"{found.uuid}.dcm",
+    )
+
+
+@get_and_head(router, INSTANCE + "/tags")
+def tags(request: Request, identifier: str) -> Response:
+    """All tags; `simplify` and `short` tell less of each."""
+    found = resources.find(services_of(request), Level.INSTANCE, identifier)
+    dataset = resources.dataset_of(services_of(request), found)
+    named = request.query_params.get("ignore-length", "").split(",")
+    untruncated = frozenset(tag.replace("-", "").upper() for tag in named)
+    return large_answer(request, tag_style(request, full)(dataset, untruncated))
+
+
+@get_and_head(router, INSTANCE + "/simplified-tags")
+def simplified_tags(request: Request, identifier: str) -> Response:
+    """All tags by name."""
+    found = resources.find(services_of(request), Level.INSTANCE, identifier)
+    return large_answer(request, simplified(resources.dataset_of(services_of(request), found)))
+
+
+@get_and_head(router, INSTANCE + "/frames")
+def frame_indices(request: Request, identifier: str) -> Response:
+    """The indices of the frames, from 0."""
+    found = resources.find(services_of(request), Level.INSTANCE, identifier)
+    return answer(list(range(stored_of(found).number_of_frames)))
+
+
+@get_and_head(router, INSTANCE + "/frames/{frame_index}")
+def frame_kinds(request: Request, identifier: str, frame_index: int) -> Response:
+    """As what a frame can be had."""
+    found = resources.find(services_of(request), Level.INSTANCE, identifier)
+    check_frame(stored_of(found), frame_index)
+    return answer(FRAME_KINDS)
+
+
+@get_and_head(router, INSTANCE + "/frames/{frame_index}/raw")
+def raw_frame(request: Request, identifier: str, frame_index: int) -> Response:
+    """A frame as it is stored; one that is not compressed in little endian."""
+    services = services_of(request)
+    stored = stored_of(resources.find(services, Level.INSTANCE, identifier))
+    located = instances.locate(services, stored.target)
+    (frame,) = frames.stored_frames(services, located, [frame_index + 1])
+    media_type = lookup(frames.frame_syntax(located)).media_type
+    content = frame.load()
+    etag = f'"{stored.sha256.hex()[:32]}-{frame_index}"'
+    return responses.content(request, content.pieces, media_type, size=content.size, etag=etag)
+
+
+def stored_of(instance: Resource) -> StoredInstance:
+    """The instance as retrieval needs it."""
+    assert instance.instance is not None
+    return instance.instance
+
+
+def check_frame(stored: StoredInstance, frame_index: int) -> None:
+    """Refuse a frame that is not there."""
+    if not 0 <= frame_index < max(stored.number_of_frames, 1):
+        raise errors.NotFound(f"There is no frame {frame_index}; the first is 0.")

@@ -1,0 +1,123 @@
+"""What Orthanc's query parameters and paths mean, and its JSON."""
+
+from enum import StrEnum
+from typing import Any
+
+import orjson
+from fastapi import Request
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.responses import Response
+
+from lenticular import errors
+from lenticular.dicom.model import Level
+from lenticular.dicom.orthanc_tags import Style, full, short, simplified
+from lenticular.transactions.render.prepare import PictureKind
+from lenticular.web.http import responses
+
+LARGEST = 2**63 - 1
+
+
+class Collection(StrEnum):
+    """The first segment of a path: a level in the plural."""
+
+    PATIENTS = "patients"
+    STUDIES = "studies"
+    SERIES = "series"
+    INSTANCES = "instances"
+
+    @property
+    def level(self) -> Level:
+        """The level that it collects."""
+        return _LEVELS[self]
+
+
+_LEVELS = dict(zip(Collection, Level, strict=True))
+
+
+class Relation(StrEnum):
+    """The last segment of a path from one level to another: singular up, plural down."""
+
+    PATIENT = "patient"
+    STUDY = "study"
+    STUDIES = "studies"
+    SERIES = "series"
+    INSTANCES = "instances"
+
+    @property
+    def level(self) -> Level:
+        """The level that it leads to."""
+        return _LEADS_TO[self]
+
+
+_LEADS_TO = {
+    Relation.PATIENT: Level.PATIENT,
+    Relation.STUDY: Level.STUDY,
+    Relation.STUDIES: Level.STUDY,
+    Relation.SERIES: Level.SERIES,
+    Relation.INSTANCES: Level.INSTANCE,
+}
+
+
+class _Choice(Convertor[str]):
+    def __init__(self, choices: type[StrEnum]) -> None:
+        self.regex = "|".join(choices)  # type: ignore[misc]
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+# Other services have paths of two segments too, so only these words may stand here.
+register_url_convertor("collection", _Choice(Collection))
+register_url_convertor("relation", _Choice(Relation))
+register_url_convertor("picture", _Choice(PictureKind))
+
+COLLECTION = "/{collection:collection}"
+RESOURCE = COLLECTION + "/{identifier}"
+INSTANCE = "/instances/{identifier}"
+
+
+def answer(content: Any) -> Response:
+    """JSON."""
+    return Response(orjson.dumps(content), media_type="application/json")
+
+
+def large_answer(request: Request, content: Any) -> Response:
+    """JSON of a size that nothing bounds."""
+    return responses.document(request, orjson.dumps(content), "application/json")
+
+
+def has(request: Request, name: str) -> bool:
+    """Whether a parameter is there, as `?expand`; `?expand=false` takes it back."""
+    value = request.query_params.get(name)
+    return value is not None and value.lower() not in ("false", "0")
+
+
+def tag_style(request: Request, default: Style) -> Style:
+    """How tags are to be told: `?full`, `?short`, `?simplify`, or the default of the path."""
+    for name, style in (("simplify", simplified), ("short", short), ("full", full)):
+        if has(request, name):
+            return style
+    return default
+
+
+def number(request: Request, name: str) -> int | None:
+    """A parameter that is a whole number; a negative one counts as zero."""
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    try:
+        return max(0, min(int(text), LARGEST))
+    except ValueError:
+        raise errors.MalformedParameter(f"The parameter {name!r} should be a number.") from None
+
+
+def window(request: Request) -> tuple[int, int | None]:
+    """Which part of a list is asked for: how many to pass over, and how many to tell."""
+    since, limit = number(request, "since"), number(request, "limit")
+    for name, given, other in (("since", since, limit), ("limit", limit, since)):
+        if given is None and other is not None:
+            raise errors.InvalidRequest(f'Missing "{name}": since and limit go together.')
+    return since or 0, limit

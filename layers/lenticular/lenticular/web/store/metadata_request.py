@@ -1,0 +1,144 @@
+"""The parts of a store with metadata and bulk data, PS3.18 10.5.1.4 and 8.7.3.
+
+Metadata is one part of DICOM JSON, or a part of XML for each instance; every further part is bulk
+data under the Content-Location that a BulkDataURI of the metadata names.
+"""
+
+from collections import deque
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+
+from lenticular import errors
+from lenticular.dicom import uids
+from lenticular.dicom.exchange import json_reader
+from lenticular.dicom.exchange.json_reader import AVAILABLE_TRANSFER_SYNTAX, Metadata
+from lenticular.services import Services
+from lenticular.storage.spool import Spool
+from lenticular.transactions.store.compose_instance import StoreWarning, compose
+from lenticular.transactions.store.match_bulkdata import Assembly, BulkPart, refused
+from lenticular.transactions.store.store import StoreResult
+from lenticular.web.http.media_types import DICOM_JSON, DICOM_XML, JSON, OCTET_STREAM, MediaType
+
+MAXIMUM_METADATA = 64 * 1024 * 1024
+"""Bytes of one part of metadata."""
+
+KINDS = {DICOM_JSON: (DICOM_JSON, JSON), DICOM_XML: (DICOM_XML, "application/xml", "text/xml")}
+"""What parts of metadata are called, by the `type` of the whole."""
+
+Headers = dict[str, str]
+Composed = tuple[Spool, StoreWarning]
+
+
+async def instances(
+    parts: AsyncGenerator[tuple[Headers, Spool], None], kind: str, services: Services, base: str
+) -> AsyncGenerator[Composed | StoreResult, None]:
+    """The files that can be made of the parts, as soon as they can, and what cannot be used."""
+    gathering = Gathering(services, kind, base)
+    try:
+        async with aclosing(parts):
+            async for headers, spool in parts:
+                await run_in_threadpool(gathering.take, headers, spool)
+                # One by one, for metadata alone may complete very many.
+                while (made := await run_in_threadpool(gathering.next_made)) is not None:
+                    yield made
+        for refusal in gathering.assembly.rest():
+            yield refusal
+    finally:
+        gathering.close()
+
+
+def is_metadata(headers: Headers, kind: str) -> bool:
+    """Whether a part with these headers is metadata; one without a type is, unless it is named."""
+    content_type = headers.get("content-type")
+    if content_type is None:
+        return _location(headers) is None
+    return MediaType.parse(content_type).name in KINDS[kind]
+
+
+class Gathering:
+    """Takes part after part, and makes files of what is complete."""
+
+    def __init__(self, services: Services, kind: str, base: str) -> None:
+        self._services = services
+        self._kind = kind
+        self.assembly = Assembly(base)
+        self._refusals: deque[StoreResult] = deque()
+
+    def take(self, headers: Headers, spool: Spool) -> None:
+        """Take a part."""
+        media_type = MediaType.parse(headers.get("content-type") or OCTET_STREAM)
+        syntax = _uid(media_type.parameters.get("transfer-syntax"))
+        if is_metadata(headers, self._kind):
+            with spool:
+                self._take_metadata(bytes(spool.view()), syntax)
+        else:
+            self._take_bulk(headers, BulkPart(media_type.name, syntax, spool))
+
+    def next_made(self) -> Composed | StoreResult | None:
+        """The next file or refusal, None when more parts are needed for one."""
+        if self._refusals:
+            return self._refusals.popleft()
+        gathered = next(self.assembly.ready(), None)
+        if gathered is None:
+            return None
+        try:
+            return compose(gathered, self._services.new_spool)
+        except errors.InvalidInstance as error:
+            return refused(gathered.metadata.dataset, error.detail)
+        finally:
+            self.assembly.let_go(gathered)
+
+    def close(self) -> None:
+        """Let go of everything that waits."""
+        self.assembly.close()
+
+    def _take_metadata(self, document: bytes, syntax: str | None) -> None:
+        for found in self._datasets(document):
+            try:
+                metadata = json_reader.checked(found)
+                self.assembly.take_metadata(metadata, syntax or _syntax_of(metadata))
+            except errors.InvalidInstance as error:
+                self._refusals.append(refused(found, error.detail))
+
+    def _datasets(self, document: bytes) -> list[Any]:
+        if self._kind == DICOM_JSON:
+            return json_reader.objects(document)
+        from lenticular.dicom.exchange.xml_reader import from_xml
+
+        try:
+            return [from_xml(document)]
+        except errors.InvalidInstance as error:
+            self._refusals.append(refused(None, error.detail))
+            return []
+
+    def _take_bulk(self, headers: Headers, part: BulkPart) -> None:
+        location = _location(headers)
+        if location is None:
+            part.spool.close()
+            self._refusals.append(refused(None, "A part of bulk data has no Content-Location."))
+        else:
+            self.assembly.take_bulk(part, location)
+
+
+def _location(headers: Headers) -> str | None:
+    """The URI of a part: its Content-Location, or its Content-ID (RFC 2392)."""
+    if location := headers.get("content-location"):
+        return location
+    identifier = headers.get("content-id", "").strip("<> ")
+    return f"cid:{identifier}" if identifier else None
+
+
+def _syntax_of(metadata: Metadata) -> str | None:
+    """The transfer syntax of the bulk data, as far as the metadata says it."""
+    for tag in (AVAILABLE_TRANSFER_SYNTAX, "00020010"):
+        values = metadata.file_meta.get(tag, {}).get("Value") or [None]
+        if uid := _uid(values[0]):
+            return uid
+    return None
+
+
+def _uid(text: Any) -> str | None:
+    return text if isinstance(text, str) and uids.is_valid(text) else None

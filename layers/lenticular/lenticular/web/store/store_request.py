@@ -1,0 +1,109 @@
+"""Bodies of a store transaction taken apart: files, or metadata and bulk data, PS3.18 10.5.1."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+
+from fastapi import Request
+
+from lenticular import errors
+from lenticular.services import Services
+from lenticular.storage.spool import Spool
+from lenticular.transactions.store.store import StoreResult
+from lenticular.web.context import base_url
+from lenticular.web.http import media_types
+from lenticular.web.http.media_types import MediaType
+from lenticular.web.http.multipart import MultipartReader, PartBegin, PartData, PartEnd, boundary_of
+from lenticular.web.store import metadata_request
+from lenticular.web.store.metadata_request import Composed, Headers
+
+EXPECTED = (
+    'Send multipart/related; type="application/dicom" (or application/dicom+json or'
+    " application/dicom+xml with bulk data), or one application/dicom body."
+)
+
+Parts = AsyncGenerator[tuple[Headers, Spool], None]
+
+
+def received(
+    request: Request, body: AsyncIterator[bytes], services: Services
+) -> AsyncGenerator[Spool | Composed | StoreResult, None]:
+    """What came: files, files made of metadata and bulk data, and what cannot become one."""
+    content_type = request.headers.get("content-type")
+    if not content_type:
+        raise errors.UnsupportedMedia(f"The body has no Content-Type. {EXPECTED}")
+    media_type = MediaType.parse(content_type)
+    if media_type.name == media_types.DICOM:
+        return _lone_instance(body, services)
+    if media_type.name != media_types.MULTIPART_RELATED:
+        raise errors.UnsupportedMedia(f"{media_type.name} cannot be stored. {EXPECTED}")
+    kind = MediaType.parse(media_type.parameters.get("type", media_types.DICOM)).name
+    if kind != media_types.DICOM and kind not in metadata_request.KINDS:
+        raise errors.UnsupportedMedia(f"Parts of type {kind} cannot be stored. {EXPECTED}")
+    reader = MultipartReader(boundary_of(content_type))
+    if kind == media_types.DICOM:
+        return _files(_parts(body, reader, services))
+    parts = _parts(body, reader, services, metadata_kind=kind)
+    return metadata_request.instances(parts, kind, services, base_url(request) + "/studies")
+
+
+async def _lone_instance(
+    body: AsyncIterator[bytes], services: Services
+) -> AsyncGenerator[Spool, None]:
+    spool = services.new_spool()
+    try:
+        async for piece in body:
+            spool.write(piece)
+    except BaseException:
+        spool.close()
+        raise
+    yield spool
+
+
+async def _files(parts: Parts) -> AsyncGenerator[Spool, None]:
+    async with aclosing(parts):
+        async for _, spool in parts:
+            yield spool
+
+
+async def _parts(
+    body: AsyncIterator[bytes], reader: MultipartReader, services: Services, metadata_kind: str = ""
+) -> Parts:
+    """Headers and content of each part."""
+    part: _Part | None = None
+    count = 0
+    try:
+        async for piece in body:
+            for event in reader.feed(piece):
+                match event:
+                    case PartBegin(headers):
+                        part = _Part(headers, services.new_spool(), metadata_kind)
+                    case PartData(data):
+                        assert part is not None
+                        part.write(data)
+                    case PartEnd():
+                        assert part is not None
+                        whole, part = part, None
+                        count += 1
+                        yield whole.headers, whole.spool
+        reader.finish()
+    finally:
+        if part is not None:
+            part.spool.close()
+    if not count:
+        raise errors.InvalidRequest("The body has no parts, so there is nothing to store.")
+
+
+class _Part:
+    """A part on its way in; metadata is held to a limit of its own."""
+
+    def __init__(self, headers: Headers, spool: Spool, metadata_kind: str) -> None:
+        self.headers = headers
+        self.spool = spool
+        is_metadata = metadata_kind and metadata_request.is_metadata(headers, metadata_kind)
+        self._limit = metadata_request.MAXIMUM_METADATA if is_metadata else None
+
+    def write(self, data: bytes) -> None:
+        """Append a piece."""
+        self.spool.write(data)
+        if self._limit is not None and self.spool.size > self._limit:
+            raise errors.TooLarge(f"Metadata is at most {self._limit:,} bytes a part.")

@@ -1,0 +1,1 @@
+"""The viewer at /ohif/: its pages and its files."""
