@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+from pydicom.datadict import keyword_for_tag
 
 import lenticular
 
@@ -121,6 +123,22 @@ def test_modules_import_one_another_in_no_circle():
         graph[name_of(module)] = (needed & names) - {name_of(module)}
 
     TopologicalSorter(graph).prepare()
+
+
+@pytest.mark.parametrize("module", MODULES, ids=name_of)
+def test_tags_are_written_by_their_names(module):
+    if name_of(module) == "dicom.tags" or part_of(module) == "client":  # which imports none of us
+        return
+    bare = [
+        node.value
+        for node in ast.walk(ast.parse(module.read_text("utf-8")))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and re.fullmatch("[0-9A-F]{8}", node.value)
+        and keyword_for_tag(int(node.value, 16))
+    ]
+
+    assert not bare
 
 
 @pytest.mark.parametrize("path", WRITTEN_BY_US, ids=lambda path: str(path.relative_to(ROOT)))

@@ -7,7 +7,7 @@ for is decided here, by what the data set says of itself (PS3.5 Annex A.1).
 from collections.abc import Iterator
 from functools import lru_cache
 
-from lenticular.dicom import pydicom_tables
+from lenticular.dicom import pydicom_tables, tags
 from lenticular.dicom.model import Dataset
 
 UNKNOWN = "UN"
@@ -56,8 +56,8 @@ def resolve(tag: int, vr: str, around: Iterator[Dataset]) -> str:
     if " or " not in vr:
         return vr
     if vr == "US or SS":
-        return "SS" if _first_number(around, "00280103") == 1 else "US"
-    if tag == _LUT_DATA and _first_number(around, "00283002") == 1:
+        return "SS" if _first_number(around, tags.PIXEL_REPRESENTATION) == 1 else "US"
+    if tag == _LUT_DATA and _first_number(around, tags.LUT_DESCRIPTOR) == 1:
         return "US"
     return "OW"
 

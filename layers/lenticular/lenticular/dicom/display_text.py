@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from lenticular.dicom import tags
 from lenticular.dicom.model import Dataset
 
 
@@ -26,7 +27,15 @@ def items(dataset: Dataset, tag: str) -> list[Dataset]:
 def meaning(dataset: Dataset, tag: str) -> str:
     """What the first code of a sequence means; the code itself when it does not say."""
     for code in items(dataset, tag)[:1]:
-        names = (text(code, name) for name in ("00080104", "00080100", "00080119", "00080120"))
+        names = (
+            text(code, name)
+            for name in (
+                tags.CODE_MEANING,
+                tags.CODE_VALUE,
+                tags.LONG_CODE_VALUE,
+                tags.URN_CODE_VALUE,
+            )
+        )
         return next(filter(None, names), "")
     return ""
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Set
 from functools import lru_cache
 from typing import Any, Protocol
 
-from lenticular.dicom import pydicom_tables
+from lenticular.dicom import pydicom_tables, tags
 from lenticular.dicom.model import Dataset, Level
 
 MAXIMUM_LENGTH = 256
@@ -26,20 +26,73 @@ class Style(Protocol):
 
 
 MAIN_DICOM_TAGS: dict[Level, tuple[str, ...]] = {
-    Level.PATIENT: ("00100010", "00100020", "00100030", "00100040", "00101000"),
+    Level.PATIENT: (
+        tags.PATIENT_NAME,
+        tags.PATIENT_ID,
+        tags.PATIENT_BIRTH_DATE,
+        tags.PATIENT_SEX,
+        tags.OTHER_PATIENT_IDS,
+    ),
     Level.STUDY: (
-        *("00080020", "00080030", "00080050", "00080080", "00080090", "00081030"),
-        *("0020000D", "00200010", "00321032", "00321060"),
+        *(
+            tags.STUDY_DATE,
+            tags.STUDY_TIME,
+            tags.ACCESSION_NUMBER,
+            tags.INSTITUTION_NAME,
+            tags.REFERRING_PHYSICIAN_NAME,
+            tags.STUDY_DESCRIPTION,
+        ),
+        *(
+            tags.STUDY_INSTANCE_UID,
+            tags.STUDY_ID,
+            tags.REQUESTING_PHYSICIAN,
+            tags.REQUESTED_PROCEDURE_DESCRIPTION,
+        ),
     ),
     Level.SERIES: (
-        *("00080021", "00080031", "00080060", "00080070", "00081010", "0008103E", "00081070"),
-        *("00180010", "00180015", "00180024", "00181030", "00181090", "00181400"),
-        *("0020000E", "00200011", "00200037", "00200105", "00201002", "00400254"),
-        *("00540081", "00540101", "00541000"),
+        *(
+            tags.SERIES_DATE,
+            tags.SERIES_TIME,
+            tags.MODALITY,
+            tags.MANUFACTURER,
+            tags.STATION_NAME,
+            tags.SERIES_DESCRIPTION,
+            tags.OPERATORS_NAME,
+        ),
+        *(
+            tags.CONTRAST_BOLUS_AGENT,
+            tags.BODY_PART_EXAMINED,
+            tags.SEQUENCE_NAME,
+            tags.PROTOCOL_NAME,
+            tags.CARDIAC_NUMBER_OF_IMAGES,
+            tags.ACQUISITION_DEVICE_PROCESSING_DESCRIPTION,
+        ),
+        *(
+            tags.SERIES_INSTANCE_UID,
+            tags.SERIES_NUMBER,
+            tags.IMAGE_ORIENTATION_PATIENT,
+            tags.NUMBER_OF_TEMPORAL_POSITIONS,
+            tags.IMAGES_IN_ACQUISITION,
+            tags.PERFORMED_PROCEDURE_STEP_DESCRIPTION,
+        ),
+        *(tags.NUMBER_OF_SLICES, tags.NUMBER_OF_TIME_SLICES, tags.SERIES_TYPE),
     ),
     Level.INSTANCE: (
-        *("00080012", "00080013", "00080018", "00200012", "00200013", "00200032", "00200037"),
-        *("00200100", "00204000", "00280008", "00541330"),
+        *(
+            tags.INSTANCE_CREATION_DATE,
+            tags.INSTANCE_CREATION_TIME,
+            tags.SOP_INSTANCE_UID,
+            tags.ACQUISITION_NUMBER,
+            tags.INSTANCE_NUMBER,
+            tags.IMAGE_POSITION_PATIENT,
+            tags.IMAGE_ORIENTATION_PATIENT,
+        ),
+        *(
+            tags.TEMPORAL_POSITION_IDENTIFIER,
+            tags.IMAGE_COMMENTS,
+            tags.NUMBER_OF_FRAMES,
+            tags.IMAGE_INDEX,
+        ),
     ),
 }
 """What Orthanc 1.10 keeps of each level (its release 1.11 made the list configurable)."""

@@ -27,6 +27,7 @@ from lenticular.dicom.match.decimal_values import normal_decimal
 from lenticular.dicom.match.matching import name_groups, normal_text
 from lenticular.dicom.match.temporal import date_bounds, datetime_bounds, time_bounds
 from lenticular.dicom.model import Dataset, Level
+from lenticular.dicom.tags import TIMEZONE_OFFSET_FROM_UTC
 
 Definition = tuple[str, str, str, str]
 """Path, level, VR and private creator as they are configured; the last two may be empty."""
@@ -59,7 +60,6 @@ _KEPT = (Level.SERIES, Level.STUDY)
 """Levels whose rows keep what is answered; of an instance its document has everything."""
 
 _BLOCKS = range(0x10, 0x100)
-_TIMEZONE = "00080201"
 
 
 class InvalidQueryTag(ValueError):
@@ -200,7 +200,7 @@ def _check_path(written: str, path: tuple[str, ...], creator: str) -> None:
         raise InvalidQueryTag(f"{written}: private attributes are numbered from gggg1000")
     if any(tag < "0008" for tag in path):
         raise InvalidQueryTag(f"{written} is not in a data set")
-    if path == (_TIMEZONE,):
+    if path == (TIMEZONE_OFFSET_FROM_UTC,):
         raise InvalidQueryTag(f"{written} in a query says in which time zone its keys are")
     for tag in path[:-1]:
         if not _is_private(tag) and _public_vr(tag) != "SQ":
@@ -265,7 +265,7 @@ def _elements(dataset: Dataset, path: tuple[str, ...], creator: str) -> Iterator
 
 def _compared(tag: QueryTag, dataset: Dataset) -> list[Compared]:
     found: dict[Compared, None] = {}
-    offset = str(((dataset.get(_TIMEZONE) or {}).get("Value") or [""])[0])
+    offset = str(((dataset.get(TIMEZONE_OFFSET_FROM_UTC) or {}).get("Value") or [""])[0])
     for element in _elements(dataset, tag.path, tag.creator):
         for value in _values(element, tag.vr):
             if value is not None and len(found) < MAXIMUM_VALUES:

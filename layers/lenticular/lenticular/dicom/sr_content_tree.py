@@ -6,6 +6,7 @@ What is read here is what a person wants to read; nothing is judged by the repor
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from lenticular.dicom import tags
 from lenticular.dicom.display_text import items, meaning, text, values
 from lenticular.dicom.model import Dataset
 from lenticular.dicom.pydicom_tables import uid_names
@@ -13,8 +14,10 @@ from lenticular.dicom.pydicom_tables import uid_names
 MAX_DEPTH = 100
 _MOST_POINTS = 8
 
-CONTENT = "0040A730"
-EVIDENCE = ("0040A375", "0040A385")  # of the current procedures, and pertinent other evidence
+EVIDENCE = (
+    tags.CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE,
+    tags.PERTINENT_OTHER_EVIDENCE_SEQUENCE,
+)  # of the current procedures, and pertinent other evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +53,17 @@ def content_tree(dataset: Dataset) -> ContentItem:
 def _item(
     dataset: Dataset, position: str, evidence: dict[str, Reference], depth: int
 ) -> ContentItem:
-    same_as = ".".join(str(number) for number in values(dataset, "0040DB73"))
-    value_type = text(dataset, "0040A040").upper()
-    children = enumerate(items(dataset, CONTENT) if depth else (), 1)
+    same_as = ".".join(
+        str(number) for number in values(dataset, tags.REFERENCED_CONTENT_ITEM_IDENTIFIER)
+    )
+    value_type = text(dataset, tags.VALUE_TYPE).upper()
+    children = enumerate(items(dataset, tags.CONTENT_SEQUENCE) if depth else (), 1)
     return ContentItem(
         position=position,
         value_type=value_type,
-        name=meaning(dataset, "0040A043"),
+        name=meaning(dataset, tags.CONCEPT_NAME_CODE_SEQUENCE),
         value=_value(dataset, value_type),
-        relationship=text(dataset, "0040A010").upper(),
+        relationship=text(dataset, tags.RELATIONSHIP_TYPE).upper(),
         reference=_reference(dataset, evidence),
         same_as=same_as,
         children=tuple(
@@ -68,8 +73,8 @@ def _item(
 
 
 _SIMPLE = {
-    "TEXT": "0040A160", "PNAME": "0040A123", "DATE": "0040A121", "TIME": "0040A122",
-    "DATETIME": "0040A120", "UIDREF": "0040A124",
+    "TEXT": tags.TEXT_VALUE, "PNAME": tags.PERSON_NAME, "DATE": tags.DATE, "TIME": tags.TIME,
+    "DATETIME": tags.DATE_TIME, "UIDREF": tags.UID,
 }  # fmt: skip
 
 
@@ -77,7 +82,7 @@ def _value(dataset: Dataset, value_type: str) -> str:
     if value_type in _SIMPLE:
         return text(dataset, _SIMPLE[value_type])
     readers = {
-        "CODE": lambda: meaning(dataset, "0040A168"),
+        "CODE": lambda: meaning(dataset, tags.CONCEPT_CODE_SEQUENCE),
         "NUM": lambda: _measured(dataset),
         "SCOORD": lambda: _points(dataset, 2),
         "SCOORD3D": lambda: _points(dataset, 3),
@@ -89,43 +94,53 @@ def _value(dataset: Dataset, value_type: str) -> str:
 
 def _measured(dataset: Dataset) -> str:
     """A number with its unit, or why there is none."""
-    for measured in items(dataset, "0040A300")[:1]:
-        unit = "".join(text(code, "00080100") for code in items(measured, "004008EA")[:1])
-        name = "" if unit == "1" else meaning(measured, "004008EA")
-        return f"{text(measured, '0040A30A')} {name}".strip()
-    return meaning(dataset, "0040A301")
+    for measured in items(dataset, tags.MEASURED_VALUE_SEQUENCE)[:1]:
+        unit = "".join(
+            text(code, tags.CODE_VALUE)
+            for code in items(measured, tags.MEASUREMENT_UNITS_CODE_SEQUENCE)[:1]
+        )
+        name = "" if unit == "1" else meaning(measured, tags.MEASUREMENT_UNITS_CODE_SEQUENCE)
+        return f"{text(measured, tags.NUMERIC_VALUE)} {name}".strip()
+    return meaning(dataset, tags.NUMERIC_VALUE_QUALIFIER_CODE_SEQUENCE)
 
 
 def _points(dataset: Dataset, dimensions: int) -> str:
-    numbers = [f"{each:g}" for each in values(dataset, "00700022") if isinstance(each, int | float)]
+    numbers = [
+        f"{each:g}" for each in values(dataset, tags.GRAPHIC_DATA) if isinstance(each, int | float)
+    ]
     points = [
         f"({', '.join(numbers[at : at + dimensions])})" for at in range(0, len(numbers), dimensions)
     ]
     more = f" and {len(points) - _MOST_POINTS} more" if len(points) > _MOST_POINTS else ""
-    return f"{text(dataset, '00700023').lower()} {' '.join(points[:_MOST_POINTS])}{more}".strip()
+    graphic_type = text(dataset, tags.GRAPHIC_TYPE).lower()
+    return f"{graphic_type} {' '.join(points[:_MOST_POINTS])}{more}".strip()
 
 
 def _moments(dataset: Dataset) -> str:
-    units = {"0040A132": "samples", "0040A138": "s", "0040A13A": ""}
+    units = {
+        tags.REFERENCED_SAMPLE_POSITIONS: "samples",
+        tags.REFERENCED_TIME_OFFSETS: "s",
+        tags.REFERENCED_DATE_TIME: "",
+    }
     places = (f"{text(dataset, tag)} {unit}" for tag, unit in units.items() if tag in dataset)
-    return " ".join([text(dataset, "0040A130").lower(), *places]).strip()
+    return " ".join([text(dataset, tags.TEMPORAL_RANGE_TYPE).lower(), *places]).strip()
 
 
 def _referenced(dataset: Dataset) -> str:
     """What kind of object is referenced."""
-    for sop in items(dataset, "00081199")[:1]:
-        uid = text(sop, "00081150")
-        frames = text(sop, "00081160")
+    for sop in items(dataset, tags.REFERENCED_SOP_SEQUENCE)[:1]:
+        uid = text(sop, tags.REFERENCED_SOP_CLASS_UID)
+        frames = text(sop, tags.REFERENCED_FRAME_NUMBER)
         name = uid_names().get(uid, uid).removesuffix(" Storage")
         return f"{name}, frame {frames}" if frames else name
     return ""
 
 
 def _reference(dataset: Dataset, evidence: dict[str, Reference]) -> Reference | None:
-    for sop in items(dataset, "00081199")[:1]:
-        uid = text(sop, "00081155")
+    for sop in items(dataset, tags.REFERENCED_SOP_SEQUENCE)[:1]:
+        uid = text(sop, tags.REFERENCED_SOP_INSTANCE_UID)
         known = evidence.get(uid, Reference(uid))
-        frames = text(sop, "00081160").replace(" ", "")
+        frames = text(sop, tags.REFERENCED_FRAME_NUMBER).replace(" ", "")
         place = (known.study_instance_uid, known.series_instance_uid)
         return Reference(uid, *place, frames) if uid else None
     return None
@@ -138,7 +153,11 @@ def _evidence(dataset: Dataset) -> dict[str, Reference]:
 
 def _places(dataset: Dataset, tag: str) -> Iterator[Reference]:
     for study in items(dataset, tag):
-        for series in items(study, "00081115"):
-            for sop in items(series, "00081199"):
-                uids = (text(sop, "00081155"), text(study, "0020000D"), text(series, "0020000E"))
+        for series in items(study, tags.REFERENCED_SERIES_SEQUENCE):
+            for sop in items(series, tags.REFERENCED_SOP_SEQUENCE):
+                uids = (
+                    text(sop, tags.REFERENCED_SOP_INSTANCE_UID),
+                    text(study, tags.STUDY_INSTANCE_UID),
+                    text(series, tags.SERIES_INSTANCE_UID),
+                )
                 yield Reference(*uids)

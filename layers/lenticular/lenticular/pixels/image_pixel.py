@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass
 
+from lenticular.dicom import tags
 from lenticular.dicom.model import Dataset
 from lenticular.errors import NotRenderable
 from lenticular.pixels.attributes import code, integer
-
-FLOAT_PIXEL_DATA = "7FE00008"
-DOUBLE_FLOAT_PIXEL_DATA = "7FE00009"
 
 MAX_SAMPLES = 160_000_000
 """A frame of more samples than this is not decoded; a photograph of 50 megapixels has fewer."""
@@ -36,13 +34,13 @@ class PixelDescription:
         return self.rows * self.columns * self.samples_per_pixel
 
 
-def describe(dataset: Dataset, pixel_tag: str = "7FE00010") -> PixelDescription:
+def describe(dataset: Dataset, pixel_tag: str = tags.PIXEL_DATA) -> PixelDescription:
     """Read the Image Pixel Module; raise NotRenderable when no frame can be made of it."""
-    rows, columns = integer(dataset, "00280010"), integer(dataset, "00280011")
+    rows, columns = integer(dataset, tags.ROWS), integer(dataset, tags.COLUMNS)
     if not rows or not columns or rows < 0 or columns < 0:
         raise NotRenderable("The instance has no Rows and Columns, so it shows no picture.")
-    photometric = code(dataset, "00280004")
-    samples = integer(dataset, "00280002") or _samples_of(photometric)
+    photometric = code(dataset, tags.PHOTOMETRIC_INTERPRETATION)
+    samples = integer(dataset, tags.SAMPLES_PER_PIXEL) or _samples_of(photometric)
     check_size(rows, columns, samples)
     allocated, stored, high_bit = _depth(dataset, pixel_tag)
     return PixelDescription(
@@ -53,9 +51,9 @@ def describe(dataset: Dataset, pixel_tag: str = "7FE00010") -> PixelDescription:
         bits_allocated=allocated,
         bits_stored=stored,
         high_bit=high_bit,
-        signed=integer(dataset, "00280103") == 1,
-        planar=integer(dataset, "00280006") == 1,
-        floating=pixel_tag in (FLOAT_PIXEL_DATA, DOUBLE_FLOAT_PIXEL_DATA),
+        signed=integer(dataset, tags.PIXEL_REPRESENTATION) == 1,
+        planar=integer(dataset, tags.PLANAR_CONFIGURATION) == 1,
+        floating=pixel_tag in (tags.FLOAT_PIXEL_DATA, tags.DOUBLE_FLOAT_PIXEL_DATA),
     )
 
 
@@ -73,16 +71,16 @@ def _samples_of(photometric: str) -> int:
 
 def _depth(dataset: Dataset, pixel_tag: str) -> tuple[int, int, int]:
     """Bits Allocated, Bits Stored and High Bit, made to fit each other."""
-    if pixel_tag == FLOAT_PIXEL_DATA:
+    if pixel_tag == tags.FLOAT_PIXEL_DATA:
         return 32, 32, 31
-    if pixel_tag == DOUBLE_FLOAT_PIXEL_DATA:
+    if pixel_tag == tags.DOUBLE_FLOAT_PIXEL_DATA:
         return 64, 64, 63
-    allocated = integer(dataset, "00280100") or 8
+    allocated = integer(dataset, tags.BITS_ALLOCATED) or 8
     if not 1 <= allocated <= 64:
         raise NotRenderable(f"Bits Allocated of {allocated} cannot be decoded.")
-    stored = integer(dataset, "00280101") or allocated
+    stored = integer(dataset, tags.BITS_STORED) or allocated
     stored = stored if 1 <= stored <= allocated else allocated
-    high_bit = integer(dataset, "00280102")
+    high_bit = integer(dataset, tags.HIGH_BIT)
     if high_bit is None or not stored - 1 <= high_bit < allocated:
         high_bit = stored - 1
     return allocated, stored, high_bit

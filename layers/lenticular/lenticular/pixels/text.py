@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lenticular.dicom import display_text
+from lenticular.dicom import display_text, tags
 from lenticular.dicom.model import Dataset
 from lenticular.pixels.render_options import Window
 
@@ -35,9 +35,15 @@ _OTHER_LETTERS = str.maketrans({
 
 # Repetition and echo time, slice thickness, voltage, tube current, flip angle, magnetic field.
 _TECHNIQUE = {
-    "00180080": "TR {} ms", "00180081": "TE {} ms", "00181314": "FA {} deg", "00180087": "{} T",
-    "00180050": "SL {} mm", "00180060": "{} kV", "00181151": "{} mA", "00181152": "{} mAs",
-}  # fmt: skip
+    tags.REPETITION_TIME: "TR {} ms",
+    tags.ECHO_TIME: "TE {} ms",
+    tags.FLIP_ANGLE: "FA {} deg",
+    tags.MAGNETIC_FIELD_STRENGTH: "{} T",
+    tags.SLICE_THICKNESS: "SL {} mm",
+    tags.KVP: "{} kV",
+    tags.X_RAY_TUBE_CURRENT: "{} mA",
+    tags.EXPOSURE: "{} mAs",
+}
 
 
 def annotated(
@@ -66,11 +72,11 @@ def annotated(
 
 def patient_lines(dataset: Dataset) -> list[str]:
     """Who it is."""
-    born = display_text.text(dataset, "00100030")
-    sex = display_text.text(dataset, "00100040")
+    born = display_text.text(dataset, tags.PATIENT_BIRTH_DATE)
+    sex = display_text.text(dataset, tags.PATIENT_SEX)
     lines = [
-        display_text.text(dataset, "00100010"),
-        display_text.text(dataset, "00100020"),
+        display_text.text(dataset, tags.PATIENT_NAME),
+        display_text.text(dataset, tags.PATIENT_ID),
         "  ".join(filter(None, (f"* {born}" if born else "", sex))),
     ]
     return [line for line in lines if line]
@@ -80,19 +86,19 @@ def technique_lines(
     dataset: Dataset, frame_number: int | None = None, window: Window | None = None
 ) -> list[str]:
     """What it shows, when and how it was made."""
-    numbers = {"Series": "00200011", "Image": "00200013"}
+    numbers = {"Series": tags.SERIES_NUMBER, "Image": tags.INSTANCE_NUMBER}
     named = [f"{name} {found}" for name, tag in numbers.items()
              if (found := display_text.text(dataset, tag))]  # fmt: skip
     if frame_number is not None:
         named.append(f"Frame {frame_number}")
-    moment = (display_text.text(dataset, tag) for tag in ("00080020", "00080030"))
+    moment = (display_text.text(dataset, tag) for tag in (tags.STUDY_DATE, tags.STUDY_TIME))
     made = [text.format(found) for tag, text in _TECHNIQUE.items()
             if (found := display_text.text(dataset, tag))]  # fmt: skip
     if window is not None:
         made.append(f"C {window.center:g}  W {window.width:g}")
-    named_after = ("00081030", "0008103E", "00180015")
+    named_after = (tags.STUDY_DESCRIPTION, tags.SERIES_DESCRIPTION, tags.BODY_PART_EXAMINED)
     described = dict.fromkeys(display_text.text(dataset, tag) for tag in named_after)
-    groups = ([display_text.text(dataset, "00080060"), *named], moment, described, made)
+    groups = ([display_text.text(dataset, tags.MODALITY), *named], moment, described, made)
     return [line for group in groups if (line := "  ".join(filter(None, group)))]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lenticular.dicom import display_text
+from lenticular.dicom import display_text, tags
 from lenticular.dicom.model import Dataset
 from lenticular.errors import NotRenderable
 from lenticular.pixels.attributes import code, content, integer, number
@@ -19,7 +19,6 @@ Array = NDArray[Any]
 Reader = Callable[[str, int], bytes]
 """Gives the first so many bytes of a value outside the dataset, little-endian, by its path."""
 
-SEQUENCE = "54000100"
 MAX_CHANNELS = 64
 _MAX_VALUES = 2_000_000
 # Sample interpretations; the companded ones (MB, AB) are voices, of which nobody wants a drawing.
@@ -49,7 +48,7 @@ class Group:
 def read_groups(dataset: Dataset, bulk: Reader, seconds: float) -> list[Group]:
     """The multiplex groups of an instance, of each the first seconds."""
     groups: list[Group] = []
-    for item in display_text.items(dataset, SEQUENCE):
+    for item in display_text.items(dataset, tags.WAVEFORM_SEQUENCE):
         group = _group(item, bulk, seconds)
         if group is not None:
             groups.append(group)
@@ -61,38 +60,44 @@ def read_groups(dataset: Dataset, bulk: Reader, seconds: float) -> list[Group]:
 
 
 def _group(group: Dataset, bulk: Reader, seconds: float) -> Group | None:
-    channels, samples = integer(group, "003A0005") or 0, integer(group, "003A0010") or 0
-    frequency = number(group, "003A001A") or 0.0
+    channels, samples = (
+        integer(group, tags.NUMBER_OF_WAVEFORM_CHANNELS) or 0,
+        integer(group, tags.NUMBER_OF_WAVEFORM_SAMPLES) or 0,
+    )
+    frequency = number(group, tags.SAMPLING_FREQUENCY) or 0.0
     if not 0 < channels <= MAX_CHANNELS or samples < 1 or frequency <= 0:
         return None
     shown = min(samples, max(round(min(seconds * frequency, samples)), 1), _MAX_VALUES // channels)
     table = _samples(group, bulk, channels, shown)
     if table is None:
         return None
-    definitions = [*display_text.items(group, "003A0200"), *({} for _ in range(channels))]
+    definitions = [
+        *display_text.items(group, tags.CHANNEL_DEFINITION_SEQUENCE),
+        *({} for _ in range(channels)),
+    ]
     curves = [
         _channel(definition, column, f"{place}")
         for place, (definition, column) in enumerate(
             zip(definitions[:channels], table.T, strict=True), 1
         )
     ]
-    label = display_text.text(group, "003A0020")
+    label = display_text.text(group, tags.MULTIPLEX_GROUP_LABEL)
     return Group(label, frequency, samples / frequency, tuple(curves))
 
 
 def _samples(group: Dataset, bulk: Reader, channels: int, shown: int) -> Array | None:
     """The samples as they are stored: a row for each moment, NaN for padding."""
-    if code(group, "54001006") not in _KINDS:
+    if code(group, tags.WAVEFORM_SAMPLE_INTERPRETATION) not in _KINDS:
         return None
-    kind = np.dtype(_KINDS[code(group, "54001006")])
+    kind = np.dtype(_KINDS[code(group, tags.WAVEFORM_SAMPLE_INTERPRETATION)])
     size = shown * channels * kind.itemsize
-    data = content(group, "54001010", lambda path: bulk(path, size))[:size]
+    data = content(group, tags.WAVEFORM_DATA, lambda path: bulk(path, size))[:size]
     moments = len(data) // (channels * kind.itemsize)
     if not moments:
         return None
     stored = np.frombuffer(data, kind, moments * channels).reshape(moments, channels)
     table = stored.astype(np.float64)
-    padding = content(group, "5400100A", lambda _: b"")
+    padding = content(group, tags.WAVEFORM_PADDING_VALUE, lambda _: b"")
     if len(padding) >= kind.itemsize:
         table[stored == np.frombuffer(padding, kind, 1)[0]] = np.nan
     return table
@@ -100,17 +105,20 @@ def _samples(group: Dataset, bulk: Reader, channels: int, shown: int) -> Array |
 
 def _channel(definition: Dataset, samples: Array, place: str) -> Channel:
     """A curve in the units of its sensitivity (PS3.3 C.10.9.1.4.2)."""
-    sensitivity, correction = number(definition, "003A0210"), number(definition, "003A0212")
-    baseline = number(definition, "003A0213") or 0.0
+    sensitivity, correction = (
+        number(definition, tags.CHANNEL_SENSITIVITY),
+        number(definition, tags.CHANNEL_SENSITIVITY_CORRECTION_FACTOR),
+    )
+    baseline = number(definition, tags.CHANNEL_BASELINE) or 0.0
     label = (
-        display_text.text(definition, "003A0203")
-        or display_text.meaning(definition, "003A0208")
+        display_text.text(definition, tags.CHANNEL_LABEL)
+        or display_text.meaning(definition, tags.CHANNEL_SOURCE_SEQUENCE)
         or place
     )
     if sensitivity is None:
         return Channel(label, "", samples)
-    (unit, *_) = (*display_text.items(definition, "003A0211"), {})
-    name = display_text.text(unit, "00080100")
+    (unit, *_) = (*display_text.items(definition, tags.CHANNEL_SENSITIVITY_UNITS_SEQUENCE), {})
+    name = display_text.text(unit, tags.CODE_VALUE)
     with np.errstate(all="ignore"):
         values = samples * sensitivity * (correction or 1.0) + baseline
     if name in _MILLIVOLTS:

@@ -15,6 +15,7 @@ from lenticular.dicom.match import timezone_matching
 from lenticular.dicom.match.matching import Matcher, MatchOptions
 from lenticular.dicom.model import BULKDATA_BASE, Level, Target
 from lenticular.dicom.query_tags import NO_TAGS, QueryTags
+from lenticular.dicom.tags import MODALITIES_IN_STUDY, MODALITY, TIMEZONE_OFFSET_FROM_UTC
 from lenticular.errors import InvalidRequest
 from lenticular.index.search.searcher import Match, Query
 from lenticular.services import Services
@@ -27,8 +28,8 @@ _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 _SWITCHES = ("fuzzymatching", "emptyvaluematching", "multiplevaluematching")
 _ELSEWHERE = frozenset({"accept", "charset"})  # for content negotiation, PS3.18 8.3.3
 _AVAILABILITY = b'"00080056":{"vr":"CS","Value":["ONLINE"]}'
-_TIMEZONE = ("00080201",)
-_MODALITY, _MODALITIES_IN_STUDY = ("00080060",), ("00080061",)
+_TIMEZONE = (TIMEZONE_OFFSET_FROM_UTC,)
+_MODALITY, _MODALITIES_IN_STUDY = (MODALITY,), (MODALITIES_IN_STUDY,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,11 @@ from typing import Any
 
 import orjson
 
-from lenticular.dicom import dictionary
+from lenticular.dicom import dictionary, tags
 from lenticular.dicom.model import Dataset
 from lenticular.dicom.read.elements import MAX_JSON_DEPTH
 from lenticular.dicom.read.vr_decode import LITTLE_ENDIAN
 from lenticular.errors import InvalidInstance, InvalidRequest
-
-AVAILABLE_TRANSFER_SYNTAX = "00083002"
 
 _TAG = re.compile(r"[0-9A-Fa-f]{8}")
 _CONTENTS = ("Value", "InlineBinary", "BulkDataURI")
@@ -71,7 +69,7 @@ def _dataset(found: Any, metadata: Metadata, depth: int) -> Dataset:
             metadata.file_meta[tag] = content
         elif tag < "0003" or tag.startswith("FFFE") or tag.endswith("0000"):
             metadata.discarded.append(tag)
-        elif tag == AVAILABLE_TRANSFER_SYNTAX and depth == 0:
+        elif tag == tags.AVAILABLE_TRANSFER_SYNTAX_UID and depth == 0:
             metadata.file_meta[tag] = content  # of an answer about the instance, not of it
         else:
             dataset[tag] = content

@@ -7,7 +7,7 @@ inside a sequence of known length is kept as bytes; damage anywhere else is refu
 
 from typing import Any
 
-from lenticular.dicom import dictionary
+from lenticular.dicom import dictionary, tags
 from lenticular.dicom.model import Dataset
 from lenticular.dicom.read import character_sets
 from lenticular.dicom.read.character_sets import CharacterSet
@@ -38,9 +38,8 @@ MAX_JSON_DEPTH = 64
 MAX_INLINE_BYTES = 16 * 1024 * 1024
 """All values in one data set's JSON; when they are more, the rest become bulk data."""
 
-PIXEL_TAGS = frozenset({"7FE00008", "7FE00009", "7FE00010"})
-_OFFSET_TABLES = frozenset({"7FE00001", "7FE00002"})
-_SPECIFIC_CHARACTER_SET = "00080005"
+PIXEL_TAGS = frozenset({tags.FLOAT_PIXEL_DATA, tags.DOUBLE_FLOAT_PIXEL_DATA, tags.PIXEL_DATA})
+_OFFSET_TABLES = frozenset({tags.EXTENDED_OFFSET_TABLE, tags.EXTENDED_OFFSET_TABLE_LENGTHS})
 _TRAILING_PADDING = 0xFFFCFFFC
 
 _SMALL = 64  # bytes; up to here a plain value needs no further thought
@@ -116,7 +115,7 @@ class ElementReader:
                 dataset[key] = {"vr": kind.vr} if value is None else {"vr": kind.vr, "Value": value}
             level.last_key = key
             position = stop
-            if key == _SPECIFIC_CHARACTER_SET:
+            if key == tags.SPECIFIC_CHARACTER_SET:
                 repertoire = self._change_repertoire(level)
         level.position = position
         return self._leave(level)
@@ -183,12 +182,12 @@ class ElementReader:
             level.last_key = key
         else:
             level.is_ordered = False
-        if key == _SPECIFIC_CHARACTER_SET:
+        if key == tags.SPECIFIC_CHARACTER_SET:
             self._change_repertoire(level)
 
     def _change_repertoire(self, level: OpenDataset) -> CharacterSet:
         """Read further text as (0008,0005) says; the JSON itself is UTF-8 (PS3.18 F.2.2)."""
-        element = level.dataset[_SPECIFIC_CHARACTER_SET]
+        element = level.dataset[tags.SPECIFIC_CHARACTER_SET]
         terms = element.get("Value")
         if terms is not None and element["vr"] == "CS":
             level.repertoire = character_sets.character_set(tuple(term or "" for term in terms))

@@ -8,6 +8,7 @@ import sys
 from array import array
 from typing import Any
 
+from lenticular.dicom import tags
 from lenticular.dicom.model import Dataset, PixelLayout
 from lenticular.dicom.read.elements import ElementReader
 from lenticular.dicom.read.encoding import cut_off
@@ -15,7 +16,7 @@ from lenticular.dicom.read.fragments import Fragments
 from lenticular.dicom.read.open_elements import OpenBulk
 from lenticular.dicom.transfer_syntaxes import TransferSyntax
 
-_FLOATING_POINT_BITS = {"7FE00008": 32, "7FE00009": 64}
+_FLOATING_POINT_BITS = {tags.FLOAT_PIXEL_DATA: 32, tags.DOUBLE_FLOAT_PIXEL_DATA: 64}
 
 # How a compressed image begins: JPEG and JPEG-LS, JPEG 2000 and HTJ2K (bare, in a JP2 file),
 # JPEG XL (bare, in a container).
@@ -42,8 +43,8 @@ def pixel_layout(
 
 def _native(pixels: OpenBulk, reader: ElementReader, syntax: TransferSyntax) -> PixelLayout:
     dataset = reader.dataset
-    bits = _FLOATING_POINT_BITS.get(pixels.path) or _number(dataset, "00280100")
-    frames = _number(dataset, "00280008") or 1
+    bits = _FLOATING_POINT_BITS.get(pixels.path) or _number(dataset, tags.BITS_ALLOCATED)
+    frames = _number(dataset, tags.NUMBER_OF_FRAMES) or 1
     frame_bits = _frame_bits(dataset, bits, frames, pixels.length) or pixels.length * 8
     swaps = reader.is_big_endian or (syntax.big_endian_pixels and not syntax.big_endian)
     return PixelLayout(
@@ -60,10 +61,10 @@ def _native(pixels: OpenBulk, reader: ElementReader, syntax: TransferSyntax) -> 
 
 def _frame_bits(dataset: Dataset, bits: int, frames: int, length: int) -> int:
     """The size of one frame as the Image Pixel Module gives it."""
-    pixels = _number(dataset, "00280010") * _number(dataset, "00280011")
-    samples = _number(dataset, "00280002") or 1
+    pixels = _number(dataset, tags.ROWS) * _number(dataset, tags.COLUMNS)
+    samples = _number(dataset, tags.SAMPLES_PER_PIXEL) or 1
     whole = pixels * samples * bits
-    photometric = dataset.get("00280004", {}).get("Value", [""])[0]
+    photometric = dataset.get(tags.PHOTOMETRIC_INTERPRETATION, {}).get("Value", [""])[0]
     # Two pixels share their chrominance (C.7.6.3.1.2), unless the length tells otherwise: the
     # name is often left in place when an image is decompressed.
     if photometric in ("YBR_FULL_422", "YBR_PARTIAL_422") and samples == 3:
@@ -91,7 +92,7 @@ def _encapsulated(
     reader: ElementReader,
     syntax: TransferSyntax,
 ) -> PixelLayout:
-    count = _number(reader.dataset, "00280008") or 1
+    count = _number(reader.dataset, tags.NUMBER_OF_FRAMES) or 1
     tables = [_extended_offset_table(data, reader), _basic_offset_table(data, fragments)]
     starts = _frame_starts(data, fragments, count, tables)
     if not starts and not syntax.is_video and len(fragments.items) - 1 < count:
@@ -141,7 +142,7 @@ def _is_true(table: "array[int]", items: "array[int]") -> bool:
 
 def _extended_offset_table(data: memoryview, reader: ElementReader) -> "array[int]":
     """Extended Offset Table (7FE0,0001), C.7.6.3.1.8."""
-    start, length = reader.offset_tables.get("7FE00001", (0, 0))
+    start, length = reader.offset_tables.get(tags.EXTENDED_OFFSET_TABLE, (0, 0))
     return _little_endian_words("Q", data[start : start + length].tobytes())
 
 

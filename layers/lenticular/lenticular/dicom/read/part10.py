@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from lenticular.dicom import transfer_syntaxes, uids
+from lenticular.dicom import tags, transfer_syntaxes, uids
 from lenticular.dicom.model import BULKDATA_BASE, Dataset, Layout, ParsedInstance
 from lenticular.dicom.read import character_sets
 from lenticular.dicom.read.elements import ElementReader
@@ -48,10 +48,10 @@ _OTHER_FILES = {
     b"%PDF": "a PDF document",
 }
 _NAMES = {
-    "0020000D": "Study Instance UID (0020,000D)",
-    "0020000E": "Series Instance UID (0020,000E)",
-    "00080018": "SOP Instance UID (0008,0018)",
-    "00080016": "SOP Class UID (0008,0016)",
+    tags.STUDY_INSTANCE_UID: "Study Instance UID (0020,000D)",
+    tags.SERIES_INSTANCE_UID: "Series Instance UID (0020,000E)",
+    tags.SOP_INSTANCE_UID: "SOP Instance UID (0008,0018)",
+    tags.SOP_CLASS_UID: "SOP Class UID (0008,0016)",
 }
 
 
@@ -108,8 +108,11 @@ def _parse(view: memoryview, head: _Head, syntax_uid: str | None) -> ParsedInsta
     reader.read()
     dataset = reader.dataset
     sop_class_uid = _sop_class_uid(dataset, head)
-    study, series, instance = (_uid(dataset, key) for key in ("0020000D", "0020000E", "00080018"))
-    if reader.has_open_sequence and "00280010" in dataset and reader.pixels is None:
+    study, series, instance = (
+        _uid(dataset, key)
+        for key in (tags.STUDY_INSTANCE_UID, tags.SERIES_INSTANCE_UID, tags.SOP_INSTANCE_UID)
+    )
+    if reader.has_open_sequence and tags.ROWS in dataset and reader.pixels is None:
         raise cut_off("a sequence before the pixel data", len(view) + 8, len(view))
     syntax_uid = syntax_uid or _uid_of(coding)
     layout = Layout(
@@ -219,14 +222,14 @@ def _inflated(view: memoryview, start: int) -> bytes:
 def _sop_class_uid(dataset: Dataset, head: _Head) -> str:
     """The SOP class, if need be as the File Meta Information has it."""
     in_head = head.uid(_MEDIA_STORAGE_SOP_CLASS)
-    values = dataset.get("00080016", {}).get("Value", [])
-    if _MEDIA_STORAGE_DIRECTORY in (in_head, *values) or "00041220" in dataset:
+    values = dataset.get(tags.SOP_CLASS_UID, {}).get("Value", [])
+    if _MEDIA_STORAGE_DIRECTORY in (in_head, *values) or tags.DIRECTORY_RECORD_SEQUENCE in dataset:
         raise InvalidInstance(
             "This is a DICOMDIR, a directory of other files; send the files it lists.", 0x0122
         )
     if in_head is not None and not (len(values) == 1 and _is_uid(values[0])):
         return in_head
-    return _uid(dataset, "00080016")
+    return _uid(dataset, tags.SOP_CLASS_UID)
 
 
 def _uid(dataset: Dataset, key: str) -> str:

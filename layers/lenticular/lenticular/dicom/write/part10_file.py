@@ -11,7 +11,7 @@ from io import SEEK_END, BufferedIOBase
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, cast
 
-from lenticular.dicom import uids
+from lenticular.dicom import tags, uids
 from lenticular.dicom.model import Dataset
 from lenticular.dicom.read.vr_decode import LITTLE_ENDIAN
 from lenticular.dicom.write.vr_encode import inline_bytes, padded, value_bytes
@@ -21,12 +21,10 @@ if TYPE_CHECKING:
     import pydicom
     from pydicom.filebase import WriteableBuffer
 
-PIXEL_DATA = "7FE00010"
 # Made once for this software, as PS3.5 B.2 has it.
 IMPLEMENTATION_CLASS_UID = "2.25.226370112839523219226219571408264127833"
 IMPLEMENTATION_VERSION_NAME = "LENTICULAR"
 
-_SPECIFIC_CHARACTER_SET = "00080005"
 _UTF8 = b"ISO_IR 192"
 _STREAMED = frozenset({"OB", "OD", "OF", "OL", "OV", "OW"})
 _LONGEST_SHORT = 0xFFFE
@@ -36,10 +34,10 @@ _PIXELS_BEGIN = b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff"
 _ITEM = b"\xfe\xff\x00\xe0"
 _SEQUENCE_END = b"\xfe\xff\xdd\xe0\0\0\0\0"
 _NAMES = {
-    "0020000D": "Study Instance UID (0020,000D)",
-    "0020000E": "Series Instance UID (0020,000E)",
-    "00080018": "SOP Instance UID (0008,0018)",
-    "00080016": "SOP Class UID (0008,0016)",
+    tags.STUDY_INSTANCE_UID: "Study Instance UID (0020,000D)",
+    tags.SERIES_INSTANCE_UID: "Series Instance UID (0020,000E)",
+    tags.SOP_INSTANCE_UID: "SOP Instance UID (0008,0018)",
+    tags.SOP_CLASS_UID: "SOP Class UID (0008,0016)",
 }
 
 Bulk = Mapping[str, BufferedIOBase]
@@ -88,8 +86,8 @@ def _file_meta(dataset: Dataset, transfer_syntax_uid: str) -> "pydicom.FileMetaD
         identifier(dataset, tag)
     meta = FileMetaDataset()
     meta.FileMetaInformationVersion = b"\0\1"
-    meta.MediaStorageSOPClassUID = UID(identifier(dataset, "00080016"))
-    meta.MediaStorageSOPInstanceUID = UID(identifier(dataset, "00080018"))
+    meta.MediaStorageSOPClassUID = UID(identifier(dataset, tags.SOP_CLASS_UID))
+    meta.MediaStorageSOPInstanceUID = UID(identifier(dataset, tags.SOP_INSTANCE_UID))
     meta.TransferSyntaxUID = UID(transfer_syntax_uid)
     name_writer(meta)
     return meta
@@ -132,10 +130,10 @@ class _Encoder:
 
     def root(self, dataset: Dataset, *, split: bool) -> tuple["pydicom.Dataset", "pydicom.Dataset"]:
         """The data set; to be split is what is before the Pixel Data, and behind them."""
-        elements = self._elements(dataset, without=PIXEL_DATA if split else "")
-        if _SPECIFIC_CHARACTER_SET in dataset or not self._is_ascii:
-            elements.append(_raw(_SPECIFIC_CHARACTER_SET, "CS", _UTF8))
-        last = int(PIXEL_DATA, 16)
+        elements = self._elements(dataset, without=tags.PIXEL_DATA if split else "")
+        if tags.SPECIFIC_CHARACTER_SET in dataset or not self._is_ascii:
+            elements.append(_raw(tags.SPECIFIC_CHARACTER_SET, "CS", _UTF8))
+        last = int(tags.PIXEL_DATA, 16)
         before = [element for element in elements if element.tag <= last]
         return _pydicom(before), _pydicom([each for each in elements if each.tag > last])
 
@@ -143,7 +141,7 @@ class _Encoder:
         return [
             self._element(tag, element)
             for tag, element in dataset.items()
-            if tag not in (without, _SPECIFIC_CHARACTER_SET)
+            if tag not in (without, tags.SPECIFIC_CHARACTER_SET)
         ]
 
     def _element(self, tag: str, element: dict[str, Any]) -> Any:

@@ -16,6 +16,16 @@ from sqlalchemy import ColumnElement, LargeBinary, String, Table, and_, cast, fu
 from lenticular.dicom.attributes import ALWAYS, ANSWERED, LEVEL_TAGS
 from lenticular.dicom.model import Level
 from lenticular.dicom.query_tags import NO_TAGS, QueryTags
+from lenticular.dicom.tags import (
+    AVAILABLE_TRANSFER_SYNTAX_UID,
+    MODALITIES_IN_STUDY,
+    NUMBER_OF_SERIES_RELATED_INSTANCES,
+    NUMBER_OF_STUDY_RELATED_INSTANCES,
+    NUMBER_OF_STUDY_RELATED_SERIES,
+    SERIES_INSTANCE_UID,
+    SOP_CLASSES_IN_STUDY,
+    STUDY_INSTANCE_UID,
+)
 from lenticular.index.sql.schema import (
     documents,
     instances,
@@ -231,26 +241,41 @@ def _sop_classes(marked: str | None) -> tuple[bytes, ...]:
 
 
 _UNIQUE_KEYS = {
-    Level.STUDY: (studies.c.study_instance_uid, _text("0020000D", "UI")),
-    Level.SERIES: (series.c.series_instance_uid, _text("0020000E", "UI")),
+    Level.STUDY: (studies.c.study_instance_uid, _text(STUDY_INSTANCE_UID, "UI")),
+    Level.SERIES: (series.c.series_instance_uid, _text(SERIES_INSTANCE_UID, "UI")),
 }
 _COMPUTED = (
-    _Computed(Level.STUDY, "00080061", studies.c.modalities_in_study, _modalities),
-    _Computed(Level.STUDY, "00080062", studies.c.sop_classes_in_study, _sop_classes, False),
+    _Computed(Level.STUDY, MODALITIES_IN_STUDY, studies.c.modalities_in_study, _modalities),
     _Computed(
-        *(Level.STUDY, "00201206", studies.c.number_of_study_related_series, _number("00201206"))
+        Level.STUDY, SOP_CLASSES_IN_STUDY, studies.c.sop_classes_in_study, _sop_classes, False
     ),
     _Computed(
-        *(Level.STUDY, "00201208", studies.c.number_of_study_related_instances),
-        lines=_number("00201208"),
+        *(
+            Level.STUDY,
+            NUMBER_OF_STUDY_RELATED_SERIES,
+            studies.c.number_of_study_related_series,
+            _number(NUMBER_OF_STUDY_RELATED_SERIES),
+        )
     ),
     _Computed(
-        *(Level.SERIES, "00201209", series.c.number_of_series_related_instances),
-        lines=_number("00201209"),
+        *(
+            Level.STUDY,
+            NUMBER_OF_STUDY_RELATED_INSTANCES,
+            studies.c.number_of_study_related_instances,
+        ),
+        lines=_number(NUMBER_OF_STUDY_RELATED_INSTANCES),
     ),
     _Computed(
-        *(Level.INSTANCE, "00083002", instances.c.available_transfer_syntax_uid),
-        lines=_text("00083002", "UI"),
+        *(
+            Level.SERIES,
+            NUMBER_OF_SERIES_RELATED_INSTANCES,
+            series.c.number_of_series_related_instances,
+        ),
+        lines=_number(NUMBER_OF_SERIES_RELATED_INSTANCES),
+    ),
+    _Computed(
+        *(Level.INSTANCE, AVAILABLE_TRANSFER_SYNTAX_UID, instances.c.available_transfer_syntax_uid),
+        lines=_text(AVAILABLE_TRANSFER_SYNTAX_UID, "UI"),
         by_default=False,
     ),
 )

@@ -22,6 +22,7 @@ from lenticular.dicom.match.matching import name_groups, normal_number, normal_t
 from lenticular.dicom.match.temporal import date_bounds, datetime_bounds, time_bounds
 from lenticular.dicom.model import Dataset, Level
 from lenticular.dicom.query_tags import QueryTags
+from lenticular.dicom.tags import PATIENT_ID, TIMEZONE_OFFSET_FROM_UTC
 from lenticular.index.records import NewInstance
 from lenticular.index.sql import layout_codec
 from lenticular.index.sql.schema import column_names
@@ -32,8 +33,6 @@ COMPRESSION_LEVEL = 1
 LIST_MARK = "\\"
 """Stands before and after each element of a column with several: `\\CT\\PT\\`."""
 
-PATIENT_ID = "00100020"
-_TIMEZONE = "00080201"
 _NOTHING = (None, None)
 
 Row = dict[str, Any]
@@ -173,7 +172,7 @@ def _start(bounds: Callable[[str], tuple[str, str] | None]) -> Convert:
 
 
 def _moment(values: Values, dataset: Dataset) -> Compared:
-    offsets = (dataset.get(_TIMEZONE) or {}).get("Value") or [""]
+    offsets = (dataset.get(TIMEZONE_OFFSET_FROM_UTC) or {}).get("Value") or [""]
     return ((datetime_bounds(str(values[0]), str(offsets[0])) or _NOTHING)[0],)
 
 

@@ -8,6 +8,7 @@ have none and are unpacked (Table 10.5.2-1).
 from dataclasses import dataclass
 from typing import Any
 
+from lenticular.dicom import tags
 from lenticular.dicom.model import Dataset
 from lenticular.dicom.transfer_syntaxes import RLE_LOSSLESS
 from lenticular.errors import InvalidInstance
@@ -82,11 +83,11 @@ def description_of(media_type: str, syntax_uid: str, beginning: bytes) -> Datase
     if photometric == "YBR_FULL_422" and not _is_subsampled(beginning):
         photometric = "YBR_FULL"
     described = _description(head.rows, head.columns, head.components, stored, photometric)
-    described["00280103"] = {"vr": "US", "Value": [int(head.signed)]}
+    described[tags.PIXEL_REPRESENTATION] = {"vr": "US", "Value": [int(head.signed)]}
     method = _LOSSY_METHODS.get(syntax_uid.removeprefix(_JPEG))
     if method:
-        described["00282110"] = {"vr": "CS", "Value": ["01"]}
-        described["00282114"] = {"vr": "CS", "Value": [method]}
+        described[tags.LOSSY_IMAGE_COMPRESSION] = {"vr": "CS", "Value": ["01"]}
+        described[tags.LOSSY_IMAGE_COMPRESSION_METHOD] = {"vr": "CS", "Value": [method]}
     return described
 
 
@@ -125,9 +126,9 @@ def _native(pixels: Any) -> Unpacked:
     bits = 8 * pixels.dtype.itemsize
     photometric = "RGB" if samples == 3 else "MONOCHROME2"
     described = _description(rows, columns, samples, bits, photometric)
-    described["00280103"] = {"vr": "US", "Value": [0]}
+    described[tags.PIXEL_REPRESENTATION] = {"vr": "US", "Value": [0]}
     if frames > 1:
-        described["00280008"] = {"vr": "IS", "Value": [frames]}
+        described[tags.NUMBER_OF_FRAMES] = {"vr": "IS", "Value": [frames]}
     return Unpacked(pixels.astype(f"<u{bits // 8}").tobytes(), described)
 
 
@@ -151,17 +152,17 @@ def _description(
     rows: int, columns: int, samples: int, stored: int, photometric: str
 ) -> dict[str, dict[str, Any]]:
     numbers = {
-        "00280002": samples,
-        "00280010": rows,
-        "00280011": columns,
-        "00280100": 8 if stored <= 8 else 16 if stored <= 16 else 32,
-        "00280101": stored,
-        "00280102": stored - 1,
+        tags.SAMPLES_PER_PIXEL: samples,
+        tags.ROWS: rows,
+        tags.COLUMNS: columns,
+        tags.BITS_ALLOCATED: 8 if stored <= 8 else 16 if stored <= 16 else 32,
+        tags.BITS_STORED: stored,
+        tags.HIGH_BIT: stored - 1,
     }
     described = {tag: {"vr": "US", "Value": [number]} for tag, number in numbers.items()}
-    described["00280004"] = {"vr": "CS", "Value": [photometric]}
+    described[tags.PHOTOMETRIC_INTERPRETATION] = {"vr": "CS", "Value": [photometric]}
     if samples > 1:
-        described["00280006"] = {"vr": "US", "Value": [0]}
+        described[tags.PLANAR_CONFIGURATION] = {"vr": "US", "Value": [0]}
     return described
 
 

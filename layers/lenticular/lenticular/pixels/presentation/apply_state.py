@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lenticular.dicom import tags
 from lenticular.dicom.model import Dataset
 from lenticular.errors import NotRenderable
 from lenticular.pixels.attributes import BulkReader, code, item, values
@@ -27,9 +28,7 @@ from lenticular.pixels.presentation.luts import Lut, read_lut, read_palette
 from lenticular.pixels.presentation.overlay import read_overlay
 from lenticular.pixels.presentation.shutter import covered
 from lenticular.pixels.presentation.state import (
-    ANNOTATIONS,
     COLOUR,
-    DISPLAYED_AREAS,
     PSEUDO_COLOUR,
     activated_overlays,
     applying,
@@ -39,9 +38,12 @@ from lenticular.pixels.render_options import Viewport, Window
 
 Array = NDArray[Any]
 
-_PRESENTATION_LUT_SHAPE = "20500020"
-_MODALITY_LUT = ("00283000", "00281052", "00281053")
-_MODALITY_LUTS, _VOI_LUTS, _PRESENTATION_LUTS = "00283000", "00283110", "20500010"
+_MODALITY_LUT = (tags.MODALITY_LUT_SEQUENCE, tags.RESCALE_INTERCEPT, tags.RESCALE_SLOPE)
+_MODALITY_LUTS, _VOI_LUTS, _PRESENTATION_LUTS = (
+    tags.MODALITY_LUT_SEQUENCE,
+    tags.SOFTCOPY_VOI_LUT_SEQUENCE,
+    tags.PRESENTATION_LUT_SEQUENCE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ def apply_presentation_state(
 ) -> Array:
     """The picture of a frame as the state shows it, fitted into a viewport (PS3.18 9.5.2.3)."""
     refuse_what_is_not_shown(state.dataset)
-    is_colour_state = code(state.dataset, "00080016") == COLOUR
+    is_colour_state = code(state.dataset, tags.SOP_CLASS_UID) == COLOUR
     if is_colour_state == frame.colour_space.startswith("MONOCHROME"):
         kind = "colours" if is_colour_state else "greys"
         raise NotRenderable(f"The presentation state is one for {kind}, and the image has none.")
@@ -75,7 +77,7 @@ def apply_presentation_state(
         picture = _of_greys(frame, state)
     overlays = list(_overlays(state, *picture.shape[:2]))
     picture = covered(picture, state.dataset, state.bulk)
-    area = next(iter(state.applying(DISPLAYED_AREAS)), {})
+    area = next(iter(state.applying(tags.DISPLAYED_AREA_SELECTION_SEQUENCE)), {})
     placing = read_displayed_area(picture, state.dataset, area)
     # A thumbnail shows all of it.
     is_cropped = placing.magnification is not None and not thumbnail
@@ -84,7 +86,10 @@ def apply_presentation_state(
     elif viewport is not None:
         placing = placing.within(viewport)
     masks = [(layer, placed(mask, placing)) for layer, mask in overlays]
-    notes = [(code(each, "00700002"), each) for each in state.applying(ANNOTATIONS)]
+    notes = [
+        (code(each, tags.GRAPHIC_LAYER), each)
+        for each in state.applying(tags.GRAPHIC_ANNOTATION_SEQUENCE)
+    ]
     picture = annotated(placed(picture, placing), state.dataset, [*masks, *notes], placing)
     if is_cropped and viewport is not None:
         return picture[: viewport.height, : viewport.width]
@@ -104,7 +109,7 @@ def _overlays(state: AppliedState, rows: int, columns: int) -> Iterator[tuple[st
 def _of_greys(frame: Frame, state: AppliedState) -> Array:
     """Modality LUT, VOI LUT, Presentation LUT, and the palette of a state for pseudo-colours."""
     transformation = _transformation(frame, state)
-    if code(state.dataset, "00080016") != PSEUDO_COLOUR:
+    if code(state.dataset, tags.SOP_CLASS_UID) != PSEUDO_COLOUR:
         return apply(transformation, frame.samples)
     palette = read_palette(state.dataset, state.bulk, signed=False)
     if palette is None:
@@ -116,10 +121,10 @@ def _of_greys(frame: Frame, state: AppliedState) -> Array:
 def _transformation(frame: Frame, state: AppliedState) -> GreyTransformation:
     """The greys as the state wants them, and as the identity what it says nothing of."""
     dataset, signed = state.dataset, frame.samples.dtype.kind == "i"
-    shape = code(dataset, _PRESENTATION_LUT_SHAPE)
+    shape = code(dataset, tags.PRESENTATION_LUT_SHAPE)
     if shape not in ("", "IDENTITY", "INVERSE"):
         raise NotRenderable("The Presentation LUT Shape of the presentation state is unknown.")
-    wanted = (*_MODALITY_LUT, _PRESENTATION_LUT_SHAPE)
+    wanted = (*_MODALITY_LUT, tags.PRESENTATION_LUT_SHAPE)
     own = {tag: dataset[tag] for tag in wanted if tag in dataset}
     found = grey_transformation(own, state.bulk, signed, None)
     _require(found.modality, bool(values(dataset, _MODALITY_LUTS)), "Modality LUT")

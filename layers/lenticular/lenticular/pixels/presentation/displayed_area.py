@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from lenticular.dicom import tags
 from lenticular.dicom.model import Dataset
 from lenticular.errors import NotRenderable
 from lenticular.pixels.attributes import code, number, numbers
@@ -93,29 +94,38 @@ def read_displayed_area(picture: Array, state: Dataset, area: Dataset) -> Displa
     Without an area it is all of the image. No pixel is made smaller than it is, whatever its shape.
     """
     rows, columns = picture.shape[:2]
-    rotation = number(state, "00700042") or 0
+    rotation = number(state, tags.IMAGE_ROTATION) or 0
     if rotation not in (0, 90, 180, 270):
         raise NotRenderable("The presentation state turns the image by no multiple of 90 degrees.")
-    corners = numbers(area, "00700052")[:2] + numbers(area, "00700053")[:2]
+    corners = (
+        numbers(area, tags.DISPLAYED_AREA_TOP_LEFT_HAND_CORNER)[:2]
+        + numbers(area, tags.DISPLAYED_AREA_BOTTOM_RIGHT_HAND_CORNER)[:2]
+    )
     if len(corners) != 4:
         corners = [1, 1, columns, rows]
-    height, magnification = _pixel_height(area), number(area, "00700103")
+    height, magnification = (
+        _pixel_height(area),
+        number(area, tags.PRESENTATION_PIXEL_MAGNIFICATION_RATIO),
+    )
     if any(abs(corner) > _FARTHEST for corner in corners) or not 0.01 < height < 100:
         raise NotRenderable("The displayed area of the presentation state makes no sense.")
     (left, right), (upper, lower) = (sorted(map(int, corners[axis::2])) for axis in (0, 1))
-    is_magnified = code(area, "00700100") == "MAGNIFY" and (magnification or 0) > 0
+    is_magnified = code(area, tags.PRESENTATION_SIZE_MODE) == "MAGNIFY" and (magnification or 0) > 0
     return DisplayedArea(
         *(left - 1, upper - 1, right, lower),
         *(max(1 / height, 1.0), max(height, 1.0)),
         int(rotation),
-        flipped=code(state, "00700041") == "Y",
+        flipped=code(state, tags.IMAGE_HORIZONTAL_FLIP) == "Y",
         magnification=magnification if is_magnified else None,
     )
 
 
 def _pixel_height(area: Dataset) -> float:
     """How many times as high as wide a pixel is to be shown."""
-    for tag in ("00700101", "00700102"):  # Presentation Pixel Spacing, Aspect Ratio
+    for tag in (
+        tags.PRESENTATION_PIXEL_SPACING,
+        tags.PRESENTATION_PIXEL_ASPECT_RATIO,
+    ):  # Presentation Pixel Spacing, Aspect Ratio
         sides = numbers(area, tag)
         if len(sides) == 2 and min(sides) > 0:
             return sides[0] / sides[1]

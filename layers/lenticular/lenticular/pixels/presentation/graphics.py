@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lenticular.dicom import display_text
+from lenticular.dicom import display_text, tags
 from lenticular.dicom.model import Dataset
 from lenticular.errors import NotRenderable
 from lenticular.pixels.attributes import code, integer, numbers, values
@@ -101,7 +101,7 @@ def _check_number(annotations: list[Dataset]) -> None:
         for tag in (GRAPHICS, TEXTS)
         for each in display_text.items(annotation, tag)
     ]
-    points = sum(len(values(each, "00700022")) // 2 for each in drawn)
+    points = sum(len(values(each, tags.GRAPHIC_DATA)) // 2 for each in drawn)
     if points > _MAX_POINTS or len(drawn) > _MAX_OBJECTS:
         raise NotRenderable("The presentation state has more annotations than can be drawn.")
 
@@ -109,11 +109,16 @@ def _check_number(annotations: list[Dataset]) -> None:
 def _layers(state: Dataset) -> dict[str, tuple[int, Colour]]:
     """Order and colour of each graphic layer by its name."""
     return {
-        code(layer, "00700002"): (
-            integer(layer, "00700062") or 0,
-            colour_of(layer, "00700066", "00700401", _WHITE),
+        code(layer, tags.GRAPHIC_LAYER): (
+            integer(layer, tags.GRAPHIC_LAYER_ORDER) or 0,
+            colour_of(
+                layer,
+                tags.GRAPHIC_LAYER_RECOMMENDED_DISPLAY_GRAYSCALE_VALUE,
+                tags.GRAPHIC_LAYER_RECOMMENDED_DISPLAY_CIE_LAB_VALUE,
+                _WHITE,
+            ),
         )
-        for layer in display_text.items(state, "00700060")
+        for layer in display_text.items(state, tags.GRAPHIC_LAYER_SEQUENCE)
     }
 
 
@@ -131,15 +136,15 @@ def _points(pen: _Pen, dataset: Dataset, tag: str, units: str) -> Array:
 
 
 def _draw_graphic(pen: _Pen, graphic: Dataset) -> None:
-    kind = code(graphic, "00700023")
-    points = _points(pen, graphic, "00700022", "00700005")
+    kind = code(graphic, tags.GRAPHIC_TYPE)
+    points = _points(pen, graphic, tags.GRAPHIC_DATA, tags.GRAPHIC_ANNOTATION_UNITS)
     if kind == "POINT":
         _draw_cross(pen, points[0])
         return
     if kind not in _OUTLINES:
         raise NotRenderable("A graphic of the presentation state has an unknown type.")
     outline = _OUTLINES[kind](points)
-    if code(graphic, "00700024") == "Y" and len(outline) > 2:
+    if code(graphic, tags.GRAPHIC_FILLED) == "Y" and len(outline) > 2:
         pen.area(outline)
     pen.line(outline)
 
@@ -217,22 +222,28 @@ def _draw_text(pen: _Pen, text: Dataset) -> None:
     """A text in its box, or beside its anchor point, and the line between the two if wanted."""
     lines = _lines(text)
     box = _box(pen, text)
-    anchor = _points(pen, text, "00700014", "00700004")[0] if values(text, "00700014") else None
+    anchor = (
+        _points(pen, text, tags.ANCHOR_POINT, tags.ANCHOR_POINT_ANNOTATION_UNITS)[0]
+        if values(text, tags.ANCHOR_POINT)
+        else None
+    )
     written = _Written(lines, _em(pen, lines, box))
     place = box if box is not None or anchor is None else np.array([anchor, anchor])
     if place is None:
         raise NotRenderable("A text of the presentation state has no place.")
     box = place if box is not None else place + written.em / 2
-    if anchor is not None and code(text, "00700015") == "Y":
+    if anchor is not None and code(text, tags.ANCHOR_POINT_VISIBILITY) == "Y":
         pen.line(np.array([anchor, np.clip(anchor, *box)]))
     # What belongs to a place that is not displayed is not moved to where it belongs to another.
     if (place[1] >= 0).all() and (place[0] <= pen.placing.size).all():
-        _write(pen, written, box, code(text, "00700012"))
+        _write(pen, written, box, code(text, tags.BOUNDING_BOX_TEXT_HORIZONTAL_JUSTIFICATION))
 
 
 def _lines(text: Dataset) -> list[str]:
     """The lines of a text, in letters that there are."""
-    lines = "".join(str(value) for value in values(text, "00700006")[:1]).splitlines()
+    lines = "".join(
+        str(value) for value in values(text, tags.UNFORMATTED_TEXT_VALUE)[:1]
+    ).splitlines()
     shown = [legible_letters(line.expandtabs(4).rstrip(), _LONGEST_LINE) for line in lines]
     if sum(line.count("?") for line in lines) != sum(line.count("?") for line in shown):
         raise NotRenderable("A text of the presentation state has letters that are not here.")
@@ -241,9 +252,17 @@ def _lines(text: Dataset) -> list[str]:
 
 def _box(pen: _Pen, text: Dataset) -> Array | None:
     """The upper left and the lower right corner of the bounding box as it stands in the picture."""
-    if not values(text, "00700010"):
+    if not values(text, tags.BOUNDING_BOX_TOP_LEFT_HAND_CORNER):
         return None
-    corners = np.vstack([_points(pen, text, tag, "00700003") for tag in ("00700010", "00700011")])
+    corners = np.vstack(
+        [
+            _points(pen, text, tag, tags.BOUNDING_BOX_ANNOTATION_UNITS)
+            for tag in (
+                tags.BOUNDING_BOX_TOP_LEFT_HAND_CORNER,
+                tags.BOUNDING_BOX_BOTTOM_RIGHT_HAND_CORNER,
+            )
+        ]
+    )
     return np.array([corners.min(axis=0), corners.max(axis=0)])
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lenticular.dicom import tags
 from lenticular.dicom.model import Dataset
 from lenticular.errors import NotRenderable
 from lenticular.pixels.attributes import BulkReader, code, integer, item, number
@@ -70,13 +71,16 @@ def grey_transformation(
 ) -> GreyTransformation:
     """Read Modality LUT, VOI LUT and Presentation LUT Shape; a requested window comes first."""
     modality = _modality_lut(attributes, bulk, signed)
-    slope, intercept = number(attributes, "00281053"), number(attributes, "00281052")
+    slope, intercept = (
+        number(attributes, tags.RESCALE_SLOPE),
+        number(attributes, tags.RESCALE_INTERCEPT),
+    )
     return GreyTransformation(
         modality=modality,
         slope=slope if slope else 1.0,
         intercept=intercept or 0.0,
         voi=window or _voi_lut(attributes, bulk, signed) or _window(attributes),
-        inverted=code(attributes, "20500020") == "INVERSE",
+        inverted=code(attributes, tags.PRESENTATION_LUT_SHAPE) == "INVERSE",
     )
 
 
@@ -147,23 +151,23 @@ def _light(voi: Window | Lut | None, values: Array) -> Array:
 
 
 def _modality_lut(attributes: Dataset, bulk: BulkReader, signed: bool) -> Lut | None:
-    if code(attributes, "00080016") in _MODALITY_LUT_NOT_FOR_DISPLAY:
+    if code(attributes, tags.SOP_CLASS_UID) in _MODALITY_LUT_NOT_FOR_DISPLAY:
         return None
-    found = item(attributes, "00283000")
+    found = item(attributes, tags.MODALITY_LUT_SEQUENCE)
     return None if found is None else read_lut(found, bulk, signed)
 
 
 def _voi_lut(attributes: Dataset, bulk: BulkReader, signed: bool) -> Lut | None:
-    found = item(attributes, "00283010")
+    found = item(attributes, tags.VOI_LUT_SEQUENCE)
     return None if found is None else read_lut(found, bulk, signed)
 
 
 def _window(attributes: Dataset) -> Window | None:
     """The first window of the file, if it makes sense."""
-    center, width = number(attributes, "00281050"), number(attributes, "00281051")
+    center, width = number(attributes, tags.WINDOW_CENTER), number(attributes, tags.WINDOW_WIDTH)
     if center is None or width is None or width <= 0:
         return None
-    return Window(center, width, code(attributes, "00281056") or "LINEAR")
+    return Window(center, width, code(attributes, tags.VOI_LUT_FUNCTION) or "LINEAR")
 
 
 def _full_range(
@@ -176,7 +180,7 @@ def _full_range(
     """
     if frame.bits <= 8 and frame.samples.dtype.kind == "u":
         low, high = 0.0, float((1 << frame.bits) - 1)
-        if code(attributes, "00080060") == "SEG" and frame.bits == 8:
+        if code(attributes, tags.MODALITY) == "SEG" and frame.bits == 8:
             high = _greatest_of_segmentation(frame, attributes)
     else:
         low, high = least_and_greatest(frame.samples, _padding(frame, attributes))
@@ -191,7 +195,7 @@ def _full_range(
 
 def _greatest_of_segmentation(frame: Frame, attributes: Dataset) -> float:
     """The value of full occupancy, or the greatest label (PS3.3 C.8.20.2)."""
-    return integer(attributes, "0062000E") or float(frame.samples.max(initial=1))
+    return integer(attributes, tags.MAXIMUM_FRACTIONAL_VALUE) or float(frame.samples.max(initial=1))
 
 
 def least_and_greatest(samples: Array, padding: tuple[int, int] | None) -> tuple[float, float]:
@@ -208,10 +212,10 @@ def least_and_greatest(samples: Array, padding: tuple[int, int] | None) -> tuple
 
 def _padding(frame: Frame, attributes: Dataset) -> tuple[int, int] | None:
     """Pixel Padding Value and its Range Limit (PS3.3 C.7.5.1.1.2), least first."""
-    value = integer(attributes, "00280120")
+    value = integer(attributes, tags.PIXEL_PADDING_VALUE)
     if value is None or frame.samples.dtype.kind == "f":
         return None
-    limit = integer(attributes, "00280121")
+    limit = integer(attributes, tags.PIXEL_PADDING_RANGE_LIMIT)
     ends = [_in_sign(end, frame) for end in (value, value if limit is None else limit)]
     return min(ends), max(ends)
 

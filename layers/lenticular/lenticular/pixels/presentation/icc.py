@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lenticular.dicom.model import Dataset
+from lenticular.dicom.tags import ICC_PROFILE, OPTICAL_PATH_SEQUENCE
 from lenticular.pixels.attributes import BulkReader, content, item
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-ICC_PROFILE = "00282000"
-OPTICAL_PATHS = "00480105"
 
 _D50 = (0.9642, 1.0, 0.8249)
 _D65 = (0.3127, 0.3290)
@@ -91,7 +90,7 @@ def profile(space: str) -> bytes:
 
 def _own_profile(attributes: Dataset, bulk: BulkReader) -> bytes | None:
     """The profile of the image or of its first optical path, if it is one for RGB."""
-    for dataset in (attributes, item(attributes, OPTICAL_PATHS) or {}):
+    for dataset in (attributes, item(attributes, OPTICAL_PATH_SEQUENCE) or {}):
         found = content(dataset, ICC_PROFILE, bulk)
         if found and _opened(found) is not None:
             return found

@@ -13,14 +13,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lenticular.dicom import tags
 from lenticular.dicom.model import Dataset
 from lenticular.pixels.attributes import BulkReader, content, integers
 
 Array = NDArray[Any]
 
-_PALETTE_DESCRIPTORS = ("00281101", "00281102", "00281103")
-_PALETTES = ("00281201", "00281202", "00281203")
-_SEGMENTED_PALETTES = ("00281221", "00281222", "00281223")
+_PALETTE_DESCRIPTORS = (
+    tags.RED_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR,
+    tags.GREEN_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR,
+    tags.BLUE_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR,
+)
+_PALETTES = (
+    tags.RED_PALETTE_COLOR_LOOKUP_TABLE_DATA,
+    tags.GREEN_PALETTE_COLOR_LOOKUP_TABLE_DATA,
+    tags.BLUE_PALETTE_COLOR_LOOKUP_TABLE_DATA,
+)
+_SEGMENTED_PALETTES = (
+    tags.SEGMENTED_RED_PALETTE_COLOR_LOOKUP_TABLE_DATA,
+    tags.SEGMENTED_GREEN_PALETTE_COLOR_LOOKUP_TABLE_DATA,
+    tags.SEGMENTED_BLUE_PALETTE_COLOR_LOOKUP_TABLE_DATA,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +75,10 @@ class Palette:
 
 def read_lut(item: Dataset, bulk: BulkReader, signed: bool) -> Lut | None:
     """The table in an item of a Modality LUT or VOI LUT Sequence, None when it has none."""
-    descriptor = _descriptor(item, "00283002", signed)
+    descriptor = _descriptor(item, tags.LUT_DESCRIPTOR, signed)
     if descriptor is None:
         return None
-    entries = _entries(content(item, "00283006", bulk), descriptor.count)
+    entries = _entries(content(item, tags.LUT_DATA, bulk), descriptor.count)
     if not entries.size:
         return None
     needed = int(entries.max()).bit_length()

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lenticular.dicom import tags
 from lenticular.dicom.model import Dataset
 from lenticular.errors import NotRenderable
 from lenticular.pixels.attributes import BulkReader, integer, integers, values
@@ -13,13 +14,12 @@ from lenticular.pixels.presentation.overlay import read_overlay
 
 Array = NDArray[Any]
 
-_SHAPES = "00181600"
 _FAR_AWAY = 10**9  # further from every picture is no other place, and squares still are numbers
 
 
 def covered(picture: Array, state: Dataset, bulk: BulkReader) -> Array:
     """The picture with all that its shutters leave no view of in their colour."""
-    shapes = [str(value).strip().upper() for value in values(state, _SHAPES)]
+    shapes = [str(value).strip().upper() for value in values(state, tags.SHUTTER_SHAPE)]
     if not shapes:
         return picture
     rows, columns = picture.shape[:2]
@@ -31,7 +31,12 @@ def covered(picture: Array, state: Dataset, bulk: BulkReader) -> Array:
             visible &= _VISIBLE[shape](state, rows, columns)
         else:
             raise NotRenderable("A display shutter of the presentation state has an unknown shape.")
-    colour = colour_of(state, "00181622", "00181624", Colour(0, 0, 0))
+    colour = colour_of(
+        state,
+        tags.SHUTTER_PRESENTATION_VALUE,
+        tags.SHUTTER_PRESENTATION_COLOR_CIE_LAB_VALUE,
+        Colour(0, 0, 0),
+    )
     picture, ink = in_colour(picture, colour)
     picture = picture.copy()
     picture[~visible] = ink
@@ -40,19 +45,28 @@ def covered(picture: Array, state: Dataset, bulk: BulkReader) -> Array:
 
 def _bitmap(state: Dataset, bulk: BulkReader, shape: tuple[int, int]) -> Array:
     """An overlay of the state that covers what lies below it (PS3.3 C.7.6.15)."""
-    return read_overlay(state, f"{_edge(state, '00181623'):04X}", bulk, shape)
+    return read_overlay(state, f"{_edge(state, tags.SHUTTER_OVERLAY_GROUP):04X}", bulk, shape)
 
 
 def _within_rectangle(state: Dataset, rows: int, columns: int) -> Array:
     """Between the edges, which count pixels from 1."""
-    left, right = _edge(state, "00181602"), _edge(state, "00181604")
-    upper, lower = _edge(state, "00181606"), _edge(state, "00181608")
+    left, right = (
+        _edge(state, tags.SHUTTER_LEFT_VERTICAL_EDGE),
+        _edge(state, tags.SHUTTER_RIGHT_VERTICAL_EDGE),
+    )
+    upper, lower = (
+        _edge(state, tags.SHUTTER_UPPER_HORIZONTAL_EDGE),
+        _edge(state, tags.SHUTTER_LOWER_HORIZONTAL_EDGE),
+    )
     row, column = np.ogrid[1 : rows + 1, 1 : columns + 1]
     return np.asarray((row >= upper) & (row <= lower) & (column >= left) & (column <= right))
 
 
 def _within_circle(state: Dataset, rows: int, columns: int) -> Array:
-    center, radius = _places(state, "00181610"), _edge(state, "00181612")
+    center, radius = (
+        _places(state, tags.CENTER_OF_CIRCULAR_SHUTTER),
+        _edge(state, tags.RADIUS_OF_CIRCULAR_SHUTTER),
+    )
     if len(center) != 2:
         raise _unreadable()
     row, column = np.ogrid[1 : rows + 1, 1 : columns + 1]
@@ -63,7 +77,7 @@ def _within_circle(state: Dataset, rows: int, columns: int) -> Array:
 def _within_polygon(state: Dataset, rows: int, columns: int) -> Array:
     from PIL import Image, ImageDraw
 
-    vertices = _places(state, "00181620")
+    vertices = _places(state, tags.VERTICES_OF_THE_POLYGONAL_SHUTTER)
     if len(vertices) < 6 or len(vertices) % 2:
         raise _unreadable()
     mask = Image.new("L", (columns, rows))

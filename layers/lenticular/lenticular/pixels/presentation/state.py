@@ -7,7 +7,7 @@ applied as a whole: with something left out it would show what its author never 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lenticular.dicom import display_text
+from lenticular.dicom import display_text, tags
 from lenticular.dicom.model import Dataset
 from lenticular.errors import NotRenderable
 from lenticular.pixels.attributes import code, integers, values
@@ -17,14 +17,14 @@ COLOUR = "1.2.840.10008.5.1.4.1.1.11.2"
 PSEUDO_COLOUR = "1.2.840.10008.5.1.4.1.1.11.3"
 APPLICABLE = (GREYSCALE, COLOUR, PSEUDO_COLOUR)
 
-ANNOTATIONS = "00700001"
-TEXTS, GRAPHICS = "00700008", "00700009"
-DISPLAYED_AREAS = "0070005A"
-_SERIES, _IMAGES = "00081115", "00081140"
+TEXTS, GRAPHICS = tags.TEXT_OBJECT_SEQUENCE, tags.GRAPHIC_OBJECT_SEQUENCE
+_SERIES, _IMAGES = tags.REFERENCED_SERIES_SEQUENCE, tags.REFERENCED_IMAGE_SEQUENCE
 
-_STYLES = {"00700231": "a text style", "00700232": "a line style", "00700233": "a fill style"}
-_COMPOUND_GRAPHICS = "00700209"
-_MASKS = "00286100"
+_STYLES = {
+    tags.TEXT_STYLE_SEQUENCE: "a text style",
+    tags.LINE_STYLE_SEQUENCE: "a line style",
+    tags.FILL_STYLE_SEQUENCE: "a fill style",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,9 @@ def references(state: Dataset) -> list[Reference]:
     """The images that a state is made for, in its order (PS3.3 C.11.11)."""
     return [
         Reference(
-            code(series, "0020000E"), code(image, "00081155"), tuple(integers(image, "00081160"))
+            code(series, tags.SERIES_INSTANCE_UID),
+            code(image, tags.REFERENCED_SOP_INSTANCE_UID),
+            tuple(integers(image, tags.REFERENCED_FRAME_NUMBER)),
         )
         for series in display_text.items(state, _SERIES)
         for image in display_text.items(series, _IMAGES)
@@ -56,8 +58,8 @@ def applying(state: Dataset, tag: str, image_uid: str, frame_number: int) -> Ite
 
 
 def _names(image: Dataset, image_uid: str, frame_number: int) -> bool:
-    frame_numbers = integers(image, "00081160")
-    return code(image, "00081155") == image_uid and (
+    frame_numbers = integers(image, tags.REFERENCED_FRAME_NUMBER)
+    return code(image, tags.REFERENCED_SOP_INSTANCE_UID) == image_uid and (
         not frame_numbers or frame_number in frame_numbers
     )
 
@@ -81,13 +83,13 @@ def refuse_what_is_not_shown(state: Dataset) -> None:
 
 
 def _not_shown(state: Dataset) -> Iterator[str]:
-    if values(state, _MASKS):
+    if values(state, tags.MASK_SUBTRACTION_SEQUENCE):
         yield "a mask to subtract"
-    for area in display_text.items(state, DISPLAYED_AREAS):
-        if code(area, "00480301") == "VOLUME":
+    for area in display_text.items(state, tags.DISPLAYED_AREA_SELECTION_SEQUENCE):
+        if code(area, tags.PIXEL_ORIGIN_INTERPRETATION) == "VOLUME":
             yield "a displayed area that spans the tiles of a slide"
-    for annotation in display_text.items(state, ANNOTATIONS):
-        if values(annotation, _COMPOUND_GRAPHICS):
+    for annotation in display_text.items(state, tags.GRAPHIC_ANNOTATION_SEQUENCE):
+        if values(annotation, tags.COMPOUND_GRAPHIC_SEQUENCE):
             yield "a compound graphic"
         for drawn in (
             *display_text.items(annotation, TEXTS),

@@ -7,6 +7,7 @@ import base64
 from collections.abc import Sequence
 from typing import Any
 
+from lenticular.dicom import tags
 from lenticular.dicom.attributes import path_of
 from lenticular.dicom.model import Dataset
 from lenticular.dicom.orthanc_tags import orthanc_tag, short
@@ -16,7 +17,7 @@ from lenticular.services import Services
 from lenticular.transactions.retrieve import frames, instances
 from lenticular.transactions.retrieve.byte_source import ByteSource
 
-_PIXELS = frozenset({"7FE00008", "7FE00009", "7FE00010"})
+_PIXELS = frozenset({tags.FLOAT_PIXEL_DATA, tags.DOUBLE_FLOAT_PIXEL_DATA, tags.PIXEL_DATA})
 
 
 def content_at(

@@ -13,6 +13,14 @@ import orjson
 from lenticular import errors
 from lenticular.dicom.model import Dataset, Level, Target
 from lenticular.dicom.orthanc_tags import Style, main_dicom_tags, simplified
+from lenticular.dicom.tags import (
+    CARDIAC_NUMBER_OF_IMAGES,
+    IMAGES_IN_ACQUISITION,
+    NUMBER_OF_SLICES,
+    NUMBER_OF_TEMPORAL_POSITIONS,
+    NUMBER_OF_TIME_SLICES,
+    STUDY_INSTANCE_UID,
+)
 from lenticular.index.records import Change, Resource, StoredInstance
 from lenticular.services import Services
 from lenticular.transactions.delete import delete
@@ -27,11 +35,14 @@ LEVELS = tuple(PLURAL)
 """From the top of the hierarchy down."""
 
 PAGE = 500
-_STUDY_UID = "0020000D"
 MEGABYTE = 1024 * 1024
 
 # Attributes whose product is the number of instances that a series should have.
-_EXPECTED = (("00201002", "00200105"), ("00540081", "00540101"), ("00181090",))
+_EXPECTED = (
+    (IMAGES_IN_ACQUISITION, NUMBER_OF_TEMPORAL_POSITIONS),
+    (NUMBER_OF_SLICES, NUMBER_OF_TIME_SLICES),
+    (CARDIAC_NUMBER_OF_IMAGES,),
+)
 
 
 def find(services: Services, level: Level, orthanc_id: str) -> Resource:
@@ -139,7 +150,7 @@ def targets(services: Services, resource: Resource) -> list[Target]:
     studies = [resource]
     if resource.level is Level.PATIENT:
         studies = descendants(services, resource, Level.STUDY)
-    return [Target(str(study.attributes[_STUDY_UID]["Value"][0])) for study in studies]
+    return [Target(str(study.attributes[STUDY_INSTANCE_UID]["Value"][0])) for study in studies]
 
 
 def dataset_of(services: Services, resource: Resource) -> Dataset:

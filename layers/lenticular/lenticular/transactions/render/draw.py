@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from lenticular.dicom import display_text
+from lenticular.dicom import display_text, tags
 from lenticular.dicom.model import Dataset
 from lenticular.errors import NotFound, NotRenderable
 from lenticular.index.records import LocatedInstance
@@ -122,9 +122,13 @@ def _annotate(
         return picture
     from lenticular.pixels.text import annotated
 
-    many = (integer(dataset, "00280008") or 1) > 1
+    many = (integer(dataset, tags.NUMBER_OF_FRAMES) or 1) > 1
     shown = frame_number if many else None
-    window = options.window if code(dataset, "00280004").startswith("MONOCHROME") else None
+    window = (
+        options.window
+        if code(dataset, tags.PHOTOMETRIC_INTERPRETATION).startswith("MONOCHROME")
+        else None
+    )
     return annotated(picture, dataset, options.annotations, shown, window)
 
 
@@ -146,9 +150,9 @@ def _animation(drawing: RenderRequest, dataset: Dataset) -> bytes:
 
 def _frame_time(dataset: Dataset) -> float:
     """Milliseconds from one frame to the next (PS3.3 C.7.6.5)."""
-    rate = number(dataset, "00082144") or number(dataset, "00180040")
-    times = numbers(dataset, "00181065")[1:]
-    time = number(dataset, "00181063") or (sum(times) / len(times) if times else None)
+    rate = number(dataset, tags.RECOMMENDED_DISPLAY_FRAME_RATE) or number(dataset, tags.CINE_RATE)
+    times = numbers(dataset, tags.FRAME_TIME_VECTOR)[1:]
+    time = number(dataset, tags.FRAME_TIME) or (sum(times) / len(times) if times else None)
     time = 1000 / rate if rate and rate > 0 else time
     return min(max(time, 1.0), 10_000.0) if time and time > 0 else 100.0
 
@@ -156,7 +160,7 @@ def _frame_time(dataset: Dataset) -> float:
 def _representative(drawing: RenderRequest, dataset: Dataset) -> int:
     """Representative Frame Number (PS3.3 C.7.6.16), else the first, in thumbnails the middle."""
     last = pixels_of(drawing.located).number_of_frames
-    stated = integer(dataset, "00286010")
+    stated = integer(dataset, tags.REPRESENTATIVE_FRAME_NUMBER)
     if stated is not None and 1 <= stated <= last:
         return stated
     return (last + 1) // 2 if drawing.thumbnail else 1
@@ -228,5 +232,5 @@ def _tile(drawing: RenderRequest, dataset: Dataset, form: ResourceCategory) -> A
 
     viewport = drawing.options.viewport
     side = THUMBNAIL_SIDE if viewport is None else min(viewport.width, viewport.height)
-    word = "VIDEO" if form is ResourceCategory.VIDEO else display_text.text(dataset, "00080060")
+    word = "VIDEO" if form is ResourceCategory.VIDEO else display_text.text(dataset, tags.MODALITY)
     return tile(word or form.value.upper(), side)

@@ -6,6 +6,7 @@ handed on as they are.
 
 from enum import StrEnum
 
+from lenticular.dicom import tags
 from lenticular.dicom.transfer_syntaxes import lookup
 from lenticular.errors import NotRenderable
 from lenticular.index.records import LocatedInstance
@@ -14,7 +15,7 @@ from lenticular.pixels.presentation import state
 from lenticular.services import Services
 from lenticular.transactions.retrieve import frames, instances
 from lenticular.transactions.retrieve.byte_source import ByteSource
-from lenticular.transactions.retrieve.instances import ENCAPSULATED_DOCUMENT, BulkData
+from lenticular.transactions.retrieve.instances import BulkData
 
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 
@@ -55,10 +56,10 @@ def category_of(located: LocatedInstance) -> ResourceCategory:
 
 def document(services: Services, located: LocatedInstance) -> BulkData:
     """The encapsulated document: a PDF, a clinical document, a model."""
-    if ENCAPSULATED_DOCUMENT in located.layout.bulkdata:
-        return instances.bulk_data(services, located, ENCAPSULATED_DOCUMENT)
+    if tags.ENCAPSULATED_DOCUMENT in located.layout.bulkdata:
+        return instances.bulk_data(services, located, tags.ENCAPSULATED_DOCUMENT)
     dataset = instances.dataset_of(services, located)  # a short one is in its dataset
-    short = ByteSource.of(content(dataset, ENCAPSULATED_DOCUMENT, lambda _: b""))
+    short = ByteSource.of(content(dataset, tags.ENCAPSULATED_DOCUMENT, lambda _: b""))
     if not short.size:
         raise NotRenderable("The instance holds no document.")
     return instances.document(short, 0, short.size, dataset)

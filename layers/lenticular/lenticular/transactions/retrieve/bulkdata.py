@@ -6,15 +6,14 @@ Instances are looked up one after the other, so a study of any size takes no mor
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from lenticular.dicom import tags
 from lenticular.dicom.model import Layout
 from lenticular.dicom.transfer_syntaxes import OCTET_STREAM, lookup
 from lenticular.index.records import LocatedInstance, StoredInstance
 from lenticular.services import Services
 from lenticular.transactions.retrieve import instances as retrieve
 from lenticular.transactions.retrieve.frames import ITEM, joined_fragments
-from lenticular.transactions.retrieve.instances import ENCAPSULATED_DOCUMENT, BulkData
-
-PIXEL_DATA = "7FE00010"
+from lenticular.transactions.retrieve.instances import BulkData
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ def values(
 def media_type_of(services: Services, value: Value) -> str:
     """What the value is, as far as it can be told without reading it."""
     is_known = value.path in value.located.layout.bulkdata
-    if is_known and value.path != ENCAPSULATED_DOCUMENT and not _may_be_fragments(value):
+    if is_known and value.path != tags.ENCAPSULATED_DOCUMENT and not _may_be_fragments(value):
         return OCTET_STREAM
     return read(services, value).media_type
 
@@ -69,7 +68,7 @@ def read(services: Services, value: Value) -> BulkData:
 
 def _may_be_fragments(value: Value) -> bool:
     syntax = lookup(value.located.instance.transfer_syntax_uid)
-    return syntax.encapsulated and value.path.rpartition("/")[2] == PIXEL_DATA
+    return syntax.encapsulated and value.path.rpartition("/")[2] == tags.PIXEL_DATA
 
 
 def _sizes(layout: Layout, pixels_only: bool) -> Iterator[tuple[str, int]]:

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import orjson
 
+from lenticular.dicom import tags
 from lenticular.dicom.model import BULKDATA_BASE, Dataset, Target
 from lenticular.dicom.transfer_syntaxes import OCTET_STREAM
 from lenticular.errors import NotFound
@@ -22,8 +23,6 @@ from lenticular.transactions.retrieve.byte_source import (
     little_endian,
     word_bytes,
 )
-
-ENCAPSULATED_DOCUMENT = "00420011"
 
 # It becomes a header, so nothing else may be in it.
 _MEDIA_TYPE = re.compile(r"[a-z0-9][\w.+-]{0,126}/[a-z0-9][\w.+-]{0,126}", re.ASCII | re.I)
@@ -73,7 +72,7 @@ def bulk_data(services: Services, located: LocatedInstance, path: str) -> BulkDa
         raise NotFound(f"Instance {located.instance.sop_instance_uid} has no bulk data at {path}.")
     offset, length, vr = place
     whole = layout_content(services, located.instance)
-    if path == ENCAPSULATED_DOCUMENT:
+    if path == tags.ENCAPSULATED_DOCUMENT:
         return document(whole, offset, length, dataset_of(services, located))
     word = word_bytes(located.instance.transfer_syntax_uid, vr)
     return BulkData(little_endian(whole, offset, length, word), OCTET_STREAM)
@@ -81,10 +80,12 @@ def bulk_data(services: Services, located: LocatedInstance, path: str) -> BulkDa
 
 def document(whole: ByteSource, offset: int, length: int, dataset: Dataset) -> BulkData:
     """An encapsulated document without its padding, of the type that it says it has."""
-    exact = _first(dataset, "00420015")  # Encapsulated Document Length
+    exact = _first(dataset, tags.ENCAPSULATED_DOCUMENT_LENGTH)  # Encapsulated Document Length
     if isinstance(exact, int) and exact == length - 1:
         length = exact
-    declared = str(_first(dataset, "00420012"))  # MIME Type of Encapsulated Document
+    declared = str(
+        _first(dataset, tags.MIME_TYPE_OF_ENCAPSULATED_DOCUMENT)
+    )  # MIME Type of Encapsulated Document
     media_type = declared.lower() if _MEDIA_TYPE.fullmatch(declared) else OCTET_STREAM
     return BulkData(little_endian(whole, offset, length, 1), media_type)
 

@@ -12,6 +12,7 @@ from itertools import chain
 
 from pydicom.dataset import Dataset
 
+from lenticular.dicom import tags
 from lenticular.dicom.model import PixelLayout
 from lenticular.dicom.read.encoding import Encoding
 from lenticular.dicom.read.part10 import data_set_start
@@ -31,7 +32,6 @@ from lenticular.transactions.retrieve.byte_source import ByteSource, layout_cont
 from lenticular.transactions.retrieve.frames import stored_frames
 from lenticular.transactions.retrieve.instances import dataset_of, locate
 
-PIXEL_DATA = "7FE00010"
 _HEAD = 4096
 _SEQUENCE_END = b"\xfe\xff\xdd\xe0"
 _LARGEST_VALUE = 0xFFFFFFFE
@@ -61,7 +61,7 @@ def transcode(
     """
     located = locate(services, instance.target)
     pixels = located.layout.pixels
-    if pixels is None or pixels.tag != PIXEL_DATA:
+    if pixels is None or pixels.tag != tags.PIXEL_DATA:
         if lookup(transfer_syntax_uid).encapsulated:
             transfer_syntax_uid = EXPLICIT_VR_LITTLE_ENDIAN
         make = partial(_without_pixels, services, located, transfer_syntax_uid, edit)
@@ -163,7 +163,7 @@ def _compressed(
 
 
 def _description(services: Services, located: LocatedInstance) -> PixelDescription:
-    return describe(dataset_of(services, located), PIXEL_DATA)
+    return describe(dataset_of(services, located), tags.PIXEL_DATA)
 
 
 def _decoded(

@@ -12,8 +12,21 @@ from io import BufferedIOBase, BytesIO
 from typing import cast
 
 from lenticular.dicom.model import Dataset
+from lenticular.dicom.tags import (
+    ATTRIBUTE_MODIFICATION_DATE_TIME,
+    BITS_ALLOCATED,
+    COLUMNS,
+    MODIFIED_ATTRIBUTES_SEQUENCE,
+    MODIFYING_SYSTEM,
+    ORIGINAL_ATTRIBUTES_SEQUENCE,
+    PIXEL_DATA,
+    REASON_FOR_THE_ATTRIBUTE_MODIFICATION,
+    ROWS,
+    SAMPLES_PER_PIXEL,
+    SOURCE_OF_PREVIOUS_VALUES,
+)
 from lenticular.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, OCTET_STREAM, lookup
-from lenticular.dicom.write.part10_file import IMPLEMENTATION_VERSION_NAME, PIXEL_DATA, write_file
+from lenticular.dicom.write.part10_file import IMPLEMENTATION_VERSION_NAME, write_file
 from lenticular.errors import InvalidInstance
 from lenticular.storage.spool import Spool
 from lenticular.transactions.store.match_bulkdata import BulkPart, Gathered, Reference
@@ -21,10 +34,8 @@ from lenticular.transactions.store.match_bulkdata import BulkPart, Gathered, Ref
 COERCED = 0xB000
 DISCARDED = 0xB006
 
-_ORIGINAL_ATTRIBUTES = "04000561"
 # What decoders go by; the rest of the description may differ from the stream for good reasons.
-_BINDING = frozenset({"00280002", "00280010", "00280011"})
-_NUMBER_OF_FRAMES = "00280008"
+_BINDING = frozenset({SAMPLES_PER_PIXEL, ROWS, COLUMNS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +157,8 @@ def _unpacked(kind: str, parts: list[BulkPart], opened: list[BufferedIOBase]) ->
 
 def _described(dataset: Dataset, pixels: _Pixels) -> Dataset:
     """Complete the description by what the pixels say; the attributes that had to change."""
-    if pixels.is_ours and "00280100" in pixels.description:
-        (bits,) = pixels.description["00280100"]["Value"]
+    if pixels.is_ours and BITS_ALLOCATED in pixels.description:
+        (bits,) = pixels.description[BITS_ALLOCATED]["Value"]
         dataset[PIXEL_DATA]["vr"] = "OW" if bits > 8 else "OB"
     replaced = {}
     for tag, element in pixels.description.items():
@@ -165,8 +176,8 @@ def _store_warning(gathered: Gathered, replaced: Dataset) -> StoreWarning:
     if replaced:
         original = _original_attributes(replaced)
         dataset = metadata.dataset
-        earlier = dataset.get(_ORIGINAL_ATTRIBUTES, {}).get("Value", [])
-        dataset[_ORIGINAL_ATTRIBUTES] = {"vr": "SQ", "Value": [*earlier, original]}
+        earlier = dataset.get(ORIGINAL_ATTRIBUTES_SEQUENCE, {}).get("Value", [])
+        dataset[ORIGINAL_ATTRIBUTES_SEQUENCE] = {"vr": "SQ", "Value": [*earlier, original]}
         tags = ", ".join(replaced)
         return StoreWarning(COERCED, f"Corrected by the pixels: {tags}.", original)
     if metadata.discarded:
@@ -179,9 +190,9 @@ def _original_attributes(replaced: Dataset) -> Dataset:
     """An item of the Original Attributes Sequence, PS3.3 C.12.1.1.9."""
     now = datetime.now(UTC).strftime("%Y%m%d%H%M%S.%f+0000")
     return {
-        "04000550": {"vr": "SQ", "Value": [dict(sorted(replaced.items()))]},
-        "04000562": {"vr": "DT", "Value": [now]},
-        "04000563": {"vr": "LO", "Value": [IMPLEMENTATION_VERSION_NAME]},
-        "04000564": {"vr": "LO"},
-        "04000565": {"vr": "CS", "Value": ["CORRECT"]},
+        MODIFIED_ATTRIBUTES_SEQUENCE: {"vr": "SQ", "Value": [dict(sorted(replaced.items()))]},
+        ATTRIBUTE_MODIFICATION_DATE_TIME: {"vr": "DT", "Value": [now]},
+        MODIFYING_SYSTEM: {"vr": "LO", "Value": [IMPLEMENTATION_VERSION_NAME]},
+        SOURCE_OF_PREVIOUS_VALUES: {"vr": "LO"},
+        REASON_FOR_THE_ATTRIBUTE_MODIFICATION: {"vr": "CS", "Value": ["CORRECT"]},
     }

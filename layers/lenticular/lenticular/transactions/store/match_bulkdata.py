@@ -13,11 +13,11 @@ from itertools import chain
 from typing import Any
 from urllib.parse import urljoin
 
+from lenticular.dicom import tags
 from lenticular.dicom.exchange.json_reader import Metadata
 from lenticular.dicom.model import Dataset, Target
 from lenticular.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, lookup
 from lenticular.dicom.uids import is_valid
-from lenticular.dicom.write.part10_file import PIXEL_DATA
 from lenticular.errors import InvalidInstance, TooLarge
 from lenticular.storage.spool import Spool
 from lenticular.transactions.store.store import StoreResult
@@ -199,7 +199,7 @@ class Assembly:
             for tag, element in dataset.items():
                 if "BulkDataURI" in element:
                     uri = element["BulkDataURI"]
-                    is_pixels = dataset is metadata.dataset and tag == PIXEL_DATA
+                    is_pixels = dataset is metadata.dataset and tag == tags.PIXEL_DATA
                     reference = found.setdefault(self._key(uri), Reference(uri, False, frames))
                     reference.is_pixels |= is_pixels
                     element["BulkDataURI"] = reference.uri
@@ -217,8 +217,11 @@ class Assembly:
 
 def refused(dataset: Any, detail: str) -> StoreResult:
     """A refusal of an instance that is known by its metadata only."""
-    uids = [_text(dataset, tag) for tag in ("0020000D", "0020000E", "00080018")]
-    sop_class_uid = _text(dataset, "00080016")
+    uids = [
+        _text(dataset, tag)
+        for tag in (tags.STUDY_INSTANCE_UID, tags.SERIES_INSTANCE_UID, tags.SOP_INSTANCE_UID)
+    ]
+    sop_class_uid = _text(dataset, tags.SOP_CLASS_UID)
     target = Target(*uids) if all(uids) and sop_class_uid else None
     return StoreResult(None, sop_class_uid, target, failure_reason=CANNOT_UNDERSTAND, detail=detail)
 
@@ -232,7 +235,7 @@ def _text(dataset: Any, tag: str) -> str:
 
 
 def _number_of_frames(dataset: Dataset) -> int:
-    value = (dataset.get("00280008", {}).get("Value") or [1])[0]
+    value = (dataset.get(tags.NUMBER_OF_FRAMES, {}).get("Value") or [1])[0]
     try:
         return max(int(value), 1)
     except (TypeError, ValueError) as error:

@@ -7,7 +7,7 @@ neither run nor load anything.
 from collections.abc import Iterable, Iterator
 from html import escape
 
-from lenticular.dicom import uids
+from lenticular.dicom import tags, uids
 from lenticular.dicom.display_text import items, text
 from lenticular.dicom.model import Dataset
 from lenticular.dicom.sr_content_tree import ContentItem, Reference, content_tree
@@ -26,16 +26,26 @@ _STYLE = (
     ".name::after{content:': '}small{color:#889}"
 )
 _HEAD = {
-    "Patient": "00100010", "Patient ID": "00100020", "Born": "00100030", "Sex": "00100040",
-    "Accession number": "00080050", "Study": "00081030", "Study date": "00080020",
-    "Referring physician": "00080090", "Institution": "00080080", "Completion": "0040A491",
-    "Verification": "0040A493",
-}  # fmt: skip
+    "Patient": tags.PATIENT_NAME,
+    "Patient ID": tags.PATIENT_ID,
+    "Born": tags.PATIENT_BIRTH_DATE,
+    "Sex": tags.PATIENT_SEX,
+    "Accession number": tags.ACCESSION_NUMBER,
+    "Study": tags.STUDY_DESCRIPTION,
+    "Study date": tags.STUDY_DATE,
+    "Referring physician": tags.REFERRING_PHYSICIAN_NAME,
+    "Institution": tags.INSTITUTION_NAME,
+    "Completion": tags.COMPLETION_FLAG,
+    "Verification": tags.VERIFICATION_FLAG,
+}
 _RELATIONS = {
-    "HAS OBS CONTEXT": "context", "HAS ACQ CONTEXT": "acquisition", "HAS PROPERTIES": "property",
-    "INFERRED FROM": "inferred from", "SELECTED FROM": "selected from",
+    "HAS OBS CONTEXT": "context",
+    "HAS ACQ CONTEXT": "acquisition",
+    "HAS PROPERTIES": "property",
+    "INFERRED FROM": "inferred from",
+    "SELECTED FROM": "selected from",
     "HAS CONCEPT MOD": "modifier",
-}  # fmt: skip
+}
 
 
 def as_html(dataset: Dataset, dicomweb: str) -> bytes:
@@ -65,7 +75,7 @@ def as_text(dataset: Dataset) -> bytes:
 
 
 def _title(dataset: Dataset, root: ContentItem) -> str:
-    return root.name or text(dataset, "0008103E") or "Structured report"
+    return root.name or text(dataset, tags.SERIES_DESCRIPTION) or "Structured report"
 
 
 def _facts(dataset: Dataset) -> Iterator[tuple[str, str]]:
@@ -73,11 +83,20 @@ def _facts(dataset: Dataset) -> Iterator[tuple[str, str]]:
     for name, tag in _HEAD.items():
         if value := text(dataset, tag):
             yield name, value
-    written = " ".join(filter(None, (text(dataset, "00080023"), text(dataset, "00080033"))))
+    written = " ".join(
+        filter(None, (text(dataset, tags.CONTENT_DATE), text(dataset, tags.CONTENT_TIME)))
+    )
     if written:
         yield "Written", written
-    for observer in items(dataset, "0040A073"):
-        parts = (text(observer, tag) for tag in ("0040A075", "0040A027", "0040A030"))
+    for observer in items(dataset, tags.VERIFYING_OBSERVER_SEQUENCE):
+        parts = (
+            text(observer, tag)
+            for tag in (
+                tags.VERIFYING_OBSERVER_NAME,
+                tags.VERIFYING_ORGANIZATION,
+                tags.VERIFICATION_DATE_TIME,
+            )
+        )
         yield "Verified by", ", ".join(filter(None, parts))
 
 

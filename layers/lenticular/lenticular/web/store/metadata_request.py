@@ -12,9 +12,9 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 
 from lenticular import errors
-from lenticular.dicom import uids
+from lenticular.dicom import tags, uids
 from lenticular.dicom.exchange import json_reader
-from lenticular.dicom.exchange.json_reader import AVAILABLE_TRANSFER_SYNTAX, Metadata
+from lenticular.dicom.exchange.json_reader import Metadata
 from lenticular.services import Services
 from lenticular.storage.spool import Spool
 from lenticular.transactions.store.compose_instance import StoreWarning, compose
@@ -133,7 +133,7 @@ def _location(headers: Headers) -> str | None:
 
 def _syntax_of(metadata: Metadata) -> str | None:
     """The transfer syntax of the bulk data, as far as the metadata says it."""
-    for tag in (AVAILABLE_TRANSFER_SYNTAX, "00020010"):
+    for tag in (tags.AVAILABLE_TRANSFER_SYNTAX_UID, tags.TRANSFER_SYNTAX_UID):
         values = metadata.file_meta.get(tag, {}).get("Value") or [None]
         if uid := _uid(values[0]):
             return uid

@@ -4,19 +4,10 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
+from lenticular.dicom import tags
 from lenticular.dicom.model import Dataset, Target
 from lenticular.transactions.store.store import StoreResult
 
-RETRIEVE_URL = "00081190"
-WARNING_REASON = "00081196"
-FAILURE_REASON = "00081197"
-FAILED_SOP_SEQUENCE = "00081198"
-REFERENCED_SOP_SEQUENCE = "00081199"
-OTHER_FAILURES_SEQUENCE = "0008119A"
-REFERENCED_SOP_CLASS_UID = "00081150"
-REFERENCED_SOP_INSTANCE_UID = "00081155"
-ORIGINAL_ATTRIBUTES_SEQUENCE = "04000561"
-ERROR_COMMENT = "00000902"
 LONG_STRING_CHARACTERS = 64
 
 
@@ -30,11 +21,11 @@ def store_answer(results: Sequence[StoreResult], base_url: str) -> tuple[HTTPSta
     dataset: Dataset = {}
     study = _common_study(results)
     if stored and study is not None:
-        dataset[RETRIEVE_URL] = {"vr": "UR", "Value": [f"{base_url}/studies/{study}"]}
+        dataset[tags.RETRIEVE_URL] = {"vr": "UR", "Value": [f"{base_url}/studies/{study}"]}
     for tag, items in (
-        (FAILED_SOP_SEQUENCE, failed),
-        (REFERENCED_SOP_SEQUENCE, stored),
-        (OTHER_FAILURES_SEQUENCE, other),
+        (tags.FAILED_SOP_SEQUENCE, failed),
+        (tags.REFERENCED_SOP_SEQUENCE, stored),
+        (tags.OTHER_FAILURES_SEQUENCE, other),
     ):
         if items:
             dataset[tag] = {"vr": "SQ", "Value": items}
@@ -52,13 +43,13 @@ def _referenced(result: StoreResult, base_url: str) -> dict[str, Any]:
     assert result.target is not None
     item = {
         **_reference(result),
-        RETRIEVE_URL: {"vr": "UR", "Value": [instance_url(base_url, result.target)]},
+        tags.RETRIEVE_URL: {"vr": "UR", "Value": [instance_url(base_url, result.target)]},
     }
     if result.warning_reason:
         item = {**_comment(result), **item}
-        item[WARNING_REASON] = {"vr": "US", "Value": [result.warning_reason]}
+        item[tags.WARNING_REASON] = {"vr": "US", "Value": [result.warning_reason]}
     if result.original:
-        item[ORIGINAL_ATTRIBUTES_SEQUENCE] = {"vr": "SQ", "Value": [result.original]}
+        item[tags.ORIGINAL_ATTRIBUTES_SEQUENCE] = {"vr": "SQ", "Value": [result.original]}
     return item
 
 
@@ -67,20 +58,20 @@ def _failed(result: StoreResult) -> dict[str, Any]:
     return {
         **_comment(result),
         **reference,
-        FAILURE_REASON: {"vr": "US", "Value": [result.failure_reason]},
+        tags.FAILURE_REASON: {"vr": "US", "Value": [result.failure_reason]},
     }
 
 
 def _comment(result: StoreResult) -> dict[str, Any]:
     """The sentence for people: the standard has a number only; dcm4chee sends one, too."""
-    return {ERROR_COMMENT: {"vr": "LO", "Value": [result.detail[:LONG_STRING_CHARACTERS]]}}
+    return {tags.ERROR_COMMENT: {"vr": "LO", "Value": [result.detail[:LONG_STRING_CHARACTERS]]}}
 
 
 def _reference(result: StoreResult) -> dict[str, Any]:
     assert result.target is not None
     return {
-        REFERENCED_SOP_CLASS_UID: {"vr": "UI", "Value": [result.sop_class_uid]},
-        REFERENCED_SOP_INSTANCE_UID: {"vr": "UI", "Value": [result.target.sop_instance_uid]},
+        tags.REFERENCED_SOP_CLASS_UID: {"vr": "UI", "Value": [result.sop_class_uid]},
+        tags.REFERENCED_SOP_INSTANCE_UID: {"vr": "UI", "Value": [result.target.sop_instance_uid]},
     }
 
 
