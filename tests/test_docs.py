@@ -85,6 +85,22 @@ def test_every_setting_named_in_a_document_exists():
         assert named <= known, name(path)
 
 
+def test_the_table_of_settings_has_all_of_them_with_their_defaults():
+    from lenticular.settings import Settings
+
+    text = (ROOT / "docs/settings.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", text, re.MULTILINE))
+    defaults = {name: field.default for name, field in Settings.__dataclass_fields__.items()}
+
+    assert rows.keys() == defaults.keys()
+    for setting, documented in rows.items():
+        default = defaults[setting]
+        if documented.startswith("`"):
+            assert documented.strip("`") in (str(default), str(default).lower()), setting
+        else:  # in words, where the default is empty or depends on the machine
+            assert default in ("", ()) or setting == "workers"
+
+
 def test_every_alarm_of_the_stack_is_explained():
     alarms = re.findall(
         r"^  (\w+):\n    Type: AWS::CloudWatch::Alarm", (ROOT / "template.yaml").read_text(), re.M
