@@ -85,6 +85,28 @@ def test_every_setting_named_in_a_document_exists():
         assert named <= known, name(path)
 
 
+DECISIONS = sorted((ROOT / "docs/decisions").glob("0*.md"))
+
+
+@pytest.mark.parametrize("path", DECISIONS, ids=name)
+def test_a_decision_has_a_number_a_title_a_date_and_a_status(path):
+    begin = re.compile(r"# (\d{4}) .+\n\n\d{4}-\d\d-\d\d, (in force|replaced by \[?\d{4}.*)\.\n\n")
+
+    found = begin.match(path.read_text("utf-8"))
+
+    assert found and found[1] == path.name[:4]
+
+
+def test_the_list_of_decisions_has_all_of_them_in_their_order():
+    listed = re.findall(
+        r"^- \[(\d{4})\]\((.+)\) (.+)$", (DECISIONS[0].parent / "README.md").read_text(), re.M
+    )
+    titles = [path.read_text("utf-8").partition("\n")[0].removeprefix("# ") for path in DECISIONS]
+
+    assert [path.name for path in DECISIONS] == [file for _, file, _ in listed]
+    assert titles == [f"{number} {title}" for number, _, title in listed]
+
+
 def test_the_table_of_settings_has_all_of_them_with_their_defaults():
     from lenticular.settings import Settings
 

@@ -205,7 +205,7 @@ class _Stay(urllib.request.HTTPRedirectHandler):
 
 
 def test_a_client_that_would_send_credentials_on_can_follow_by_hand(cloud, files):
-    """As docs/decisions/0012-the-payload-ladder.md says."""
+    """As docs/decisions/0012-payload-limit.md says."""
     opener = urllib.request.build_opener(_Stay())
     url = cloud.url + wire.DICOMWEB + INSTANCE
     asked = urllib.request.Request(url, headers={"Accept": DICOM, "Authorization": "Bearer x"})
