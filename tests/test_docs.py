@@ -94,7 +94,8 @@ def test_a_decision_has_a_number_a_title_a_date_and_a_status(path):
 
     found = begin.match(path.read_text("utf-8"))
 
-    assert found and found[1] == path.name[:4]
+    assert found
+    assert found[1] == path.name[:4]
 
 
 def test_the_list_of_decisions_has_all_of_them_in_their_order():
