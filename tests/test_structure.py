@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -149,6 +150,23 @@ def test_a_file_has_less_than_400_lines(path):
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_a_module_says_what_it_is(path):
     assert ast.get_docstring(ast.parse(path.read_text("utf-8"))), "no docstring"
+
+
+def test_no_folder_of_the_package_shows_more_than_fourteen_files():
+    counts = Counter(module.parent for module in MODULES)
+
+    assert not {name_of(folder): number for folder, number in counts.items() if number > 14}
+
+
+def test_no_two_classes_have_the_same_name():
+    counts = Counter(
+        node.name
+        for module in MODULES
+        for node in ast.walk(ast.parse(module.read_text("utf-8")))
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+
+    assert not {name for name, number in counts.items() if number > 1}
 
 
 def test_functions_are_short():

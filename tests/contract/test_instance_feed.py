@@ -9,16 +9,16 @@ from sqlalchemy import select, text
 
 from lenticular.errors import Unavailable
 from lenticular.index import Index
-from lenticular.index.read.instance_changes import InstanceChange, Window
+from lenticular.index.read.instance_changes import InstanceChange, TimeWindow
 from lenticular.index.sql.schema import changes
 from tests.contract.test_migrations import opened, replay, upgraded
 from tests.indexes import new, target
 
-ALWAYS = Window()
+ALWAYS = TimeWindow()
 FOREVER = 4_000_000_000_000  # milliseconds, the year 2096
 
 
-def feed(index: Index, window: Window = ALWAYS) -> list[InstanceChange]:
+def feed(index: Index, window: TimeWindow = ALWAYS) -> list[InstanceChange]:
     return index.instance_changes(0, 1000, window)
 
 
@@ -79,7 +79,7 @@ def test_a_replaced_instance_within_one_request_is_told_twice(index):
 
 def test_nothing_has_happened_in_an_empty_index(index):
     assert feed(index) == []
-    assert feed(index, Window(0, FOREVER)) == []
+    assert feed(index, TimeWindow(0, FOREVER)) == []
     assert index.latest_instance_change() is None
 
 
@@ -93,11 +93,11 @@ def test_pages_and_times_take_the_feed_apart_without_a_loss(index):
     assert [len(page) for page in paged] == [3, 3, 1, 0]
     assert [each for page in paged for each in page] == entries
     middle = entries[3].created
-    assert feed(index, Window(end=middle)) == entries[:3]
-    assert feed(index, Window(start=middle)) == entries[3:]
-    assert feed(index, Window(middle, middle + 1)) == [entries[3]]
-    assert index.instance_changes(1, 1, Window(start=middle)) == [entries[4]]
-    assert feed(index, Window(start=FOREVER)) == []
+    assert feed(index, TimeWindow(end=middle)) == entries[:3]
+    assert feed(index, TimeWindow(start=middle)) == entries[3:]
+    assert feed(index, TimeWindow(middle, middle + 1)) == [entries[3]]
+    assert index.instance_changes(1, 1, TimeWindow(start=middle)) == [entries[4]]
+    assert feed(index, TimeWindow(start=FOREVER)) == []
 
 
 def test_who_follows_the_feed_while_many_write_misses_nothing_and_sees_it_only_grow(url):
@@ -130,7 +130,7 @@ def test_who_follows_the_feed_while_many_write_misses_nothing_and_sees_it_only_g
             finished = done.is_set()
             end = time.time_ns() // 1_000_000 + (1 if finished else 0)
             if end > start:
-                by_time.extend(feed(reader, Window(start, end)))
+                by_time.extend(feed(reader, TimeWindow(start, end)))
                 start = end
             if finished:
                 return

@@ -8,7 +8,7 @@ from lenticular.dicom.model import Level
 from lenticular.index import Index
 from lenticular.index.query_tags import registry
 from lenticular.services import Services, open_services
-from lenticular.settings import QueryTag, Settings
+from lenticular.settings import QueryTagSetting, Settings
 from lenticular.transactions.search import parse_query
 from lenticular.transactions.upkeep import sweep_and_reindex
 from tests import samples
@@ -18,7 +18,7 @@ from tests.functions.test_settle import KEY, call, of_bucket
 
 __all__ = ["cloudformation"]
 
-TAGS = (QueryTag("DeviceUID", "series"), QueryTag("ImageComments", "instance"))
+TAGS = (QueryTagSetting("DeviceUID", "series"), QueryTagSetting("ImageComments", "instance"))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from lenticular.services import open_services
-from lenticular.settings import QueryTag, Settings
+from lenticular.settings import QueryTagSetting, Settings
 from lenticular.web.app import create_app
 from tests import samples, wire
 from tests.statement.reader import resources
@@ -55,7 +55,7 @@ def test_each_status_and_media_type_of_the_change_feed_is_answered(client, resou
 def test_each_status_and_media_type_of_query_tags_is_answered(backend, connect, tmp_path, resource):
     url = resource.path.format(path="DeviceUID")
     with backend.services(
-        tmp_path / "tagged", query_tags=(QueryTag("DeviceUID", "series"),)
+        tmp_path / "tagged", query_tags=(QueryTagSetting("DeviceUID", "series"),)
     ) as its:
         client = connect(its)
         found = set()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lenticular import settings as configuration
-from lenticular.settings import InvalidSettings, QueryTag, Token, User
+from lenticular.settings import InvalidSettings, QueryTagSetting, Token, User
 
 
 def test_without_anything_set_everything_is_embedded_and_local():
@@ -54,7 +54,10 @@ def test_query_tags_come_from_the_environment_and_from_the_file(tmp_path):
     environment = {
         "LENTICULAR_QUERY_TAGS": "series:DeviceUID, instance:00191010:DS:A%2C B: 1,",
     }
-    expected = (QueryTag("DeviceUID", "series"), QueryTag("00191010", "instance", "DS", "A, B: 1"))
+    expected = (
+        QueryTagSetting("DeviceUID", "series"),
+        QueryTagSetting("00191010", "instance", "DS", "A, B: 1"),
+    )
     assert configuration.load(environment).query_tags == expected
     settings = configuration.load({"LENTICULAR_CONFIG": str(file)})
     assert settings.query_tags == expected

@@ -3,16 +3,16 @@
 import pytest
 
 from lenticular.index.query_tags import registry
-from lenticular.settings import QueryTag
+from lenticular.settings import QueryTagSetting
 from lenticular.transactions.upkeep.sweep_and_reindex import index_query_tags
 from tests import samples, wire
 from tests.wire import DICOMWEB, must_store, search
 
 TAGS = (
-    QueryTag("DeviceUID", "series"),
-    QueryTag("AcquisitionDuration", "instance"),
-    QueryTag("00191010", "series", "DS", "ACME"),
-    QueryTag("ContentSequence.ConceptNameCodeSequence.CodeMeaning", "study"),
+    QueryTagSetting("DeviceUID", "series"),
+    QueryTagSetting("AcquisitionDuration", "instance"),
+    QueryTagSetting("00191010", "series", "DS", "ACME"),
+    QueryTagSetting("ContentSequence.ConceptNameCodeSequence.CodeMeaning", "study"),
 )
 LIST = f"{DICOMWEB}/extendedquerytags"
 

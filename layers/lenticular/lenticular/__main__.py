@@ -12,7 +12,7 @@ from lenticular import settings as configuration
 from lenticular.settings import InvalidSettings, Settings
 
 if TYPE_CHECKING:
-    from lenticular.client.server import Authorizer
+    from lenticular.client.connection import Authorizer
 
 # What a shell says of a program that Ctrl-C ended.
 INTERRUPTED = 130
@@ -103,7 +103,7 @@ def upload(paths: tuple[Path, ...], url: str, restart: bool, wait: float, **who:
 
     The same command goes on where it broke off.
     """
-    from lenticular.client.server import UploadFailed
+    from lenticular.client.connection import UploadFailed
     from lenticular.client.upload import upload_all
 
     url = url.rstrip("/")
@@ -120,7 +120,7 @@ def upload(paths: tuple[Path, ...], url: str, restart: bool, wait: float, **who:
 
 
 def _authorizer(url: str, user: str | None, token: str | None, sign: bool) -> "Authorizer":
-    from lenticular.client.server import ServerCredentials
+    from lenticular.client.connection import ServerCredentials
     from lenticular.client.sign import Signer
 
     return Signer(url) if sign else ServerCredentials(user, token)

@@ -40,7 +40,7 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
-class QueryTag:
+class QueryTagSetting:
     """An attribute to be searched for, as it is written; see `dicom/query_tags.py`."""
 
     path: str
@@ -84,7 +84,7 @@ class Settings:
     """Origins of web pages that may call, separated by commas, or `*`; empty is none but ours."""
     users: tuple[User, ...] = ()
     tokens: tuple[Token, ...] = ()
-    query_tags: tuple[QueryTag, ...] = ()
+    query_tags: tuple[QueryTagSetting, ...] = ()
     """Attributes to be searched for beyond those that are anyway."""
     maximum_body: int = 5 * GIBIBYTE
     """Bytes that one request may carry."""
@@ -215,22 +215,22 @@ def _token(item: Any) -> Token:
     return Token(item["token"], _rights(item["rights"]))
 
 
-def _query_tag(item: Any) -> QueryTag:
-    if isinstance(item, QueryTag):
+def _query_tag(item: Any) -> QueryTagSetting:
+    if isinstance(item, QueryTagSetting):
         return item
     if isinstance(item, str):
         level, path, vr, creator = (*item.strip().split(":", 3), "", "", "")[:4]
         item = {"level": level, "path": path, "vr": vr, "private_creator": unquote(creator)}
-    item, names = dict(item), {field.name for field in fields(QueryTag)}
+    item, names = dict(item), {field.name for field in fields(QueryTagSetting)}
     if not item.get("level") or not item.get("path") or item.keys() - names:
         raise ValueError(
             "a query tag is level:path, level:path:VR or level:path:VR:creator, for example "
             "series:DeviceUID or instance:00191010:DS:GEMS_ACQU_01"
         )
-    return QueryTag(**{name: str(value).strip() for name, value in item.items()})
+    return QueryTagSetting(**{name: str(value).strip() for name, value in item.items()})
 
 
-def _written(tag: QueryTag) -> str:
+def _written(tag: QueryTagSetting) -> str:
     """The tag as one item of a list; the creator is what a vendor made up."""
     return f"{tag.level}:{tag.path}:{tag.vr}:{quote(tag.private_creator)}"
 

@@ -11,8 +11,8 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
 
 from lenticular.dicom.read.part10 import parse
-from lenticular.pixels.attributes import BulkReader
-from lenticular.pixels.codecs.decode import Frame, decode
+from lenticular.pixels.codecs.decode import DecodedFrame, decode
+from lenticular.pixels.dataset_values import BulkReader
 from lenticular.pixels.functional_groups import frame_attributes
 from lenticular.pixels.image_pixel import describe
 from lenticular.pixels.presentation.grey import present
@@ -57,7 +57,7 @@ def like(samples: NDArray[Any], **attributes: Any) -> dict[str, Any]:
     return image(*samples.shape[:2], **(described | attributes))
 
 
-def decoded(frame: bytes, dataset: dict[str, Any], syntax: str = EXPLICIT) -> Frame:
+def decoded(frame: bytes, dataset: dict[str, Any], syntax: str = EXPLICIT) -> DecodedFrame:
     """Decode the frame as the dataset describes it."""
     return decode(frame, syntax, describe(dataset))
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from lenticular.errors import InvalidRequest, NotRenderable
-from lenticular.pixels.codecs.decode import Frame
+from lenticular.pixels.codecs.decode import DecodedFrame
 from lenticular.pixels.codecs.encode import encode, fit, to_jpeg
 from lenticular.pixels.presentation.orthanc_views import clamp, stretch
 from lenticular.pixels.render_options import JPEG, PAM, PNG, THUMBNAIL, Viewport
@@ -89,9 +89,13 @@ def test_a_region_outside_of_the_image_is_refused(place):
 def test_orthancs_preview_stretches_and_its_images_clamp():
     samples = np.array([[-40_000, -1, 0, 300, 70_000]], np.int32)
 
-    assert stretch(Frame(samples, "MONOCHROME2", 32)).tolist() == [[0, 93, 93, 93, 255]]
-    assert stretch(Frame(samples, "MONOCHROME1", 32))[0, 0] == 255
-    assert clamp(Frame(samples, "MONOCHROME2", 32), "uint8").tolist() == [[0, 0, 0, 255, 255]]
-    assert clamp(Frame(samples, "MONOCHROME2", 32), "uint16").tolist() == [[0, 0, 0, 300, 65535]]
-    signed = clamp(Frame(samples, "MONOCHROME2", 32), "int16")
+    assert stretch(DecodedFrame(samples, "MONOCHROME2", 32)).tolist() == [[0, 93, 93, 93, 255]]
+    assert stretch(DecodedFrame(samples, "MONOCHROME1", 32))[0, 0] == 255
+    assert clamp(DecodedFrame(samples, "MONOCHROME2", 32), "uint8").tolist() == [
+        [0, 0, 0, 255, 255]
+    ]
+    assert clamp(DecodedFrame(samples, "MONOCHROME2", 32), "uint16").tolist() == [
+        [0, 0, 0, 300, 65535]
+    ]
+    signed = clamp(DecodedFrame(samples, "MONOCHROME2", 32), "int16")
     assert signed.view(np.int16).tolist() == [[-32768, -1, 0, 300, 32767]]

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut, apply_windowing
 
 from lenticular.errors import NotRenderable
-from lenticular.pixels.codecs.decode import Frame, decode
+from lenticular.pixels.codecs.decode import DecodedFrame, decode
 from lenticular.pixels.functional_groups import frame_attributes
 from lenticular.pixels.image_pixel import describe
 from lenticular.pixels.presentation.grey import present
@@ -210,7 +210,7 @@ def test_a_frame_of_one_value_is_dark_or_what_it_is(kind):
 def test_pixels_that_are_no_numbers_are_dark():
     samples = np.array([[0.0, 0.5, 1.0, np.nan, np.inf, -np.inf]], np.float32)
 
-    picture = present(Frame(samples, "MONOCHROME2", 32), {}, no_bulk)
+    picture = present(DecodedFrame(samples, "MONOCHROME2", 32), {}, no_bulk)
 
     assert picture.tolist() == [[0, 128, 255, 0, 255, 0]]
 

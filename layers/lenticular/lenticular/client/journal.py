@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import orjson
 
-from lenticular.client.server import UploadFailed
+from lenticular.client.connection import UploadFailed
 
 KEPT_SECONDS = 30 * 24 * 3600
 

@@ -27,7 +27,7 @@ class Fate(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SourceOutcome:
     """The fate of a file, and why."""
 
     fate: Fate
@@ -38,7 +38,7 @@ class Report:
     """The outcome of every source so far; any thread may add to it."""
 
     def __init__(self, sources: Iterable[Source], journal: Journal, progress: Progress) -> None:
-        self._outcomes: dict[Source, Outcome | None] = dict.fromkeys(sources)
+        self._outcomes: dict[Source, SourceOutcome | None] = dict.fromkeys(sources)
         self._lock = Lock()
         self.journal = journal
         self.progress = progress
@@ -48,28 +48,28 @@ class Report:
         sources = list(sources)
         self.journal.note_stored(source.key for source in sources)
         for source in sources:
-            self._set(source, Outcome(Fate.STORED))
+            self._set(source, SourceOutcome(Fate.STORED))
 
     def refused(self, source: Source, reason: str) -> None:
         """The server has refused this one, and would again."""
         self.journal.note_refused(source.key, reason)
-        self._set(source, Outcome(Fate.REFUSED, reason))
+        self._set(source, SourceOutcome(Fate.REFUSED, reason))
 
     def failed(self, source: Source, reason: str) -> None:
         """A file that did not get there."""
-        self._set(source, Outcome(Fate.FAILED, reason))
+        self._set(source, SourceOutcome(Fate.FAILED, reason))
 
     def waiting(self, source: Source) -> None:
         """A file that has arrived and is not stored yet."""
-        self._set(source, Outcome(Fate.WAITING))
+        self._set(source, SourceOutcome(Fate.WAITING))
 
     def recall(self) -> None:
         """Take over what the journal knows of an earlier run."""
         for source in self.open_sources():
             if source.key in self.journal.stored:
-                self._set(source, Outcome(Fate.STORED))
+                self._set(source, SourceOutcome(Fate.STORED))
             elif source.key in self.journal.refused:
-                self._set(source, Outcome(Fate.REFUSED, self.journal.refused[source.key]))
+                self._set(source, SourceOutcome(Fate.REFUSED, self.journal.refused[source.key]))
             else:
                 continue
             self.progress.add_bytes(source.size)
@@ -122,7 +122,7 @@ class Report:
         if not self.is_finished:
             click.echo("Run the same command again to go on from here.", err=True)
 
-    def _set(self, source: Source, outcome: Outcome) -> None:
+    def _set(self, source: Source, outcome: SourceOutcome) -> None:
         with self._lock:
             before = self._outcomes.get(source)
             self._outcomes[source] = outcome

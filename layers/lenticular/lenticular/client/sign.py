@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from lenticular.client.body import Body
-from lenticular.client.server import UploadFailed
+from lenticular.client.connection import UploadFailed
 
 SERVICE = "execute-api"
 

@@ -9,8 +9,8 @@ from uuid import uuid4
 import urllib3
 
 from lenticular.client.body import Body, Stretch
+from lenticular.client.connection import PASSING, Server, json_of, reason
 from lenticular.client.report import Report
-from lenticular.client.server import PASSING, Server, json_of, reason
 from lenticular.client.sources import Source, Unreadable
 
 # Below what API Gateway and Lambda take, which see a third more: base64.
@@ -27,7 +27,7 @@ _OUT_OF_RESOURCES = range(0xA700, 0xA800)  # PS3.4 Table GG.4-1: no fault of the
 
 
 @dataclass(frozen=True, slots=True)
-class TooLarge:
+class RequestTooLarge:
     """The server takes no request of this size: send these otherwise."""
 
     sources: list[Source]
@@ -54,7 +54,7 @@ def fits(source: Source, limit: int) -> bool:
     return source.size + 3 * PART_BYTES <= limit
 
 
-def send_batch(server: Server, batch: Sequence[Source], report: Report) -> TooLarge | None:
+def send_batch(server: Server, batch: Sequence[Source], report: Report) -> RequestTooLarge | None:
     """Store several in one request, and those each by itself that were refused together."""
     contents: dict[Source, bytes] = {}
     for source in batch:
@@ -68,7 +68,7 @@ def send_batch(server: Server, batch: Sequence[Source], report: Report) -> TooLa
         return None
     answer = _store(server, list(contents.values()), _uncounted)
     if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        return TooLarge(list(contents), reason(answer))
+        return RequestTooLarge(list(contents), reason(answer))
     if _all_stored(answer):
         for source in contents:
             report.progress.add_bytes(source.size)
@@ -84,7 +84,7 @@ def send_batch(server: Server, batch: Sequence[Source], report: Report) -> TooLa
     return None
 
 
-def send_large(server: Server, source: Source, report: Report) -> TooLarge | None:
+def send_large(server: Server, source: Source, report: Report) -> RequestTooLarge | None:
     """Store one of any size, streamed from its file."""
     try:
         with source.open() as file:
@@ -96,7 +96,7 @@ def send_large(server: Server, source: Source, report: Report) -> TooLarge | Non
         return None
     if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         report.progress.add_bytes(-source.size)
-        return TooLarge([source], reason(answer))
+        return RequestTooLarge([source], reason(answer))
     if _all_stored(answer):
         report.stored([source])
     else:

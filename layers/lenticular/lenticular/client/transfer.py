@@ -12,8 +12,8 @@ from threading import Lock
 from typing import BinaryIO
 
 from lenticular.client.body import Body, Stretch
+from lenticular.client.connection import Server, reason
 from lenticular.client.report import Report
-from lenticular.client.server import Server, reason
 from lenticular.client.sources import Source, Unreadable
 from lenticular.client.upload_session import ARRIVED, UPLOADS, TicketGone, UploadSession
 

@@ -12,10 +12,10 @@ import click
 
 from lenticular.client import stow, upload_session
 from lenticular.client.body import Cancelled
+from lenticular.client.connection import CONNECTIONS, Authorizer, Server, UploadFailed
 from lenticular.client.journal import Journal, open_journal
 from lenticular.client.progress import Progress
 from lenticular.client.report import Fate, Report
-from lenticular.client.server import CONNECTIONS, Authorizer, Server, UploadFailed
 from lenticular.client.sources import Source, find
 from lenticular.client.transfer import Job, Sending, groups
 from lenticular.client.upload_session import NoUploads, TicketGone, TicketRefused, UploadSession

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from lenticular.client.server import Server, UploadFailed, json_of, reason
+from lenticular.client.connection import Server, UploadFailed, json_of, reason
 from lenticular.client.sources import Source
 
 UPLOADS = "/uploads"

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import NamedTuple, cast
 
 
-class Entry(NamedTuple):
+class DictionaryEntry(NamedTuple):
     """What PS3.6 says of an attribute; the order is that of pydicom's tables."""
 
     vr: str
@@ -40,19 +40,19 @@ TAGS: dict[str, int] = {row[4]: tag for tag, row in _BY_TAG.items() if row[4]}
 """The tag of each keyword; a few retired attributes have none."""
 
 
-def entry(tag: int) -> Entry:
+def entry(tag: int) -> DictionaryEntry:
     """What the standard says of a tag; KeyError when it says nothing."""
     row = _BY_TAG.get(tag)
     if row is None and not tag >> 16 & 1:
         row = next((row for bits, mask, row in _repeating() if (tag ^ bits) & mask == 0), None)
     if row is None:
         raise KeyError(tag)
-    return Entry(*row)
+    return DictionaryEntry(*row)
 
 
-def named(keyword: str) -> Entry:
+def named(keyword: str) -> DictionaryEntry:
     """What the standard says of a keyword; KeyError when there is no such."""
-    return Entry(*_BY_TAG[TAGS[keyword]])
+    return DictionaryEntry(*_BY_TAG[TAGS[keyword]])
 
 
 def private_entry(tag: int, creator: str) -> tuple[str, str, str, str]:

@@ -21,7 +21,7 @@ EVIDENCE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class ReferencedInstance:
     """An instance that a report points to; its study and series where the report tells them."""
 
     sop_instance_uid: str
@@ -39,7 +39,7 @@ class ContentItem:
     name: str
     value: str = ""
     relationship: str = ""
-    reference: Reference | None = None
+    reference: ReferencedInstance | None = None
     same_as: str = ""
     """The position of the item that it refers to in place of having a content."""
     children: tuple["ContentItem", ...] = field(default=())
@@ -51,7 +51,7 @@ def content_tree(dataset: Dataset) -> ContentItem:
 
 
 def _item(
-    dataset: Dataset, position: str, evidence: dict[str, Reference], depth: int
+    dataset: Dataset, position: str, evidence: dict[str, ReferencedInstance], depth: int
 ) -> ContentItem:
     same_as = ".".join(
         str(number) for number in values(dataset, tags.REFERENCED_CONTENT_ITEM_IDENTIFIER)
@@ -136,22 +136,24 @@ def _referenced(dataset: Dataset) -> str:
     return ""
 
 
-def _reference(dataset: Dataset, evidence: dict[str, Reference]) -> Reference | None:
+def _reference(
+    dataset: Dataset, evidence: dict[str, ReferencedInstance]
+) -> ReferencedInstance | None:
     for sop in items(dataset, tags.REFERENCED_SOP_SEQUENCE)[:1]:
         uid = text(sop, tags.REFERENCED_SOP_INSTANCE_UID)
-        known = evidence.get(uid, Reference(uid))
+        known = evidence.get(uid, ReferencedInstance(uid))
         frames = text(sop, tags.REFERENCED_FRAME_NUMBER).replace(" ", "")
         place = (known.study_instance_uid, known.series_instance_uid)
-        return Reference(uid, *place, frames) if uid else None
+        return ReferencedInstance(uid, *place, frames) if uid else None
     return None
 
 
-def _evidence(dataset: Dataset) -> dict[str, Reference]:
+def _evidence(dataset: Dataset) -> dict[str, ReferencedInstance]:
     """Where the referenced instances are, by their SOP Instance UIDs (PS3.3 C.17.2.3)."""
     return {found.sop_instance_uid: found for tag in EVIDENCE for found in _places(dataset, tag)}
 
 
-def _places(dataset: Dataset, tag: str) -> Iterator[Reference]:
+def _places(dataset: Dataset, tag: str) -> Iterator[ReferencedInstance]:
     for study in items(dataset, tag):
         for series in items(study, tags.REFERENCED_SERIES_SEQUENCE):
             for sop in items(series, tags.REFERENCED_SOP_SEQUENCE):
@@ -160,4 +162,4 @@ def _places(dataset: Dataset, tag: str) -> Iterator[Reference]:
                     text(study, tags.STUDY_INSTANCE_UID),
                     text(series, tags.SERIES_INSTANCE_UID),
                 )
-                yield Reference(*uids)
+                yield ReferencedInstance(*uids)

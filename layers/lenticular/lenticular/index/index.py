@@ -20,7 +20,11 @@ from lenticular.index.sql.database import Database
 
 if TYPE_CHECKING:
     from lenticular.index.query_tags.registry import RegisteredTag
-    from lenticular.index.read.instance_changes import InstanceChange, InstanceChangeReader, Window
+    from lenticular.index.read.instance_changes import (
+        InstanceChange,
+        InstanceChangeReader,
+        TimeWindow,
+    )
     from lenticular.index.read.orthanc import OrthancReader
     from lenticular.index.read.retrieval import RetrievalReader
     from lenticular.index.records import (
@@ -28,8 +32,8 @@ if TYPE_CHECKING:
         Change,
         LocatedInstance,
         NewInstance,
+        OrthancResource,
         Removed,
-        Resource,
         Statistics,
         StoredInstance,
     )
@@ -156,15 +160,15 @@ class Index:
         """The Orthanc ids of what a search finds; for patients, of a search for their studies."""
         return self._searcher.ids(level, query)
 
-    def resource(self, level: Level, orthanc_id: str) -> "Resource | None":
+    def resource(self, level: Level, orthanc_id: str) -> "OrthancResource | None":
         """The resource of this Orthanc id."""
         return self._browser.resource(level, orthanc_id)
 
-    def resources(self, level: Level, since: int, limit: int) -> "list[Resource]":
+    def resources(self, level: Level, since: int, limit: int) -> "list[OrthancResource]":
         """Resources of a level in the order of arrival."""
         return self._browser.resources(level, since, limit)
 
-    def resources_of(self, level: Level, orthanc_ids: Sequence[str]) -> "list[Resource]":
+    def resources_of(self, level: Level, orthanc_ids: Sequence[str]) -> "list[OrthancResource]":
         """The resources of these Orthanc ids, in this order, as far as they are there."""
         return self._browser.resources_of(level, orthanc_ids)
 
@@ -172,7 +176,7 @@ class Index:
         """Orthanc ids of a level in the order of arrival."""
         return self._browser.resource_ids(level, since, limit)
 
-    def children(self, resource: "Resource", level: Level) -> "list[Resource]":
+    def children(self, resource: "OrthancResource", level: Level) -> "list[OrthancResource]":
         """All resources of a lower level that belong to this one."""
         return self._browser.children(resource, level)
 
@@ -233,7 +237,9 @@ class Index:
             if not migrations.has(connection, revision):
                 raise Unavailable("The index waits for its migration; run `lenticular migrate`.")
 
-    def instance_changes(self, offset: int, limit: int, window: "Window") -> "list[InstanceChange]":
+    def instance_changes(
+        self, offset: int, limit: int, window: "TimeWindow"
+    ) -> "list[InstanceChange]":
         """What happened to instances in a time, after the first ones, the oldest first."""
         return self._instance_feed.page(offset, limit, window)
 

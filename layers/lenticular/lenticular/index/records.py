@@ -12,9 +12,9 @@ __all__ = [
     "Level",
     "LocatedInstance",
     "NewInstance",
+    "OrthancResource",
     "Outcome",
     "Removed",
-    "Resource",
     "Statistics",
     "StoredInstance",
 ]
@@ -95,7 +95,7 @@ class Removed:
 
 
 @dataclass(frozen=True, slots=True)
-class Resource:
+class OrthancResource:
     """A patient, study, series or instance as Orthanc's REST browses it.
 
     `attributes` are those of its level, `patient_attributes` those that a study carries of its

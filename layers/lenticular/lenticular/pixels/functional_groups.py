@@ -2,7 +2,7 @@
 
 from lenticular.dicom import tags
 from lenticular.dicom.model import Dataset
-from lenticular.pixels.attributes import item, values
+from lenticular.pixels.dataset_values import item, values
 
 # The macros that decide how a frame looks: Pixel Value Transformation, Frame VOI LUT.
 _MACROS = (tags.PIXEL_VALUE_TRANSFORMATION_SEQUENCE, tags.FRAME_VOI_LUT_SEQUENCE)

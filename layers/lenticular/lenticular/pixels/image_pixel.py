@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from lenticular.dicom import tags
 from lenticular.dicom.model import Dataset
 from lenticular.errors import NotRenderable
-from lenticular.pixels.attributes import code, integer
+from lenticular.pixels.dataset_values import code, integer
 
 MAX_SAMPLES = 160_000_000
 """A frame of more samples than this is not decoded; a photograph of 50 megapixels has fewer."""

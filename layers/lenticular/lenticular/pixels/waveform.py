@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lenticular.dicom import display_text, tags
 from lenticular.dicom.model import Dataset
 from lenticular.errors import NotRenderable
-from lenticular.pixels.attributes import code, content, integer, number
+from lenticular.pixels.dataset_values import code, content, integer, number
 
 Array = NDArray[Any]
 Reader = Callable[[str, int], bytes]

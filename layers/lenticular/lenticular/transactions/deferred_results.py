@@ -67,7 +67,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class ResultState:
     """How far a result has come: it has a URL, or it failed, or it is being made."""
 
     url: str | None = None
@@ -137,7 +137,7 @@ def finish(bucket: Bucket, job: Job, failure: Failure | None = None) -> None:
     bucket.delete(_job_key(job.result_id))
 
 
-def status(bucket: Bucket, result: str) -> State:
+def status(bucket: Bucket, result: str) -> ResultState:
     """How far a result has come; NotFound when nobody has asked for it."""
     unknown = errors.NotFound("There is no such result; they are forgotten after a day.")
     if not _ID.fullmatch(result):
@@ -146,14 +146,14 @@ def status(bucket: Bucket, result: str) -> State:
     jobs = list(bucket.keys(_job_key(result)))
     there = {key for key, _, _ in bucket.keys(f"{RESULTS}{result}/")}
     if _error_key(result) in there:
-        return State(failure=Failure(**orjson.loads(bucket.read(_error_key(result)))))
+        return ResultState(failure=Failure(**orjson.loads(bucket.read(_error_key(result)))))
     if _answer_key(result) in there and not jobs:
-        return State(bucket.presign(_answer_key(result), URL_SECONDS))
+        return ResultState(bucket.presign(_answer_key(result), URL_SECONDS))
     if not jobs:
         raise unknown
     if jobs[0][2] < time.time() - GIVEN_UP_SECONDS:
         raise errors.Unavailable("The answer could not be made; ask for less at a time.")
-    return State()
+    return ResultState()
 
 
 def _limited(pieces: Iterable[bytes], largest: int) -> Iterator[bytes]:

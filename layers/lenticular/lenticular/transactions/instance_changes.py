@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from lenticular.errors import NotFound
-from lenticular.index.read.instance_changes import InstanceChange, State, Window
+from lenticular.index.read.instance_changes import InstanceChange, InstanceState, TimeWindow
 from lenticular.services import Services
 from lenticular.transactions.retrieve import instances
 
@@ -22,7 +22,7 @@ def page(
     services: Services,
     offset: int,
     limit: int,
-    window: Window,
+    window: TimeWindow,
     metadata_below: str | None,
 ) -> Iterator[bytes]:
     """The entries of a time after the first ones, the oldest first.
@@ -56,7 +56,7 @@ def _encoded(
 ) -> Iterator[bytes]:
     for change in found:
         entry = _entry(change)
-        if metadata_below is not None and change.state is not State.DELETED:
+        if metadata_below is not None and change.state is not InstanceState.DELETED:
             entry |= _metadata(services, change, metadata_below)
         yield orjson.dumps(entry)
 
@@ -70,7 +70,7 @@ def _entry(change: InstanceChange) -> dict[str, Any]:
         "SopInstanceUid": change.target.sop_instance_uid,
         "Action": change.action.value,
         "Timestamp": time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "State": change.state.value,
+        "InstanceState": change.state.value,
     }
 
 

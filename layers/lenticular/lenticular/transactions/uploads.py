@@ -50,7 +50,7 @@ class RequestedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class UploadPart:
     """A stretch of a large file; without a URL when it has arrived."""
 
     number: int
@@ -69,7 +69,7 @@ class UploadKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class UploadOutcome:
     """What became of a file that was taken; of a zip both lists may have entries."""
 
     instances: Sequence[dict[str, str]]
@@ -85,8 +85,8 @@ class UploadedFile:
     size: int
     status: Status = "waiting"
     url: str | None = None
-    parts: Sequence[Part] = ()
-    outcome: Outcome | None = None
+    parts: Sequence[UploadPart] = ()
+    outcome: UploadOutcome | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ def upload_key(key: str) -> UploadKey | None:
     return UploadKey(match[1], int(match[2]), int(match[3])) if match else None
 
 
-def record(bucket: Bucket, place: UploadKey, outcome: Outcome) -> None:
+def record(bucket: Bucket, place: UploadKey, outcome: UploadOutcome) -> None:
     """Write down what became of a file, for whoever asks for the upload."""
     _put_json(bucket, outcome_key(place.upload_id, place.number), asdict(outcome))
 
@@ -278,13 +278,13 @@ def _arrived(entry: _Entry) -> UploadedFile:
 
 def _expired(entry: _Entry) -> UploadedFile:
     refusal = {"file": entry.name, "reason": "The bucket gave its parts up; upload it anew."}
-    outcome = Outcome([], [refusal])
+    outcome = UploadOutcome([], [refusal])
     return UploadedFile(entry.number, entry.name, entry.size, "refused", outcome=outcome)
 
 
 def _taken(bucket: Bucket, upload_id: str, entry: _Entry) -> UploadedFile:
     content: dict[str, Any] = orjson.loads(bucket.read(outcome_key(upload_id, entry.number)))
-    outcome = Outcome(content["instances"], content["refusals"])
+    outcome = UploadOutcome(content["instances"], content["refusals"])
     status: Status = "refused" if outcome.refusals else "stored"
     return UploadedFile(entry.number, entry.name, entry.size, status, outcome=outcome)
 
@@ -299,11 +299,11 @@ def _parts(bucket: Bucket, entry: _Entry) -> list[UploadedPart] | None:
         return None
 
 
-def _states(entry: _Entry, arrived: Iterable[UploadedPart]) -> list[Part]:
+def _states(entry: _Entry, arrived: Iterable[UploadedPart]) -> list[UploadPart]:
     """The parts of a file; one of another size than it should have has not arrived."""
     sizes = {part.number: part.size for part in arrived}
     return [
-        Part(number, size, sizes.get(number) == size)
+        UploadPart(number, size, sizes.get(number) == size)
         for number, size in enumerate(entry.part_sizes, 1)
     ]
 
@@ -318,10 +318,10 @@ def _waiting(bucket: Bucket, entry: _Entry, arrived: Iterable[UploadedPart]) -> 
     return UploadedFile(entry.number, entry.name, entry.size, parts=parts)
 
 
-def _with_url(bucket: Bucket, entry: _Entry, part: Part) -> Part:
+def _with_url(bucket: Bucket, entry: _Entry, part: UploadPart) -> UploadPart:
     assert entry.parts_id is not None
     url = bucket.presign_part(entry.key, entry.parts_id, part.number, part.size, URL_SECONDS)
-    return Part(part.number, part.size, part.arrived, url)
+    return UploadPart(part.number, part.size, part.arrived, url)
 
 
 def _expiry() -> datetime:

@@ -18,7 +18,7 @@ _NAMESPACE = "http://wadl.dev.java.net/2009/02"
 
 
 @dataclass(slots=True)
-class Resource:
+class DescribedResource:
     """A path below the base URL, and what each of its methods does."""
 
     path: str
@@ -33,16 +33,16 @@ class Resource:
                 yield segment.strip("{}")
 
 
-def resources() -> list[Resource]:
+def resources() -> list[DescribedResource]:
     """Every resource of DICOMweb, in the order of the routes."""
     from lenticular.web.app import all_routers
 
-    found: dict[str, Resource] = {}
+    found: dict[str, DescribedResource] = {}
     for route in (route for router in all_routers() for route in router.routes):
         if not isinstance(route, APIRoute) or not route.path.startswith(DICOMWEB):
             continue
         path = route.path.removeprefix(DICOMWEB).replace(":path}", "}")
-        resource = found.setdefault(path, Resource(path))
+        resource = found.setdefault(path, DescribedResource(path))
         for method in sorted(route.methods or ()):
             resource.methods[method] = route.description.partition("\n")[0]
             resource.ids[method] = route.name

@@ -53,7 +53,7 @@ class Wildcard:
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class ValueRange:
     """Range Matching, C.2.2.2.5, both ends included; None leaves an end open."""
 
     low: str | None
@@ -118,7 +118,7 @@ class AllOf:
     matchers: tuple["Matcher", ...]
 
 
-Matcher = OneOf | Wildcard | Range | Moments | InZones | Words | Groups | Empty | AnyOf | AllOf
+Matcher = OneOf | Wildcard | ValueRange | Moments | InZones | Words | Groups | Empty | AnyOf | AllOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +271,7 @@ def _range_of(
             raise InvalidRequest(f"'{_shown(value)}' is not {what} or a range of them.")
         if first and not ends and first[0] == first[1]:
             return OneOf((first[0],))
-        return Range(first and first[0], last and last[1])
+        return ValueRange(first and first[0], last and last[1])
 
     return parse_range
 

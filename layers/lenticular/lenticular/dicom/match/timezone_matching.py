@@ -24,7 +24,7 @@ from lenticular.dicom.match.matching import (
     Moment,
     Moments,
     OneOf,
-    Range,
+    ValueRange,
 )
 from lenticular.dicom.match.temporal import split_range, written_offset
 from lenticular.errors import InvalidRequest
@@ -105,8 +105,8 @@ def _form(keys: Sequence[str]) -> tuple[bool, bool] | None:
 
 
 def _together(time: Attribute, dates: Matcher, times: Matcher | None) -> Matcher:
-    assert isinstance(dates, Range)
-    assert isinstance(times, Range)
+    assert isinstance(dates, ValueRange)
+    assert isinstance(times, ValueRange)
     low = (dates.low, times.low) if dates.low and times.low else None
     high = (dates.high, times.high) if dates.high and times.high else None
     return Moments(time, low, high)
@@ -144,7 +144,7 @@ def _as_moments(time: Attribute, dates: Matcher) -> Matcher:
     match dates:
         case OneOf(days):
             return AnyOf(tuple(_from_day_to_day(time, str(day), str(day)) for day in days))
-        case Range(low, high):
+        case ValueRange(low, high):
             return _from_day_to_day(time, low, high)
         case AnyOf(matchers):
             return AnyOf(tuple(_as_moments(time, each) for each in matchers))
@@ -162,7 +162,7 @@ def _days(moments: Matcher) -> Matcher:
     each = list(_each(moments))
     earliest = min(one.low[0] if one.low else _FIRST_DAY for one in each)
     latest = max(one.high[0] if one.high else _LAST_DAY for one in each)
-    return Range(_neighbour(earliest, -1), _neighbour(latest, 1))
+    return ValueRange(_neighbour(earliest, -1), _neighbour(latest, 1))
 
 
 def _neighbour(day: str, by: int) -> str:
@@ -192,11 +192,11 @@ def _turned(matcher: Matcher, by: timedelta) -> Matcher:
     match matcher:
         case OneOf(times):
             return OneOf(tuple(_turn(str(time), by) for time in times))
-        case Range(low, high) if not (low and high and low > high):
+        case ValueRange(low, high) if not (low and high and low > high):
             first, last = _turn(low or _MIDNIGHT, by), _turn(high or _LAST_OF_DAY, by)
             if first <= last:
-                return Range(first, last)
-            return AnyOf((Range(first, None), Range(None, last)))
+                return ValueRange(first, last)
+            return AnyOf((ValueRange(first, None), ValueRange(None, last)))
         case AnyOf(matchers):
             return AnyOf(tuple(_turned(each, by) for each in matchers))
     return matcher

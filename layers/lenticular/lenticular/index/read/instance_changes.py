@@ -29,7 +29,7 @@ SETTLED_AFTER = 60_000
 _KINDS = {"NewInstance": Action.CREATE, "Deleted": Action.DELETE}
 
 
-class State(StrEnum):
+class InstanceState(StrEnum):
     """What has become of the instance that a change made, or took away."""
 
     CURRENT = "current"
@@ -44,12 +44,12 @@ class InstanceChange:
     sequence: int
     target: Target
     action: Action
-    state: State
+    state: InstanceState
     created: int
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class TimeWindow:
     """A time from a moment on until before another, in milliseconds since 1970."""
 
     start: int | None = None
@@ -64,10 +64,10 @@ class _Known:
     is_stored: bool
     newest: int | None
 
-    def state(self, sequence: int) -> State:
+    def state(self, sequence: int) -> InstanceState:
         if not self.is_stored:
-            return State.DELETED
-        return State.CURRENT if self.newest in (sequence, None) else State.REPLACED
+            return InstanceState.DELETED
+        return InstanceState.CURRENT if self.newest in (sequence, None) else InstanceState.REPLACED
 
 
 class InstanceChangeReader:
@@ -76,7 +76,7 @@ class InstanceChangeReader:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def page(self, offset: int, limit: int, window: Window) -> list[InstanceChange]:
+    def page(self, offset: int, limit: int, window: TimeWindow) -> list[InstanceChange]:
         """So many changes of a time after the first ones, the oldest first."""
         with self._connect(window) as connection:
             _check(connection)
@@ -90,7 +90,7 @@ class InstanceChangeReader:
             newest = _told().order_by(changes.c.sequence.desc()).limit(1)
             return next(iter(_entries(connection, connection.execute(newest))), None)
 
-    def _connect(self, window: Window) -> Any:
+    def _connect(self, window: TimeWindow) -> Any:
         """Whoever asks for a time that has hardly passed waits for those who tell of it just now.
 
         Otherwise a change of that time could be committed when it has been read already, and
@@ -120,7 +120,7 @@ def _told() -> Select[Any]:
     )
 
 
-def _within(connection: Connection, wanted: Select[Any], window: Window) -> Select[Any]:
+def _within(connection: Connection, wanted: Select[Any], window: TimeWindow) -> Select[Any]:
     """Only what lies in the time, and not looked for where it cannot be."""
     created, sequence = changes.c.created, changes.c.sequence
     if window.start is not None:

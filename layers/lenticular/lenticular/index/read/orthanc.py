@@ -25,7 +25,7 @@ from lenticular.dicom.attributes import PATIENT_TAGS
 from lenticular.dicom.model import Dataset, Level, Target
 from lenticular.dicom.orthanc_id import from_digest, to_digest
 from lenticular.index.read.retrieval import STORED, stored_instance
-from lenticular.index.records import Change, Resource
+from lenticular.index.records import Change, OrthancResource
 from lenticular.index.sql.database import Database
 from lenticular.index.sql.schema import (
     changes,
@@ -74,7 +74,7 @@ class OrthancReader:
             for level in _BELOW
         }
 
-    def resource(self, level: Level, orthanc_id: str) -> Resource | None:
+    def resource(self, level: Level, orthanc_id: str) -> OrthancResource | None:
         """The resource of this identifier: what scripts ask most, so the statements are ready."""
         digest = to_digest(orthanc_id)
         if digest is None:
@@ -89,17 +89,17 @@ class OrthancReader:
                 children = below.run(cursor, {"row_id": row[0]}).fetchall()
         return self._resource(level, row, tuple(from_digest(child) for _, child in children))
 
-    def resources_of(self, level: Level, orthanc_ids: Sequence[str]) -> list[Resource]:
+    def resources_of(self, level: Level, orthanc_ids: Sequence[str]) -> list[OrthancResource]:
         """The resources of these identifiers, in this order; those that are not there are not."""
         column = _TABLES[level].c.orthanc_id
         digests = [digest for each in orthanc_ids if (digest := to_digest(each)) is not None]
-        found: dict[str, Resource] = {}
+        found: dict[str, OrthancResource] = {}
         for some in _batched(digests):
             wanted = self._selects[level].where(column.in_(some))
             found.update((resource.orthanc_id, resource) for resource in self._load(level, wanted))
         return [found[each] for each in orthanc_ids if each in found]
 
-    def resources(self, level: Level, since: int, limit: int) -> list[Resource]:
+    def resources(self, level: Level, since: int, limit: int) -> list[OrthancResource]:
         """Resources of a level in the order of arrival."""
         page = self._selects[level].order_by(_TABLES[level].c.row_id).offset(since).limit(limit)
         return self._load(level, page)
@@ -111,7 +111,7 @@ class OrthancReader:
         with self._database.connect() as connection:
             return [from_digest(each) for each in connection.scalars(ids.limit(limit))]
 
-    def children(self, resource: Resource, level: Level) -> list[Resource]:
+    def children(self, resource: OrthancResource, level: Level) -> list[OrthancResource]:
         """All resources of a lower level that belong to this one, in the order of arrival."""
         between = _LEVELS[_LEVELS.index(resource.level) + 1 : _LEVELS.index(level) + 1]
         inside: Any = [resource.row_id]
@@ -149,7 +149,7 @@ class OrthancReader:
                 for row in connection.execute(page.order_by(changes.c.sequence).limit(limit))
             ]
 
-    def _load(self, level: Level, wanted: Select[Any]) -> list[Resource]:
+    def _load(self, level: Level, wanted: Select[Any]) -> list[OrthancResource]:
         with self._database.connect() as connection:
             rows = connection.execute(wanted).all()
             children: dict[int, list[str]] = {row.row_id: [] for row in rows}
@@ -161,7 +161,7 @@ class OrthancReader:
                     children[parent].append(from_digest(orthanc_id))
         return [self._resource(level, row, tuple(children[row.row_id])) for row in rows]
 
-    def _resource(self, level: Level, row: Any, child_ids: tuple[str, ...]) -> Resource:
+    def _resource(self, level: Level, row: Any, child_ids: tuple[str, ...]) -> OrthancResource:
         updated = row[6]
         is_stable = time.time() * 1000 - updated >= self._stable_milliseconds
         return _resource(level, row, child_ids, is_stable)
@@ -234,14 +234,16 @@ def _joined(level: Level) -> FromClause:
     return rows
 
 
-def _resource(level: Level, row: Any, child_ids: tuple[str, ...], is_stable: bool) -> Resource:
+def _resource(
+    level: Level, row: Any, child_ids: tuple[str, ...], is_stable: bool
+) -> OrthancResource:
     row_id, orthanc_id, parent_id, answer, extra, created, updated, *counts = row[:10]
     attributes = _dataset(answer, extra)
     patient = {tag: attributes[tag] for tag in attributes.keys() & PATIENT_TAGS}
     if level is Level.STUDY:
         attributes = {tag: attributes[tag] for tag in attributes.keys() - PATIENT_TAGS}
     stored = stored_instance(row[11:]) if level is Level.INSTANCE else None
-    return Resource(
+    return OrthancResource(
         level=level,
         row_id=row_id,
         orthanc_id=from_digest(orthanc_id),

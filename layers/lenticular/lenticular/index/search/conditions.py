@@ -25,7 +25,7 @@ from lenticular.dicom.match.matching import (
     Matcher,
     Moments,
     OneOf,
-    Range,
+    ValueRange,
     Wildcard,
     Words,
 )
@@ -200,7 +200,7 @@ def _is_of_one_row(matcher: Matcher) -> bool:
     """Whether one row of values tells if it matches."""
     if isinstance(matcher, AnyOf):
         return all(map(_is_of_one_row, matcher.matchers))
-    return isinstance(matcher, OneOf | Wildcard | Range)
+    return isinstance(matcher, OneOf | Wildcard | ValueRange)
 
 
 def _shape(columns: list[Column], matcher: Matcher, values: Values, several: bool) -> Shape:
@@ -261,7 +261,7 @@ def _value_shape(column: Column, matcher: Matcher, values: Values) -> Shape:
         case Words((word,)):
             beginning = _like(column, word + "*", values)
             return ("or", beginning, _like(column, f"* {word}*", values))
-        case Range(low, high):
+        case ValueRange(low, high):
             ends = [(">=", low), ("<=", high)]
             values += [end for _, end in ends if end is not None]
             return ("and", *((kind, column) for kind, end in ends if end is not None))

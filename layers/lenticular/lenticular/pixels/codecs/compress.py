@@ -26,7 +26,7 @@ from lenticular.dicom.transfer_syntaxes import (
     RLE_LOSSLESS,
 )
 from lenticular.errors import Unacceptable
-from lenticular.pixels.codecs.decode import Frame
+from lenticular.pixels.codecs.decode import DecodedFrame
 from lenticular.pixels.codecs.native import Array
 from lenticular.pixels.image_pixel import PixelDescription
 
@@ -73,7 +73,7 @@ def _is_lossy(description: PixelDescription) -> bool:
     return description.photometric_interpretation != "PALETTE COLOR"
 
 
-def compress(frame: Frame, transfer_syntax_uid: str, bits_stored: int) -> Compressed:
+def compress(frame: DecodedFrame, transfer_syntax_uid: str, bits_stored: int) -> Compressed:
     """The frame in this transfer syntax; its values are written in Bits Stored bits."""
     space = frame.colour_space
     if frame.samples.ndim == 3 and space not in _COLOURS:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from lenticular.dicom.transfer_syntaxes import lookup
 from lenticular.errors import Unacceptable
 from lenticular.pixels.codecs.compress import can_hold, compress
-from lenticular.pixels.codecs.decode import Frame, decode
+from lenticular.pixels.codecs.decode import DecodedFrame, decode
 from lenticular.pixels.codecs.uncompress import uncompressed
 from lenticular.pixels.image_pixel import PixelDescription
 
@@ -25,7 +25,7 @@ def converter(stored: str, wanted: str, description: PixelDescription) -> Conver
     return convert
 
 
-def bits_needed(frame: Frame, description: PixelDescription) -> int:
+def bits_needed(frame: DecodedFrame, description: PixelDescription) -> int:
     """Bits Stored, or more where the values of a frame pass what it says."""
     return max(frame.bits, description.bits_stored)
 

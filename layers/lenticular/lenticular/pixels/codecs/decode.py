@@ -30,7 +30,7 @@ More are only made to keep us busy."""
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class DecodedFrame:
     """A decoded frame: stored values, shape (rows, columns) or (rows, columns, samples).
 
     `colour_space` is MONOCHROME1, MONOCHROME2, PALETTE COLOR, RGB, YBR_FULL, YBR_PARTIAL, HSV,
@@ -42,7 +42,7 @@ class Frame:
     bits: int
 
 
-def decode(frame: bytes, transfer_syntax_uid: str, description: PixelDescription) -> Frame:
+def decode(frame: bytes, transfer_syntax_uid: str, description: PixelDescription) -> DecodedFrame:
     """Decode the bytes of one frame; native bytes are little-endian and start at the first bit."""
     syntax = lookup(transfer_syntax_uid)
     if syntax.is_video:
@@ -59,15 +59,15 @@ def decode(frame: bytes, transfer_syntax_uid: str, description: PixelDescription
     return _stored(read_native(frame, description), description)
 
 
-def _stored(words: Array, description: PixelDescription) -> Frame:
+def _stored(words: Array, description: PixelDescription) -> DecodedFrame:
     space = _colour_space(description.photometric_interpretation, words)
     if description.floating:
-        return Frame(words, space, description.bits_stored)
+        return DecodedFrame(words, space, description.bits_stored)
     unused = description.high_bit + 1 - description.bits_stored
     words = _without_unused_bits(words, unused, description.bits_stored)
     if description.signed:
         words = _with_sign(words, description.bits_stored)
-    return Frame(words, space, description.bits_stored)
+    return DecodedFrame(words, space, description.bits_stored)
 
 
 def _without_unused_bits(words: Array, shift: int, bits: int) -> Array:
@@ -105,7 +105,7 @@ def _colour_space(photometric: str, samples: Array) -> str:
     return "HSV" if photometric == "HSV" else "RGB"
 
 
-def _decompress(frame: bytes, head: Head, description: PixelDescription) -> Frame:
+def _decompress(frame: bytes, head: Head, description: PixelDescription) -> DecodedFrame:
     _check_head(head, description)
     samples, space = _DECODERS[head.codec](frame, head, description.photometric_interpretation)
     if samples.ndim == 3 and samples.shape[2] == 1:
@@ -113,7 +113,9 @@ def _decompress(frame: bytes, head: Head, description: PixelDescription) -> Fram
     if samples.shape[:2] != (head.rows, head.columns) or samples.ndim > 3:
         raise NotRenderable(f"The {head.codec.value} frame is not one picture.")
     space = _colour_space(space, samples)
-    return _rescued_sign(Frame(samples, space, _bits(samples, head, description)), description)
+    return _rescued_sign(
+        DecodedFrame(samples, space, _bits(samples, head, description)), description
+    )
 
 
 def _check_head(head: Head, description: PixelDescription) -> None:
@@ -140,7 +142,7 @@ def _bits(samples: Array, head: Head, description: PixelDescription) -> int:
     return bits
 
 
-def _rescued_sign(frame: Frame, description: PixelDescription) -> Frame:
+def _rescued_sign(frame: DecodedFrame, description: PixelDescription) -> DecodedFrame:
     """Two's complement that a codec without signed samples carried as unsigned (PS3.5 8.2)."""
     if not description.signed or frame.samples.dtype.kind != "u" or frame.samples.ndim != 2:
         return frame

@@ -3,13 +3,13 @@
 import numpy as np
 
 from lenticular.errors import NotRenderable
-from lenticular.pixels.codecs.decode import Frame
+from lenticular.pixels.codecs.decode import DecodedFrame
 from lenticular.pixels.image_pixel import PixelDescription
 
 _WORDS = (8, 16, 32, 64)
 
 
-def uncompressed(decoded: Frame, description: PixelDescription) -> bytes:
+def uncompressed(decoded: DecodedFrame, description: PixelDescription) -> bytes:
     """The samples of a frame in words of Bits Allocated, as Planar Configuration orders them.
 
     Colours that the codec turned into RGB stay RGB: half of the samples of YBR_FULL_422 could
@@ -26,7 +26,7 @@ def uncompressed(decoded: Frame, description: PixelDescription) -> bytes:
     return samples.astype(word).tobytes()
 
 
-def _check(decoded: Frame, description: PixelDescription) -> None:
+def _check(decoded: DecodedFrame, description: PixelDescription) -> None:
     """Refuse a frame that does not fit the attributes: who reads it has only those to go by."""
     count = decoded.samples.shape[2] if decoded.samples.ndim == 3 else 1
     fits = (

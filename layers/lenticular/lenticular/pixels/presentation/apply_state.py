@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from lenticular.dicom import tags
 from lenticular.dicom.model import Dataset
 from lenticular.errors import NotRenderable
-from lenticular.pixels.attributes import BulkReader, code, item, values
-from lenticular.pixels.codecs.decode import Frame
+from lenticular.pixels.codecs.decode import DecodedFrame
+from lenticular.pixels.dataset_values import BulkReader, code, item, values
 from lenticular.pixels.presentation.displayed_area import placed, read_displayed_area
 from lenticular.pixels.presentation.graphics import annotated
 from lenticular.pixels.presentation.grey import (
@@ -63,7 +63,7 @@ class AppliedState:
 
 
 def apply_presentation_state(
-    frame: Frame, state: AppliedState, viewport: Viewport | None, *, thumbnail: bool = False
+    frame: DecodedFrame, state: AppliedState, viewport: Viewport | None, *, thumbnail: bool = False
 ) -> Array:
     """The picture of a frame as the state shows it, fitted into a viewport (PS3.18 9.5.2.3)."""
     refuse_what_is_not_shown(state.dataset)
@@ -106,7 +106,7 @@ def _overlays(state: AppliedState, rows: int, columns: int) -> Iterator[tuple[st
                 break
 
 
-def _of_greys(frame: Frame, state: AppliedState) -> Array:
+def _of_greys(frame: DecodedFrame, state: AppliedState) -> Array:
     """Modality LUT, VOI LUT, Presentation LUT, and the palette of a state for pseudo-colours."""
     transformation = _transformation(frame, state)
     if code(state.dataset, tags.SOP_CLASS_UID) != PSEUDO_COLOUR:
@@ -118,7 +118,7 @@ def _of_greys(frame: Frame, state: AppliedState) -> Array:
     return np.take(palette.colours, index, axis=0)
 
 
-def _transformation(frame: Frame, state: AppliedState) -> GreyTransformation:
+def _transformation(frame: DecodedFrame, state: AppliedState) -> GreyTransformation:
     """The greys as the state wants them, and as the identity what it says nothing of."""
     dataset, signed = state.dataset, frame.samples.dtype.kind == "i"
     shape = code(dataset, tags.PRESENTATION_LUT_SHAPE)
@@ -145,7 +145,7 @@ def _require(found: Lut | Window | None, is_there: bool, name: str) -> None:
         raise NotRenderable(f"The {name} of the presentation state cannot be read.")
 
 
-def _range(frame: Frame, transformation: GreyTransformation) -> tuple[float, float]:
+def _range(frame: DecodedFrame, transformation: GreyTransformation) -> tuple[float, float]:
     """All that the Modality LUT may give; without a VOI LUT that becomes all greys (N.2.1.2)."""
     if frame.samples.dtype.kind == "f":
         raise NotRenderable("Presentation states of floating point images are not applied here.")

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lenticular.dicom.model import Dataset
-from lenticular.pixels.attributes import integer, integers
-from lenticular.pixels.codecs.decode import Frame
+from lenticular.pixels.codecs.decode import DecodedFrame
+from lenticular.pixels.dataset_values import integer, integers
 
 Array = NDArray[Any]
 
@@ -66,7 +66,7 @@ def _from_lab(*encoded: int) -> Colour:
     return Colour(*(int(channel) for channel in (curved * 255).round()))
 
 
-def to_rgb(frame: Frame) -> Array:
+def to_rgb(frame: DecodedFrame) -> Array:
     """The frame's colours as RGB of 8 bits, shape (rows, columns, 3)."""
     samples = in_eight_bits(frame.samples, frame.bits)
     if frame.colour_space == "ARGB":

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lenticular.dicom import display_text, tags
 from lenticular.dicom.model import Dataset
 from lenticular.errors import NotRenderable
-from lenticular.pixels.attributes import code, integer, numbers, values
+from lenticular.pixels.dataset_values import code, integer, numbers, values
 from lenticular.pixels.presentation.colour import Colour, colour_of, in_colour
 from lenticular.pixels.presentation.displayed_area import DisplayedArea
 from lenticular.pixels.presentation.state import GRAPHICS, TEXTS

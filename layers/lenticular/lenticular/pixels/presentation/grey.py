@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from lenticular.dicom import tags
 from lenticular.dicom.model import Dataset
 from lenticular.errors import NotRenderable
-from lenticular.pixels.attributes import BulkReader, code, integer, item, number
-from lenticular.pixels.codecs.decode import Frame
+from lenticular.pixels.codecs.decode import DecodedFrame
+from lenticular.pixels.dataset_values import BulkReader, code, integer, item, number
 from lenticular.pixels.presentation.colour import to_rgb
 from lenticular.pixels.presentation.luts import Lut, read_lut, read_palette
 from lenticular.pixels.render_options import Window
@@ -50,7 +50,7 @@ class GreyTransformation:
 
 
 def present(
-    frame: Frame, attributes: Dataset, bulk: BulkReader, window: Window | None = None
+    frame: DecodedFrame, attributes: Dataset, bulk: BulkReader, window: Window | None = None
 ) -> Array:
     """The picture of a frame: bytes in the shape (rows, columns) or (rows, columns, 3)."""
     if frame.colour_space == "PALETTE COLOR":
@@ -171,7 +171,7 @@ def _window(attributes: Dataset) -> Window | None:
 
 
 def _full_range(
-    frame: Frame, attributes: Dataset, transformation: GreyTransformation
+    frame: DecodedFrame, attributes: Dataset, transformation: GreyTransformation
 ) -> Window | None:
     """A window over what may occur in an image of up to 8 bits, or what does occur in others.
 
@@ -193,7 +193,7 @@ def _full_range(
     return Window((low + high) / 2, high - low, "LINEAR_EXACT")
 
 
-def _greatest_of_segmentation(frame: Frame, attributes: Dataset) -> float:
+def _greatest_of_segmentation(frame: DecodedFrame, attributes: Dataset) -> float:
     """The value of full occupancy, or the greatest label (PS3.3 C.8.20.2)."""
     return integer(attributes, tags.MAXIMUM_FRACTIONAL_VALUE) or float(frame.samples.max(initial=1))
 
@@ -210,7 +210,7 @@ def least_and_greatest(samples: Array, padding: tuple[int, int] | None) -> tuple
     return float(kept.min()), float(kept.max())
 
 
-def _padding(frame: Frame, attributes: Dataset) -> tuple[int, int] | None:
+def _padding(frame: DecodedFrame, attributes: Dataset) -> tuple[int, int] | None:
     """Pixel Padding Value and its Range Limit (PS3.3 C.7.5.1.1.2), least first."""
     value = integer(attributes, tags.PIXEL_PADDING_VALUE)
     if value is None or frame.samples.dtype.kind == "f":
@@ -220,7 +220,7 @@ def _padding(frame: Frame, attributes: Dataset) -> tuple[int, int] | None:
     return min(ends), max(ends)
 
 
-def _in_sign(value: int, frame: Frame) -> int:
+def _in_sign(value: int, frame: DecodedFrame) -> int:
     """A value whose VR has not the sign of the pixels."""
     if frame.samples.dtype.kind == "i" and value >= 32768 and frame.bits <= 16:
         return value - 65536
@@ -229,7 +229,7 @@ def _in_sign(value: int, frame: Frame) -> int:
     return value
 
 
-def _palette_colours(frame: Frame, attributes: Dataset, bulk: BulkReader) -> Array:
+def _palette_colours(frame: DecodedFrame, attributes: Dataset, bulk: BulkReader) -> Array:
     palette = read_palette(attributes, bulk, frame.samples.dtype.kind == "i")
     if palette is None:
         raise NotRenderable("The image is in palette colours, but its palette is missing.")

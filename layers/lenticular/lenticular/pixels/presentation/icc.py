@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lenticular.dicom.model import Dataset
 from lenticular.dicom.tags import ICC_PROFILE, OPTICAL_PATH_SEQUENCE
-from lenticular.pixels.attributes import BulkReader, content, item
+from lenticular.pixels.dataset_values import BulkReader, content, item
 
 if TYPE_CHECKING:
     from PIL.ImageCms import ImageCmsProfile

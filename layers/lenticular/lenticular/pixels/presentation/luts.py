@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lenticular.dicom import tags
 from lenticular.dicom.model import Dataset
-from lenticular.pixels.attributes import BulkReader, content, integers
+from lenticular.pixels.dataset_values import BulkReader, content, integers
 
 Array = NDArray[Any]
 

@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lenticular.pixels.codecs.decode import Frame
+from lenticular.pixels.codecs.decode import DecodedFrame
 from lenticular.pixels.presentation.grey import GreyTransformation, apply, least_and_greatest
 from lenticular.pixels.render_options import Window
 
 Array = NDArray[Any]
 
 
-def stretch(frame: Frame) -> Array:
+def stretch(frame: DecodedFrame) -> Array:
     """The least sample black, the greatest white, everything between in proportion."""
     low, high = least_and_greatest(frame.samples, None)
     window = Window((low + high) / 2, high - low, "LINEAR_EXACT")
@@ -20,7 +20,7 @@ def stretch(frame: Frame) -> Array:
     return apply(GreyTransformation(voi=window, inverted=inverted), frame.samples)
 
 
-def clamp(frame: Frame, kind: str) -> Array:
+def clamp(frame: DecodedFrame, kind: str) -> Array:
     """Stored values as numbers of this kind (uint8, uint16, int16), the others at its ends.
 
     Negative numbers become their bit patterns, since the formats know none.

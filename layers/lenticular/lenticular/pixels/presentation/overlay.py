@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from lenticular.dicom.model import Dataset
 from lenticular.errors import NotRenderable
-from lenticular.pixels.attributes import BulkReader, content, integer, integers
+from lenticular.pixels.dataset_values import BulkReader, content, integer, integers
 from lenticular.pixels.image_pixel import check_size
 
 Array = NDArray[Any]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from lenticular.dicom import tags
 from lenticular.dicom.model import Dataset
 from lenticular.errors import NotRenderable
-from lenticular.pixels.attributes import BulkReader, integer, integers, values
+from lenticular.pixels.dataset_values import BulkReader, integer, integers, values
 from lenticular.pixels.presentation.colour import Colour, colour_of, in_colour
 from lenticular.pixels.presentation.overlay import read_overlay
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from lenticular.dicom import display_text, tags
 from lenticular.dicom.model import Dataset
 from lenticular.errors import NotRenderable
-from lenticular.pixels.attributes import code, integers, values
+from lenticular.pixels.dataset_values import code, integers, values
 
 GREYSCALE = "1.2.840.10008.5.1.4.1.1.11.1"
 COLOUR = "1.2.840.10008.5.1.4.1.1.11.2"
@@ -28,7 +28,7 @@ _STYLES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class ReferencedImage:
     """An image of a state; without frame numbers all of its frames."""
 
     series_instance_uid: str
@@ -36,10 +36,10 @@ class Reference:
     frame_numbers: tuple[int, ...] = ()
 
 
-def references(state: Dataset) -> list[Reference]:
+def references(state: Dataset) -> list[ReferencedImage]:
     """The images that a state is made for, in its order (PS3.3 C.11.11)."""
     return [
-        Reference(
+        ReferencedImage(
             code(series, tags.SERIES_INSTANCE_UID),
             code(image, tags.REFERENCED_SOP_INSTANCE_UID),
             tuple(integers(image, tags.REFERENCED_FRAME_NUMBER)),

@@ -102,7 +102,9 @@ def _record(bucket: Bucket, found: Found, taken: _Taken) -> None:
         {"file": refusal.file.removeprefix(folder), "reason": refusal.detail}
         for refusal in taken.refusals
     ]
-    uploads.record(bucket, place, uploads.Outcome([_instance(each) for each in stored], refused))
+    uploads.record(
+        bucket, place, uploads.UploadOutcome([_instance(each) for each in stored], refused)
+    )
 
 
 def _instance(result: StoreResult) -> dict[str, str]:

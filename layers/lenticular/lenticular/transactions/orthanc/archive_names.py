@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from lenticular.dicom.model import Dataset, Level
 from lenticular.dicom.orthanc_tags import simplified
-from lenticular.index.records import Resource, StoredInstance
+from lenticular.index.records import OrthancResource, StoredInstance
 from lenticular.services import Services
 from lenticular.transactions.orthanc import resources
 
@@ -15,7 +15,9 @@ LONGEST_NAME = 100
 _DIGITS = 8
 
 
-def named_files(services: Services, resource: Resource) -> Iterator[tuple[str, StoredInstance]]:
+def named_files(
+    services: Services, resource: OrthancResource
+) -> Iterator[tuple[str, StoredInstance]]:
     """The name in the zip and the instance of each file, in the order of the study."""
     folders = _Folders()
     for series in _series_of(services, resource):
@@ -30,7 +32,7 @@ def named_files(services: Services, resource: Resource) -> Iterator[tuple[str, S
             yield f"{folder}{_file_name(series.attributes, number)}", stored
 
 
-def _series_of(services: Services, resource: Resource) -> list[Resource]:
+def _series_of(services: Services, resource: OrthancResource) -> list[OrthancResource]:
     if resource.level is Level.INSTANCE:
         return [resources.parent(services, resource)]
     if resource.level is Level.SERIES:
@@ -38,7 +40,9 @@ def _series_of(services: Services, resource: Resource) -> list[Resource]:
     return resources.descendants(services, resource, Level.SERIES)
 
 
-def _files(services: Services, resource: Resource, series: Resource) -> list[StoredInstance]:
+def _files(
+    services: Services, resource: OrthancResource, series: OrthancResource
+) -> list[StoredInstance]:
     if resource.instance is not None:
         return [resource.instance]
     return resources.stored_instances(services, series)

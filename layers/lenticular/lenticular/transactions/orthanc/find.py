@@ -17,7 +17,7 @@ from lenticular.dicom.model import Dataset, Level
 from lenticular.dicom.orthanc_id import orthanc_id
 from lenticular.dicom.orthanc_tags import Style, full, orthanc_tag, short, simplified
 from lenticular.dicom.query_tags import QueryTags
-from lenticular.index.records import Resource
+from lenticular.index.records import OrthancResource
 from lenticular.index.search.searcher import Query
 from lenticular.services import Services
 from lenticular.transactions.orthanc import resources as browse
@@ -112,7 +112,7 @@ def _ids(services: Services, question: Question, since: int = 0, limit: int = 0)
         since += wanted
 
 
-def _in_right_case(services: Services, question: Question) -> Iterator[Resource]:
+def _in_right_case(services: Services, question: Question) -> Iterator[OrthancResource]:
     """What matches letter by letter: the index folds case and accents, so it only preselects."""
     lettered = {name: key for name, key in question.keys.items() if _has_case(key)}
     ids = _ids(services, question)
@@ -123,7 +123,7 @@ def _in_right_case(services: Services, question: Question) -> Iterator[Resource]
                 yield resource
 
 
-def _with_ancestors(services: Services, resource: Resource) -> Dataset:
+def _with_ancestors(services: Services, resource: OrthancResource) -> Dataset:
     """The attributes of a resource and of all above it."""
     dataset = {**resource.patient_attributes, **resource.attributes}
     if resource.level in (Level.SERIES, Level.INSTANCE):

@@ -21,7 +21,7 @@ from lenticular.dicom.tags import (
     NUMBER_OF_TIME_SLICES,
     STUDY_INSTANCE_UID,
 )
-from lenticular.index.records import Change, Resource, StoredInstance
+from lenticular.index.records import Change, OrthancResource, StoredInstance
 from lenticular.services import Services
 from lenticular.transactions.delete import delete
 
@@ -45,7 +45,7 @@ _EXPECTED = (
 )
 
 
-def find(services: Services, level: Level, orthanc_id: str) -> Resource:
+def find(services: Services, level: Level, orthanc_id: str) -> OrthancResource:
     """The resource of this identifier."""
     resource = services.index.resource(level, orthanc_id)
     if resource is None:
@@ -53,7 +53,7 @@ def find(services: Services, level: Level, orthanc_id: str) -> Resource:
     return resource
 
 
-def describe(resource: Resource, style: Style = simplified) -> dict[str, Any]:
+def describe(resource: OrthancResource, style: Style = simplified) -> dict[str, Any]:
     """Everything Orthanc says of a resource."""
     level = resource.level
     answer: dict[str, Any] = {
@@ -77,7 +77,7 @@ def describe(resource: Resource, style: Style = simplified) -> dict[str, Any]:
     return answer
 
 
-def _of_instance(resource: Resource) -> dict[str, Any]:
+def _of_instance(resource: OrthancResource) -> dict[str, Any]:
     return {
         "FileSize": resource.size,
         "FileUuid": resource.uuid,
@@ -86,7 +86,7 @@ def _of_instance(resource: Resource) -> dict[str, Any]:
     }
 
 
-def _completeness(series: Resource) -> dict[str, Any]:
+def _completeness(series: OrthancResource) -> dict[str, Any]:
     expected = _expected_instances(series.attributes)
     here = len(series.child_ids)
     status = "Unknown"
@@ -110,7 +110,7 @@ def _expected_instances(attributes: Dataset) -> int | None:
 
 def all_resources(
     services: Services, level: Level, since: int = 0, limit: int | None = None
-) -> Iterator[Resource]:
+) -> Iterator[OrthancResource]:
     """The resources of a level in the order of arrival, read some at a time."""
     end = None if limit is None else since + limit
     while end is None or since < end:
@@ -122,25 +122,27 @@ def all_resources(
         since += wanted
 
 
-def parent(services: Services, resource: Resource) -> Resource:
+def parent(services: Services, resource: OrthancResource) -> OrthancResource:
     """The resource that this one belongs to."""
     above = LEVELS[LEVELS.index(resource.level) - 1]
     return find(services, above, resource.parent_id or "")
 
 
-def ancestor(services: Services, resource: Resource, level: Level) -> Resource:
+def ancestor(services: Services, resource: OrthancResource, level: Level) -> OrthancResource:
     """The patient, study or series that a resource belongs to."""
     while resource.level is not level:
         resource = parent(services, resource)
     return resource
 
 
-def descendants(services: Services, resource: Resource, level: Level) -> list[Resource]:
+def descendants(
+    services: Services, resource: OrthancResource, level: Level
+) -> list[OrthancResource]:
     """All resources of a level below this one."""
     return services.index.children(resource, level)
 
 
-def targets(services: Services, resource: Resource) -> list[Target]:
+def targets(services: Services, resource: OrthancResource) -> list[Target]:
     """What DICOMweb calls a resource: one target, for a patient one for each of the studies."""
     if resource.instance is not None:
         return [resource.instance.target]
@@ -153,7 +155,7 @@ def targets(services: Services, resource: Resource) -> list[Target]:
     return [Target(str(study.attributes[STUDY_INSTANCE_UID]["Value"][0])) for study in studies]
 
 
-def dataset_of(services: Services, resource: Resource) -> Dataset:
+def dataset_of(services: Services, resource: OrthancResource) -> Dataset:
     """The attributes of an instance."""
     for target in targets(services, resource):
         for document in services.index.documents(target):
@@ -162,7 +164,7 @@ def dataset_of(services: Services, resource: Resource) -> Dataset:
     raise errors.NotFound("This instance was just deleted.")
 
 
-def datasets_below(services: Services, resource: Resource) -> Iterator[tuple[str, Dataset]]:
+def datasets_below(services: Services, resource: OrthancResource) -> Iterator[tuple[str, Dataset]]:
     """Identifier and attributes of each instance of a resource."""
     for target in targets(services, resource):
         instances = services.index.find(target)
@@ -170,7 +172,7 @@ def datasets_below(services: Services, resource: Resource) -> Iterator[tuple[str
             yield instance.orthanc_id, orjson.loads(document)
 
 
-def stored_instances(services: Services, resource: Resource) -> list[StoredInstance]:
+def stored_instances(services: Services, resource: OrthancResource) -> list[StoredInstance]:
     """Where the files of a resource lie."""
     return [
         instance
@@ -179,7 +181,7 @@ def stored_instances(services: Services, resource: Resource) -> list[StoredInsta
     ]
 
 
-def remove(services: Services, resource: Resource) -> dict[str, Any]:
+def remove(services: Services, resource: OrthancResource) -> dict[str, Any]:
     """Delete a resource with all below it; tell the closest ancestor that still exists."""
     remaining = delete(services, *targets(services, resource)).remaining_ancestor
     return {"RemainingAncestor": reference(*remaining) if remaining is not None else None}
@@ -202,7 +204,7 @@ def statistics(services: Services) -> dict[str, Any]:
     }
 
 
-def statistics_of(resource: Resource) -> dict[str, Any]:
+def statistics_of(resource: OrthancResource) -> dict[str, Any]:
     """How much belongs to a resource."""
     kinds = ("DicomDiskSize", "DicomUncompressedSize", "DiskSize", "UncompressedSize")
     answer = _sizes("", resource.size, kinds)
@@ -227,7 +229,7 @@ def _sizes(prefix: str, size: int, kinds: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def metadata(resource: Resource) -> dict[str, str]:
+def metadata(resource: OrthancResource) -> dict[str, str]:
     """What Orthanc calls metadata: what the server noted when it received the instances."""
     if resource.instance is None:
         return {"LastUpdate": orthanc_time(resource.last_update)}

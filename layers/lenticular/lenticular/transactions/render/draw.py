@@ -13,9 +13,9 @@ from lenticular.dicom import display_text, tags
 from lenticular.dicom.model import Dataset
 from lenticular.errors import NotFound, NotRenderable
 from lenticular.index.records import LocatedInstance
-from lenticular.pixels.attributes import BulkReader, code, integer, number, numbers
-from lenticular.pixels.codecs.decode import Frame, decode
+from lenticular.pixels.codecs.decode import DecodedFrame, decode
 from lenticular.pixels.codecs.encode import encode, fit, to_gif
+from lenticular.pixels.dataset_values import BulkReader, code, integer, number, numbers
 from lenticular.pixels.functional_groups import frame_attributes
 from lenticular.pixels.image_pixel import describe
 from lenticular.pixels.presentation.apply_state import AppliedState, apply_presentation_state
@@ -168,7 +168,7 @@ def _representative(drawing: RenderRequest, dataset: Dataset) -> int:
 
 def _frames(
     drawing: RenderRequest, dataset: Dataset, frame_numbers: Sequence[int]
-) -> Iterator[Frame]:
+) -> Iterator[DecodedFrame]:
     located = drawing.located
     description = describe(dataset, pixels_of(located).tag)
     try:
@@ -183,7 +183,7 @@ def _frames(
         raise NotRenderable(error.detail) from error
 
 
-def _view(drawing: RenderRequest, frame: Frame, attributes: Dataset) -> Array:
+def _view(drawing: RenderRequest, frame: DecodedFrame, attributes: Dataset) -> Array:
     if drawing.kind is PictureKind.RENDERED or not frame.colour_space.startswith("MONOCHROME"):
         if drawing.kind not in (PictureKind.RENDERED, PictureKind.PREVIEW):
             raise NotRenderable("Only greys can be had as plain numbers; this is in colours.")

@@ -10,7 +10,7 @@ from lenticular.dicom import tags
 from lenticular.dicom.transfer_syntaxes import lookup
 from lenticular.errors import NotRenderable
 from lenticular.index.records import LocatedInstance
-from lenticular.pixels.attributes import content
+from lenticular.pixels.dataset_values import content
 from lenticular.pixels.presentation import state
 from lenticular.services import Services
 from lenticular.transactions.retrieve import frames, instances

@@ -25,7 +25,7 @@ ITEM = b"\xfe\xff\x00\xe0"
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class StoredFrame:
     """One frame; `load` makes its bytes available when its turn has come."""
 
     frame_number: int
@@ -52,20 +52,21 @@ def frame_syntax(located: LocatedInstance) -> str:
 
 def stored_frames(
     services: Services, located: LocatedInstance, frame_numbers: Sequence[int]
-) -> list[Frame]:
+) -> list[StoredFrame]:
     """These frames, numbered from 1, in the order in which they are asked for."""
     pixels = pixels_of(located)
     _check(pixels, frame_numbers)
     whole = layout_content(services, located.instance)
     if not pixels.encapsulated:
         return [
-            Frame(number, partial(native_frame, whole, pixels, number)) for number in frame_numbers
+            StoredFrame(number, partial(native_frame, whole, pixels, number))
+            for number in frame_numbers
         ]
     if lookup(located.instance.transfer_syntax_uid).is_video:
         raise Unacceptable(f"A video is not kept by frames; all of it is at bulkdata/{pixels.tag}.")
     runs = services.index.frame_ranges(located, frame_numbers)
     return [
-        Frame(number, partial(joined_fragments, whole, *run))
+        StoredFrame(number, partial(joined_fragments, whole, *run))
         for number, run in zip(frame_numbers, runs, strict=True)
     ]
 
@@ -75,7 +76,7 @@ def frames_in(
     located: LocatedInstance,
     frame_numbers: Sequence[int],
     transfer_syntax_uid: str,
-) -> list[Frame]:
+) -> list[StoredFrame]:
     """The same frames in a transfer syntax: as stored, uncompressed, or compressed otherwise.
 
     Uncompressed they are words of Bits Allocated, little endian, colours as RGB.
@@ -90,10 +91,10 @@ def frames_in(
     description = describe(dataset_of(services, located), pixels_of(located).tag)
     convert = converter(stored, transfer_syntax_uid, description)
 
-    def load(frame: Frame) -> ByteSource:
+    def load(frame: StoredFrame) -> ByteSource:
         return ByteSource.of(convert(frame.load().read()))
 
-    return [Frame(frame.frame_number, partial(load, frame)) for frame in frames]
+    return [StoredFrame(frame.frame_number, partial(load, frame)) for frame in frames]
 
 
 def can_decode(located: LocatedInstance) -> bool:

@@ -23,7 +23,7 @@ from lenticular.errors import Unacceptable
 from lenticular.index.records import LocatedInstance, StoredInstance
 from lenticular.pixels.codecs import compress
 from lenticular.pixels.codecs.convert import bits_needed, require
-from lenticular.pixels.codecs.decode import Frame, decode
+from lenticular.pixels.codecs.decode import DecodedFrame, decode
 from lenticular.pixels.codecs.uncompress import uncompressed
 from lenticular.pixels.image_pixel import PixelDescription, describe
 from lenticular.services import Services
@@ -168,7 +168,7 @@ def _description(services: Services, located: LocatedInstance) -> PixelDescripti
 
 def _decoded(
     services: Services, located: LocatedInstance, description: PixelDescription
-) -> Iterator[Frame]:
+) -> Iterator[DecodedFrame]:
     pixels = located.layout.pixels
     if pixels is None:
         return

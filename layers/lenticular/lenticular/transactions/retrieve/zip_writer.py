@@ -12,7 +12,7 @@ from lenticular.index.records import StoredInstance
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ZipEntry:
     """A file of the archive; `size` in bytes is None when nobody knows it before."""
 
     name: str
@@ -20,7 +20,7 @@ class Entry:
     size: int | None = None
 
 
-def zip_stream(entries: Iterable[Entry]) -> Iterator[bytes]:
+def zip_stream(entries: Iterable[ZipEntry]) -> Iterator[bytes]:
     """The archive piece by piece."""
     sink = _Sink()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:

@@ -29,7 +29,7 @@ from lenticular.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, OCTET_
 from lenticular.dicom.write.part10_file import IMPLEMENTATION_VERSION_NAME, write_file
 from lenticular.errors import InvalidInstance
 from lenticular.storage.spool import Spool
-from lenticular.transactions.store.match_bulkdata import BulkPart, Gathered, Reference
+from lenticular.transactions.store.match_bulkdata import BulkDataReference, BulkPart, Gathered
 
 COERCED = 0xB000
 DISCARDED = 0xB006
@@ -96,7 +96,9 @@ def _open(part: BulkPart, opened: list[BufferedIOBase], start: int = 0) -> Buffe
     return file
 
 
-def _pixels(reference: Reference, gathered: Gathered, opened: list[BufferedIOBase]) -> _Pixels:
+def _pixels(
+    reference: BulkDataReference, gathered: Gathered, opened: list[BufferedIOBase]
+) -> _Pixels:
     from lenticular.pixels.codecs import uploaded_image
 
     parts = _in_order(reference)
@@ -126,7 +128,7 @@ def _pixels(reference: Reference, gathered: Gathered, opened: list[BufferedIOBas
     return _Pixels(named, frames, None, description)
 
 
-def _in_order(reference: Reference) -> list[BulkPart]:
+def _in_order(reference: BulkDataReference) -> list[BulkPart]:
     parts = reference.parts
     if not any(part.frame_number for part in parts):
         return parts

@@ -55,7 +55,7 @@ class BulkPart:
 
 
 @dataclass(slots=True)
-class Reference:
+class BulkDataReference:
     """A BulkDataURI, or several of the same text, of one instance."""
 
     uri: str
@@ -78,7 +78,7 @@ class Gathered:
 
     metadata: Metadata
     transfer_syntax_uid: str | None
-    references: dict[str, Reference]
+    references: dict[str, BulkDataReference]
     number: int
     incomplete: int
 
@@ -190,9 +190,9 @@ class Assembly:
         if sign > 0 and (self._files > MAX_WAITING_FILES or self._bytes > MAX_WAITING_BYTES):
             raise TooLarge("Too much bulk data waits; send that of one instance together.")
 
-    def _references(self, metadata: Metadata) -> dict[str, Reference]:
+    def _references(self, metadata: Metadata) -> dict[str, BulkDataReference]:
         frames = _number_of_frames(metadata.dataset)
-        found: dict[str, Reference] = {}
+        found: dict[str, BulkDataReference] = {}
         todo = [metadata.dataset]
         while todo:
             dataset = todo.pop()
@@ -200,7 +200,9 @@ class Assembly:
                 if "BulkDataURI" in element:
                     uri = element["BulkDataURI"]
                     is_pixels = dataset is metadata.dataset and tag == tags.PIXEL_DATA
-                    reference = found.setdefault(self._key(uri), Reference(uri, False, frames))
+                    reference = found.setdefault(
+                        self._key(uri), BulkDataReference(uri, False, frames)
+                    )
                     reference.is_pixels |= is_pixels
                     element["BulkDataURI"] = reference.uri
                 elif element["vr"] == "SQ":

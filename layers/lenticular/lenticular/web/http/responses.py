@@ -38,7 +38,7 @@ _ALWAYS = {"cache-control": "private, no-cache", "vary": "Accept, Accept-Encodin
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class ByteRange:
     """A part of a content of a known size; its text is that of Content-Range."""
 
     start: int
@@ -189,7 +189,7 @@ def not_modified(request: Request, etag: str | None) -> Response | None:
     return Response(status_code=304, headers={**_ALWAYS, "etag": found or etag})
 
 
-def asked_range(request: Request, size: int, etag: str | None) -> Range | None:
+def asked_range(request: Request, size: int, etag: str | None) -> ByteRange | None:
     """The one range of a content of this size that is asked for, None for all of it.
 
     Several ranges, other units and malformed ones may be ignored (RFC 9110 14.2).
@@ -206,7 +206,7 @@ def asked_range(request: Request, size: int, etag: str | None) -> Range | None:
         return None
     if start >= size or start >= end:
         raise RangeUnsatisfiable(f"The range lies outside the content's {size} bytes.", size)
-    return Range(start, end - start, size) if end - start < size else None
+    return ByteRange(start, end - start, size) if end - start < size else None
 
 
 def _headers(media_type: str, etag: str | None, file_name: str | None = None) -> dict[str, str]:

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from lenticular.index.records import LocatedInstance
 from lenticular.transactions.retrieve import frames
-from lenticular.transactions.retrieve.frames import Frame
+from lenticular.transactions.retrieve.frames import StoredFrame
 from lenticular.transactions.search import path_to
 from lenticular.web.context import base_url, services_of
 from lenticular.web.http import responses
@@ -45,13 +45,13 @@ def place_of(request: Request, located: LocatedInstance) -> str:
 
 def _provided(
     request: Request, located: LocatedInstance, frame_numbers: Sequence[int], offer: Offer
-) -> list[Frame]:
+) -> list[StoredFrame]:
     syntax = offer.transfer_syntax_uid or frames.frame_syntax(located)
     return frames.frames_in(services_of(request), located, frame_numbers, syntax)
 
 
 def _parts(
-    request: Request, located: LocatedInstance, provided: Sequence[Frame], offer: Offer
+    request: Request, located: LocatedInstance, provided: Sequence[StoredFrame], offer: Offer
 ) -> Iterator[Part]:
     place = place_of(request, located)
     content_type = str(Offer(offer.media_type, offer.transfer_syntax_uid))

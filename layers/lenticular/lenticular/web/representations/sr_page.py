@@ -10,7 +10,7 @@ from html import escape
 from lenticular.dicom import tags, uids
 from lenticular.dicom.display_text import items, text
 from lenticular.dicom.model import Dataset
-from lenticular.dicom.sr_content_tree import ContentItem, Reference, content_tree
+from lenticular.dicom.sr_content_tree import ContentItem, ReferencedInstance, content_tree
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
@@ -135,7 +135,7 @@ def _linked(item: ContentItem, dicomweb: str) -> str:
     return f'<a href="{escape(dicomweb + path)}">{value or "image"}</a>' if path else value
 
 
-def _path(reference: Reference | None) -> str:
+def _path(reference: ReferencedInstance | None) -> str:
     """Where a referenced instance is shown; nothing unless the report says where it is."""
     if reference is None:
         return ""

@@ -15,7 +15,7 @@ from lenticular.web.http.media_types import DICOM_JSON, JSON, Offer, accepted, c
 from lenticular.web.http.paths import get_and_head
 
 if TYPE_CHECKING:
-    from lenticular.index.read.instance_changes import Window
+    from lenticular.index.read.instance_changes import TimeWindow
 
 router = APIRouter(prefix=DICOMWEB, tags=["Change feed"])
 
@@ -57,13 +57,13 @@ def read_latest_change(request: Request) -> Response:
     return responses.content(request, entry, media_type, etag=etag)
 
 
-def _window(request: Request) -> "Window":
-    from lenticular.index.read.instance_changes import Window
+def _window(request: Request) -> "TimeWindow":
+    from lenticular.index.read.instance_changes import TimeWindow
 
     start, end = _moment(request, "startTime"), _moment(request, "endTime")
     if start is not None and end is not None and start >= end:
         raise InvalidRequest("startTime must be before endTime.")
-    return Window(start, end)
+    return TimeWindow(start, end)
 
 
 def _metadata_below(request: Request) -> str | None:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from lenticular import errors
 from lenticular.transactions import uploads
-from lenticular.transactions.uploads import Part, RequestedFile, Upload, UploadedFile
+from lenticular.transactions.uploads import RequestedFile, Upload, UploadedFile, UploadPart
 from lenticular.web.context import root_url, services_of
 from lenticular.web.http import responses
 from lenticular.web.http.media_types import JSON
@@ -102,6 +102,6 @@ def _file(file: UploadedFile) -> dict[str, Any]:
     return told
 
 
-def _part(part: Part) -> dict[str, Any]:
+def _part(part: UploadPart) -> dict[str, Any]:
     told = {"number": part.number, "size": part.size, "arrived": part.arrived}
     return told if part.url is None else {**told, "url": part.url}

@@ -155,7 +155,7 @@ def _zip(
     request: Request, instances: Sequence[StoredInstance], files: Iterable[_File], etag: str
 ) -> Response:
     entries = (
-        zip_writer.Entry(zip_writer.entry_name(instance), file.pieces, file.size)
+        zip_writer.ZipEntry(zip_writer.entry_name(instance), file.pieces, file.size)
         for instance, file in zip(instances, files, strict=True)
     )
     return responses.stream(

@@ -10,7 +10,7 @@ from lenticular.dicom.orthanc_tags import full, shared
 from lenticular.transactions.orthanc import resources
 from lenticular.transactions.orthanc.archive_names import named_files
 from lenticular.transactions.retrieve.byte_source import file_content
-from lenticular.transactions.retrieve.zip_writer import Entry, zip_stream
+from lenticular.transactions.retrieve.zip_writer import ZipEntry, zip_stream
 from lenticular.web.context import services_of
 from lenticular.web.http import responses
 from lenticular.web.http.paths import get_and_head
@@ -51,7 +51,7 @@ def archive(request: Request, collection: Collection, identifier: str) -> Respon
     services = services_of(request)
     found = resources.find(services, collection.level, identifier)
     entries = (
-        Entry(name, file_content(services, instance).all, instance.size)
+        ZipEntry(name, file_content(services, instance).all, instance.size)
         for name, instance in named_files(services, found)
     )
     return responses.stream(

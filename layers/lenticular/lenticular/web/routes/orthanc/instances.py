@@ -7,7 +7,7 @@ from lenticular import errors
 from lenticular.dicom.model import Level
 from lenticular.dicom.orthanc_tags import full, simplified
 from lenticular.dicom.transfer_syntaxes import lookup
-from lenticular.index.records import Resource, StoredInstance
+from lenticular.index.records import OrthancResource, StoredInstance
 from lenticular.transactions.orthanc import resources
 from lenticular.transactions.retrieve import frames, instances
 from lenticular.transactions.retrieve.byte_source import file_content
@@ -85,7 +85,7 @@ def raw_frame(request: Request, identifier: str, frame_index: int) -> Response:
     return responses.content(request, content.pieces, media_type, size=content.size, etag=etag)
 
 
-def stored_of(instance: Resource) -> StoredInstance:
+def stored_of(instance: OrthancResource) -> StoredInstance:
     """The instance as retrieval needs it."""
     assert instance.instance is not None
     return instance.instance
