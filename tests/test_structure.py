@@ -20,7 +20,7 @@ PACKAGE = Path(lenticular.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 WRITTEN_BY_US = sorted(
     path
-    for folder in ("layers", "tests", "bench", "functions")
+    for folder in ("layers", "tests", "bench", "functions", "conformance")
     for path in (ROOT / folder).rglob("*.py")
 )
 

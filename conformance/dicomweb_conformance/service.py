@@ -117,5 +117,5 @@ def value(dataset: dict[str, Any], tag: str) -> Any:
 
 
 def values(matches: list[dict[str, Any]], tag: str) -> list[Any]:
-    """This attribute of each match."""
+    """Return an attribute of each match."""
     return [value(match, tag) for match in matches]

@@ -5,9 +5,18 @@ import io
 import pytest
 from PIL import Image
 
-from tests.conformance.material import encoded, report, uid
-from tests.conformance.service import kind, ok, optional, parts
-from tests.conformance.test_retrieve import DOCUMENT, FRAMES, INSTANCE, SERIES, STATE, STUDY, path
+from dicomweb_conformance.levels import OPTIONAL
+from dicomweb_conformance.material import encoded, report, uid
+from dicomweb_conformance.requirements.test_retrieve import (
+    DOCUMENT,
+    FRAMES,
+    INSTANCE,
+    SERIES,
+    STATE,
+    STUDY,
+    path,
+)
+from dicomweb_conformance.service import kind, ok, optional, parts
 
 
 def picture(answer) -> Image.Image:
@@ -24,6 +33,7 @@ def test_10_4_1_1_3_every_level_has_a_rendered_resource(service, resource):
 
 
 @pytest.mark.parametrize("resource", [STUDY, SERIES, INSTANCE, FRAMES + "/frames/2"])
+@OPTIONAL
 def test_10_4_1_1_4_every_level_has_a_thumbnail(service, resource):
     answer = optional(service.get(path(resource) + "/thumbnail", "image/jpeg"))
 
@@ -33,6 +43,7 @@ def test_10_4_1_1_4_every_level_has_a_thumbnail(service, resource):
 @pytest.mark.parametrize(
     ("media_type", "form"), [("image/jpeg", "JPEG"), ("image/png", "PNG"), ("image/gif", "GIF")]
 )
+@OPTIONAL
 def test_8_7_4_the_rendered_media_types_are_to_be_had(service, media_type, form):
     assert picture(optional(service.get(path(INSTANCE) + "/rendered", media_type))).format == form
 
@@ -41,12 +52,14 @@ def test_8_7_4_jpeg_is_the_default(service):
     assert kind(ok(service.get(path(INSTANCE) + "/rendered", "*/*"))) == "image/jpeg"
 
 
+@OPTIONAL
 def test_8_7_4_an_animated_gif_shows_every_frame(service):
     answer = optional(service.get(path(FRAMES) + "/rendered", "image/gif"))
 
     assert picture(answer).n_frames == 4
 
 
+@OPTIONAL
 def test_8_7_4_a_document_is_passed_through(service):
     answer = optional(service.get(path(DOCUMENT) + "/rendered", "application/pdf"))
 
@@ -54,6 +67,7 @@ def test_8_7_4_a_document_is_passed_through(service):
 
 
 @pytest.mark.parametrize("media_type", ["text/html", "text/plain"])
+@OPTIONAL
 def test_8_7_4_a_report_is_rendered_as_text(service, media_type):
     ok(service.store(encoded(report())))
     url = f"/studies/{uid('R')}/series/{uid('R', 1)}/instances/{uid('R', 1, 1)}/rendered"
@@ -131,6 +145,7 @@ def test_8_7_5_a_picture_that_cannot_be_made_is_406(service):
     assert service.get(path(INSTANCE) + "/rendered", "image/x-nothing").status_code == 406
 
 
+@OPTIONAL
 def test_8_3_5_1_1_annotations_are_drawn(service):
     plain = ok(
         service.get(path(INSTANCE) + "/rendered", "image/png", params={"viewport": "200,200"})
@@ -143,6 +158,7 @@ def test_8_3_5_1_1_annotations_are_drawn(service):
 
 
 @pytest.mark.parametrize("space", ["yes", "srgb", "adobergb", "rommrgb"])
+@OPTIONAL
 def test_8_3_5_1_5_an_icc_profile_is_embedded_where_one_is_asked_for(service, space):
     answer = optional(
         service.get(path(INSTANCE) + "/rendered", "image/png", params={"iccprofile": space})
@@ -158,6 +174,7 @@ def test_8_3_5_1_5_no_icc_profile_is_embedded_where_none_is_wanted(service):
     assert "icc_profile" not in picture(answer).info
 
 
+@OPTIONAL
 def test_10_4_1_1_3_a_series_in_parts_shows_its_instances(service):
     answer = optional(
         service.get(path(SERIES) + "/rendered", 'multipart/related; type="image/png"')
@@ -166,6 +183,7 @@ def test_10_4_1_1_3_a_series_in_parts_shows_its_instances(service):
     assert all(headers["content-type"] == "image/png" for headers, _ in parts(answer))
 
 
+@OPTIONAL
 def test_10_4_1_1_3_a_presentation_state_shows_its_image(service):
     shown = picture(optional(service.get(path(STATE) + "/rendered", "image/png")))
     values = shown.convert("L").tobytes()
@@ -178,6 +196,7 @@ def test_10_4_1_1_3_a_presentation_state_shows_its_image(service):
 @pytest.mark.parametrize(
     ("name", "value"), [("window", "40,400,linear"), ("viewport", "16,16,0,0,8,8")]
 )
+@OPTIONAL
 def test_8_3_5_1_a_presentation_state_has_its_own_window_and_region(service, name, value):
     optional(service.get(path(STATE) + "/rendered", "image/png"))
 

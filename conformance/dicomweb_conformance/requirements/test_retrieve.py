@@ -5,8 +5,9 @@ import io
 import pytest
 from pydicom import dcmread
 
-from tests.conformance.material import PDF, SIDE, ct, encoded, frames, uid
-from tests.conformance.service import (
+from dicomweb_conformance.levels import OPTIONAL
+from dicomweb_conformance.material import PDF, SIDE, ct, encoded, frames, uid
+from dicomweb_conformance.service import (
     DICOM,
     JSON,
     OCTETS,
@@ -92,6 +93,7 @@ def test_8_7_3_4_a_transfer_syntax_that_does_not_exist_is_406(service):
         *("1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.201", RLE),
     ],
 )
+@OPTIONAL
 def test_8_7_3_4_an_instance_is_transcoded(service, syntax):
     resource = INSTANCE if syntax == RLE else COMPRESSED
     answer = optional(service.get(path(resource), f"{MULTIPART}; transfer-syntax={syntax}"))
@@ -103,6 +105,7 @@ def test_8_7_3_4_an_instance_is_transcoded(service, syntax):
 @pytest.mark.parametrize(
     "media_type", ["image/jpeg", "image/jls", "image/jp2", "image/jphc", "image/dicom-rle"]
 )
+@OPTIONAL
 def test_8_7_3_3_a_frame_comes_in_each_image_type(service, media_type):
     accept = f'multipart/related; type="{media_type}"'
     ((headers, body),) = parts(optional(service.get(path(INSTANCE) + "/frames/1", accept)))
@@ -112,6 +115,7 @@ def test_8_7_3_3_a_frame_comes_in_each_image_type(service, media_type):
 
 
 @pytest.mark.parametrize("resource", [STUDY, SERIES, INSTANCE])
+@OPTIONAL
 def test_8_7_3_zip_is_to_be_had(service, resource):
     assert optional(service.get(path(resource), "application/zip")).content[:2] == b"PK"
 
@@ -155,6 +159,7 @@ def test_10_4_1_1_5_every_bulk_data_uri_resolves(service):
     assert body.rstrip(b"\0") == PDF.rstrip(b"\0")
 
 
+@OPTIONAL
 def test_10_4_1_1_5_a_document_comes_as_what_it_is(service):
     (dataset,) = ok(service.get(path(DOCUMENT) + "/metadata", JSON)).json()
     url = dataset["00420011"]["BulkDataURI"]
@@ -162,6 +167,7 @@ def test_10_4_1_1_5_a_document_comes_as_what_it_is(service):
     assert kind(optional(service.request("GET", url, "application/pdf"))) == "application/pdf"
 
 
+@OPTIONAL
 def test_10_4_1_1_5_a_range_of_bulk_data_is_to_be_had(service):
     (dataset,) = ok(service.get(path(DOCUMENT) + "/metadata", JSON)).json()
     url, part = dataset["00420011"]["BulkDataURI"], {"Range": "bytes=0-3"}
@@ -173,6 +179,7 @@ def test_10_4_1_1_5_a_range_of_bulk_data_is_to_be_had(service):
 
 
 @pytest.mark.parametrize("resource", [STUDY, SERIES, INSTANCE])
+@OPTIONAL
 def test_10_4_1_1_5_bulk_data_of_a_whole_resource_are_to_be_had(service, resource):
     bodies = parts(
         optional(service.get(path(resource) + "/bulkdata", f'multipart/related; type="{OCTETS}"'))
@@ -182,6 +189,7 @@ def test_10_4_1_1_5_bulk_data_of_a_whole_resource_are_to_be_had(service, resourc
 
 
 @pytest.mark.parametrize("resource", [STUDY, SERIES, INSTANCE])
+@OPTIONAL
 def test_10_4_1_1_6_pixel_data_of_a_whole_resource_are_to_be_had(service, resource):
     bodies = parts(
         optional(service.get(path(resource) + "/pixeldata", f'multipart/related; type="{OCTETS}"'))
@@ -215,6 +223,7 @@ def test_10_4_1_1_6_a_compressed_frame_comes_as_stored(service):
     assert body[:4] == (1).to_bytes(4, "little")
 
 
+@OPTIONAL
 def test_10_4_4_a_single_frame_comes_as_a_single_part(service):
     answer = optional(service.get(path(FRAMES) + "/frames/2", OCTETS))
 
@@ -262,6 +271,7 @@ def test_8_7_7_what_has_no_weight_is_not_sent(service):
     assert answer.status_code == 406, explained(answer)
 
 
+@OPTIONAL
 def test_8_4_3_a_single_part_says_where_it_is(service):
     answer = optional(service.get(path(INSTANCE), DICOM))
     if "Content-Location" not in answer.headers:
@@ -286,6 +296,7 @@ def test_8_7_3_the_root_type_may_be_quoted_or_not(service, quoted):
     ("resource", "accept"),
     [(INSTANCE, MULTIPART), (INSTANCE + "/metadata", JSON), (FRAMES + "/frames/1", "*/*")],
 )
+@OPTIONAL
 def test_8_1_head_answers_as_get_without_a_body(service, resource, accept):
     answer = optional(service.request("HEAD", service.url + path(resource), accept))
 
@@ -293,6 +304,7 @@ def test_8_1_head_answers_as_get_without_a_body(service, resource, accept):
     assert kind(answer) == kind(service.get(path(resource), accept))
 
 
+@OPTIONAL
 def test_8_1_what_has_not_changed_is_304(service):
     answer = ok(service.get(path(INSTANCE) + "/metadata", JSON))
     if "ETag" not in answer.headers:
@@ -303,6 +315,7 @@ def test_8_1_what_has_not_changed_is_304(service):
     assert again.status_code == 304, explained(again)
 
 
+@OPTIONAL
 def test_8_1_a_range_of_a_single_part_is_206(service):
     answer = service.get(path(INSTANCE), DICOM, headers={"Range": "bytes=128-131"})
     if answer.status_code != 206:

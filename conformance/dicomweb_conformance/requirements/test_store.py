@@ -2,8 +2,9 @@
 
 import pytest
 
-from tests.conformance.material import ct, encoded, instance, uid
-from tests.conformance.service import (
+from dicomweb_conformance.levels import OPTIONAL
+from dicomweb_conformance.material import ct, encoded, instance, uid
+from dicomweb_conformance.service import (
     DICOM,
     JSON,
     XML,
@@ -102,6 +103,7 @@ def test_10_5_2_another_instance_of_the_same_uid_is_refused_or_replaces(service)
     assert answer.status_code in ((200, 202) if is_replaced else (202, 409)), explained(answer)
 
 
+@OPTIONAL
 def test_10_5_1_a_single_part_may_be_stored(service):
     headers = {"Content-Type": DICOM}
     body = encoded(ct("S7"))
@@ -118,6 +120,7 @@ def test_10_5_3_3_the_response_is_native_dicom_xml_when_asked(service):
 
 
 @pytest.mark.parametrize("form", ["json", "xml"])
+@OPTIONAL
 def test_10_5_1_metadata_and_bulk_data_make_an_instance(service, form):
     label = f"S9{form}"
     dataset = ct(label)
