@@ -1,10 +1,15 @@
 """`lenticular upload` to a server on one machine: breaks, refusals, and what is sent again."""
 
+import fcntl
 import json
 import os
 import pty
 import signal
+import struct
+import termios
 import threading
+
+import pytest
 
 from tests import samples
 from tests.relay import Answer, Broken, Passed, Relay
@@ -55,7 +60,7 @@ def test_after_a_kill_only_what_had_not_arrived_is_sent(machine, upload, tmp_pat
         code, output, _ = upload(folder, "--to", relay.url)
 
     assert code == 0
-    assert "Going on" in output
+    assert "Resuming" in output
     assert "200 stored, 0 refused." in output
     # 200 files are four requests, and two of them had an answer.
     assert len(relay.passed) - first == 2
@@ -122,7 +127,7 @@ def test_a_network_that_is_gone_ends_the_upload_with_a_sentence(machine, upload,
     assert code == 1
     assert "0 stored, 0 refused, 5 not sent." in output
     assert "cannot be reached" in error
-    assert "again to go on" in error
+    assert "Run the same command again" in error
 
 
 def test_the_same_upload_does_not_run_twice_at_once(machine, upload, tmp_path):
@@ -133,7 +138,7 @@ def test_the_same_upload_does_not_run_twice_at_once(machine, upload, tmp_path):
         assert gate.reached.wait(SECONDS_TO_WAIT)
         code, _, error = upload(folder, "--to", relay.url)
         assert code == 1
-        assert "already running" in error
+        assert "running the same upload" in error
         process.terminate()
         process.communicate()
         gate.opened.set()
@@ -172,12 +177,32 @@ def test_the_journal_names_no_file(machine, upload, tmp_path):
     assert upload.journals[0].stat().st_mode & 0o077 == 0
 
 
-def test_a_server_that_is_none_is_told(upload, tmp_path):
+def test_an_address_that_is_no_url_is_refused(upload, tmp_path):
     series(tmp_path / "in", "nowhere", 1)
     for address in ("http://", "nonsense", "http://[::1", "ftp://host"):
         code, _, error = upload(tmp_path / "in", "--to", address)
         assert code != 0
-        assert "no address of a server" in error
+        assert "is not a URL. Did you mean https://" in error
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(404, b"nothing here"),
+        Answer(405, b""),
+        Answer(200, b"<html>Welcome</html>", {"Content-Type": "text/html"}),
+    ],
+    ids=["404", "405", "a web site"],
+)
+def test_a_server_that_speaks_no_dicomweb_ends_the_upload_at_once(upload, tmp_path, answer):
+    folder = series(tmp_path / "in", "elsewhere", 300)
+    with Relay("http://127.0.0.1:9", lambda _: answer) as relay:
+        code, output, error = upload(folder, "--to", relay.url)
+
+    assert code == 1
+    assert "0 stored" in output
+    assert "is not a DICOMweb server" in error
+    assert len(relay.passed) <= 8
 
 
 def test_what_is_not_allowed_ends_the_upload_at_once(upload, tmp_path):
@@ -220,6 +245,22 @@ def test_ctrl_c_ends_it_at_once_and_it_can_go_on(machine, upload, tmp_path):
         assert upload(folder, "--to", relay.url)[0] == 0
 
     assert count(machine, "interrupted") == 100
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_the_bar_stays_within_the_terminal(machine, upload, tmp_path, columns):
+    folder = series(tmp_path / "in", f"narrow {columns}", 3, size=64)
+    ours, its = pty.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    process = upload.start(folder, "--to", machine.url, stdout=its)
+    process.communicate()
+    os.close(its)
+    said = os.read(ours, 65536).decode()
+    os.close(ours)
+
+    bars = [line for line in said.replace("\n", "\r").split("\r") if "Uploading" in line]
+    assert bars
+    assert all(len(bar) < columns for bar in bars)
 
 
 def test_a_terminal_gets_a_bar_with_files_and_bytes(machine, upload, tmp_path):

@@ -137,7 +137,7 @@ def test_after_a_kill_only_the_missing_part_is_sent(cloud, send, upload, tmp_pat
     code, output, error = send(path)
 
     assert (code, error) == (0, "")
-    assert "Going on" in output
+    assert "Resuming" in output
     assert "1 stored, 0 refused." in output
     assert [part_number(each) for each in cloud.puts()[first:]] == [2]
     assert stored(cloud, "parts") == 1

@@ -1,6 +1,6 @@
-"""`lenticular upload`: files, folders and zips to any server, by the way that the server offers.
+"""`lenticular upload`: send files, folders and zips to any DICOMweb server.
 
-Small files travel in batches of STOW-RS (PS3.18 10.5), large ones straight to the storage of the
-server (`POST /uploads`), or by STOW-RS too where the server has no ceiling and so no such way.
-It is a client: it knows the server by HTTP alone, and speaks to other DICOMweb servers as well.
+Small files are sent several in a STOW-RS request (PS3.18 10.5). Large ones go straight into the
+bucket of the server (`POST /uploads`), or by STOW-RS if the server has no bucket. Nothing of the
+server is imported here.
 """

@@ -1,4 +1,4 @@
-"""The body of a request, read from files while it is sent, as often as it takes."""
+"""A request body that is read from files while it is sent, and can be sent again."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -9,30 +9,30 @@ from lenticular.client.sources import Unreadable
 
 
 class Cancelled(Exception):
-    """The upload ends, so this request need not be finished."""
+    """The upload was stopped, so this request is abandoned."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Bytes of an open file."""
+    """A range of bytes of an open file."""
 
     descriptor: int
     offset: int
     size: int
 
     def read(self, position: int, count: int) -> bytes:
-        """Up to count bytes from a position in the stretch; other threads may read elsewhere."""
+        """Return up to `count` bytes from a position; several threads may read one file."""
         try:
             piece = os.pread(self.descriptor, count, self.offset + position)
         except OSError as error:
-            raise Unreadable(f"It cannot be read: {error}") from error
+            raise Unreadable(f"The file cannot be read: {error}") from error
         if not piece:
-            raise Unreadable("It has become shorter while it was being sent.")
+            raise Unreadable("The file became shorter while it was being sent.")
         return piece
 
 
 class Body:
-    """Bytes and stretches of files, one after the other, with a beginning to go back to."""
+    """Bytes and stretches of files, one after the other; can be read again from the start."""
 
     def __init__(
         self, parts: Sequence[bytes | Stretch], stop: Event, count: Callable[[int], None]
@@ -44,11 +44,11 @@ class Body:
         self._position = 0
 
     def __len__(self) -> int:
-        """Its size, for those who ask a body so."""
+        """Return the size; urllib3 asks for it like this."""
         return self.size
 
     def read(self, count: int = -1) -> bytes:
-        """The next bytes, at most count; empty at the end."""
+        """Return the next bytes, at most `count`; empty at the end."""
         if self._stop.is_set():
             raise Cancelled
         begin = 0
@@ -63,11 +63,11 @@ class Body:
         return b""
 
     def tell(self) -> int:
-        """How much of it has been read."""
+        """Return how many bytes have been read."""
         return self._position
 
     def seek(self, position: int) -> int:
-        """Go back to the beginning, or to where one was; what is read again counts once."""
+        """Go to a position; bytes that are read again are counted once."""
         self._moved(position - self._position)
         return position
 

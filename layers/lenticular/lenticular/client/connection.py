@@ -1,4 +1,4 @@
-"""Requests to the server and to the storage it points to, again and again while that may help."""
+"""Requests to the server and to its storage, repeated while that may help."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -21,34 +21,34 @@ from lenticular.client.body import Body, Cancelled
 CONNECTIONS = 4
 # Enough for a server that restarts, and for a database that wakes up.
 PAUSES = (0.5, 1, 2, 4, 8, 15, 15)
-# A server that nobody has reached yet may be none.
+# Until a host has answered once, its address may be wrong.
 FIRST_PAUSES = PAUSES[:2]
 LONGEST_PAUSE = 60
 # The first is also how long it may take to send one piece, so a slow line needs small pieces.
 TIMEOUT = urllib3.Timeout(connect=30, read=600)
 SENT_AT_ONCE = 64 * 1024
-PASSING = frozenset({429, 500, 502, 503, 504})
+TEMPORARY = frozenset({429, 500, 502, 503, 504})
 NOT_ALLOWED = frozenset({401, 403})
-# What has to do with the server and not with what was sent: asking for other files is no use.
-OUT_OF_ORDER = frozenset({429, 503, 507})
+# Said of the server and not of what was sent, so other files would fare no better.
+SERVER_BUSY = frozenset({429, 503, 507})
 
 
 class UploadFailed(Exception):
-    """There is no use in going on; the message says why."""
+    """The upload cannot go on; the message gives the reason."""
 
 
 class Authorizer(Protocol):
-    """Makes the headers that tell who asks."""
+    """Signs in: adds headers to requests."""
 
     def headers(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | Body | None
     ) -> dict[str, str]:
-        """The headers to add to this request."""
+        """Return the headers to add to this request."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerCredentials:
-    """Who uploads: `name:password`, or a bearer token, or neither."""
+    """Credentials: `name:password`, or a bearer token, or neither."""
 
     user: str | None = None
     token: str | None = None
@@ -56,21 +56,21 @@ class ServerCredentials:
     def headers(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | Body | None
     ) -> dict[str, str]:
-        """The Authorization header, the same for every request."""
+        """Return the Authorization header, the same for every request."""
         if self.token:
             return {"Authorization": f"Bearer {self.token}"}
         return urllib3.make_headers(basic_auth=self.user) if self.user else {}
 
 
 class Server:
-    """A server and how to be let in there."""
+    """A server, and the credentials for it."""
 
     def __init__(self, url: str, authorizer: Authorizer) -> None:
         if not _is_address(url):
             raise UploadFailed(
-                f"{url!r} is no address of a server, such as https://pacs.example.org."
+                f"{url!r} is not a URL. Did you mean https://{url.partition('://')[2] or url}?"
             )
-        self._url = url
+        self.url = url
         self._authorizer = authorizer
         self._pool = urllib3.PoolManager(maxsize=CONNECTIONS, blocksize=SENT_AT_ONCE)
         self._reached: set[str] = set()
@@ -83,8 +83,8 @@ class Server:
         body: bytes | Body | None = None,
         headers: Mapping[str, str] = {},
     ) -> urllib3.BaseHTTPResponse:
-        """Ask the server; a redirect is none, since a body does not follow it."""
-        url = f"{self._url}{path}"
+        """Send a request to the server, without following redirects: a body would be lost."""
+        url = f"{self.url}{path}"
         plain = {"Accept": "application/json", **headers, **_length(body)}
 
         def send() -> urllib3.BaseHTTPResponse:
@@ -94,22 +94,20 @@ class Server:
 
         answer = self._persist(url, send)
         if answer.status in NOT_ALLOWED:
-            raise UploadFailed(f"The server does not allow this: {reason(answer)}{_hint(answer)}")
-        if answer.status in OUT_OF_ORDER:
-            raise UploadFailed(f"The server takes nothing now: {reason(answer)}.")
+            raise UploadFailed(f"The server refuses access: {reason(answer)}{_hint(answer)}")
+        if answer.status in SERVER_BUSY:
+            raise UploadFailed(f"The server accepts no files now: {reason(answer)}.")
         if 300 <= answer.status < 400:
             elsewhere = answer.headers.get("Location", "elsewhere")
-            raise UploadFailed(
-                f"The server answers {answer.status} and points to {elsewhere}; use that."
-            )
+            raise UploadFailed(f"The server redirects to {elsewhere}. Use that address with --to.")
         return answer
 
     def put(self, url: str, body: Body) -> urllib3.BaseHTTPResponse:
-        """Put to a presigned URL, which is a credential itself and must get no other."""
+        """PUT to a presigned URL, which is a credential itself and must not get another one."""
         return self._persist(url, lambda: self._send("PUT", url, body, _length(body)))
 
     def pause(self, seconds: float) -> None:
-        """Wait, unless the upload ends."""
+        """Wait; raise Cancelled if the upload is stopped."""
         if self.stop.wait(seconds):
             raise Cancelled
 
@@ -131,17 +129,17 @@ class Server:
     def _persist(
         self, url: str, send: Callable[[], urllib3.BaseHTTPResponse]
     ) -> urllib3.BaseHTTPResponse:
-        """Send until there is an answer that will not be another one a little later."""
+        """Send, and repeat after failures that may pass by themselves."""
         host = urlsplit(url).netloc.rpartition("@")[2]
         attempt = 0
         while True:
             answer, error = _attempt(send)
             if answer is not None or isinstance(error, (ProtocolError, ReadTimeoutError)):
                 self._reached.add(host)
-            # A mistake of the server is hardly gone a moment later.
+            # An error in the server (500) hardly goes away by itself.
             broken = answer is not None and answer.status == 500
             pauses = FIRST_PAUSES if broken or host not in self._reached else PAUSES
-            if answer is not None and (answer.status not in PASSING or attempt >= len(pauses)):
+            if answer is not None and (answer.status not in TEMPORARY or attempt >= len(pauses)):
                 return answer
             if error is not None and (attempt >= len(pauses) or isinstance(error, SSLError)):
                 raise UploadFailed(f"{host} cannot be reached: {_plain(error)}") from error
@@ -178,7 +176,7 @@ def _length(body: bytes | Body | None) -> dict[str, str]:
 
 
 def _plain(error: HTTPError) -> str:
-    """The message without the objects that urllib3 puts around it."""
+    """Return the message without the objects that urllib3 puts around it."""
     cause = error.args[-1] if error.args and isinstance(error.args[-1], Exception) else error
     return re.sub(r"^.*>: |^.*\): ", "", str(cause)) or type(cause).__name__
 
@@ -190,7 +188,7 @@ def _hint(answer: urllib3.BaseHTTPResponse) -> str:
 
 
 def json_of(answer: urllib3.BaseHTTPResponse) -> dict[str, Any]:
-    """The body as a JSON object; empty when it is none."""
+    """Return the body as a JSON object, or an empty one."""
     try:
         parsed = orjson.loads(answer.data)
     except ValueError:
@@ -199,7 +197,7 @@ def json_of(answer: urllib3.BaseHTTPResponse) -> dict[str, Any]:
 
 
 def reason(answer: urllib3.BaseHTTPResponse) -> str:
-    """Why the server says no, in its own words; those of Orthanc, API Gateway and S3 too."""
+    """Return status and reason of an error of Lenticular, Orthanc, API Gateway or S3."""
     said = json_of(answer)
     words = next(
         (said[key] for key in ("detail", "Details", "message", "Message") if said.get(key)), ""

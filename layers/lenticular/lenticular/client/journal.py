@@ -1,7 +1,7 @@
-"""What has arrived already, so that the same command goes on where it broke off.
+"""The journal of an upload: what is stored already, so that it is not sent again.
 
-One file for each destination and set of paths, a line for each event; a line that a kill cut short
-is one event less. It holds no names: a source stands there as the hash of its path, size and time.
+One file for each server and set of paths, a line for each event. A line that a kill cut short is
+ignored. It holds no file names, only hashes of path, size and time.
 """
 
 import fcntl
@@ -17,17 +17,17 @@ import orjson
 
 from lenticular.client.connection import UploadFailed
 
-KEPT_SECONDS = 30 * 24 * 3600
+EXPIRY_SECONDS = 30 * 24 * 3600
 
 
 class Journal:
-    """The events of an upload; `path` None remembers nothing beyond this run."""
+    """The events of an upload; without a `path` they are forgotten at the end of this run."""
 
     def __init__(self, path: Path | None = None) -> None:
         self.stored: set[str] = set()
         self.refused: dict[str, str] = {}
         self.uploads: dict[str, dict[int, str]] = {}
-        """The files of each upload begun on the server: number to key of the source."""
+        """The files of each upload session on the server: number to key of the source."""
         self._lock = Lock()
         self._path = path
         self._file: IO[bytes] | None = None
@@ -41,27 +41,27 @@ class Journal:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to go on with."""
+        """True if there is nothing to resume."""
         return not (self.stored or self.refused or self.uploads)
 
     def note_stored(self, keys: Iterable[str]) -> None:
-        """These are stored."""
+        """Note that these sources are stored."""
         self._write({"stored": list(keys)})
 
     def note_refused(self, key: str, reason: str) -> None:
-        """The server refused this one."""
+        """Note that the server refused this source."""
         self._write({"refused": key, "reason": reason})
 
     def note_upload(self, upload: str, files: Mapping[int, str]) -> None:
-        """The server has been told of these files and waits for them."""
+        """Note an upload session and its files."""
         self._write({"upload": upload, "files": [[number, key] for number, key in files.items()]})
 
     def forget_upload(self, upload: str) -> None:
-        """The server does not know this upload any more."""
+        """Note that the server does not know this session any more."""
         self._write({"forgotten": upload})
 
     def close(self, *, finished: bool) -> None:
-        """Let go of it; when all is done, it is not needed again."""
+        """Close the file, and delete it if the upload is finished."""
         if self._file is not None and self._path is not None:
             if finished:
                 self._path.unlink(missing_ok=True)
@@ -71,7 +71,7 @@ class Journal:
     def _write(self, event: dict[str, Any]) -> None:
         with self._lock:
             if self._file is not None:
-                # Handed to the system at once: what is killed then is this program only.
+                # Handed to the operating system at once: a kill of this program loses nothing.
                 self._file.write(orjson.dumps(event) + b"\n")
                 self._file.flush()
 
@@ -91,7 +91,7 @@ class Journal:
 
 
 def open_journal(url: str, paths: Iterable[Path], *, restart: bool) -> Journal:
-    """The journal of this command; OSError when there is no place for one."""
+    """Open the journal of this command. Raise OSError if it cannot be written."""
     folder = _folder()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _forget_old(folder)
@@ -104,24 +104,24 @@ def open_journal(url: str, paths: Iterable[Path], *, restart: bool) -> Journal:
 
 
 def _folder() -> Path:
-    """The state folder of the user, by the XDG Base Directory Specification."""
+    """Return the user's state folder (XDG Base Directory Specification)."""
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(state) / "lenticular" / "uploads"
 
 
 def _locked(path: Path) -> IO[bytes]:
-    # Kept open, so no `with`.
+    # It stays open, so no `with`.
     file = open(path, "a+b", opener=lambda name, flags: os.open(name, flags, 0o600))  # noqa: SIM115
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         file.close()
-        raise UploadFailed("The same upload is already running.") from error
+        raise UploadFailed("Another process is running the same upload.") from error
     file.seek(0)
     return file
 
 
 def _forget_old(folder: Path) -> None:
     for path in folder.glob("*.jsonl"):
-        if path.stat().st_mtime < time.time() - KEPT_SECONDS:
+        if path.stat().st_mtime < time.time() - EXPIRY_SECONDS:
             path.unlink(missing_ok=True)

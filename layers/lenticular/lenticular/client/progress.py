@@ -1,50 +1,43 @@
-"""How far the upload is: a bar on a terminal, a line now and then elsewhere."""
+"""Show the progress of an upload: a bar on a terminal, else a line every half minute."""
 
+import shutil
 import sys
 import time
 from threading import Lock
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import click
 
-if TYPE_CHECKING:
-    from click._termui_impl import ProgressBar
-
 SECONDS_BETWEEN_LINES = 30
 SECONDS_BETWEEN_BARS = 0.1
+NARROWEST_BAR = 10
 
 
 class Progress:
-    """Bytes and files that are done, of so many."""
+    """Counts bytes and files that are done, and shows them."""
 
     def __init__(self, files: int, size: int) -> None:
         self._files, self._size = files, size
-        self._files_done = self._bytes_done = self._shown = 0
-        self._told = time.monotonic()
+        self._files_done = self._bytes_done = 0
+        self._shown_at = time.monotonic()
         self._lock = Lock()
-        self._bar: ProgressBar[int] | None = None
         self._is_terminal = sys.stdout.isatty()
 
     def add_bytes(self, count: int) -> None:
-        """So many more have been sent, or fewer when some have to be sent again."""
+        """Count bytes as sent; a negative count if they must be sent again."""
         with self._lock:
             self._bytes_done += count
-            self._tell()
+            self._show()
 
     def add_file(self) -> None:
-        """What becomes of one more file is known."""
+        """Count one more file as done."""
         with self._lock:
             self._files_done += 1
-            self._tell()
+            self._show()
 
     def __enter__(self) -> Self:
-        if self._is_terminal:
-            self._bar = click.progressbar(
-                length=self._size, label="Uploading", item_show_func=lambda _: self._counts()
-            )
-            self._bar.__enter__()
-        else:
+        if not self._is_terminal:
             click.echo(f"Uploading {_files(self._files)}, {_amount(self._size)}.")
         return self
 
@@ -55,23 +48,34 @@ class Progress:
         trace: TracebackType | None,
     ) -> None:
         with self._lock:
-            if self._bar is not None:
-                self._draw(self._bar)
-                self._bar.__exit__(kind, error, trace)
-                self._bar = None
+            if self._is_terminal:
+                click.echo(self._bar())
 
-    def _tell(self) -> None:
+    def _show(self) -> None:
         now = time.monotonic()
-        if self._bar is not None and now - self._told > SECONDS_BETWEEN_BARS:
-            self._told = now
-            self._draw(self._bar)
-        elif not self._is_terminal and now - self._told > SECONDS_BETWEEN_LINES:
-            self._told = now
-            click.echo(f"  {self._counts()}, {self._bytes_done * 100 // max(self._size, 1)} %")
+        if now - self._shown_at <= (
+            SECONDS_BETWEEN_BARS if self._is_terminal else SECONDS_BETWEEN_LINES
+        ):
+            return
+        self._shown_at = now
+        if self._is_terminal:
+            click.echo(self._bar(), nl=False)
+        else:
+            click.echo(f"  {self._counts()}, {self._percent()}%")
 
-    def _draw(self, bar: "ProgressBar[int]") -> None:
-        bar.update(self._bytes_done - self._shown, self._bytes_done)
-        self._shown = self._bytes_done
+    def _bar(self) -> str:
+        """Return one line that fits the terminal, and overwrites the one before."""
+        # One column stays free: some terminals wrap a line that fills them.
+        width = shutil.get_terminal_size().columns - 1
+        text = f"Uploading {self._percent():3}%  {self._counts()}"
+        room = width - len(text) - len("  []")
+        if room >= NARROWEST_BAR:
+            done = room * self._percent() // 100
+            text += f"  [{'#' * done}{'-' * (room - done)}]"
+        return f"\r{text[:width]:<{width}}"
+
+    def _percent(self) -> int:
+        return min(self._bytes_done * 100 // max(self._size, 1), 100)
 
     def _counts(self) -> str:
         return (

@@ -1,4 +1,4 @@
-"""What becomes of each file: told to the journal and the progress, and at the end to the person."""
+"""The outcome of each file: noted in the journal, counted, and printed at the end."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -15,27 +15,27 @@ from lenticular.client.sources import Source
 REASONS_SHOWN = 20
 
 
-class Fate(Enum):
-    """Where a file has come to."""
+class SourceStatus(Enum):
+    """How far a source has got."""
 
     STORED = "stored"
     REFUSED = "refused"
     FAILED = "failed"
-    """It did not get there, and may the next time."""
+    """It could not be sent; sending it again may help."""
     WAITING = "waiting"
-    """It has arrived, and the server has yet to store it."""
+    """It has arrived, and the server has not stored it yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceOutcome:
-    """The fate of a file, and why."""
+    """The status of a source, and the reason."""
 
-    fate: Fate
+    status: SourceStatus
     reason: str = ""
 
 
 class Report:
-    """The outcome of every source so far; any thread may add to it."""
+    """The outcome of every source so far. Safe to use from several threads."""
 
     def __init__(self, sources: Iterable[Source], journal: Journal, progress: Progress) -> None:
         self._outcomes: dict[Source, SourceOutcome | None] = dict.fromkeys(sources)
@@ -44,68 +44,77 @@ class Report:
         self.progress = progress
 
     def stored(self, sources: Iterable[Source]) -> None:
-        """The server has stored these."""
+        """Note that the server has stored these sources."""
         sources = list(sources)
         self.journal.note_stored(source.key for source in sources)
         for source in sources:
-            self._set(source, SourceOutcome(Fate.STORED))
+            self._set(source, SourceOutcome(SourceStatus.STORED))
 
     def refused(self, source: Source, reason: str) -> None:
-        """The server has refused this one, and would again."""
+        """Note that the server refused this source; sending it again does not help."""
         self.journal.note_refused(source.key, reason)
-        self._set(source, SourceOutcome(Fate.REFUSED, reason))
+        self._set(source, SourceOutcome(SourceStatus.REFUSED, reason))
 
     def failed(self, source: Source, reason: str) -> None:
-        """A file that did not get there."""
-        self._set(source, SourceOutcome(Fate.FAILED, reason))
+        """Note that this source could not be sent."""
+        self._set(source, SourceOutcome(SourceStatus.FAILED, reason))
 
     def waiting(self, source: Source) -> None:
-        """A file that has arrived and is not stored yet."""
-        self._set(source, SourceOutcome(Fate.WAITING))
+        """Note that this source has arrived and is not stored yet."""
+        self._set(source, SourceOutcome(SourceStatus.WAITING))
 
     def recall(self) -> None:
-        """Take over what the journal knows of an earlier run."""
+        """Take over the outcomes of earlier runs from the journal."""
         for source in self.open_sources():
             if source.key in self.journal.stored:
-                self._set(source, SourceOutcome(Fate.STORED))
+                self._set(source, SourceOutcome(SourceStatus.STORED))
             elif source.key in self.journal.refused:
-                self._set(source, SourceOutcome(Fate.REFUSED, self.journal.refused[source.key]))
+                self._set(
+                    source, SourceOutcome(SourceStatus.REFUSED, self.journal.refused[source.key])
+                )
             else:
                 continue
             self.progress.add_bytes(source.size)
 
     def open_sources(self) -> list[Source]:
-        """Those of which nothing is known yet."""
+        """Return the sources without an outcome."""
         with self._lock:
             return [source for source, outcome in self._outcomes.items() if outcome is None]
 
-    def count(self, fate: Fate) -> int:
-        """How many have come to this."""
+    def count(self, status: SourceStatus) -> int:
+        """Count the sources with this status."""
         with self._lock:
-            return Counter(outcome.fate for outcome in self._outcomes.values() if outcome)[fate]
+            return Counter(outcome.status for outcome in self._outcomes.values() if outcome)[status]
 
     def is_waiting(self, source: Source) -> bool:
-        """Whether this one has arrived and is not stored yet."""
+        """True if this source has arrived and is not stored yet."""
         with self._lock:
             outcome = self._outcomes[source]
-            return outcome is not None and outcome.fate is Fate.WAITING
+            return outcome is not None and outcome.status is SourceStatus.WAITING
 
     @property
     def is_finished(self) -> bool:
-        """Whether the server has said of every source what became of it."""
-        return not (self.open_sources() or self.count(Fate.FAILED) or self.count(Fate.WAITING))
+        """True if every source is stored or refused."""
+        return not (
+            self.open_sources()
+            or self.count(SourceStatus.FAILED)
+            or self.count(SourceStatus.WAITING)
+        )
 
     @property
     def is_success(self) -> bool:
-        """Whether every source is stored."""
-        return self.is_finished and not self.count(Fate.REFUSED)
+        """True if every source is stored."""
+        return self.is_finished and not self.count(SourceStatus.REFUSED)
 
-    def tell(self) -> None:
-        """Print the summary, and why which files are not stored."""
-        parts = [f"{self.count(Fate.STORED)} stored", f"{self.count(Fate.REFUSED)} refused"]
-        if failed := self.count(Fate.FAILED):
+    def print_summary(self) -> None:
+        """Print the counts, and the reason for each source that is not stored."""
+        parts = [
+            f"{self.count(SourceStatus.STORED)} stored",
+            f"{self.count(SourceStatus.REFUSED)} refused",
+        ]
+        if failed := self.count(SourceStatus.FAILED):
             parts.append(f"{failed} failed")
-        if waiting := self.count(Fate.WAITING):
+        if waiting := self.count(SourceStatus.WAITING):
             parts.append(f"{waiting} arrived but not stored yet")
         if left := len(self.open_sources()):
             parts.append(f"{left} not sent")
@@ -113,18 +122,18 @@ class Report:
         reasons = [
             f"{source.name}: {outcome.reason or 'the server has not stored it yet'}"
             for source, outcome in self._outcomes.items()
-            if outcome is not None and outcome.fate is not Fate.STORED
+            if outcome is not None and outcome.status is not SourceStatus.STORED
         ]
         for line in reasons[:REASONS_SHOWN]:
             click.echo(f"  {line}", err=True)
         if len(reasons) > REASONS_SHOWN:
             click.echo(f"  … and {len(reasons) - REASONS_SHOWN} more", err=True)
         if not self.is_finished:
-            click.echo("Run the same command again to go on from here.", err=True)
+            click.echo("Run the same command again: what is stored is not sent twice.", err=True)
 
     def _set(self, source: Source, outcome: SourceOutcome) -> None:
         with self._lock:
             before = self._outcomes.get(source)
             self._outcomes[source] = outcome
-        if before is None or before.fate is Fate.WAITING:
-            self.progress.add_file() if outcome.fate is not Fate.WAITING else None
+        if before is None or before.status is SourceStatus.WAITING:
+            self.progress.add_file() if outcome.status is not SourceStatus.WAITING else None

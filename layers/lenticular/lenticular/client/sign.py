@@ -1,4 +1,4 @@
-"""Signature Version 4, which the default authoriser of the stack on AWS asks for."""
+"""Signature Version 4, which the default authoriser of the stack on AWS requires."""
 
 import re
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ class Signer:
     def headers(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | Body | None
     ) -> dict[str, str]:
-        """The headers of this request together with its signature."""
+        """Return the headers of this request together with its signature."""
         from botocore.auth import SigV4Auth
         from botocore.awsrequest import AWSRequest
 

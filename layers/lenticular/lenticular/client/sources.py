@@ -1,7 +1,6 @@
-"""What there is to upload: files, and the entries of zips, which are opened here.
+"""Find what to upload: files, and the entries of zips.
 
-A zip is sent entry by entry: that works on every server, whatever its limits on zips are, and each
-entry has an outcome of its own.
+A zip is sent entry by entry. That works on every server, and each entry has its own outcome.
 """
 
 import hashlib
@@ -17,17 +16,17 @@ from pathlib import Path
 from typing import BinaryIO
 
 _ZIPS_OPEN = 4
-# What zipfile raises for the many ways in which a zip can be broken, or not be for us.
+# The exceptions of zipfile for broken, encrypted and unsupported zips.
 _BROKEN = (OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 
 
 class Unreadable(Exception):
-    """A source cannot be read, or has changed; the message says so."""
+    """A source cannot be read, or has changed; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file to upload: by itself, or an entry of a zip."""
+    """A file to upload, or an entry of a zip."""
 
     path: Path
     size: int
@@ -37,42 +36,42 @@ class Source:
 
     @property
     def name(self) -> str:
-        """What to call it in a message."""
+        """The name for messages."""
         return f"{self.path}:{self.entry.filename}" if self.entry else str(self.path)
 
     @property
     def last_name(self) -> str:
-        """Its name without folders, in characters that JSON can carry."""
+        """The name without folders, in characters that JSON can carry."""
         name = self.entry.filename.rpartition("/")[2] if self.entry else self.path.name
         return name.encode("utf-8", "replace").decode()
 
     @property
     def key(self) -> str:
-        """What stands for these bytes of this file; nobody can read a name out of it."""
+        """A hash of path, size and time, for the journal; no name can be read from it."""
         place = f"{self.entry.header_offset}:{self.entry.filename}" if self.entry else ""
         text = f"{os.path.abspath(self.path)}\n{place}\n{self.size}\n{self.modified}"
         return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
     def read(self) -> bytes:
-        """All of its bytes."""
+        """Return all bytes."""
         with self.open() as body:
             return body.read()
 
     def open(self) -> BinaryIO:
-        """Its bytes, in a file of the operating system."""
+        """Open the bytes as a file of the operating system; entries of zips are unpacked."""
         try:
             return self._unpacked() if self.entry else self.path.open("rb")
         except _BROKEN as error:
-            raise Unreadable(f"It cannot be read: {error}") from error
+            raise Unreadable(f"The file cannot be read: {error}") from error
 
     def check_unchanged(self) -> None:
-        """Refuse what was written to since it was found."""
+        """Raise Unreadable if the file was written to since it was found."""
         try:
             now = self.path.stat()
         except OSError as error:
-            raise Unreadable(f"It cannot be read: {error}") from error
+            raise Unreadable(f"The file cannot be read: {error}") from error
         if now.st_mtime_ns != self.modified or (self.entry is None and now.st_size != self.size):
-            raise Unreadable("It has changed while it was being sent.")
+            raise Unreadable("The file changed while it was being sent.")
 
     def _unpacked(self) -> BinaryIO:
         assert self.entry is not None
@@ -90,12 +89,12 @@ class Source:
 
 @lru_cache(_ZIPS_OPEN)
 def _archive(path: Path, _modified: int) -> zipfile.ZipFile:
-    """The zip, kept open: its directory takes long to read when it is long."""
+    """Open a zip, and keep it open: reading a long directory takes long."""
     return zipfile.ZipFile(path)
 
 
 def find(path: Path) -> Iterator[Source]:
-    """The files below a path and in the zips there; names with a dot in front are left out."""
+    """Find the files below a path and in its zips, except those whose names begin with a dot."""
     if not path.is_dir():
         yield from _sources(path)
         return
@@ -112,7 +111,7 @@ def _sources(path: Path) -> Iterator[Source]:
     try:
         entries = _archive(path, state.st_mtime_ns).infolist() if _is_zip(path) else None
     except _BROKEN:
-        entries = None  # the server says what it makes of it, or opening it again says why not
+        entries = None  # sent as it is: the server, or opening it again, gives the reason
     if entries is None:
         yield whole
         return
@@ -126,6 +125,6 @@ def _is_hidden(name: str) -> bool:
 
 
 def _is_zip(path: Path) -> bool:
-    """By its first bytes: a DICOM file may have a zip at its end, in an encapsulated document."""
+    # The first bytes tell: a DICOM file may have a zip at its end, in an encapsulated document.
     with path.open("rb") as file:
         return file.read(4) == b"PK\x03\x04"

@@ -1,4 +1,4 @@
-"""Sending by STOW-RS (PS3.18 10.5): several small files in a request, or one of any size."""
+"""Send by STOW-RS (PS3.18 10.5): several small files in a request, or one file of any size."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,17 +9,25 @@ from uuid import uuid4
 import urllib3
 
 from lenticular.client.body import Body, Stretch
-from lenticular.client.connection import PASSING, Server, json_of, reason
+from lenticular.client.connection import TEMPORARY, Server, UploadFailed, json_of, reason
 from lenticular.client.report import Report
 from lenticular.client.sources import Source, Unreadable
 
-# Below what API Gateway and Lambda take, which see a third more: base64.
+# Below the limit of API Gateway and Lambda, where base64 adds a third.
 REQUEST_BYTES = 4 * 1024 * 1024
 REQUEST_FILES = 64
-# What a part needs beyond its file, and more.
+# An upper bound for what a part needs beside its file.
 PART_BYTES = 128
 STUDIES = "/dicom-web/studies"
 
+_STORED = (HTTPStatus.OK, HTTPStatus.ACCEPTED)
+_NO_STORE_SERVICE = (
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.METHOD_NOT_ALLOWED,
+    HTTPStatus.NOT_IMPLEMENTED,
+)
+
+_REFERENCED = "00081199"  # ReferencedSOPSequence
 _FAILED = ("00081198", "0008119A")  # FailedSOPSequence, OtherFailuresSequence
 _FAILURE_REASON = "00081197"
 _ERROR_COMMENT = "00000902"
@@ -28,14 +36,14 @@ _OUT_OF_RESOURCES = range(0xA700, 0xA800)  # PS3.4 Table GG.4-1: no fault of the
 
 @dataclass(frozen=True, slots=True)
 class RequestTooLarge:
-    """The server takes no request of this size: send these otherwise."""
+    """The server refuses requests of this size; these sources must be sent in another way."""
 
     sources: list[Source]
     reason: str
 
 
 def batches(sources: Iterable[Source], limit: Callable[[], int]) -> Iterator[list[Source]]:
-    """The sources in their order, as many together as fit into one request as of now."""
+    """Group sources into requests, in their order; `limit` may become smaller meanwhile."""
     batch: list[Source] = []
     size = 2 * PART_BYTES
     for source in sources:
@@ -50,12 +58,12 @@ def batches(sources: Iterable[Source], limit: Callable[[], int]) -> Iterator[lis
 
 
 def fits(source: Source, limit: int) -> bool:
-    """Whether a source is small enough for one request."""
+    """True if a source fits into one request."""
     return source.size + 3 * PART_BYTES <= limit
 
 
 def send_batch(server: Server, batch: Sequence[Source], report: Report) -> RequestTooLarge | None:
-    """Store several in one request, and those each by itself that were refused together."""
+    """Store several sources in one request; if any is refused, send each one by itself."""
     contents: dict[Source, bytes] = {}
     for source in batch:
         try:
@@ -63,29 +71,29 @@ def send_batch(server: Server, batch: Sequence[Source], report: Report) -> Reque
             source.check_unchanged()
         except Unreadable as error:
             contents.pop(source, None)
-            _settle(report, source, failed=str(error))
+            _report_failure(report, source, failed=str(error))
     if not contents:
         return None
-    answer = _store(server, list(contents.values()), _uncounted)
+    answer = _store(server, list(contents.values()), _do_not_count)
     if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return RequestTooLarge(list(contents), reason(answer))
-    if _all_stored(answer):
+    if _all_stored(answer, len(contents)):
         for source in contents:
             report.progress.add_bytes(source.size)
         report.stored(contents)
     elif len(contents) == 1:
         source = next(iter(contents))
         report.progress.add_bytes(source.size)
-        _tell_refusal(report, source, answer)
+        _report_refusal(report, source, answer)
     else:
-        # The answer names instances, not files: which are whose, each one's own answer tells.
+        # The response names instances, not files, so ask for each file alone.
         for source in contents:
             send_batch(server, [source], report)
     return None
 
 
 def send_large(server: Server, source: Source, report: Report) -> RequestTooLarge | None:
-    """Store one of any size, streamed from its file."""
+    """Store one source of any size, streamed from its file."""
     try:
         with source.open() as file:
             stretch = Stretch(file.fileno(), 0, source.size)
@@ -97,14 +105,14 @@ def send_large(server: Server, source: Source, report: Report) -> RequestTooLarg
     if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         report.progress.add_bytes(-source.size)
         return RequestTooLarge([source], reason(answer))
-    if _all_stored(answer):
+    if _all_stored(answer, 1):
         report.stored([source])
     else:
-        _tell_refusal(report, source, answer)
+        _report_refusal(report, source, answer)
     return None
 
 
-def _settle(report: Report, source: Source, failed: str) -> None:
+def _report_failure(report: Report, source: Source, failed: str) -> None:
     report.progress.add_bytes(source.size)
     report.failed(source, failed)
 
@@ -125,26 +133,44 @@ def _store(
         "Accept": "application/dicom+json",
     }
     body = Body(parts, server.stop, count)
-    return server.call("POST", STUDIES, body, headers)
+    answer = server.call("POST", STUDIES, body, headers)
+    _require_store_service(server, answer)
+    return answer
 
 
-def _uncounted(_: int) -> None:
+def _require_store_service(server: Server, answer: urllib3.BaseHTTPResponse) -> None:
+    """Stop at the first response that shows a wrong address, instead of sending all files there."""
+    is_other_service = answer.status in _STORED and not json_of(answer)
+    if is_other_service or answer.status in _NO_STORE_SERVICE:
+        raise UploadFailed(
+            f"{server.url} is not a DICOMweb server: POST {STUDIES} is answered {reason(answer)}. "
+            "Give the address without /dicom-web, for example --to http://127.0.0.1:8042."
+        )
+
+
+def _do_not_count(_: int) -> None:
     """Files that share a request count when it has been answered: they may have to go again."""
 
 
-def _all_stored(answer: urllib3.BaseHTTPResponse) -> bool:
-    return answer.status in (HTTPStatus.OK, HTTPStatus.ACCEPTED) and not _failures(answer)
+def _all_stored(answer: urllib3.BaseHTTPResponse, count: int) -> bool:
+    """True if the response names this many stored instances, and none that failed."""
+    stored = _items(answer, _REFERENCED)
+    return answer.status in _STORED and len(stored) >= count and not _failures(answer)
 
 
 def _failures(answer: urllib3.BaseHTTPResponse) -> list[dict[str, Any]]:
-    said = json_of(answer)
-    return [item for tag in _FAILED for item in said.get(tag, {}).get("Value", [])]
+    return [item for tag in _FAILED for item in _items(answer, tag)]
 
 
-def _tell_refusal(report: Report, source: Source, answer: urllib3.BaseHTTPResponse) -> None:
+def _items(answer: urllib3.BaseHTTPResponse, tag: str) -> list[dict[str, Any]]:
+    found = json_of(answer).get(tag, {}).get("Value", [])
+    return found if isinstance(found, list) else []
+
+
+def _report_refusal(report: Report, source: Source, answer: urllib3.BaseHTTPResponse) -> None:
     failures = _failures(answer)
     if not failures:
-        passing = answer.status in PASSING or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        passing = answer.status in TEMPORARY or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
         (report.failed if passing else report.refused)(source, reason(answer))
         return
     number = _value(failures[0], _FAILURE_REASON)

@@ -1,7 +1,7 @@
-"""Sending one file by its ticket: put to presigned URLs, in parts when it is large.
+"""Transfer a file of an upload session: PUT to presigned URLs, in parts if it is large.
 
-Each part is a job of its own, so that several travel at once; the job that ends last tells the
-server that the file is whole.
+Each part is a job of its own, so that several are sent at the same time. The job that ends last
+completes the file on the server.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from lenticular.client.body import Body, Stretch
 from lenticular.client.connection import Server, reason
 from lenticular.client.report import Report
 from lenticular.client.sources import Source, Unreadable
-from lenticular.client.upload_session import ARRIVED, UPLOADS, TicketGone, UploadSession
+from lenticular.client.upload_session import ARRIVED, UPLOADS, SessionGone, UploadSession
 
 Job = Callable[[], "list[Job]"]
 
@@ -26,22 +26,22 @@ _STALE = (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN)
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A stretch of a file with a URL of its own; without a part number, all of it."""
+    """A part of a file with a URL of its own; without a part number, the whole file."""
 
     part: int | None
     offset: int
     size: int
 
 
-class Sending:
-    """A file on its way by a ticket."""
+class FileTransfer:
+    """The transfer of one file of an upload session."""
 
-    def __init__(self, server: Server, report: Report, ticket: UploadSession, number: int) -> None:
+    def __init__(self, server: Server, report: Report, session: UploadSession, number: int) -> None:
         self._server = server
         self._report = report
-        self._ticket = ticket
+        self._session = session
         self._number = number
-        self._source: Source = ticket.sources[number]
+        self._source: Source = session.sources[number]
         self._lock = Lock()
         self._file: BinaryIO | None = None
         self._open_jobs = 0
@@ -49,8 +49,8 @@ class Sending:
         self._completions = 0
 
     def jobs(self) -> list[Job]:
-        """What there is to do to bring there what has not arrived."""
-        if self._ticket.file(self._number)["status"] in ARRIVED:
+        """Return the jobs that send what has not arrived."""
+        if self._session.file(self._number)["status"] in ARRIVED:
             self._report.waiting(self._source)
             return []
         pieces = self._missing()
@@ -60,13 +60,13 @@ class Sending:
         return [partial(self._send, piece) for piece in pieces]
 
     def arrived_bytes(self) -> int:
-        """How much of it is there already."""
-        if self._ticket.file(self._number)["status"] in ARRIVED:
+        """Return how many bytes have arrived already."""
+        if self._session.file(self._number)["status"] in ARRIVED:
             return self._source.size
         return self._source.size - sum(piece.size for piece in self._missing())
 
     def _missing(self) -> list[Piece]:
-        file = self._ticket.file(self._number)
+        file = self._session.file(self._number)
         if "parts" not in file:
             return [Piece(None, 0, self._source.size)]
         return [
@@ -81,7 +81,7 @@ class Sending:
                 self._problem = self._put(piece) or self._problem
             except Unreadable as error:
                 self._problem = str(error)
-            except TicketGone as error:
+            except SessionGone as error:
                 self._forget(error)
         with self._lock:
             self._open_jobs -= 1
@@ -90,12 +90,12 @@ class Sending:
         return self._end()
 
     def _put(self, piece: Piece) -> str | None:
-        """Bring a piece there; why not, if that cannot be done."""
+        """Send a piece. Return the reason if it cannot be sent, else None."""
         stretch = Stretch(self._descriptor(), piece.offset, piece.size)
         body = Body([stretch], self._server.stop, self._report.progress.add_bytes)
         why = None
         for _ in range(RENEWALS):
-            url = self._ticket.url(self._number, piece.part)
+            url = self._session.url(self._number, piece.part)
             if url is None:
                 return None
             answer = self._server.put(url, body)
@@ -105,7 +105,7 @@ class Sending:
             why = f"the storage answers {reason(answer)}"
             if answer.status not in _STALE:
                 break
-            self._ticket.refresh()
+            self._session.refresh()
         return why
 
     def _descriptor(self) -> int:
@@ -115,7 +115,7 @@ class Sending:
             return self._file.fileno()
 
     def _end(self) -> list[Job]:
-        """All jobs have ended: the file is whole, or is not."""
+        """Complete the file after its last job, or report why it is not complete."""
         with self._lock:
             if self._file is not None:
                 self._file.close()
@@ -128,21 +128,21 @@ class Sending:
         if self._problem is not None:
             self._report.failed(self._source, self._problem)
             return []
-        if "parts" in self._ticket.file(self._number):
+        if "parts" in self._session.file(self._number):
             return self._complete()
         self._report.waiting(self._source)
         return []
 
     def _complete(self) -> list[Job]:
-        path = f"{UPLOADS}/{self._ticket.id}/files/{self._number}"
+        path = f"{UPLOADS}/{self._session.id}/files/{self._number}"
         answer = self._server.call("POST", path)
         if answer.status < HTTPStatus.MULTIPLE_CHOICES:
             self._report.waiting(self._source)
             return []
         self._completions += 1
         try:
-            self._ticket.refresh()
-        except TicketGone as error:
+            self._session.refresh()
+        except SessionGone as error:
             self._forget(error)
             self._completions = RENEWALS
         if self._completions < RENEWALS and (again := self.jobs()) != [self._complete]:
@@ -150,13 +150,13 @@ class Sending:
         self._report.failed(self._source, reason(answer))
         return []
 
-    def _forget(self, error: TicketGone) -> None:
-        self._problem = f"the server has forgotten the upload: {error}"
-        self._report.journal.forget_upload(self._ticket.id)
+    def _forget(self, error: SessionGone) -> None:
+        self._problem = f"the server does not know this upload any more: {error}"
+        self._report.journal.forget_upload(self._session.id)
 
 
 def groups(sources: list[Source], files: int, size: int) -> Iterator[list[Source]]:
-    """As many sources for one ticket as keep its answer, a URL for each part, a short one."""
+    """Group sources into upload sessions, small enough for a response with a URL for each part."""
     group: list[Source] = []
     total = 0
     for source in sources:

@@ -1,4 +1,4 @@
-"""Upload: which source goes which way, several requests at once, and what became of each."""
+"""Upload: choose the way of each source, send several requests at the same time, and wait."""
 
 import time
 from collections import deque
@@ -15,16 +15,16 @@ from lenticular.client.body import Cancelled
 from lenticular.client.connection import CONNECTIONS, Authorizer, Server, UploadFailed
 from lenticular.client.journal import Journal, open_journal
 from lenticular.client.progress import Progress
-from lenticular.client.report import Fate, Report
+from lenticular.client.report import Report, SourceStatus
 from lenticular.client.sources import Source, find
-from lenticular.client.transfer import Job, Sending, groups
-from lenticular.client.upload_session import NoUploads, TicketGone, TicketRefused, UploadSession
+from lenticular.client.transfer import FileTransfer, Job, groups
+from lenticular.client.upload_session import NoUploads, SessionGone, SessionRefused, UploadSession
 
-# A server takes 1,000 files in one ticket, but an answer with a URL for each part must stay short.
-TICKET_FILES = 100
-TICKET_BYTES = 16 * 1024**3
-FIRST_LOOK_SECONDS = 0.5
-LOOK_SECONDS = 10
+# A server takes 1,000 files in a session, but a response with a URL for each part must stay short.
+SESSION_FILES = 100
+SESSION_BYTES = 16 * 1024**3
+FIRST_POLL_SECONDS = 0.5
+POLL_SECONDS = 10
 
 
 def upload_all(
@@ -35,12 +35,12 @@ def upload_all(
     restart: bool = False,
     patience: float = 600,
 ) -> bool:
-    """Upload everything; tell what became of it; whether all of it is stored."""
+    """Upload everything and print the outcome. Return True if all of it is stored."""
     server = Server(url, authorizer)
     sources = list(dict.fromkeys(chain.from_iterable(find(path) for path in paths)))
     journal = _journal(url, paths, restart=restart)
     if not journal.is_empty:
-        click.echo("Going on where this upload broke off (--restart sends everything again).")
+        click.echo("Resuming an earlier upload (--restart sends everything again).")
     problem = None
     with Progress(len(sources), sum(source.size for source in sources)) as progress:
         report = Report(sources, journal, progress)
@@ -51,7 +51,7 @@ def upload_all(
         except BaseException:
             server.stop.set()
             raise
-    report.tell()
+    report.print_summary()
     journal.close(finished=report.is_finished)
     if problem is not None:
         raise UploadFailed(problem)
@@ -62,24 +62,26 @@ def _journal(url: str, paths: Sequence[Path], *, restart: bool) -> Journal:
     try:
         return open_journal(url, paths, restart=restart)
     except OSError as error:
-        click.echo(f"This upload cannot go on after a break, for want of notes: {error}", err=True)
+        click.echo(
+            f"This upload cannot be resumed later (no journal could be written): {error}", err=True
+        )
         return Journal()
 
 
 class UploadRun:
-    """A run over all sources that have no outcome yet."""
+    """One run over all sources without an outcome."""
 
     def __init__(self, server: Server, report: Report) -> None:
         self._server = server
         self._report = report
         self._limit = stow.REQUEST_BYTES
         self._has_uploads = True
-        self._tickets: list[UploadSession] = []
+        self._sessions: list[UploadSession] = []
         self._ready: deque[Job] = deque()
         self._too_large: list[Source] = []
 
     def run(self, patience: float) -> None:
-        """Send, and wait until the server has said what became of everything it got."""
+        """Send everything, and wait until the server has stored or refused it."""
         self._report.recall()
         planned = self._plan()
         running: set[Future[list[Job]]] = set()
@@ -102,7 +104,7 @@ class UploadRun:
             self._server.stop.set()
             executor.shutdown(wait=False, cancel_futures=True)
             raise
-        self._await_outcomes(patience)
+        self._wait_for_outcomes(patience)
 
     def _next(self, planned: Iterator[Job], running: set[Future[list[Job]]]) -> Job | None:
         if self._ready:
@@ -115,9 +117,9 @@ class UploadRun:
         return job
 
     def _plan(self) -> Iterator[Job]:
-        """The jobs, made when their turn comes: URLs expire, and limits are learned on the way."""
+        """Yield each job when its turn comes: URLs expire, and limits are learned on the way."""
         yield from self._resumed()
-        known = {source for ticket in self._tickets for source in ticket.sources.values()}
+        known = {source for session in self._sessions for source in session.sources.values()}
         rest = [source for source in self._report.open_sources() if source not in known]
         small = [source for source in rest if stow.fits(source, self._limit)]
         for batch in stow.batches(small, lambda: self._limit):
@@ -125,7 +127,7 @@ class UploadRun:
         yield from self._large([source for source in rest if not stow.fits(source, self._limit)])
 
     def _resumed(self) -> Iterator[Job]:
-        """What is left to do of the tickets of an earlier run."""
+        """Yield the jobs that are left of the sessions of earlier runs."""
         by_key = {source.key: source for source in self._report.open_sources()}
         # Of a file that was sent more than once, the last attempt counts.
         for upload, files in reversed(self._report.journal.uploads.items()):
@@ -133,47 +135,47 @@ class UploadRun:
             if not sources:
                 continue
             try:
-                ticket = upload_session.reopen(self._server, upload, sources)
-            except TicketGone:
+                session = upload_session.reopen(self._server, upload, sources)
+            except SessionGone:
                 self._report.journal.forget_upload(upload)
                 continue
             for source in sources.values():
                 del by_key[source.key]
-            yield from self._sent_by(ticket)
+            yield from self._transfer_jobs(session)
 
     def _large(self, sources: list[Source]) -> Iterator[Job]:
-        for group in groups(sources, TICKET_FILES, TICKET_BYTES):
-            yield from self._by_ticket(group)
+        for group in groups(sources, SESSION_FILES, SESSION_BYTES):
+            yield from self._by_session(group)
 
-    def _by_ticket(self, group: list[Source]) -> Iterator[Job]:
+    def _by_session(self, group: list[Source]) -> Iterator[Job]:
         if self._has_uploads:
             try:
-                ticket = upload_session.begin(self._server, group)
+                session = upload_session.begin(self._server, group)
             except NoUploads:
                 self._has_uploads = False
-            except TicketRefused as error:
+            except SessionRefused as error:
                 yield from self._one_by_one(group, str(error))
                 return
             else:
-                files = {number: source.key for number, source in ticket.sources.items()}
-                self._report.journal.note_upload(ticket.id, files)
-                yield from self._sent_by(ticket)
+                files = {number: source.key for number, source in session.sources.items()}
+                self._report.journal.note_upload(session.id, files)
+                yield from self._transfer_jobs(session)
                 return
         for source in group:
             yield partial(self._send_large, source)
 
     def _one_by_one(self, group: list[Source], why: str) -> Iterator[Job]:
-        """One file may have spoilt it for the others."""
+        """Try each source alone: one of them may be the reason for the refusal."""
         if len(group) == 1:
             self._report.refused(group[0], why)
             return
         for source in group:
-            yield from self._by_ticket([source])
+            yield from self._by_session([source])
 
-    def _sent_by(self, ticket: UploadSession) -> Iterator[Job]:
-        self._tickets.append(ticket)
-        for number in ticket.sources:
-            sending = Sending(self._server, self._report, ticket, number)
+    def _transfer_jobs(self, session: UploadSession) -> Iterator[Job]:
+        self._sessions.append(session)
+        for number in session.sources:
+            sending = FileTransfer(self._server, self._report, session, number)
             self._report.progress.add_bytes(sending.arrived_bytes())
             yield from sending.jobs()
 
@@ -184,7 +186,7 @@ class UploadRun:
         if len(refused.sources) == 1:
             self._too_large += refused.sources
             return []
-        # Learned for all that follow.
+        # All later requests keep below this limit, too.
         half = sum(source.size for source in refused.sources) // 2
         self._limit = min(self._limit, half)
         again = stow.batches(refused.sources, lambda: self._limit)
@@ -196,42 +198,44 @@ class UploadRun:
             self._report.refused(source, refused.reason)
         return []
 
-    def _await_outcomes(self, patience: float) -> None:
-        """Ask the server what became of what has arrived, until it says nothing new for long."""
-        pause = FIRST_LOOK_SECONDS
+    def _wait_for_outcomes(self, patience: float) -> None:
+        """Poll until nothing is waiting, or nothing changed for `patience` seconds."""
+        pause = FIRST_POLL_SECONDS
         last_news = time.monotonic()
-        while (waiting := self._report.count(Fate.WAITING)) and (
+        while (waiting := self._report.count(SourceStatus.WAITING)) and (
             time.monotonic() - last_news < patience
         ):
-            for ticket in self._tickets:
-                self._look(ticket)
-            if self._report.count(Fate.WAITING) < waiting:
-                last_news, pause = time.monotonic(), FIRST_LOOK_SECONDS
+            for session in self._sessions:
+                self._poll(session)
+            if self._report.count(SourceStatus.WAITING) < waiting:
+                last_news, pause = time.monotonic(), FIRST_POLL_SECONDS
                 continue
             try:
                 self._server.pause(pause)
             except Cancelled:
                 return
-            pause = min(2 * pause, LOOK_SECONDS)
+            pause = min(2 * pause, POLL_SECONDS)
 
-    def _look(self, ticket: UploadSession) -> None:
-        """Take over the outcomes that a ticket tells."""
+    def _poll(self, session: UploadSession) -> None:
+        """Get a session, and note the outcomes of its files."""
         waiting = {
             number: source
-            for number, source in ticket.sources.items()
+            for number, source in session.sources.items()
             if self._report.is_waiting(source)
         }
         if not waiting:
             return
         try:
-            ticket.refresh()
-        except TicketGone as error:
-            self._report.journal.forget_upload(ticket.id)
+            session.refresh()
+        except SessionGone as error:
+            self._report.journal.forget_upload(session.id)
             for source in waiting.values():
-                self._report.failed(source, f"the server has forgotten the upload: {error}")
+                self._report.failed(
+                    source, f"the server does not know this upload any more: {error}"
+                )
             return
         for number, source in waiting.items():
-            self._take_outcome(source, ticket.file(number))
+            self._take_outcome(source, session.file(number))
 
     def _take_outcome(self, source: Source, file: dict[str, object]) -> None:
         if file["status"] == "stored":
