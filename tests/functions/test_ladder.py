@@ -1,10 +1,14 @@
 """The payload ladder through the functions, whose answers and bodies Lambda limits to 6 MB."""
 
+import asyncio
 import json
+import re
+from contextlib import closing
 
 import pytest
 import requests
 
+from lenticular.storage.s3 import S3Storage
 from tests import samples
 from tests.functions.gateway import HOST, STAGE, Context
 from tests.functions.test_ingest import s3_event, sqs_event
@@ -147,3 +151,69 @@ def test_a_thousand_announced_files_are_answered_within_the_ceiling(functions, m
     begun = functions.call("upload", "POST", "/uploads", json.dumps(wanted).encode())
     assert begun.status == 201
     assert len(begun.content) < 4 * 1024 * 1024
+
+
+def test_a_put_off_answer_is_filed_under_what_it_was_made_of(functions, upload, perform):
+    upload(*(samples.ct("changing", instance=number, size=2000) for number in (1, 2, 3)))
+    path = f"/dicom-web/studies/{samples.study_uid('changing')}"
+    asked = functions.call("dicomweb", "GET", path, accept=PARTS)
+    place = asked.headers["location"].removeprefix(f"https://{HOST}{STAGE}")
+    fourth = samples.ct("changing", instance=4, size=2000)
+    upload(fourth)
+    assert perform() == []
+    ready = functions.call("dicomweb", "GET", place)
+    assert ready.status == 303
+    answer = requests.get(ready.headers["location"], timeout=SECONDS)
+    assert fourth in answer.content
+
+    fourth_path = f"/dicom-web{samples.path('changing', instance=4)}"
+    assert functions.call("upload", "DELETE", fourth_path).status == 204
+    assert functions.call("dicomweb", "GET", place).status == 404
+    assert requests.get(ready.headers["location"], timeout=SECONDS).status_code == 404
+    again = functions.call("dicomweb", "GET", path, accept=PARTS)
+    assert again.status == 202
+    assert perform() == []
+    done = functions.call("dicomweb", "GET", path, accept=PARTS)
+    assert done.status == 303
+    assert fourth not in requests.get(done.headers["location"], timeout=SECONDS).content
+
+
+def test_an_answer_of_a_study_goes_with_the_study(functions, upload, storage):
+    upload(
+        samples.ct("deleted", instance=1, size=2000), samples.ct("deleted", instance=2, size=100)
+    )
+    path = f"/dicom-web/studies/{samples.study_uid('deleted')}"
+    made = functions.call("dicomweb", "GET", path, accept=PARTS)
+    assert made.status == 303
+    assert requests.get(made.headers["location"], timeout=SECONDS).status_code == 200
+    assert functions.call("upload", "DELETE", path).status == 204
+    assert requests.get(made.headers["location"], timeout=SECONDS).status_code == 404
+    (result,) = re.findall("results/[0-9a-f]{32}/", made.headers["location"])
+    assert list(storage.keys(result)) == []
+
+
+def test_an_answer_made_while_something_of_its_study_is_deleted_is_made_again(
+    functions, upload, perform, monkeypatch
+):
+    upload(*(samples.ct("racing", instance=number, size=2000) for number in (1, 2, 3)))
+    path = f"/dicom-web/studies/{samples.study_uid('racing')}"
+    asked = functions.call("dicomweb", "GET", path, accept=PARTS)
+    place = asked.headers["location"].removeprefix(f"https://{HOST}{STAGE}")
+    write = S3Storage.write
+
+    def delete_meanwhile(self, key, *arguments, **named):
+        size = write(self, key, *arguments, **named)
+        patch.undo()
+        gone = f"/dicom-web{samples.path('racing', instance=3)}"
+        with closing(asyncio.new_event_loop()) as loop:  # the thread has none, but a function
+            asyncio.set_event_loop(loop)
+            assert functions.call("upload", "DELETE", gone).status == 204
+        return size
+
+    with monkeypatch.context() as patch:
+        patch.setattr(S3Storage, "write", delete_meanwhile)
+        assert perform() == []
+    ready = functions.call("dicomweb", "GET", place)
+    assert ready.status == 303
+    answer = requests.get(ready.headers["location"], timeout=SECONDS)
+    assert answer.content.count(b"DICM") == 2

@@ -79,6 +79,16 @@ def image(client) -> dict[str, str]:
     return place("stated")
 
 
+@pytest.fixture(scope="module")
+def lost(client, services) -> dict[str, str]:
+    """A stored image, and what leads to it; the file of another in its series is gone."""
+    wire.must_store(client, *samples.ct_series("lost", 2))
+    for key, _, _ in list(services.storage.keys("instances/")):
+        if f"/{samples.sop_uid('lost', 1, 2)}-" in key:
+            services.storage.delete(key)
+    return place("lost")
+
+
 def place(label: str) -> dict[str, str]:
     return {
         "study": samples.study_uid(label),
@@ -111,7 +121,9 @@ def ask(client, resource: Resource, image: dict[str, str], probe: Probe) -> http
 
 
 @pytest.mark.parametrize("resource", READ, ids=str)
-def test_each_status_that_is_stated_and_no_other_is_answered(client, image, resource, monkeypatch):
+def test_each_status_that_is_stated_and_no_other_is_answered(
+    client, image, lost, resource, monkeypatch
+):
     monkeypatch.setattr("lenticular.web.routes.rendered.MAX_INSTANCES", 0)
     answered = {}
     for name, probe in PROBES.items():
@@ -120,6 +132,7 @@ def test_each_status_that_is_stated_and_no_other_is_answered(client, image, reso
         parts = Probe(headers={"Accept": "multipart/related; type=image/png"})
         answered["in parts"] = ask(client, resource, image, parts)
 
+    answered["a file is gone"] = ask(client, resource, lost, Probe())
     found = {name: answer.status_code for name, answer in answered.items()}
     assert set(found.values()) == resource.statuses, found
     for answer in answered.values():

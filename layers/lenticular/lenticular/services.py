@@ -11,7 +11,12 @@ from lenticular.settings import InvalidSettings, Settings
 from lenticular.storage.spool import Spool
 
 if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
     from lenticular.storage.protocol import Bucket, Storage
+
+
+READS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,17 @@ class Services:
 
         return self.storage if isinstance(self.storage, Bucket) else None
 
+    @cached_property
+    def readers(self) -> "ThreadPoolExecutor":
+        """The threads that read small files from a bucket side by side."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        return ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="read")
+
     def close(self) -> None:
-        """Let go of connections."""
+        """Let go of connections and threads."""
+        if "readers" in vars(self):
+            self.readers.shutdown(cancel_futures=True)
         self.index.close()
 
 

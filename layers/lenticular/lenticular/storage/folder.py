@@ -85,13 +85,15 @@ class FolderStorage:
     def keys(self, prefix: str = "") -> Iterator[tuple[str, int, float]]:
         """Key, size in bytes and time of last change (seconds since 1970) of all under a prefix."""
         start = self.root / prefix
+        # Text instead of paths: a listing of a study stands before each of its retrievals.
+        above = len(os.path.join(self.root, ""))
         for folder, folders, names in os.walk(start if start.is_dir() else start.parent):
             folders.sort()
             for name in sorted(names):
-                path = Path(folder, name)
-                key = path.relative_to(self.root).as_posix()
+                path = os.path.join(folder, name)
+                key = path[above:]
                 if key.startswith(prefix):
-                    status = path.stat()
+                    status = os.stat(path)
                     yield key, status.st_size, status.st_mtime
 
     def _discard_abandoned(self) -> None:

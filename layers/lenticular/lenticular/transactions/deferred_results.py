@@ -1,7 +1,10 @@
 """Answers past the payload ceiling: kept in the bucket for a day, and read there by presigned URLs.
 
     results/<id>/answer        the answer, with its media type
+    results/<id>/warnings      what it leaves out, if anything
     results/<id>/error         in its place, why there is none
+    results/<id>/made-as       in its place, the id under which it was filed
+    results/studies/<hash>/    the ids of the results that hold something of a study
     results/jobs/<id>.json     a request whose answer takes longer than the client can wait
 
 The bucket's events, or the server on one machine, run the jobs (web/deferred_jobs.py).
@@ -11,8 +14,9 @@ import hashlib
 import re
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from typing import NoReturn
 
 import orjson
 
@@ -22,14 +26,14 @@ from lenticular.storage.spool import Spool
 
 RESULTS = "results/"
 JOBS = "results/jobs/"
+STUDIES = "results/studies/"
 URL_SECONDS = 3600
 # The bucket forgets a result after a day, and its URL serves for an hour.
 REUSED_SECONDS = 12 * 3600
-# A client of API Gateway hangs up after 29 seconds.
-SECONDS_IN_ONE_CALL = 20.0
 GIVEN_UP_SECONDS = 3 * 3600
 
 _ID = re.compile(r"[0-9a-f]{32}")
+_DELETED = "deleted-"
 
 
 class DeferToJob(Exception):
@@ -50,11 +54,16 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class ResultHeaders:
-    """What the bucket says of a result beside its bytes."""
+class ResultDescription:
+    """The media type and the file name of a result, and the studies of which it holds something.
+
+    `begun` is the time of `time.monotonic()` before the index was asked what they hold.
+    """
 
     media_type: str
     file_name: str | None = None
+    studies: Sequence[str] = ()
+    begun: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +76,18 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class ResultState:
-    """How far a result has come: it has a URL, or it failed, or it is being made."""
+class Result:
+    """An answer in the bucket: a URL to read it from, and what it leaves out."""
 
-    url: str | None = None
+    url: str
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ResultState:
+    """How far a result has come: it is there, or it failed, or it is being made."""
+
+    result: Result | None = None
     failure: Failure | None = None
 
 
@@ -81,27 +98,52 @@ def result_id(*identity: str | None) -> str:
     return hashlib.sha256(repr(identity).encode()).hexdigest()[:32]
 
 
-def existing(bucket: Bucket, result: str) -> str | None:
-    """The URL of a result that was made not long ago."""
-    latest = time.time() - REUSED_SECONDS
-    for key, _, changed in bucket.keys(_answer_key(result)):
-        if key == _answer_key(result) and changed > latest:
-            return bucket.presign(key, URL_SECONDS)
-    return None
+def existing(bucket: Bucket, result: str) -> Result | None:
+    """Return a result that was made not long ago."""
+    found = {key: changed for key, _, changed in bucket.keys(_folder(result))}
+    if found.get(_answer_key(result), 0.0) <= time.time() - REUSED_SECONDS:
+        return None
+    return _result(bucket, result, found)
 
 
 def write(
     bucket: Bucket,
     result: str,
     pieces: Iterable[bytes],
-    about: ResultHeaders,
-    largest: int | None = None,
-) -> str:
-    """Write an answer while it is made; its URL. TooMuchForOneCall when it grows past `largest`."""
-    key = _answer_key(result)
-    limited = pieces if largest is None else _limited(pieces, largest)
-    bucket.write(key, limited, about.media_type, about.file_name)
-    return bucket.presign(key, URL_SECONDS)
+    about: ResultDescription,
+    warnings: Callable[[], Sequence[str]] = tuple,
+) -> Result:
+    """Write an answer while it is made; `warnings` are asked for when it is.
+
+    Unavailable when something of these studies was deleted meanwhile, which may be in it.
+    """
+    for study in about.studies:
+        _put(bucket, f"{_study_folder(study)}{result}", result.encode())
+    registered_after = time.monotonic() - about.begun if about.studies else 0.0
+    bucket.write(_answer_key(result), pieces, about.media_type, about.file_name)
+    if any(_is_deleted(bucket, study, result, registered_after) for study in about.studies):
+        bucket.delete(_answer_key(result))
+        raise errors.Unavailable("Something of the study was just deleted; ask again.", 2)
+    found = tuple(warnings())
+    if found:
+        _put(bucket, _warnings_key(result), orjson.dumps(found))
+    return Result(bucket.presign(_answer_key(result), URL_SECONDS), found)
+
+
+def forget(bucket: Bucket, studies: Iterable[str]) -> None:
+    """Remove the results that may hold something of these studies, which was deleted.
+
+    Whoever writes such a result registers it before and looks for deletes behind it: it finds
+    this one, or its result is found here.
+    """
+    for study in studies:
+        _put(bucket, f"{_study_folder(study)}{_DELETED}{secrets.token_hex(8)}", b"deleted")
+        for key, _, _ in list(bucket.keys(_study_folder(study))):
+            result = key.rpartition("/")[2]
+            if _ID.fullmatch(result):
+                bucket.delete(_answer_key(result))
+                bucket.delete(_warnings_key(result))
+                bucket.delete(key)
 
 
 def presign_stored(bucket: Bucket, key: str, media_type: str, file_name: str | None = None) -> str:
@@ -114,6 +156,7 @@ def enqueue(bucket: Bucket, job: Job) -> None:
     """Have an answer made later, unless that is ordered already."""
     if not is_enqueued(bucket, job.result_id):
         bucket.delete(_error_key(job.result_id))
+        bucket.delete(_made_as_key(job.result_id))
         _put(bucket, _job_key(job.result_id), orjson.dumps(asdict(job)))
 
 
@@ -130,10 +173,14 @@ def load_job(bucket: Bucket, key: str) -> Job | None:
         return None
 
 
-def finish(bucket: Bucket, job: Job, failure: Failure | None = None) -> None:
-    """The answer of a job is made, or cannot be."""
+def finish(
+    bucket: Bucket, job: Job, made_as: str | None = None, failure: Failure | None = None
+) -> None:
+    """End a job: its answer is filed under an id, or cannot be made."""
     if failure is not None:
         _put(bucket, _error_key(job.result_id), orjson.dumps(asdict(failure)))
+    elif made_as not in (None, job.result_id):
+        _put(bucket, _made_as_key(job.result_id), str(made_as).encode())
     bucket.delete(_job_key(job.result_id))
 
 
@@ -144,21 +191,19 @@ def status(bucket: Bucket, result: str) -> ResultState:
         raise unknown
     # In this order: whoever finishes a job writes its outcome before the job is gone.
     jobs = list(bucket.keys(_job_key(result)))
-    there = {key for key, _, _ in bucket.keys(f"{RESULTS}{result}/")}
+    there = {key for key, _, _ in bucket.keys(_folder(result))}
     if _error_key(result) in there:
         return ResultState(failure=Failure(**orjson.loads(bucket.read(_error_key(result)))))
-    if _answer_key(result) in there and not jobs:
-        return ResultState(bucket.presign(_answer_key(result), URL_SECONDS))
     if not jobs:
-        raise unknown
+        return ResultState(_made(bucket, result, there) or _raise(unknown))
     if jobs[0][2] < time.time() - GIVEN_UP_SECONDS:
         raise errors.Unavailable("The answer could not be made; ask for less at a time.")
     return ResultState()
 
 
-def _limited(pieces: Iterable[bytes], largest: int) -> Iterator[bytes]:
+def limited(pieces: Iterable[bytes], largest: int, deadline: float) -> Iterator[bytes]:
+    """Yield the pieces; raise DeferToJob when they grow too large or take too long."""
     size = 0
-    deadline = time.monotonic() + SECONDS_IN_ONE_CALL
     for piece in pieces:
         size += len(piece)
         if size > largest or time.monotonic() > deadline:
@@ -166,12 +211,63 @@ def _limited(pieces: Iterable[bytes], largest: int) -> Iterator[bytes]:
         yield piece
 
 
+def _made(bucket: Bucket, result: str, there: Container[str]) -> Result | None:
+    """Return the answer of a job that has ended, wherever it is filed."""
+    if _answer_key(result) in there:
+        return _result(bucket, result, there)
+    if _made_as_key(result) not in there:
+        return None
+    filed = bucket.read(_made_as_key(result)).decode()
+    found = {key for key, _, _ in bucket.keys(_folder(filed))}
+    return _result(bucket, filed, found) if _answer_key(filed) in found else None
+
+
+def _result(bucket: Bucket, result: str, there: Container[str]) -> Result:
+    key = _warnings_key(result)
+    warnings = orjson.loads(bucket.read(key)) if key in there else ()
+    return Result(bucket.presign(_answer_key(result), URL_SECONDS), tuple(warnings))
+
+
+def _is_deleted(bucket: Bucket, study: str, result: str, registered_after: float) -> bool:
+    """Tell whether something of the study was deleted since the index was asked what it holds.
+
+    That was so many seconds before the result was registered.
+    """
+    found = {key: changed for key, _, changed in bucket.keys(_study_folder(study))}
+    registered = found.get(f"{_study_folder(study)}{result}")
+    if registered is None:
+        return True
+    deletes = f"{_study_folder(study)}{_DELETED}"
+    begun = registered - registered_after - 1  # a bucket tells whole seconds
+    return any(changed >= begun for key, changed in found.items() if key.startswith(deletes))
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error
+
+
+def _folder(result: str) -> str:
+    return f"{RESULTS}{result}/"
+
+
 def _answer_key(result: str) -> str:
-    return f"{RESULTS}{result}/answer"
+    return f"{_folder(result)}answer"
+
+
+def _warnings_key(result: str) -> str:
+    return f"{_folder(result)}warnings"
 
 
 def _error_key(result: str) -> str:
-    return f"{RESULTS}{result}/error"
+    return f"{_folder(result)}error"
+
+
+def _made_as_key(result: str) -> str:
+    return f"{_folder(result)}made-as"
+
+
+def _study_folder(study_instance_uid: str) -> str:
+    return f"{STUDIES}{hashlib.sha256(study_instance_uid.encode()).hexdigest()[:32]}/"
 
 
 def _job_key(result: str) -> str:

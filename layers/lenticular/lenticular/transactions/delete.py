@@ -10,6 +10,7 @@ from lenticular.dicom.model import Target
 from lenticular.errors import NotFound
 from lenticular.index.records import Removed
 from lenticular.services import Services
+from lenticular.transactions import deferred_results
 from lenticular.transactions.render import rendition_cache
 
 log = logging.getLogger(__name__)
@@ -20,8 +21,20 @@ def delete(services: Services, *targets: Target) -> Removed:
     removed = services.index.remove(*targets)
     if removed is None:
         raise NotFound("There is no such study, series or instance.")
+    _forget_results(services, targets)
     remove_files(services, removed.keys)
     return removed
+
+
+def _forget_results(services: Services, targets: Iterable[Target]) -> None:
+    """Remove the answers in the bucket that may hold something of these studies."""
+    bucket = services.bucket
+    if bucket is None or not services.settings.payload_ceiling:
+        return
+    try:
+        deferred_results.forget(bucket, {target.study_instance_uid for target in targets})
+    except OSError:
+        log.exception("answers made of a deleted study could not be removed")
 
 
 def remove_files(services: Services, keys: Iterable[str]) -> None:

@@ -5,6 +5,7 @@ The application answers it as it answered the client, but without the limits of 
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -17,9 +18,11 @@ from lenticular.storage.protocol import Bucket
 from lenticular.transactions import deferred_results
 from lenticular.transactions.deferred_results import Failure, Job
 from lenticular.web.app import all_routers, create_app
-from lenticular.web.http.payload_limit import JOB
+from lenticular.web.http.payload_limit import JOB, Replay
 
 log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 3.0
 
 
 @dataclass(slots=True)
@@ -64,35 +67,42 @@ class JobRunner:
         job = deferred_results.load_job(bucket, key) if bucket is not None else None
         if bucket is None or job is None:
             return
-        # A loop of its own, which leaves that of the thread alone.
-        with closing(asyncio.new_event_loop()) as loop:
-            answer = loop.run_until_complete(self._replay(job))
+        replay = Replay(job.result_id)
+        answer = self._answer_to(job, replay)
+        if answer.status == 503:
+            time.sleep(RETRY_SECONDS)  # a queue would take much longer to come back
+            answer = self._answer_to(job, replay)
         if answer.status == 503:
             raise OSError("an answer cannot be made now")
-        deferred_results.finish(bucket, job, _kept(bucket, job, answer))
+        deferred_results.finish(bucket, job, replay.made_as, _failure(bucket, job, answer))
         log.info("made an answer", extra={"counts": {"results": 1}})
 
-    async def _replay(self, job: Job) -> _Answer:
+    def _answer_to(self, job: Job, replay: Replay) -> _Answer:
+        # A loop of its own, which leaves that of the thread alone.
+        with closing(asyncio.new_event_loop()) as loop:
+            return loop.run_until_complete(self._put_again(job, replay))
+
+    async def _put_again(self, job: Job, replay: Replay) -> _Answer:
         if self._app is None:
             self._app = create_app(self._services, all_routers(), guarded=False)
         answer = _Answer()
-        await self._app(_scope(job), _nothing, answer.take)
+        await self._app(_scope(job, replay), _nothing, answer.take)
         return answer
 
 
-def _kept(bucket: Bucket, job: Job, answer: _Answer) -> Failure | None:
-    """The failure, if it is one; what came back whole is kept as the answer."""
+def _failure(bucket: Bucket, job: Job, answer: _Answer) -> Failure | None:
+    """Return the failure, if it is one; keep as the answer what came back whole."""
     if answer.status == 303:
         return None
     if answer.status != 200:
         return Failure(answer.status, answer.media_type, answer.body.decode("utf-8", "replace"))
     deferred_results.write(
-        bucket, job.result_id, [answer.body], deferred_results.ResultHeaders(answer.media_type)
+        bucket, job.result_id, [answer.body], deferred_results.ResultDescription(answer.media_type)
     )
     return None
 
 
-def _scope(job: Job) -> dict[str, Any]:
+def _scope(job: Job, replay: Replay) -> dict[str, Any]:
     headers = [(b"host", job.host.encode("latin-1"))]
     if job.accept is not None:
         headers.append((b"accept", job.accept.encode("latin-1")))
@@ -109,7 +119,7 @@ def _scope(job: Job) -> dict[str, Any]:
         "headers": headers,
         "client": None,
         "server": None,
-        JOB: job.result_id,
+        JOB: replay,
     }
 
 

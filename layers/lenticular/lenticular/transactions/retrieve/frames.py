@@ -64,9 +64,9 @@ def stored_frames(
         ]
     if lookup(located.instance.transfer_syntax_uid).is_video:
         raise Unacceptable(f"A video is not kept by frames; all of it is at bulkdata/{pixels.tag}.")
-    runs = services.index.frame_ranges(located, frame_numbers)
+    runs = _runs(services, located, frame_numbers)
     return [
-        StoredFrame(number, partial(joined_fragments, whole, *run))
+        StoredFrame(number, partial(_joined_run, whole, run))
         for number, run in zip(frame_numbers, runs, strict=True)
     ]
 
@@ -106,11 +106,10 @@ def can_decode(located: LocatedInstance) -> bool:
 def are_apart(services: Services, located: LocatedInstance) -> bool:
     """Tell whether the frames of encapsulated pixels can be told from each other (PS3.5 A.4)."""
     pixels = pixels_of(located)
-    try:
-        stored_frames(services, located, (1, pixels.number_of_frames))
-    except (NotFound, Unacceptable):
+    if lookup(located.instance.transfer_syntax_uid).is_video or not pixels.number_of_frames:
         return False
-    return True
+    runs = _runs(services, located, (1, pixels.number_of_frames))
+    return not any(isinstance(run, NotFound) for run in runs)
 
 
 def whole_pixel_data(services: Services, located: LocatedInstance) -> ByteSource:
@@ -131,6 +130,24 @@ def joined_fragments(whole: ByteSource, start: int, length: int, skip: int = 0) 
         )
     spans = _fragments(whole, start, length)[skip:]
     return ByteSource(sum(size for _, size in spans), partial(_spliced, whole, spans))
+
+
+def _runs(
+    services: Services, located: LocatedInstance, frame_numbers: Sequence[int]
+) -> list[tuple[int, int] | NotFound]:
+    """Return where each frame lies, or the error of a frame that cannot be told from others."""
+    try:
+        return list(services.index.frame_ranges(located, frame_numbers))
+    except NotFound as error:
+        if len(frame_numbers) == 1:
+            return [error]
+    return [run for number in frame_numbers for run in _runs(services, located, [number])]
+
+
+def _joined_run(whole: ByteSource, run: tuple[int, int] | NotFound) -> ByteSource:
+    if isinstance(run, NotFound):
+        raise run
+    return joined_fragments(whole, *run)
 
 
 def _check(pixels: PixelLayout, frame_numbers: Sequence[int]) -> None:

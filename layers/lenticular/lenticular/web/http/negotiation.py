@@ -6,7 +6,7 @@ only when they are compressed; that is asked of nobody who wants what is there.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from lenticular.dicom.transfer_syntaxes import (
     COMPRESSED,
@@ -15,6 +15,7 @@ from lenticular.dicom.transfer_syntaxes import (
     KNOWN,
     lookup,
 )
+from lenticular.errors import Unacceptable
 from lenticular.index.records import LocatedInstance
 from lenticular.transactions.retrieve.frames import can_decode, frame_syntax
 from lenticular.web.http.media_types import DICOM, OCTET_STREAM, ZIP, Accept, Offer, choose
@@ -27,28 +28,43 @@ class Representation:
     media_type: str
     multipart: bool
     syntaxes: dict[str, str]
+    refused: dict[str, Unacceptable] = field(default_factory=dict)
+    """The stored transfer syntaxes that cannot be served in an accepted one."""
 
     def syntax_of(self, stored: str) -> str:
-        """The transfer syntax of an instance that is stored in this one."""
+        """Return the transfer syntax in which an instance stored in this one goes out."""
+        if stored in self.refused:
+            raise self.refused[stored]
         return self.syntaxes[stored]
+
+    @property
+    def is_as_stored(self) -> bool:
+        """Tell whether every instance goes out in the transfer syntax in which it is stored."""
+        return all(stored == syntax for stored, syntax in self.syntaxes.items())
 
 
 def negotiate_instances(
     accept: Accept, stored_syntaxes: Iterable[str], *, single: bool
 ) -> Representation:
-    """The form in which these instances go out, each in a transfer syntax that is accepted.
+    """Return how these instances go out, each in a transfer syntax that is accepted.
 
     A single part is for the resource of an instance only, however many a study has (PS3.18
-    10.4.4).
+    10.4.4). The first stored syntax that can be served decides about the media type.
     """
-    first, *others = sorted(set(stored_syntaxes))
     kinds = [(DICOM, True), (ZIP, False), *([(DICOM, False)] if single else [])]
-    chosen = choose(accept, [offer for kind in kinds for offer in _offers(first, *kind)])
-    syntaxes = {first: chosen.transfer_syntax_uid or first}
-    for other in others:
-        offer = choose(accept, _offers(other, chosen.media_type, chosen.multipart))
-        syntaxes[other] = offer.transfer_syntax_uid or other
-    return Representation(chosen.media_type, chosen.multipart, syntaxes)
+    syntaxes: dict[str, str] = {}
+    refused: dict[str, Unacceptable] = {}
+    for stored in sorted(set(stored_syntaxes)):
+        try:
+            chosen = choose(accept, [offer for kind in kinds for offer in _offers(stored, *kind)])
+        except Unacceptable as error:
+            refused[stored] = error
+            continue
+        kinds = [(chosen.media_type, chosen.multipart)]
+        syntaxes[stored] = chosen.transfer_syntax_uid or stored
+    if not syntaxes:
+        raise next(iter(refused.values()))
+    return Representation(*kinds[0], syntaxes, refused)
 
 
 def _offers(stored: str, media_type: str, multipart: bool) -> list[Offer]:

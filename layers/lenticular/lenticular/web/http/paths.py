@@ -1,5 +1,6 @@
 """Paths of resources: what they name, and the methods that read them."""
 
+import time
 from collections.abc import Callable
 from copy import copy
 from functools import wraps
@@ -12,6 +13,7 @@ from lenticular.dicom import uids
 from lenticular.dicom.model import Target
 from lenticular.errors import InvalidRequest, TooLarge
 from lenticular.transactions.retrieve.byte_source import FileGone
+from lenticular.web.http.payload_limit import STARTED
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -40,6 +42,7 @@ def _retry_if_replaced(handler: Handler) -> Handler:
 
     @wraps(handler)
     def handle(*arguments: Any, **named: Any) -> Any:
+        named["request"].scope.setdefault(STARTED, time.monotonic())
         try:
             return handler(*arguments, **named)
         except FileGone:

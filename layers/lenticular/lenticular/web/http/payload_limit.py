@@ -8,31 +8,44 @@ There is a ceiling where the setting says so and files are kept in a bucket; a H
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from lenticular import errors
 from lenticular.services import Services
 from lenticular.storage.protocol import Bucket
 from lenticular.transactions.retrieve.byte_source import FileGone
+from lenticular.transactions.retrieve.omissions import Omissions
 from lenticular.web.context import root_url, services_of
-from lenticular.web.http import content_encoding
+from lenticular.web.http.partial_content import respond_streaming, respond_whole, warn_of
 
 if TYPE_CHECKING:
-    from lenticular.transactions.deferred_results import Job
+    from lenticular.transactions.deferred_results import Job, Result
 
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = "5"
-# The name under which a replayed request brings the id of its job along.
+SECONDS_IN_ONE_CALL = 20.0
+"""From the start of a request; a client of API Gateway hangs up after 29."""
+# The name under which a replayed request brings its job along.
 JOB = "lenticular.job"
+STARTED = "lenticular.started"
 # A presigned URL expires, and lets whoever has it read.
 _NOT_KEPT = {"cache-control": "no-store", "vary": "Accept"}
+
+
+@dataclass(slots=True)
+class Replay:
+    """A job whose request is put again; `made_as` is the id under which its answer is filed."""
+
+    result_id: str
+    made_as: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +59,10 @@ class DeferredBody:
     stored_key: str | None = None
     """The file whose bytes it is, when it is nothing else."""
     file_name: str | None = None
+    omissions: Omissions = field(default_factory=Omissions)
+    """The parts that are left out, complete when the body is made."""
+    studies: tuple[str, ...] = ()
+    """The studies whose instances are in it, where the path does not name one."""
 
 
 def payload_limit_of(request: Request) -> int | None:
@@ -67,13 +84,13 @@ def respond(request: Request, status: int, headers: dict[str, str], body: Deferr
     ceiling = payload_limit_of(request) or 0
     pieces: Iterable[bytes] = ()
     if max(body.size or 0, body.about) <= ceiling:
-        taken, pieces = _up_to(ceiling, body.pieces())
-        if _fits(taken, ceiling):
-            return content_encoding.respond_maybe_gzip(request, status, headers, b"".join(taken))
+        taken, pieces = _up_to(ceiling, body.pieces(), deadline_of(request))
+        if not pieces and _fits(taken, ceiling):
+            return respond_whole(request, status, headers, b"".join(taken), body.omissions)
         pieces = chain(taken, pieces)
     bucket = services.bucket
     if bucket is None:
-        return StreamingResponse(pieces or body.pieces(), status, headers)
+        return respond_streaming(request, status, headers, pieces or body.pieces(), body.omissions)
     try:
         return _via_bucket(request, bucket, headers, body, pieces)
     except OSError as error:
@@ -83,9 +100,10 @@ def respond(request: Request, status: int, headers: dict[str, str], body: Deferr
         ) from error
 
 
-def see_other_303(url: str) -> Response:
-    """The way to what lies in the bucket."""
-    return Response(status_code=303, headers={"location": url, **_NOT_KEPT})
+def see_other_303(request: Request, result: "Result") -> Response:
+    """Respond with the way to what lies in the bucket; warn of what it leaves out."""
+    response = Response(status_code=303, headers={"location": result.url, **_NOT_KEPT})
+    return warn_of(request, response, result.warnings)
 
 
 def accepted_202(request: Request, result: str) -> Response:
@@ -116,34 +134,68 @@ def _via_bucket(
     media_type = headers["content-type"]
     if body.stored_key is not None:
         try:
-            return see_other_303(
-                deferred_results.presign_stored(bucket, body.stored_key, media_type, body.file_name)
+            url = deferred_results.presign_stored(
+                bucket, body.stored_key, media_type, body.file_name
             )
+            return see_other_303(request, deferred_results.Result(url))
         except FileNotFoundError:
             raise FileGone("The file of the instance is gone.") from None
+    job: Replay | None = request.scope.get(JOB)
     kind = media_type.partition(";")[0]  # the boundary of a multipart is another each time
-    job = request.scope.get(JOB)
-    result = job or deferred_results.result_id(headers.get("etag"), str(request.url), kind)
-    if job is None and (url := deferred_results.existing(bucket, result)):
-        return see_other_303(url)
+    etag = None if body.omissions else headers.get("etag")
+    # A job files its answer under what it makes, which may not be what was there when it was
+    # ordered.
+    result = deferred_results.result_id(etag, str(request.url), kind)
+    if job is not None:
+        job.made_as = result = job.result_id if etag is None else result
+    if found := deferred_results.existing(bucket, result):
+        return see_other_303(request, found)
     if job is None and deferred_results.is_enqueued(bucket, result):
         return accepted_202(request, result)
     largest = _largest(request, services_of(request))
+    studies = body.studies or _studies_of(request)
+    begun = request.scope.get(STARTED, time.monotonic())
+    about = deferred_results.ResultDescription(media_type, body.file_name, studies, begun)
     try:
         if largest is not None and max(body.size or 0, body.about) > largest:
             raise deferred_results.DeferToJob
-        about = deferred_results.ResultHeaders(media_type, body.file_name)
-        url = deferred_results.write(bucket, result, pieces or body.pieces(), about, largest)
+        made = pieces or body.pieces()
+        if largest is not None:
+            made = deferred_results.limited(made, largest, deadline_of(request))
+        found = deferred_results.write(
+            bucket,
+            result,
+            made
+            if largest is None
+            else deferred_results.limited(made, largest, deadline_of(request)),
+            about,
+            body.omissions.sentences,
+        )
     except deferred_results.DeferToJob:
         deferred_results.enqueue(bucket, _job(request, result))
         return accepted_202(request, result)
-    return see_other_303(url)
+    return see_other_303(request, found)
+
+
+def deadline_of(request: Request) -> float:
+    """Return the time of `time.monotonic()` at which the client must have its answer."""
+    started: float = request.scope.get(STARTED, time.monotonic())
+    return started + SECONDS_IN_ONE_CALL
+
+
+def _studies_of(request: Request) -> tuple[str, ...]:
+    """Return the study that the path or the query of a retrieval names."""
+    study = request.path_params.get("study") or request.query_params.get("studyUID")
+    return (study,) if study else ()
 
 
 def _largest(request: Request, services: Services) -> int | None:
-    """What may be made while the client waits; anything for a job, and for what has no address."""
-    put_off = request.method == "GET" and JOB not in request.scope
-    return services.settings.largest_result if put_off else None
+    """Return the size up to which an answer is made while the client waits; None for any size.
+
+    A job makes it all, and so does a request that cannot be put again.
+    """
+    can_be_deferred = request.method == "GET" and JOB not in request.scope
+    return services.settings.largest_result if can_be_deferred else None
 
 
 def _job(request: Request, result: str) -> "Job":
@@ -168,14 +220,16 @@ def _fits(pieces: list[bytes], ceiling: int) -> bool:
     return size <= ceiling and escaped <= ceiling * 4 // 3
 
 
-def _up_to(ceiling: int, pieces: Iterable[bytes]) -> tuple[list[bytes], Iterable[bytes]]:
-    """The first pieces, until they are more than the ceiling, and those that follow."""
+def _up_to(
+    ceiling: int, pieces: Iterable[bytes], deadline: float
+) -> tuple[list[bytes], Iterable[bytes]]:
+    """Return the first pieces, up to the ceiling and the deadline, and an iterator of the rest."""
     rest = iter(pieces)
     taken: list[bytes] = []
     size = 0
     for piece in rest:
         taken.append(piece)
         size += len(piece)
-        if size > ceiling:
-            break
-    return taken, rest
+        if size > ceiling or time.monotonic() > deadline:
+            return taken, rest
+    return taken, ()

@@ -10,14 +10,17 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from lenticular.errors import RangeUnsatisfiable, TooLarge
-from lenticular.web.context import DICOMWEB, root_url
-from lenticular.web.http import content_encoding, payload_limit
+from lenticular.transactions.retrieve.omissions import Omissions
+from lenticular.transactions.retrieve.read_ahead import read_ahead
+from lenticular.web.context import DICOMWEB, root_url, services_of
+from lenticular.web.http import content_encoding, partial_content, payload_limit
 from lenticular.web.http.multipart import (
     Part,
     multipart_related,
@@ -26,6 +29,9 @@ from lenticular.web.http.multipart import (
     related_size,
 )
 from lenticular.web.http.payload_limit import DeferredBody
+
+if TYPE_CHECKING:
+    from lenticular.transactions.retrieve.made_ahead import Scratch
 
 IN_ONE_PIECE = 1024 * 1024
 
@@ -104,11 +110,13 @@ def multipart(
     etag: str | None = None,
     status: int = 200,
     about: int = 0,
+    omissions: Omissions | None = None,
+    are_files: bool = False,
 ) -> Response:
-    """A multipart/related answer with parts of this media type.
+    """Respond with multipart/related, with parts of this media type.
 
     Give a list for the answer to know its length, an iterator to make the parts as they go; then
-    `about` says how large they will be at least.
+    `about` says how large they will be at least. Parts that are stored files are read ahead.
     """
     boundary = new_boundary()
     # The boundary differs each time, so the tag is a weak one.
@@ -122,9 +130,14 @@ def multipart(
     if status == 206 and payload_limit.exceeds(request, size or 0):
         # Asked for again, the range would speak of the multipart, which is another content.
         raise TooLarge("The range is too large to be sent at once; ask for less at a time.")
-    return _answer(
-        request, status, sent, DeferredBody(lambda: multipart_related(parts, boundary), size, about)
+    services = services_of(request)
+    body = DeferredBody(
+        lambda: multipart_related(read_ahead(services, parts) if are_files else parts, boundary),
+        size,
+        about,
+        omissions=Omissions() if omissions is None else omissions,
     )
+    return _answer(request, status, sent, body)
 
 
 def stream(
@@ -135,11 +148,19 @@ def stream(
     etag: str | None = None,
     about: int = 0,
     file_name: str | None = None,
+    omissions: Omissions | None = None,
+    studies: tuple[str, ...] = (),
 ) -> Response:
     """A single part that is made as it goes; `about` says how large it will be at least."""
     if unchanged := not_modified(request, etag):
         return unchanged
-    body = DeferredBody(lambda: pieces, about=about, file_name=file_name)
+    body = DeferredBody(
+        lambda: pieces,
+        about=about,
+        file_name=file_name,
+        omissions=Omissions() if omissions is None else omissions,
+        studies=studies,
+    )
     sent = _headers(media_type, etag, file_name) | _place(request)
     return _answer(request, 200, sent, body)
 
@@ -173,6 +194,22 @@ def document(request: Request, body: bytes, media_type: str) -> Response:
     """What is made already and has no ETag."""
     sent = _headers(media_type, None) | {"content-length": str(len(body))}
     return _answer(request, 200, sent, DeferredBody(lambda: [body], len(body)))
+
+
+def scratch_for(request: Request) -> "Scratch":
+    """Return room for what is made before the answer to this request begins.
+
+    What is small enough for one call, or goes by way of the bucket, is made before the status is
+    sent anyway; and a HEAD makes no more than the first piece.
+    """
+    from lenticular.transactions.retrieve.made_ahead import Scratch
+
+    folder = getattr(services_of(request).storage, "spool_folder", None)
+    if request.method == "HEAD":
+        return Scratch(folder, ahead_bytes=0, part_bytes=0)
+    if payload_limit.payload_limit_of(request) is not None:
+        return Scratch(folder, ahead_bytes=0)
+    return Scratch(folder)
 
 
 def not_modified(request: Request, etag: str | None) -> Response | None:
@@ -233,20 +270,18 @@ def _answer(request: Request, status: int, headers: dict[str, str], body: Deferr
         if content_encoding.is_worth_gzip(request, headers, body.size):
             headers = content_encoding.gzip_headers(headers)
         # Starlette would name a length of 0 where none is known.
-        return StreamingResponse([], status, headers)
+        return partial_content.respond_streaming(request, status, headers, [], body.omissions)
     coalesced = replace(body, pieces=lambda: _coalesced(body.pieces(), IN_ONE_PIECE))
     if payload_limit.payload_limit_of(request) is not None:
         return payload_limit.respond(request, status, headers, coalesced)
     pieces = iter(coalesced.pieces())
     beginning, rest = next(pieces, b""), next(pieces, None)
     if rest is None:
-        return content_encoding.respond_maybe_gzip(request, status, headers, beginning)
-    whole = chain([beginning, rest], pieces)
+        return partial_content.respond_whole(request, status, headers, beginning, body.omissions)
+    whole: Iterable[bytes] = chain([beginning, rest], pieces)
     if content_encoding.is_worth_gzip(request, headers, None):
-        return StreamingResponse(
-            content_encoding.gzipped(whole), status, content_encoding.gzip_headers(headers)
-        )
-    return StreamingResponse(whole, status, headers)
+        whole, headers = content_encoding.gzipped(whole), content_encoding.gzip_headers(headers)
+    return partial_content.respond_streaming(request, status, headers, whole, body.omissions)
 
 
 def _array(documents: Iterable[bytes]) -> Iterator[bytes]:

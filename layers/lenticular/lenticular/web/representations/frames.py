@@ -1,6 +1,8 @@
 """Frames as answers, PS3.18 8.7.3.3: one by itself, or each one a part."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -8,6 +10,8 @@ from starlette.responses import Response
 from lenticular.index.records import LocatedInstance
 from lenticular.transactions.retrieve import frames
 from lenticular.transactions.retrieve.frames import StoredFrame
+from lenticular.transactions.retrieve.made_ahead import Scratch
+from lenticular.transactions.retrieve.omissions import Candidate, Omissions, name_of, obtainable
 from lenticular.transactions.search import path_to
 from lenticular.web.context import base_url, services_of
 from lenticular.web.http import responses
@@ -18,29 +22,32 @@ from lenticular.web.http.multipart import Part
 def answer(
     request: Request, located: LocatedInstance, frame_numbers: Sequence[int], offer: Offer
 ) -> Response:
-    """These frames as this offer has them."""
-    provided = _provided(request, located, frame_numbers, offer)
+    """Respond with these frames as this offer has them; leave out those that are damaged."""
     etag = responses.entity_tag(located.instance.sha256, list(frame_numbers), str(offer))
-    if unchanged := responses.not_modified(request, etag):
+    if unchanged := responses.not_modified(request, f"W/{etag}" if offer.multipart else etag):
         return unchanged
+    provided = _provided(request, located, frame_numbers, offer)
     if not offer.multipart:
         frame = provided[0].load()
         return responses.content(request, frame.pieces, str(offer), size=frame.size, etag=etag)
-    parts = _parts(request, located, provided, offer)
-    return responses.multipart(
-        request, list(parts) if len(provided) == 1 else parts, offer.media_type, etag=etag
-    )
+    omissions, scratch = Omissions(), responses.scratch_for(request)
+    made = obtainable(_candidates(request, located, provided, offer, scratch), omissions)
+    is_read_as_it_goes = offer.transfer_syntax_uid == frames.frame_syntax(located)
+    parts: Iterable[Part] = made
+    if len(provided) == 1:
+        parts = list(made)
+    elif not is_read_as_it_goes:
+        parts = scratch.begin(made)
+    return responses.multipart(request, parts, offer.media_type, etag=etag, omissions=omissions)
 
 
-def all_frames(request: Request, located: LocatedInstance, offer: Offer) -> Iterator[Part]:
-    """Every frame of the instance as this offer has it."""
+def all_frames(
+    request: Request, located: LocatedInstance, offer: Offer, scratch: Scratch
+) -> Iterator[Candidate[Part]]:
+    """Yield every frame of the instance as a part, as this offer has it."""
     numbers = range(1, frames.pixels_of(located).number_of_frames + 1)
-    return _parts(request, located, _provided(request, located, numbers, offer), offer)
-
-
-def place_of(request: Request, located: LocatedInstance) -> str:
-    """The URL of the instance."""
-    return base_url(request) + path_to(located.instance.target)
+    provided = _provided(request, located, numbers, offer)
+    return _candidates(request, located, provided, offer, scratch)
 
 
 def _provided(
@@ -50,12 +57,24 @@ def _provided(
     return frames.frames_in(services_of(request), located, frame_numbers, syntax)
 
 
-def _parts(
-    request: Request, located: LocatedInstance, provided: Sequence[StoredFrame], offer: Offer
-) -> Iterator[Part]:
-    place = place_of(request, located)
-    content_type = str(Offer(offer.media_type, offer.transfer_syntax_uid))
+def _candidates(
+    request: Request,
+    located: LocatedInstance,
+    provided: Sequence[StoredFrame],
+    offer: Offer,
+    scratch: Scratch,
+) -> Iterator[Candidate[Part]]:
+    place = base_url(request) + path_to(located.instance.target)
+    content_type = str(replace(offer, multipart=False))
+    keep = scratch.keep if offer.transfer_syntax_uid != frames.frame_syntax(located) else None
+
+    def part(frame: StoredFrame) -> Part:
+        content, location = frame.load(), f"{place}/frames/{frame.frame_number}"
+        if keep is None:
+            return Part(content_type, content.all, content.size, location)
+        made = keep(content.all())
+        return Part(content_type, made.pieces, made.size, location)
+
     for frame in provided:
-        content = frame.load()
-        location = f"{place}/frames/{frame.frame_number}"
-        yield Part(content_type, content.all, content.size, location)
+        name = f"frame {frame.frame_number} of {name_of(located.instance)}"
+        yield name, partial(part, frame)

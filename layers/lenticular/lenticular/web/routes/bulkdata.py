@@ -21,7 +21,17 @@ from lenticular.transactions.retrieve import bulkdata, frames
 from lenticular.transactions.retrieve import instances as retrieve
 from lenticular.transactions.retrieve.bulkdata import Value
 from lenticular.transactions.retrieve.byte_source import ByteSource
-from lenticular.web.context import DICOMWEB, services_of
+from lenticular.transactions.retrieve.made_ahead import Scratch
+from lenticular.transactions.retrieve.omissions import (
+    REASONS,
+    Candidate,
+    Omissions,
+    find_present,
+    name_of,
+    obtainable,
+)
+from lenticular.transactions.search import path_to
+from lenticular.web.context import DICOMWEB, base_url, services_of
 from lenticular.web.http import responses
 from lenticular.web.http.media_types import OCTET_STREAM, Accept, Offer, accepted, choose
 from lenticular.web.http.multipart import Part
@@ -83,56 +93,93 @@ def retrieve_bulkdata(
 
 @dataclass(slots=True)
 class _Survey:
-    """What a first look at all values tells, before the first byte goes out."""
+    """The offers for all values, chosen before the first byte goes out."""
 
+    accept: Accept
     size: int = 0
+    is_as_stored: bool = True
     first: Value | None = None
     chosen: dict[tuple[Offer, ...], Offer] = field(default_factory=dict)
     """The offer that is taken where these are made."""
 
-    def add(self, value: Value, accept: Accept, offers: tuple[Offer, ...]) -> None:
+    def add(self, value: Value, offers: tuple[Offer, ...]) -> None:
+        """Choose for a value; Unacceptable when it can be had in nothing that is accepted."""
         if offers not in self.chosen:
-            self.chosen[offers] = choose(accept, _as_parts(offers))
+            self.chosen[offers] = choose(self.accept, _as_parts(offers))
+        if self.chosen[offers] != _as_parts(offers)[0]:
+            self.is_as_stored = False
         self.first = self.first or value
         self.size += value.size
 
+    def offer_for(self, offers: tuple[Offer, ...]) -> Offer:
+        """Return the offer that was chosen; what was replaced since may have become another."""
+        return self.chosen.get(offers) or choose(self.accept, _as_parts(offers))
+
 
 def _all(request: Request, target: Target, *, pixels_only: bool = False) -> Response:
-    services, accept = services_of(request), accepted(request)
-    instances = retrieve.find(services, target)
+    services, accept, omissions = services_of(request), accepted(request), Omissions()
+    instances = find_present(services, target, omissions)
     etag = responses.entity_tag(pixels_only, accept, [each.sha256 for each in instances])
-    if unchanged := responses.not_modified(request, etag):
+    if unchanged := responses.not_modified(request, f"W/{etag}"):
         return unchanged
     found = partial(bulkdata.values, services, instances, pixels_only=pixels_only)
     if target.sop_instance_uid is not None:
         of_instance = list(found())
         if len(of_instance) == 1:
             return _alone(request, of_instance[0])
-    survey = _Survey()
-    for value in found():
-        survey.add(value, accept, _offers(services, value))
+    survey = _surveyed(services, found(), accept, omissions)
     if survey.first is None:
+        omissions.raise_first()
         raise NotFound(f"There {'are no pixels' if pixels_only else 'is no bulk data'} in it.")
-    root = survey.chosen[_offers(services, survey.first)]
-    parts = _parts(request, found(), survey)
-    return responses.multipart(request, parts, root.media_type, etag=etag, about=survey.size)
+    root = survey.offer_for(_offers(services, survey.first))
+    scratch = responses.scratch_for(request)
+    made = obtainable(_candidates(request, found(), survey, scratch, omissions), omissions)
+    parts = made if survey.is_as_stored else scratch.begin(made)
+    return responses.multipart(
+        request, parts, root.media_type, etag=etag, about=survey.size, omissions=omissions
+    )
 
 
-def _parts(request: Request, found: Iterator[Value], survey: _Survey) -> Iterator[Part]:
+def _surveyed(
+    services: Services, values: Iterator[Value], accept: Accept, omissions: Omissions
+) -> _Survey:
+    survey = _Survey(accept)
+    for value in values:
+        try:
+            survey.add(value, _offers(services, value))
+        except REASONS as error:
+            omissions.add(_name_of(value), error)
+    return survey
+
+
+def _candidates(
+    request: Request,
+    found: Iterator[Value],
+    survey: _Survey,
+    scratch: Scratch,
+    omissions: Omissions,
+) -> Iterator[Candidate[Part]]:
+    """Yield each value as one part, or each of its frames as one."""
     services = services_of(request)
     for value in found:
-        offers = _offers(services, value)
-        # What was replaced since the first look may have become something else.
-        yield from _value_parts(request, value, survey.chosen.get(offers) or offers[0])
+        if _name_of(value) in omissions:
+            continue
+        try:
+            offer = survey.offer_for(_offers(services, value))
+            if _by_frames(services, value, offer):
+                yield from frame_parts.all_frames(request, value.located, offer, scratch)
+            else:
+                yield _name_of(value), partial(_value_part, request, value, offer)
+        except REASONS as error:
+            omissions.add(_name_of(value), error)
 
 
-def _value_parts(request: Request, value: Value, offer: Offer) -> Iterator[Part]:
-    """The value as one part, or each frame as one."""
-    services, located = services_of(request), value.located
-    if _by_frames(services, value, offer):
-        yield from frame_parts.all_frames(request, located, offer)
-    else:
-        yield _part(request, value, offer, _content(services, value))
+def _value_part(request: Request, value: Value, offer: Offer) -> Part:
+    return _part(request, value, offer, _content(services_of(request), value))
+
+
+def _name_of(value: Value) -> str:
+    return f"value {value.path} of {name_of(value.located.instance)}"
 
 
 def _alone(request: Request, value: Value) -> Response:
@@ -173,7 +220,7 @@ def _lone_part(
 
 
 def _part(request: Request, value: Value, offer: Offer, content: ByteSource) -> Part:
-    location = f"{frame_parts.place_of(request, value.located)}/bulkdata/{value.path}"
+    location = f"{base_url(request)}{path_to(value.located.instance.target)}/bulkdata/{value.path}"
     return Part(str(replace(offer, multipart=False)), content.all, content.size, location)
 
 

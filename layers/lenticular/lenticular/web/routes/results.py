@@ -19,8 +19,8 @@ def result(request: Request, result_id: str) -> Response:
     if bucket is None:
         raise NotFound("Answers are never put off here.")
     state = deferred_results.status(bucket, result_id)
-    if state.url is not None:
-        return payload_limit.see_other_303(state.url)
+    if state.result is not None:
+        return payload_limit.see_other_303(request, state.result)
     if state.failure is not None:
         failure = state.failure
         return Response(failure.body, failure.status, media_type=failure.media_type)

@@ -3,8 +3,9 @@
 What the client leaves open is answered as it is stored; what it names it gets, or a 406.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -14,13 +15,26 @@ from lenticular.dicom.model import Target
 from lenticular.index.records import StoredInstance
 from lenticular.services import Services
 from lenticular.transactions.retrieve import instances as retrieve
-from lenticular.transactions.retrieve import zip_writer
 from lenticular.transactions.retrieve.byte_source import ByteSource, file_content
+from lenticular.transactions.retrieve.made_ahead import Scratch
+from lenticular.transactions.retrieve.omissions import (
+    Candidate,
+    Omissions,
+    find_present,
+    name_of,
+    obtainable,
+)
+from lenticular.transactions.retrieve.read_ahead import read_ahead
+from lenticular.transactions.retrieve.zip_writer import ZipEntry, entry_name, zip_stream
 from lenticular.web.context import DICOMWEB, base_url, services_of
 from lenticular.web.http import responses
 from lenticular.web.http.media_types import DICOM, ZIP, Offer, accepted
 from lenticular.web.http.multipart import Part
-from lenticular.web.http.negotiation import negotiate_frames, negotiate_instances
+from lenticular.web.http.negotiation import (
+    Representation,
+    negotiate_frames,
+    negotiate_instances,
+)
 from lenticular.web.http.paths import (
     INSTANCE,
     SERIES,
@@ -87,55 +101,88 @@ def retrieve_frames(
 
 
 def _instances(request: Request, target: Target) -> Response:
-    services = services_of(request)
-    instances = retrieve.find(services, target)
-    syntaxes = (instance.transfer_syntax_uid for instance in instances)
+    services, omissions = services_of(request), Omissions()
+    instances = find_present(services, target, omissions)
+    stored = (instance.transfer_syntax_uid for instance in instances)
     single = target.sop_instance_uid is not None
-    form = negotiate_instances(accepted(request), syntaxes, single=single)
+    wanted = negotiate_instances(accepted(request), stored, single=single)
+    syntaxes = [wanted.syntaxes.get(each.transfer_syntax_uid) for each in instances]
+    content_hashes = [each.sha256 for each in instances]
     etag = responses.entity_tag(
-        form.media_type,
-        form.multipart,
-        [(each.sha256, form.syntax_of(each.transfer_syntax_uid)) for each in instances],
+        wanted.media_type, wanted.multipart, list(zip(content_hashes, syntaxes, strict=True))
     )
-    files = (_file(services, each, form.syntax_of(each.transfer_syntax_uid)) for each in instances)
-    if form.media_type == ZIP:
-        return _zip(request, instances, files, etag)
-    if not form.multipart:
-        return next(files).alone(request, etag)
-    parts = (file.part() for file in files)
-    known = all(stored == syntax for stored, syntax in form.syntaxes.items())
-    return responses.multipart(request, list(parts) if known else parts, DICOM, etag=etag)
+    if unchanged := responses.not_modified(request, f"W/{etag}" if wanted.multipart else etag):
+        return unchanged
+    scratch = responses.scratch_for(request)
+    made = obtainable(_candidates(services, instances, wanted, scratch), omissions)
+    if not wanted.multipart and wanted.media_type != ZIP:
+        return next(made).alone(request, etag)
+    is_as_stored = wanted.is_as_stored
+    files = list(made) if is_as_stored else scratch.begin(made)
+    if wanted.media_type == ZIP:
+        entries: Iterable[ZipEntry] = map(_File.entry, files)
+        return responses.stream(
+            request,
+            zip_stream(read_ahead(services, entries) if is_as_stored else entries),
+            ZIP,
+            etag=etag,
+            about=sum(instance.size for instance in instances),
+            file_name=f"{target.study_instance_uid}.zip",
+            omissions=omissions,
+        )
+    parts: Iterable[Part] = map(_File.part, files)
+    if isinstance(files, list):
+        parts = list(parts)
+    return responses.multipart(
+        request, parts, DICOM, etag=etag, omissions=omissions, are_files=is_as_stored
+    )
 
 
-def _file(services: Services, instance: StoredInstance, syntax: str) -> "_File":
+def _candidates(
+    services: Services,
+    instances: Iterable[StoredInstance],
+    wanted: Representation,
+    scratch: Scratch,
+) -> Iterator[Candidate["_File"]]:
+    for instance in instances:
+        yield name_of(instance), partial(_file, services, instance, wanted, scratch)
+
+
+def _file(
+    services: Services, instance: StoredInstance, wanted: Representation, scratch: Scratch
+) -> "_File":
+    name = entry_name(instance)
+    syntax = wanted.syntax_of(instance.transfer_syntax_uid)
     if syntax == instance.transfer_syntax_uid:
         content = file_content(services, instance)
-        return _File(syntax, content.all, content)
+        return _File(name, syntax, content.all, content.size, content)
     from lenticular.transactions.retrieve.transcode import transcode
 
-    made = transcode(services, instance, syntax)
-    return _File(made.transfer_syntax_uid, made.pieces)
+    transcoded = transcode(services, instance, syntax)
+    made = scratch.keep(transcoded.pieces())
+    return _File(name, transcoded.transfer_syntax_uid, made.pieces, made.size)
 
 
 @dataclass(frozen=True, slots=True)
 class _File:
     """An instance in a transfer syntax; `stored` when that is the one it is stored in."""
 
+    name: str
     syntax: str
     pieces: Callable[[], Iterable[bytes]]
+    size: int | None
     stored: ByteSource | None = None
-
-    @property
-    def size(self) -> int | None:
-        return self.stored.size if self.stored else None
 
     def part(self) -> Part:
         return Part(str(Offer(DICOM, self.syntax)), self.pieces, self.size)
 
+    def entry(self) -> ZipEntry:
+        return ZipEntry(self.name, self.pieces, self.size)
+
     def alone(self, request: Request, etag: str) -> Response:
         content_type = str(Offer(DICOM, self.syntax))
         if self.stored is None:
-            return responses.stream(request, _later(self.pieces), content_type, etag=etag)
+            return responses.stream(request, self.pieces(), content_type, etag=etag)
         return responses.content(
             request,
             self.stored.pieces,
@@ -144,28 +191,6 @@ class _File:
             etag=etag,
             stored_key=self.stored.key,
         )
-
-
-def _later(pieces: Callable[[], Iterable[bytes]]) -> Iterator[bytes]:
-    """Begin only when asked, which for HEAD is never."""
-    yield from pieces()
-
-
-def _zip(
-    request: Request, instances: Sequence[StoredInstance], files: Iterable[_File], etag: str
-) -> Response:
-    entries = (
-        zip_writer.ZipEntry(zip_writer.entry_name(instance), file.pieces, file.size)
-        for instance, file in zip(instances, files, strict=True)
-    )
-    return responses.stream(
-        request,
-        zip_writer.zip_stream(entries),
-        ZIP,
-        etag=etag,
-        about=sum(instance.size for instance in instances),
-        file_name=f"{instances[0].study_instance_uid}.zip",
-    )
 
 
 def _metadata(request: Request, target: Target) -> Response:

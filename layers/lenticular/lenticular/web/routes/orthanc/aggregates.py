@@ -10,6 +10,8 @@ from lenticular.dicom.orthanc_tags import full, shared
 from lenticular.transactions.orthanc import resources
 from lenticular.transactions.orthanc.archive_names import named_files
 from lenticular.transactions.retrieve.byte_source import file_content
+from lenticular.transactions.retrieve.omissions import Omissions, leave_out_gone
+from lenticular.transactions.retrieve.read_ahead import read_ahead
 from lenticular.transactions.retrieve.zip_writer import ZipEntry, zip_stream
 from lenticular.web.context import services_of
 from lenticular.web.http import responses
@@ -48,12 +50,24 @@ def shared_tags(request: Request, collection: Collection, identifier: str) -> Re
 @get_and_head(router, RESOURCE + "/archive")
 def archive(request: Request, collection: Collection, identifier: str) -> Response:
     """The files of all its instances in one zip."""
-    services = services_of(request)
+    services, omissions = services_of(request), Omissions()
     found = resources.find(services, collection.level, identifier)
-    entries = (
+    files = list(named_files(services, found))
+    present = leave_out_gone(services, [instance for _, instance in files], omissions)
+    if not present:
+        omissions.raise_first()
+    there = {instance.key for instance in present}
+    entries = [
         ZipEntry(name, file_content(services, instance).all, instance.size)
-        for name, instance in named_files(services, found)
-    )
+        for name, instance in files
+        if instance.key in there
+    ]
     return responses.stream(
-        request, zip_stream(entries), "application/zip", file_name=f"{identifier}.zip"
+        request,
+        zip_stream(read_ahead(services, entries)),
+        "application/zip",
+        about=sum(instance.size for instance in present),
+        file_name=f"{identifier}.zip",
+        omissions=omissions,
+        studies=tuple({instance.study_instance_uid for instance in present}),
     )

@@ -1,0 +1,197 @@
+"""Answers of many of which something is damaged or gone: the rest comes, and it is named."""
+
+import io
+import zipfile
+from dataclasses import replace
+
+import pydicom
+import pytest
+from pydicom.dataset import FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEG2000Lossless
+
+from lenticular.services import Services
+from tests import samples, wire
+from tests.backends import Backend
+from tests.web.retrieving import ANY_DICOM, get
+
+EXPLICIT = "1.2.840.10008.1.2.1"
+UNCOMPRESSED = f'multipart/related; type="application/dicom"; transfer-syntax={EXPLICIT}'
+ZIP = "application/zip"
+OCTETS = "multipart/related; type=application/octet-stream"
+
+
+def jpeg_2000(study: str, instance: int, frames: int = 1, broken: tuple[int, ...] = ()) -> bytes:
+    """An image of JPEG 2000 some of whose frames are damaged behind their first bytes."""
+    whole = pydicom.dcmread(io.BytesIO(samples.jpeg_2000(study, frames=frames)))
+    whole.SOPInstanceUID = samples.sop_uid(study, 1, instance)
+    whole.InstanceNumber = instance
+    streams = list(pydicom.encaps.generate_frames(whole.PixelData, number_of_frames=frames))
+    for number in broken:
+        stream = streams[number - 1]
+        streams[number - 1] = stream[:4] + b"\xa5" * (len(stream) - 4)
+    whole.PixelData = encapsulate(streams)
+    whole.file_meta = FileMetaDataset()
+    return samples.encode(whole, JPEG2000Lossless)
+
+
+def uids_of(answer) -> list[str]:
+    files = [body for _, body in wire.parts(answer)]
+    return [str(pydicom.dcmread(io.BytesIO(file)).SOPInstanceUID) for file in files]
+
+
+def lose(services: Services, study: str, instance: int) -> None:
+    """Take the file of an instance away."""
+    uid = samples.sop_uid(study, 1, instance)
+    (key,) = [key for key, _, _ in services.storage.keys("instances/") if f"/{uid}-" in key]
+    services.storage.delete(key)
+
+
+def warnings_of(answer) -> str:
+    """All that the answer warns of, also on the way to it."""
+    return " ".join(
+        header for each in [*answer.history, answer] for header in each.headers.get_list("warning")
+    )
+
+
+def assert_partial(answer, *missing: str) -> None:
+    assert answer.status_code == 206, answer.text[:300]
+    assert "etag" not in answer.headers
+    assert answer.headers["warning"].startswith("299 http")
+    for each in missing:
+        assert each in warnings_of(answer)
+
+
+def study(label: str) -> str:
+    return f"/studies/{samples.study_uid(label)}"
+
+
+def test_a_study_with_a_damaged_image_comes_without_it_in_another_transfer_syntax(client):
+    wire.must_store(
+        client, *(jpeg_2000("five", each, broken=(1,) if each == 3 else ()) for each in range(1, 6))
+    )
+    answer = get(client, study("five"), UNCOMPRESSED)
+    assert_partial(answer, samples.sop_uid("five", 1, 3))
+    assert uids_of(answer) == [samples.sop_uid("five", 1, each) for each in (1, 2, 4, 5)]
+    as_stored = get(client, study("five"), ANY_DICOM)
+    assert as_stored.status_code == 200
+    assert len(wire.parts(as_stored)) == 5
+
+
+def test_a_zip_with_a_damaged_image_comes_without_it_in_another_transfer_syntax(client):
+    wire.must_store(client, jpeg_2000("zip", 1), jpeg_2000("zip", 2, broken=(1,)))
+    answer = get(client, study("zip"), f"{ZIP}; transfer-syntax={EXPLICIT}")
+    assert_partial(answer, samples.sop_uid("zip", 1, 2))
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.testzip() is None
+        assert len(archive.namelist()) == 1
+
+
+@pytest.mark.parametrize("accept", [ANY_DICOM, ZIP, UNCOMPRESSED])
+def test_a_study_comes_without_an_instance_whose_file_is_gone(client, services: Services, accept):
+    wire.must_store(client, *samples.ct_series("gone", 3))
+    lose(services, "gone", 2)
+    answer = get(client, study("gone"), accept)
+    assert_partial(answer, samples.sop_uid("gone", 1, 2), "gone")
+    assert answer.content.count(b"DICM") == 2
+
+
+def test_a_study_comes_without_an_instance_whose_file_was_cut_short(client, services: Services):
+    wire.must_store(client, *samples.ct_series("short", 2))
+    uid = samples.sop_uid("short", 1, 2)
+    (key,) = [key for key, _, _ in services.storage.keys("instances/") if f"/{uid}-" in key]
+    content = services.storage.read(key)
+    services.storage.delete(key)
+    with services.new_spool() as spool:
+        spool.write(content[:1000])
+        services.storage.put(key, spool)
+    answer = get(client, study("short"), ANY_DICOM)
+    assert_partial(answer, uid)
+    assert uids_of(answer) == [samples.sop_uid("short", 1, 1)]
+
+
+def test_an_archive_of_orthanc_comes_without_an_instance_whose_file_is_gone(
+    client, services: Services
+):
+    wire.must_store(client, *samples.ct_series("archive", 3))
+    lose(services, "archive", 2)
+    (orthanc_id,) = client.get("/studies").json()
+    answer = client.get(f"/studies/{orthanc_id}/archive")
+    assert_partial(answer, samples.sop_uid("archive", 1, 2))
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert len(archive.namelist()) == 2
+
+
+@pytest.mark.parametrize("accept", [ANY_DICOM, ZIP, UNCOMPRESSED])
+def test_when_nothing_can_be_had_the_answer_is_the_error_of_one(client, services: Services, accept):
+    wire.must_store(client, *samples.ct_series("all gone", 2))
+    for instance in (1, 2):
+        lose(services, "all gone", instance)
+    wire.assert_error(get(client, study("all gone"), accept), 404)
+    (orthanc_id,) = client.get("/studies").json()
+    assert client.get(f"/studies/{orthanc_id}/archive").status_code == 404
+
+
+def test_when_every_image_is_damaged_the_answer_is_406_with_the_reason(client):
+    wire.must_store(client, *(jpeg_2000("all broken", each, broken=(1,)) for each in (1, 2)))
+    wire.assert_error(get(client, study("all broken"), UNCOMPRESSED), 406)
+
+
+def test_frames_come_without_the_damaged_one(client):
+    wire.must_store(client, jpeg_2000("frames", 1, frames=3, broken=(2,)))
+    path = samples.path("frames") + "/frames/"
+    answer = get(client, path + "1,2,3", OCTETS)
+    assert_partial(answer, "frame 2 of instance")
+    locations = [headers["Content-Location"][-8:] for headers, _ in wire.parts(answer)]
+    assert locations == ["frames/1", "frames/3"]
+    wire.assert_error(get(client, path + "2", OCTETS), 406)
+    assert get(client, path + "1,3", OCTETS).status_code == 200
+
+
+def test_pixels_and_bulk_data_of_a_study_come_without_those_that_are_gone(
+    client, services: Services
+):
+    wire.must_store(client, *samples.ct_series("bulk", 3, size=64))
+    lose(services, "bulk", 2)
+    for resource in ("/pixeldata", "/bulkdata"):
+        answer = get(client, study("bulk") + resource)
+        assert_partial(answer, samples.sop_uid("bulk", 1, 2))
+        assert len(wire.parts(answer)) == 2
+
+
+def test_pixels_of_a_study_come_without_a_frame_that_is_damaged(client):
+    wire.must_store(client, jpeg_2000("pixels", 1), jpeg_2000("pixels", 2, frames=2, broken=(1,)))
+    answer = get(client, study("pixels") + "/pixeldata", OCTETS)
+    assert_partial(answer, f"frame 1 of instance {samples.sop_uid('pixels', 1, 2)}")
+    assert len(wire.parts(answer)) == 2
+
+
+def test_what_cannot_be_had_in_the_type_that_is_wanted_is_left_out(client):
+    unknown = samples.unknown_transfer_syntax("mixed")
+    wire.must_store(client, samples.ct("mixed", instance=2), unknown)
+    jpeg_ls = 'multipart/related; type="application/dicom"; transfer-syntax=1.2.840.10008.1.2.4.80'
+    answer = get(client, study("mixed"), jpeg_ls)
+    assert_partial(answer, samples.sop_uid("mixed"))
+    assert uids_of(answer) == [samples.sop_uid("mixed", 1, 2)]
+
+
+def test_a_large_answer_by_way_of_the_bucket_is_without_what_is_missing(
+    backend: Backend, client, connect, services: Services
+):
+    if backend.name != "aws":
+        pytest.skip("there is no bucket, or a stack has settings of its own")
+    for each in (1, 2, 3):
+        wire.must_store(client, jpeg_2000("ladder", each, broken=(1,) if each == 2 else ()))
+        wire.must_store(client, samples.ct("ladder 2", instance=each))
+    lose(services, "ladder 2", 2)
+    limited = connect(replace(services, settings=replace(services.settings, payload_ceiling=100)))
+    for path, accept, missing in (
+        (study("ladder"), UNCOMPRESSED, samples.sop_uid("ladder", 1, 2)),
+        (study("ladder 2"), ANY_DICOM, samples.sop_uid("ladder 2", 1, 2)),
+    ):
+        for _ in range(2):  # made, and found as it was made
+            answer = get(limited, path, accept)
+            assert answer.status_code == 200
+            assert answer.history[0].status_code == 303
+            assert missing in warnings_of(answer)
+            assert len(wire.parts(answer)) == 2
