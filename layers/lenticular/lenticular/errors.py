@@ -19,6 +19,27 @@ An error names the refusal; `web/errors.py` alone knows which status that is. Th
 sentence that a person can act on and never holds patient data.
 """
 
+from enum import IntEnum
+
+
+class FailureReason(IntEnum):
+    """Why an instance is not stored, in FailureReason (0008,1197): PS3.18 I.2.2, PS3.4 GG.4.1."""
+
+    PROCESSING_FAILURE = 0x0110
+    DUPLICATE_SOP_INSTANCE = 0x0111
+    SOP_CLASS_NOT_SUPPORTED = 0x0122
+    OUT_OF_RESOURCES = 0xA700
+    DATA_SET_DOES_NOT_MATCH_SOP_CLASS = 0xA900
+    CANNOT_UNDERSTAND = 0xC000
+
+
+class WarningReason(IntEnum):
+    """What an instance was stored in spite of, in WarningReason (0008,1196): PS3.18 I.2.1."""
+
+    COERCION_OF_DATA_ELEMENTS = 0xB000
+    ELEMENTS_DISCARDED = 0xB006
+    DATA_SET_DOES_NOT_MATCH_SOP_CLASS = 0xB007
+
 
 class LenticularError(Exception):
     """A refusal with a sentence for the person who asked."""
@@ -39,11 +60,12 @@ class MalformedParameter(InvalidRequest):
 class InvalidInstance(LenticularError):
     """The bytes are not a DICOM instance that can be stored.
 
-    `failure_reason` is what STOW-RS reports in FailureReason (0008,1197), PS3.4 Annex GG and
-    PS3.18 10.5.3: 0xC000 cannot understand, 0x0110 processing failure, 0xA900 mismatch.
+    `failure_reason` is what STOW-RS reports in FailureReason (0008,1197).
     """
 
-    def __init__(self, detail: str, failure_reason: int = 0xC000) -> None:
+    def __init__(
+        self, detail: str, failure_reason: FailureReason = FailureReason.CANNOT_UNDERSTAND
+    ) -> None:
         super().__init__(detail)
         self.failure_reason = failure_reason
 

@@ -108,9 +108,9 @@ def test_a_value_too_long_for_the_header_of_its_vr_becomes_unknown():
 @pytest.mark.parametrize(
     ("vr", "values", "expected"),
     [
-        ("DS", [0.1, 1e300, 2, "1.50", None, 1 / 3], b"0.1\\1e+300\\2\\1.50\\\\0.33333333333333 "),
-        ("IS", [1.0, "2"], b"1\\2 "),
-        ("UI", ["1.2.3"], b"1.2.3\0"),
+        ("DS", [0.1, 1e300, 2, "1.50", None, 1 / 3], b"0.1\\1e+300\\2\\1.50\\\\0.33333333333333"),
+        ("IS", [1.0, "2"], b"1\\2"),
+        ("UI", ["1.2.3"], b"1.2.3"),
         ("LO", ["é"], "é".encode()),
         ("LO", [None], b""),
         ("US", ["7"], b"\7\0"),
@@ -118,7 +118,7 @@ def test_a_value_too_long_for_the_header_of_its_vr_becomes_unknown():
         ("FL", ["NaN"], b"\0\0\xc0\x7f"),
         ("UV", ["18446744073709551615"], b"\xff" * 8),
         ("PN", [{"Alphabetic": "A^B", "Phonetic": "C"}], b"A^B==C"),
-        ("PN", ["A^B"], b"A^B "),
+        ("PN", ["A^B"], b"A^B"),
     ],
 )
 def test_values_are_written_as_their_vr_has_them(vr: str, values: list, expected: bytes):

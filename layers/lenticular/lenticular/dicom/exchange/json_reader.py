@@ -26,7 +26,7 @@ class Metadata:
     """One instance without its bulk data.
 
     `file_meta` is what of the File Meta Information came along; `discarded` are the tags of what
-    has no place in a stored dataset (messages' elements, delimiters, group lengths).
+    has no place in a stored dataset (elements of messages, delimiters, padding, group lengths).
     """
 
     dataset: Dataset
@@ -67,7 +67,7 @@ def _dataset(found: Any, metadata: Metadata, depth: int) -> Dataset:
         content = _element(tag, element, metadata, depth)
         if depth == 0 and tag.startswith(_FILE_META):
             metadata.file_meta[tag] = content
-        elif tag < "0003" or tag.startswith("FFFE") or tag.endswith("0000"):
+        elif tag < "0003" or tag.startswith(("FFFC", "FFFE")) or tag.endswith("0000"):
             metadata.discarded.append(tag)
         elif tag == tags.AVAILABLE_TRANSFER_SYNTAX_UID and depth == 0:
             metadata.file_meta[tag] = content  # of an answer about the instance, not of it

@@ -26,7 +26,7 @@ from lenticular.dicom.read.encoding import (
 from lenticular.dicom.read.fragments import Fragments, scan
 from lenticular.dicom.read.open_elements import OpenBulk, OpenDataset, OpenSequence
 from lenticular.dicom.read.vr_decode import WORD_BYTES, VrCodec
-from lenticular.errors import InvalidInstance
+from lenticular.errors import FailureReason, InvalidInstance
 
 MAX_ELEMENTS = 1_000_000
 """Elements and items in one file: an enhanced object of 20,000 frames has about half a million."""
@@ -376,4 +376,6 @@ class ElementReader:
     def _count(self) -> None:
         self._elements_left -= 1
         if self._elements_left < 0:
-            raise InvalidInstance(f"The file has more than {MAX_ELEMENTS:,} elements.", 0xA700)
+            raise InvalidInstance(
+                f"The file has more than {MAX_ELEMENTS:,} elements.", FailureReason.OUT_OF_RESOURCES
+            )

@@ -5,6 +5,7 @@ from array import array
 from dataclasses import dataclass
 
 from lenticular.dicom.read.encoding import SEQUENCE_END, Damaged, Encoding, cut_off
+from lenticular.errors import FailureReason
 
 MAX_FRAGMENTS = 4_000_000
 
@@ -36,7 +37,10 @@ def scan(data: memoryview, start: int, end: int, coding: Encoding) -> Fragments:
         items.append(position)
         position += 8 + length
         if len(items) > MAX_FRAGMENTS:
-            raise Damaged(f"The pixel data has more than {MAX_FRAGMENTS:,} fragments.", 0xA700)
+            raise Damaged(
+                f"The pixel data has more than {MAX_FRAGMENTS:,} fragments.",
+                FailureReason.OUT_OF_RESOURCES,
+            )
     if position > end:
         raise cut_off("a fragment of the pixel data", position, end)
     return Fragments(items, position, end, is_closed=False)

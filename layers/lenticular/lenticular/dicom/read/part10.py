@@ -24,7 +24,7 @@ from lenticular.dicom.read.encoding import (
 )
 from lenticular.dicom.read.frame_ranges import pixel_layout
 from lenticular.dicom.read.vr_decode import VrCodec
-from lenticular.errors import InvalidInstance
+from lenticular.errors import FailureReason, InvalidInstance
 
 __all__ = ["data_set_start", "file_meta", "inflate", "parse"]
 
@@ -213,7 +213,9 @@ def _inflated(view: memoryview, start: int) -> bytes:
     except zlib.error as error:
         raise InvalidInstance("The deflated data set is damaged.") from error
     if inflater.unconsumed_tail:
-        raise InvalidInstance(f"The deflated data set grows beyond {limit:,} bytes.", 0xA700)
+        raise InvalidInstance(
+            f"The deflated data set grows beyond {limit:,} bytes.", FailureReason.OUT_OF_RESOURCES
+        )
     if not inflater.eof:
         raise InvalidInstance("The file is cut off: its deflated data set does not end.")
     return bytes(view[:start]) + dataset
@@ -225,7 +227,8 @@ def _sop_class_uid(dataset: Dataset, head: _Head) -> str:
     values = dataset.get(tags.SOP_CLASS_UID, {}).get("Value", [])
     if _MEDIA_STORAGE_DIRECTORY in (in_head, *values) or tags.DIRECTORY_RECORD_SEQUENCE in dataset:
         raise InvalidInstance(
-            "This is a DICOMDIR, a directory of other files; send the files it lists.", 0x0122
+            "This is a DICOMDIR, a directory of other files; send the files it lists.",
+            FailureReason.SOP_CLASS_NOT_SUPPORTED,
         )
     if in_head is not None and not (len(values) == 1 and _is_uid(values[0])):
         return in_head

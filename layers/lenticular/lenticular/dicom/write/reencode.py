@@ -1,24 +1,35 @@
-"""The file of an instance in another transfer syntax, PS3.5 7 and PS3.10 7.1.
+"""Write the file of an instance in another transfer syntax, PS3.5 7 and PS3.10 7.1.
 
-pydicom reads and writes the elements; the pixels never pass through it. What is large is given
-and taken as pieces, so that a file of any size is rewritten in little memory.
+pydicom reads and writes the elements; the pixels never pass through it. Pixels come and go in
+pieces, so that a file of any size is rewritten in little memory. Before the first piece goes out,
+our own reader compares the elements with those of the stored file.
 """
 
 import io
+import logging
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset, write_file_meta_info
 from pydicom.uid import UID
 
+from lenticular.dicom import tags
+from lenticular.dicom.model import Dataset as JsonDataset
 from lenticular.dicom.read import part10
+from lenticular.dicom.read.encoding import EXPLICIT_LITTLE
+from lenticular.dicom.read.vr_decode import little_endian
 from lenticular.dicom.transfer_syntaxes import lookup
 from lenticular.dicom.write.part10_file import name_writer
+from lenticular.dicom.write.read_back import ElementContent, differences, read_content
 from lenticular.errors import InvalidInstance, Unacceptable
+
+log = logging.getLogger(__name__)
 
 PIXEL_DATA = 0x7FE00010
 _UNDEFINED = 0xFFFFFFFF
@@ -30,23 +41,84 @@ _UNREADABLE = (
 )
 
 
-def read_elements(head: bytes, tail: bytes) -> Dataset:
-    """All elements but the pixels: what stands before them in the file, and what behind."""
+# What may differ from the stored file: all that says how the pixels are encoded.
+_MAY_CHANGE = frozenset(
+    {
+        tags.SPECIFIC_CHARACTER_SET,
+        tags.SOP_INSTANCE_UID,
+        tags.IMAGE_TYPE,
+        tags.DERIVATION_DESCRIPTION,
+        tags.SOURCE_IMAGE_SEQUENCE,
+        tags.PHOTOMETRIC_INTERPRETATION,
+        tags.PLANAR_CONFIGURATION,
+        tags.BITS_STORED,
+        tags.HIGH_BIT,
+        tags.PIXEL_REPRESENTATION,
+        tags.LOSSY_IMAGE_COMPRESSION,
+        tags.LOSSY_IMAGE_COMPRESSION_RATIO,
+        tags.LOSSY_IMAGE_COMPRESSION_METHOD,
+        tags.EXTENDED_OFFSET_TABLE,
+        tags.EXTENDED_OFFSET_TABLE_LENGTHS,
+        tags.PIXEL_DATA,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredElements:
+    """The elements of a stored file without its pixels: to edit, and as our reader reads them."""
+
+    dataset: Dataset
+    content: ElementContent
+
+
+def read_elements(head: bytes, tail: bytes) -> StoredElements:
+    """Return all elements but the pixels: those before them in the file, and those behind."""
     try:
-        start, coding = part10.data_set_start(head)
-        stream = io.BytesIO(head[start:] + tail)
-        return read_dataset(stream, not coding.explicit, coding.order == "<")
+        whole = head + tail
+        start, encoding = part10.data_set_start(head)
+        content = read_content(whole, start, encoding)
+        stream = io.BytesIO(whole[start:])
+        dataset = read_dataset(stream, not encoding.explicit, encoding.order == "<")
+        _use_our_reading(dataset, content.dataset)
     except _UNREADABLE as error:
         raise _not_rewritable() from error
+    return StoredElements(dataset, content)
+
+
+def _use_our_reading(dataset: Dataset, read: JsonDataset) -> None:
+    """Give elements whose VR the file does not name the VR that we read, and swap bytes as we do.
+
+    pydicom leaves some VRs open and the bytes of private elements and words as they are.
+    """
+    elements = dataset._dict
+    for tag, element in list(elements.items()):
+        found = read.get(f"{tag:08X}", {})
+        vr = found.get("vr")
+        if vr == "SQ":
+            items = dataset[tag].value
+            for item, of_item in zip(items, found.get("Value", ()), strict=False):
+                _use_our_reading(item, of_item)
+        elif vr is not None and isinstance(element, RawDataElement) and element.value is not None:
+            value = element.value
+            if not element.is_little_endian and element.length != _UNDEFINED:
+                value = little_endian(element.VR or vr, value)
+            elements[tag] = element._replace(
+                VR=element.VR or vr, value=value, is_little_endian=True
+            )
 
 
 def rewritten(
-    dataset: Dataset, sop_class_uid: str, transfer_syntax_uid: str, pixels: Iterable[bytes]
+    elements: StoredElements,
+    sop_class_uid: str,
+    transfer_syntax_uid: str,
+    pixels: Iterable[bytes],
 ) -> Iterator[bytes]:
-    """The file piece by piece; `pixels` is the whole element of the pixels, or nothing.
+    """Return the file piece by piece; `pixels` is the whole element of the pixels, or nothing.
 
-    Raises Unacceptable at the call when an element cannot be written.
+    Raises Unacceptable at the call when an element cannot be written as it was read.
     """
+    dataset = elements.dataset
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = UID(sop_class_uid)
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
@@ -55,13 +127,17 @@ def rewritten(
     try:
         head = _encoded_meta(meta)
         before, behind = _encoded(dataset[:PIXEL_DATA]), _encoded(dataset[PIXEL_DATA + 1 :])
+        written = read_content(before + behind, 0, EXPLICIT_LITTLE)
     except _UNREADABLE as error:
         raise _not_rewritable() from error
+    if differing := differences(elements.content, written) - _MAY_CHANGE:
+        log.error("elements would change in another transfer syntax: %s", sorted(differing))
+        raise _not_rewritable()
     return _file(head, _joined(before, pixels, behind), lookup(transfer_syntax_uid).deflated)
 
 
 def in_utf_8(dataset: Dataset) -> None:
-    """Write every text in Unicode, whatever it was written in (PS3.3 C.12.1.1.2)."""
+    """Write every text in Unicode, whatever its character set was (PS3.3 C.12.1.1.2)."""
     try:
         dataset.decode()
         for item in (dataset, *_items(dataset)):
@@ -72,14 +148,20 @@ def in_utf_8(dataset: Dataset) -> None:
 
 
 def native_element(vr: str, size: int, pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The element of pixels that are not compressed (PS3.5 A.2)."""
+    """Return the element of pixels that are not compressed (PS3.5 A.2)."""
     yield _head(vr, size + size % 2)
-    yield from pieces
+    written = 0
+    for piece in pieces:
+        written += len(piece)
+        yield piece
+    if written != size:
+        # The length is out already; to break off is all that tells the client.
+        raise RuntimeError(f"pixels of {written:,} bytes instead of {size:,}")
     yield b"\0" * (size % 2)
 
 
 def encapsulated_element(frames: Iterable[bytes]) -> Iterator[bytes]:
-    """The element of compressed frames, a fragment each, without offsets (PS3.5 A.4)."""
+    """Return the element of compressed frames, a fragment each, without offsets (PS3.5 A.4)."""
     yield _head("OB", _UNDEFINED) + _ITEM.pack(0xFFFE, 0xE000, 0)
     for frame in frames:
         padding = len(frame) % 2

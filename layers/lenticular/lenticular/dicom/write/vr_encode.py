@@ -1,7 +1,7 @@
 """Values: from the JSON of an element to its bytes, PS3.18 F.2 and PS3.5 6.2.
 
-The way back from `values.py`, for Explicit VR Little Endian and UTF-8. A ValueError says that
-this is no value of the VR.
+The way back from `read/vr_decode.py`, for Explicit VR Little Endian and UTF-8. A ValueError says
+that this is no value of the VR.
 """
 
 import struct
@@ -16,10 +16,15 @@ _LONGEST_DECIMAL = 16  # PS3.5 6.2, DS
 _NUMBERS = {
     "US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d",
 }  # fmt: skip
+# A value of these has whole numbers only: to pad it would make one up. An OW may hold bytes.
+_UNIT_BYTES = {
+    "US": 2, "SS": 2, "AT": 4, "UL": 4, "SL": 4, "FL": 4, "FD": 8, "SV": 8, "UV": 8,
+    "OF": 2, "OL": 2, "OD": 2, "OV": 2,
+}  # fmt: skip
 
 
 def value_bytes(vr: str, values: list[Any]) -> bytes:
-    """The bytes of these values, padded to even length."""
+    """Return the bytes of these values, without padding."""
     if vr == "AT":
         return b"".join([struct.pack("<HH", *divmod(_tag(value), 0x10000)) for value in values])
     if vr in _NUMBERS:
@@ -28,21 +33,32 @@ def value_bytes(vr: str, values: list[Any]) -> bytes:
         raise ValueError("binaries are InlineBinary or bulk data")
     text = "\\".join([_TEXTS.get(vr, _string)(value) for value in values if value is not None
                       or len(values) > 1])  # fmt: skip
-    return padded(vr, text.encode())
+    return text.encode()
 
 
 def inline_bytes(vr: str, text: str) -> bytes:
-    """The bytes of an InlineBinary, padded to even length."""
+    """Return the bytes of an InlineBinary, without padding."""
+    raw = b64decode("".join(text.split()), validate=True)
+    check_size(vr, len(raw))
+    return raw
+
+
+def check_size(vr: str, size: int) -> None:
+    """Raise a ValueError when no value of this VR has so many bytes."""
     if vr == "SQ":
         raise ValueError("a sequence is no bytes")
-    return padded(vr, b64decode("".join(text.split()), validate=True))
+    if size % _UNIT_BYTES.get(vr, 1):
+        raise ValueError(f"{size} bytes are no whole numbers")
 
 
-def padded(vr: str, raw: bytes) -> bytes:
-    """The bytes with the padding of their VR, where they need it."""
-    if len(raw) % 2 == 0:
-        return raw
-    return raw + (b" " if LITTLE_ENDIAN[vr].key == "Value" and vr != "UI" else b"\0")
+def padding(vr: str) -> bytes:
+    """Return the byte that makes a value even (PS3.5 6.2)."""
+    return b" " if is_text(vr) and vr != "UI" else b"\0"
+
+
+def is_text(vr: str) -> bool:
+    """Return True if values of this VR are text."""
+    return LITTLE_ENDIAN[vr].key == "Value" and vr != "AT" and vr not in _NUMBERS
 
 
 def _packed(vr: str, values: list[Any]) -> bytes:

@@ -19,6 +19,7 @@ from lenticular.dicom.read.part10 import data_set_start
 from lenticular.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, lookup
 from lenticular.dicom.write import reencode
 from lenticular.dicom.write.lossy_derivation import mark_lossy
+from lenticular.dicom.write.reencode import StoredElements
 from lenticular.errors import Unacceptable
 from lenticular.index.records import LocatedInstance, StoredInstance
 from lenticular.pixels.codecs import compress
@@ -78,17 +79,17 @@ def _without_pixels(
     whole = layout_content(services, located.instance)
     elements = reencode.read_elements(whole.read(), b"")
     if edit is not None:
-        edit(elements)
+        edit(elements.dataset)
     return _file(located, elements, syntax, ())
 
 
 def _file(
-    located: LocatedInstance, elements: Dataset, syntax: str, pixels: Iterable[bytes]
+    located: LocatedInstance, elements: StoredElements, syntax: str, pixels: Iterable[bytes]
 ) -> Iterator[bytes]:
     return reencode.rewritten(elements, located.instance.sop_class_uid, syntax, pixels)
 
 
-def _elements_around(whole: ByteSource, pixels: PixelLayout) -> Dataset:
+def _elements_around(whole: ByteSource, pixels: PixelLayout) -> StoredElements:
     """The elements before the pixels and behind them."""
     _, coding = data_set_start(whole.read(0, min(_HEAD, whole.size)))
     head = whole.read(0, pixels.offset - _header_size(coding))
@@ -97,8 +98,8 @@ def _elements_around(whole: ByteSource, pixels: PixelLayout) -> Dataset:
         tail = tail[8:]
     elements = reencode.read_elements(head, tail if tail.strip(b"\0") else b"")
     for keyword in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
-        if keyword in elements:
-            delattr(elements, keyword)
+        if keyword in elements.dataset:
+            delattr(elements.dataset, keyword)
     return elements
 
 
@@ -116,7 +117,7 @@ def _native(
     whole = layout_content(services, located.instance)
     elements = _elements_around(whole, pixels)
     if edit is not None:
-        edit(elements)
+        edit(elements.dataset)
     if not pixels.encapsulated:
         value = little_endian(whole, pixels.offset, pixels.length, pixels.word_bytes)
         element = reencode.native_element(pixels.vr, value.size, value.all())
@@ -129,12 +130,12 @@ def _native(
     frames = _decoded(services, located, description)
     first = next(frames)
     if first.samples.dtype.kind == "i":
-        elements.PixelRepresentation = 1  # JPEG 2000 may know better than the attribute
+        elements.dataset.PixelRepresentation = 1  # JPEG 2000 may know better than the attribute
     if first.samples.ndim == 3:
-        elements.PhotometricInterpretation = first.colour_space
-        elements.PlanarConfiguration = int(description.planar)
+        elements.dataset.PhotometricInterpretation = first.colour_space
+        elements.dataset.PlanarConfiguration = int(description.planar)
     if located.instance.transfer_syntax_uid in compress.LOSSY:
-        elements.LossyImageCompression = "01"
+        elements.dataset.LossyImageCompression = "01"
     samples = chain([first], frames)
     data = (uncompressed(frame, description) for frame in samples)
     vr = "OW" if description.bits_allocated > 8 else "OB"
@@ -152,13 +153,13 @@ def _compressed(
     bits = bits_needed(beginning, description)
     compressed = (compress.compress(frame, syntax, bits) for frame in chain([beginning], frames))
     first = next(compressed)
-    elements.PhotometricInterpretation = first.photometric_interpretation
-    elements.BitsStored, elements.HighBit = bits, bits - 1
+    elements.dataset.PhotometricInterpretation = first.photometric_interpretation
+    elements.dataset.BitsStored, elements.dataset.HighBit = bits, bits - 1
     if description.samples_per_pixel > 1:
-        elements.PlanarConfiguration = 0
+        elements.dataset.PlanarConfiguration = 0
     data: Iterator[bytes] = (frame.data for frame in chain([first], compressed))
     if syntax in compress.LOSSY:
-        data = _derived(services, elements, syntax, description, data)
+        data = _derived(services, elements.dataset, syntax, description, data)
     return _file(located, elements, syntax, reencode.encapsulated_element(data))
 
 

@@ -1,8 +1,8 @@
-"""Instances that come as metadata and bulk data, PS3.18 10.5.1.4, put together part by part.
+"""Match parts of bulk data with the metadata that names them, PS3.18 10.5.1.4.
 
-A part of bulk data belongs to whatever BulkDataURI names its Content-Location; an instance is
-ready as soon as its last part is there, and then nothing of it waits any longer. What a
-BulkDataURI names is looked for in the request and nowhere else.
+A part belongs to every instance with a BulkDataURI that equals its Content-Location. An instance
+is complete as soon as its last part is there, and then nothing of it waits any longer. A
+BulkDataURI is looked for in the request and nowhere else.
 """
 
 import re
@@ -18,11 +18,10 @@ from lenticular.dicom.exchange.json_reader import Metadata
 from lenticular.dicom.model import Dataset, Target
 from lenticular.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, lookup
 from lenticular.dicom.uids import is_valid
-from lenticular.errors import InvalidInstance, TooLarge
+from lenticular.errors import FailureReason, InvalidInstance, TooLarge
 from lenticular.storage.spool import Spool
 from lenticular.transactions.store.store import StoreResult
 
-CANNOT_UNDERSTAND = 0xC000
 MAX_WAITING_FILES = 256
 """Large parts that wait for the rest of their instance, each an open file."""
 MAX_WAITING_BYTES = 256 * 1024 * 1024
@@ -48,7 +47,7 @@ class BulkPart:
 
     @property
     def is_one_frame(self) -> bool:
-        """Whether it is a frame, when it is pixels: by its name, or as its kind holds one only."""
+        """True if the part, as pixels, is one frame: by its name, or by its media type."""
         syntax = lookup(self.transfer_syntax_uid or EXPLICIT_VR_LITTLE_ENDIAN)
         is_picture = self.media_type.startswith("image/") and self.media_type != "image/gif"
         return is_picture or self.frame_number > 0 or (syntax.encapsulated and not syntax.is_video)
@@ -65,7 +64,7 @@ class BulkDataReference:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all parts are there: pictures come one for each frame, all else in one."""
+        """True if all parts are there: pictures come one for each frame, all else in one."""
         if not self.parts:
             return False
         by_frame = self.is_pixels and self.parts[0].is_one_frame
@@ -73,8 +72,8 @@ class BulkDataReference:
 
 
 @dataclass(slots=True, eq=False)
-class Gathered:
-    """An instance whose parts are being gathered."""
+class IncomingInstance:
+    """An instance whose metadata has come, and its bulk data as far as that has come."""
 
     metadata: Metadata
     transfer_syntax_uid: str | None
@@ -83,97 +82,97 @@ class Gathered:
     incomplete: int
 
 
-class Assembly:
-    """Gathers what belongs together; `base` is the URL that relative URIs are relative to."""
+class BulkDataMatcher:
+    """Matches parts with instances; `base` is the URL that relative URIs are relative to."""
 
     def __init__(self, base: str) -> None:
         self._base = base
-        self._waiting: dict[str, dict[int, Gathered]] = {}
-        self._gathering: dict[int, Gathered] = {}
+        self._waiting: dict[str, dict[int, IncomingInstance]] = {}
+        self._incomplete: dict[int, IncomingInstance] = {}
         self._unclaimed: dict[str, list[BulkPart]] = {}
-        self._ready: deque[Gathered] = deque()
+        self._finished: deque[IncomingInstance] = deque()
         self._files = self._bytes = self._number = 0
 
-    def take_metadata(self, metadata: Metadata, transfer_syntax_uid: str | None) -> None:
-        """Begin an instance."""
+    def add_metadata(self, metadata: Metadata, transfer_syntax_uid: str | None) -> None:
+        """Add an instance; its bulk data may have come already."""
         references = self._references(metadata)
         number, incomplete = self._number, len(references)
-        gathered = Gathered(metadata, transfer_syntax_uid, references, number, incomplete)
+        instance = IncomingInstance(metadata, transfer_syntax_uid, references, number, incomplete)
         self._number += 1
-        self._gathering[gathered.number] = gathered
-        for key in gathered.references:
-            self._waiting.setdefault(key, {})[gathered.number] = gathered
-        for key in list(gathered.references):
+        self._incomplete[instance.number] = instance
+        for key in instance.references:
+            self._waiting.setdefault(key, {})[instance.number] = instance
+        for key in list(instance.references):
             for part in self._unclaimed.pop(key, []):
-                self._give(part, key)
-        self._settle(gathered)
+                self._assign(part, key)
+        self._complete(instance)
 
-    def take_bulk(self, part: BulkPart, location: str) -> None:
-        """Give a part to the instances that name it."""
+    def add_bulk_data(self, part: BulkPart, location: str) -> None:
+        """Add a part of bulk data to the instances that name it."""
         key = self._key(location)
         frame = _FRAME.fullmatch(key)
         if key not in self._waiting and frame is not None:
-            # What retrieval calls the frames of pixel data (PS3.18 10.4).
+            # Retrieval names the frames of pixel data like this (PS3.18 10.4).
             key, part.frame_number = frame[1], int(frame[2])
         self._count(part, 1)
         if key in self._waiting:
-            self._give(part, key)
+            self._assign(part, key)
             return
         self._unclaimed.setdefault(key, []).append(part)
         if sum(map(len, self._unclaimed.values())) > MAX_UNCLAIMED:
             raise TooLarge("Send the metadata before the bulk data that it names.")
 
-    def _give(self, part: BulkPart, key: str) -> None:
+    def _assign(self, part: BulkPart, key: str) -> None:
         users = list(self._waiting.get(key, {}).values())
         part.users += len(users)
-        for gathered in users:
-            reference = gathered.references[key]
+        for instance in users:
+            reference = instance.references[key]
             was_complete = reference.is_complete
             reference.parts.append(part)
-            gathered.incomplete -= reference.is_complete and not was_complete
-            self._settle(gathered)
+            instance.incomplete -= reference.is_complete and not was_complete
+            self._complete(instance)
 
-    def ready(self) -> Iterator[Gathered]:
-        """The instances that have become complete; let go of each."""
-        while self._ready:
-            yield self._ready.popleft()
+    def complete(self) -> Iterator[IncomingInstance]:
+        """Return the instances that have become complete; release each of them."""
+        while self._finished:
+            yield self._finished.popleft()
 
-    def let_go(self, gathered: Gathered) -> None:
-        """Let go of the parts of an instance, unless another one uses them, too."""
-        for reference in gathered.references.values():
+    def release(self, instance: IncomingInstance) -> None:
+        """Close the parts of an instance, unless another instance uses them, too."""
+        for reference in instance.references.values():
             for part in reference.parts:
                 part.users -= 1
                 if part.users == 0:
                     self._close(part)
             reference.parts = []
 
-    def rest(self) -> Iterator[StoreResult]:
-        """Once everything has come: what could not be used, and why."""
-        for gathered in self._gathering.values():
-            begun = any(r.parts and not r.is_complete for r in gathered.references.values())
+    def leftovers(self) -> Iterator[StoreResult]:
+        """Return a refusal for everything that could not be used, once all parts have come."""
+        for instance in self._incomplete.values():
+            begun = any(r.parts and not r.is_complete for r in instance.references.values())
             what = LACKS_FRAMES if begun else LACKS_BULK_DATA
-            yield refused(gathered.metadata.dataset, what)
+            yield refused(instance.metadata.dataset, what)
         for part in chain.from_iterable(self._unclaimed.values()):
             detail = f"No metadata names a part of type {part.media_type[:20]}."
-            yield StoreResult(None, failure_reason=CANNOT_UNDERSTAND, detail=detail)
+            yield StoreResult(None, failure_reason=FailureReason.CANNOT_UNDERSTAND, detail=detail)
 
     def close(self) -> None:
-        """Let go of all that waits."""
-        for gathered in [*self._gathering.values(), *self._ready]:
-            self.let_go(gathered)
+        """Close all parts that wait."""
+        for instance in [*self._incomplete.values(), *self._finished]:
+            self.release(instance)
         for part in chain.from_iterable(self._unclaimed.values()):
             self._close(part)
-        self._gathering, self._unclaimed = {}, {}
-        self._ready.clear()
+        self._incomplete, self._unclaimed = {}, {}
+        self._finished.clear()
 
-    def _settle(self, gathered: Gathered) -> None:
-        """Say that an instance is ready, when it is."""
-        if gathered.incomplete or self._gathering.pop(gathered.number, None) is None:
+    def _complete(self, instance: IncomingInstance) -> None:
+        """Note that an instance is complete, if it is."""
+        if instance.incomplete or self._incomplete.pop(instance.number, None) is None:
             return
-        self._ready.append(gathered)
-        for key in gathered.references:
+        self._finished.append(instance)
+        for key in instance.references:
             users = self._waiting[key]
-            del users[gathered.number]
+            del users[instance.number]
             if not users:
                 del self._waiting[key]
 
@@ -182,7 +181,7 @@ class Assembly:
         part.spool.close()
 
     def _count(self, part: BulkPart, sign: int) -> None:
-        """Keep account of what waits, so that no request can make us hold too much."""
+        """Count the parts that wait, so that no request can make us hold too much."""
         if part.spool.path is not None:
             self._files += sign
         else:
@@ -210,7 +209,7 @@ class Assembly:
         return found
 
     def _key(self, uri: str) -> str:
-        """What two spellings of one URI have in common."""
+        """Return the absolute form of a URI, which is the same for all its spellings."""
         try:
             return urljoin(self._base, uri.strip().strip("<>"))
         except ValueError:
@@ -218,18 +217,20 @@ class Assembly:
 
 
 def refused(dataset: Any, detail: str) -> StoreResult:
-    """A refusal of an instance that is known by its metadata only."""
+    """Return a refusal of an instance of which only the metadata is known."""
     uids = [
-        _text(dataset, tag)
+        _uid(dataset, tag)
         for tag in (tags.STUDY_INSTANCE_UID, tags.SERIES_INSTANCE_UID, tags.SOP_INSTANCE_UID)
     ]
-    sop_class_uid = _text(dataset, tags.SOP_CLASS_UID)
+    sop_class_uid = _uid(dataset, tags.SOP_CLASS_UID)
     target = Target(*uids) if all(uids) and sop_class_uid else None
-    return StoreResult(None, sop_class_uid, target, failure_reason=CANNOT_UNDERSTAND, detail=detail)
+    return StoreResult(
+        None, sop_class_uid, target, failure_reason=FailureReason.CANNOT_UNDERSTAND, detail=detail
+    )
 
 
-def _text(dataset: Any, tag: str) -> str:
-    """A string of a dataset that may be none."""
+def _uid(dataset: Any, tag: str) -> str:
+    """Return the UID with this tag, an empty string when the dataset has no valid one."""
     element = dataset.get(tag) if isinstance(dataset, dict) else None
     values = element.get("Value") if isinstance(element, dict) else None
     value = values[0] if isinstance(values, list) and values else ""

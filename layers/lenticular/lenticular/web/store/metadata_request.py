@@ -18,7 +18,7 @@ from lenticular.dicom.exchange.json_reader import Metadata
 from lenticular.services import Services
 from lenticular.storage.spool import Spool
 from lenticular.transactions.store.compose_instance import StoreWarning, compose
-from lenticular.transactions.store.match_bulkdata import Assembly, BulkPart, refused
+from lenticular.transactions.store.match_bulkdata import BulkDataMatcher, BulkPart, refused
 from lenticular.transactions.store.store import StoreResult
 from lenticular.web.http.media_types import DICOM_JSON, DICOM_XML, JSON, OCTET_STREAM, MediaType
 
@@ -36,18 +36,18 @@ async def instances(
     parts: AsyncGenerator[tuple[Headers, Spool], None], kind: str, services: Services, base: str
 ) -> AsyncGenerator[Composed | StoreResult, None]:
     """The files that can be made of the parts, as soon as they can, and what cannot be used."""
-    gathering = Gathering(services, kind, base)
+    incoming = MetadataRequest(services, kind, base)
     try:
         async with aclosing(parts):
             async for headers, spool in parts:
-                await run_in_threadpool(gathering.take, headers, spool)
+                await run_in_threadpool(incoming.take, headers, spool)
                 # One by one, for metadata alone may complete very many.
-                while (made := await run_in_threadpool(gathering.next_made)) is not None:
+                while (made := await run_in_threadpool(incoming.next_made)) is not None:
                     yield made
-        for refusal in gathering.assembly.rest():
+        for refusal in incoming.matcher.leftovers():
             yield refusal
     finally:
-        gathering.close()
+        incoming.close()
 
 
 def is_metadata(headers: Headers, kind: str) -> bool:
@@ -58,13 +58,13 @@ def is_metadata(headers: Headers, kind: str) -> bool:
     return MediaType.parse(content_type).name in KINDS[kind]
 
 
-class Gathering:
+class MetadataRequest:
     """Takes part after part, and makes files of what is complete."""
 
     def __init__(self, services: Services, kind: str, base: str) -> None:
         self._services = services
         self._kind = kind
-        self.assembly = Assembly(base)
+        self.matcher = BulkDataMatcher(base)
         self._refusals: deque[StoreResult] = deque()
 
     def take(self, headers: Headers, spool: Spool) -> None:
@@ -73,33 +73,33 @@ class Gathering:
         syntax = _uid(media_type.parameters.get("transfer-syntax"))
         if is_metadata(headers, self._kind):
             with spool:
-                self._take_metadata(bytes(spool.view()), syntax)
+                self._add_metadata(bytes(spool.view()), syntax)
         else:
-            self._take_bulk(headers, BulkPart(media_type.name, syntax, spool))
+            self._add_bulk_data(headers, BulkPart(media_type.name, syntax, spool))
 
     def next_made(self) -> Composed | StoreResult | None:
         """The next file or refusal, None when more parts are needed for one."""
         if self._refusals:
             return self._refusals.popleft()
-        gathered = next(self.assembly.ready(), None)
-        if gathered is None:
+        instance = next(self.matcher.complete(), None)
+        if instance is None:
             return None
         try:
-            return compose(gathered, self._services.new_spool)
+            return compose(instance, self._services.new_spool)
         except errors.InvalidInstance as error:
-            return refused(gathered.metadata.dataset, error.detail)
+            return refused(instance.metadata.dataset, error.detail)
         finally:
-            self.assembly.let_go(gathered)
+            self.matcher.release(instance)
 
     def close(self) -> None:
         """Let go of everything that waits."""
-        self.assembly.close()
+        self.matcher.close()
 
-    def _take_metadata(self, document: bytes, syntax: str | None) -> None:
+    def _add_metadata(self, document: bytes, syntax: str | None) -> None:
         for found in self._datasets(document):
             try:
                 metadata = json_reader.checked(found)
-                self.assembly.take_metadata(metadata, syntax or _syntax_of(metadata))
+                self.matcher.add_metadata(metadata, syntax or _syntax_of(metadata))
             except errors.InvalidInstance as error:
                 self._refusals.append(refused(found, error.detail))
 
@@ -114,13 +114,13 @@ class Gathering:
             self._refusals.append(refused(None, error.detail))
             return []
 
-    def _take_bulk(self, headers: Headers, part: BulkPart) -> None:
+    def _add_bulk_data(self, headers: Headers, part: BulkPart) -> None:
         location = _location(headers)
         if location is None:
             part.spool.close()
             self._refusals.append(refused(None, "A part of bulk data has no Content-Location."))
         else:
-            self.assembly.take_bulk(part, location)
+            self.matcher.add_bulk_data(part, location)
 
 
 def _location(headers: Headers) -> str | None:
