@@ -185,6 +185,7 @@ def only(router: "APIRouter", keep: "Callable[[BaseRoute], bool]") -> "APIRouter
 
 
 def writes(route: "BaseRoute") -> bool:
-    """Whether a route changes anything; Orthanc's look-ups are posted and do not."""
-    methods = set(getattr(route, "methods", ()))
-    return bool(methods - {"GET", "HEAD"}) and not getattr(route, "path", "").startswith("/tools/")
+    """Return True if a route changes anything; Orthanc's look-ups are posted and do not."""
+    from lenticular.web.rights import right_of_route
+
+    return right_of_route(route) == "write"

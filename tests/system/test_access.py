@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from lenticular.services import open_services
 from lenticular.settings import load
-from lenticular.web.access import hash_password
+from lenticular.web.access.passwords import hash_password
 from lenticular.web.app import create_app
 from tests import samples, wire
 from tests.server import Server, environment_with, free_port

@@ -154,7 +154,7 @@ def config_show() -> None:
 @click.password_option()
 def config_password(password: str) -> None:
     """Hash a password for the configuration file."""
-    from lenticular.web.access import hash_password
+    from lenticular.web.access.passwords import hash_password
 
     click.echo(hash_password(password))
 

@@ -7,7 +7,7 @@ from starlette.routing import BaseRoute
 
 from lenticular import __version__
 from lenticular.services import Services
-from lenticular.web.access import AccessControl
+from lenticular.web.access.control import AccessControl
 from lenticular.web.access_log import AccessLog
 from lenticular.web.errors import add_error_handlers
 

@@ -18,7 +18,7 @@ from lenticular.transactions.ingest.drop_bucket import INCOMING, take
 from lenticular.transactions.ingest.drop_folder import DropFolder
 from lenticular.transactions.upkeep.query_tag_watch import QueryTagWatch
 from lenticular.transactions.upkeep.stability_watch import StabilityWatch
-from lenticular.web.access import LOOPBACK_HOSTS
+from lenticular.web.access.control import LOOPBACK_HOSTS
 from lenticular.web.access_log import configure
 from lenticular.web.app import create_app
 from lenticular.web.deferred_jobs import JobRunner

@@ -22,12 +22,17 @@ SERIES = STUDY + "/series/{series}"
 INSTANCE = SERIES + "/instances/{instance}"
 
 
-def get_and_head(router: APIRouter, path: str) -> Callable[[Handler], Handler]:
-    """Register a handler for GET and HEAD; the documentation lists only the first."""
+def get_and_head(
+    router: APIRouter, path: str, *, extra: dict[str, Any] | None = None
+) -> Callable[[Handler], Handler]:
+    """Register a handler for GET and HEAD; the documentation lists only the first.
+
+    `extra` is added to the route's OpenAPI description, for example its right (`web/rights.py`).
+    """
 
     def register(handler: Handler) -> Handler:
         steady = _retry_if_replaced(handler)
-        router.get(path, response_class=Response)(steady)
+        router.get(path, response_class=Response, openapi_extra=extra)(steady)
         # A copy, for FastAPI would take the handler apart once more.
         head = copy(cast("APIRoute", router.routes[-1]))
         head.methods, head.include_in_schema = {"HEAD"}, False

@@ -15,6 +15,7 @@ from lenticular.web.http import responses
 from lenticular.web.http.media_types import JSON
 from lenticular.web.http.paths import get_and_head
 from lenticular.web.http.request_body import require_body
+from lenticular.web.rights import NEEDS_WRITE
 
 router = APIRouter(tags=["Uploads"])
 
@@ -36,7 +37,8 @@ async def begin_upload(request: Request) -> Response:
     )
 
 
-@get_and_head(router, "/uploads/{upload_id}")
+# The answer has URLs to put files to.
+@get_and_head(router, "/uploads/{upload_id}", extra=NEEDS_WRITE)
 def upload_state(request: Request, upload_id: str) -> Response:
     """How far each file has come, with fresh URLs for what has not arrived."""
     upload = uploads.status(services_of(request), upload_id)

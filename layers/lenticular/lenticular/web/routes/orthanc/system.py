@@ -13,6 +13,7 @@ from lenticular.transactions.orthanc import find as orthanc_find
 from lenticular.transactions.orthanc import resources
 from lenticular.web.context import services_of
 from lenticular.web.http.paths import get_and_head
+from lenticular.web.rights import NEEDS_READ
 from lenticular.web.routes.orthanc.parameters import answer, has, large_answer, number
 
 router = APIRouter(tags=["Orthanc"])
@@ -82,7 +83,7 @@ def now() -> Response:
     return PlainTextResponse(resources.orthanc_time(datetime.now(UTC)))
 
 
-@router.post("/tools/lookup", response_class=Response)
+@router.post("/tools/lookup", response_class=Response, openapi_extra=NEEDS_READ)
 async def lookup(request: Request) -> Response:
     """What has this PatientID, Study, Series or SOP Instance UID."""
     text = (await _question(request)).decode("utf-8", "replace").rstrip("\0 \r\n")
@@ -90,7 +91,7 @@ async def lookup(request: Request) -> Response:
     return await run_in_threadpool(large_answer, request, found)
 
 
-@router.post("/tools/find", response_class=Response)
+@router.post("/tools/find", response_class=Response, openapi_extra=NEEDS_READ)
 async def find(request: Request) -> Response:
     """The resources of a level whose attributes match."""
     question = orthanc_find.Question.parse(_json_object(await _question(request)))

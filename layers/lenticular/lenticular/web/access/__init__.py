@@ -1,0 +1,1 @@
+"""Access control of the one-machine server: who may do what, and from which web pages."""

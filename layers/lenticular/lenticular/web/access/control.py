@@ -1,0 +1,172 @@
+"""Access control: as soon as a user or token is configured, every request needs credentials.
+
+Without any, the server listens on this machine only (see `server.check_exposure`), and still does
+not trust a browser: a page from elsewhere must neither read through a DNS name that points here
+nor write with a form.
+"""
+
+import base64
+import hashlib
+from collections import OrderedDict
+from functools import partial
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from lenticular.settings import Right, Settings, Token
+from lenticular.web.access.browsers import is_forged
+from lenticular.web.access.guessing import Brake, GuessingLimits, NewestFirst, TooManyAttempts
+from lenticular.web.access.passwords import Users, same
+from lenticular.web.errors import error_response
+from lenticular.web.rights import right_of_request
+
+LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
+OPEN_PATHS = {"/health"}
+# A line for each, or Chromium understands neither and asks nobody to sign in.
+CHALLENGES = ('Basic realm="Lenticular", charset="UTF-8"', "Bearer")
+REMEMBERED = 1000
+RETRY_AFTER_SECONDS = "10"
+USER = "lenticular.user"
+"""The name under which the scope of a request says who has signed in."""
+
+Rights = frozenset[Right]
+Refusal = tuple[HTTPStatus, str]
+
+
+class AccessControl:
+    """Let a request through when its credentials hold the right that its route needs."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        limits = GuessingLimits()
+        self._app = app
+        self._settings = settings
+        self._users = Users(settings.users)
+        self._brake = Brake(limits)
+        self._hashing: NewestFirst[Rights | None] = NewestFirst(limits.most_waiting)
+        self._remembered: OrderedDict[bytes, Rights] = OrderedDict()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer 401, 403 or 429."""
+        refusal = None
+        if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
+            refusal = await self._refusal(scope)
+        if refusal is None:
+            await self._app(scope, receive, send)
+            return
+        response = error_response(*refusal)
+        if refusal[0] is HTTPStatus.UNAUTHORIZED:
+            for challenge in CHALLENGES:
+                response.headers.append("WWW-Authenticate", challenge)
+        if refusal[0] is HTTPStatus.TOO_MANY_REQUESTS:
+            response.headers["Retry-After"] = RETRY_AFTER_SECONDS
+        await response(scope, receive, send)
+
+    async def _refusal(self, scope: Scope) -> Refusal | None:
+        headers = Headers(scope=scope)
+        needed = right_of_request(scope["app"].routes, scope)
+        authorization = headers.get("authorization", "")
+        # A page adds a bearer token itself; the browser never does.
+        is_bearer = authorization[:7].lower() == "bearer "
+        if needed == "write" and not is_bearer and self._is_forged(scope, headers):
+            return HTTPStatus.FORBIDDEN, (
+                "A web page of another origin may not write here. If it is yours, add its origin"
+                " to allowed_origins; behind a proxy, set public_url."
+            )
+        if not self._settings.has_credentials:
+            return self._other_host(headers)
+        try:
+            rights = await self._rights(scope, authorization)
+        except TooManyAttempts:
+            return HTTPStatus.TOO_MANY_REQUESTS, (
+                "Too many attempts to sign in with wrong credentials; try again in a few seconds."
+            )
+        if rights is None:
+            return HTTPStatus.UNAUTHORIZED, "Sign in with a user or a bearer token."
+        return None if needed in rights else (HTTPStatus.FORBIDDEN, _lacking(needed))
+
+    def _is_forged(self, scope: Scope, headers: Headers) -> bool:
+        own_hosts = {headers.get("host", ""), urlsplit(self._settings.public_url).netloc}
+        allowed = self._settings.allowed_origins
+        if not self._settings.has_credentials:
+            # Every page can reach this machine; `*` would let all of them write.
+            allowed = allowed.replace("*", "")
+        return is_forged(scope["method"], headers, own_hosts, allowed)
+
+    def _other_host(self, headers: Headers) -> Refusal | None:
+        host = headers.get("host", "")
+        if host == urlsplit(self._settings.public_url).netloc or _hostname(host) in LOOPBACK_HOSTS:
+            return None
+        return HTTPStatus.FORBIDDEN, (
+            "No users are configured, so only http://127.0.0.1 and http://localhost are answered."
+            " Set public_url or users."
+        )
+
+    async def _rights(self, scope: Scope, authorization: str) -> Rights | None:
+        """Return what the header allows; None when it names nobody."""
+        scheme, _, credentials = authorization.partition(" ")
+        if scheme.lower() == "basic":
+            name, password = _basic(credentials)
+        else:
+            name, password = "", ""
+        scope[USER] = name or None
+        digest = hashlib.sha256(authorization.encode()).digest()
+        if digest in self._remembered:
+            return self._remembered[digest]
+        if not authorization:
+            return None
+        address = (scope.get("client") or ("",))[0]
+        async with self._brake.attempt(address):
+            rights = self._token_rights(scheme, credentials)
+            if rights is None and name:
+                rights = await self._user_rights(digest, name, password)
+            if rights is None:
+                scope[USER] = None
+                await self._brake.hold(address, name)
+                return None
+        self._remember(digest, rights)
+        return rights
+
+    def _token_rights(self, scheme: str, credentials: str) -> Rights | None:
+        if scheme.lower() != "bearer":
+            return None
+        return next((token.rights for token in self._tokens(credentials.strip())), None)
+
+    def _tokens(self, text: str) -> list[Token]:
+        return [token for token in self._settings.tokens if same(token.token, text)]
+
+    async def _user_rights(self, digest: bytes, name: str, password: str) -> Rights | None:
+        rights = self._users.rights_of_plain(name, password)
+        if rights is not None:
+            return rights
+        return await self._hashing.run(partial(self._hashed_rights, digest, name, password))
+
+    def _hashed_rights(self, digest: bytes, name: str, password: str) -> Rights | None:
+        # A viewer that opens sends the same credentials many times at once.
+        return self._remembered.get(digest) or self._users.rights_of(name, password)
+
+    def _remember(self, digest: bytes, rights: Rights) -> None:
+        self._remembered[digest] = rights
+        while len(self._remembered) > REMEMBERED:
+            self._remembered.popitem(last=False)
+
+
+def _lacking(needed: Right) -> str:
+    other = "read" if needed == "write" else "write"
+    return f"These credentials may {other} but not {needed}."
+
+
+def _hostname(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _basic(credentials: str) -> tuple[str, str]:
+    try:
+        name, _, password = base64.b64decode(credentials, validate=True).decode().partition(":")
+    except ValueError:  # neither ASCII nor Base64 nor UTF-8
+        return "", ""
+    return name, password

@@ -1,0 +1,40 @@
+"""The right that a request needs: a property of its route.
+
+Methods that only read need `read`, all others `write`. A route for which that is wrong says so
+with `openapi_extra=NEEDS_READ`, and access control and the functions on AWS read it here.
+"""
+
+from collections.abc import Iterable
+from typing import Any, cast
+
+from starlette.routing import BaseRoute, Match
+from starlette.types import Scope
+
+from lenticular.settings import Right
+
+EXTENSION = "x-right"
+NEEDS_READ: dict[str, Any] = {EXTENSION: "read"}
+NEEDS_WRITE: dict[str, Any] = {EXTENSION: "write"}
+READING_METHODS = {"GET", "HEAD", "OPTIONS"}
+
+
+def right_of_route(route: BaseRoute) -> Right:
+    """Return the right that a request of this route needs."""
+    return _named(route) or _right_of_methods(set(getattr(route, "methods", None) or ()))
+
+
+def right_of_request(routes: Iterable[BaseRoute], scope: Scope) -> Right:
+    """Return the right that a request needs, whether or not a route answers it."""
+    for route in routes:
+        if _named(route) is not None and route.matches(scope)[0] is Match.FULL:
+            return right_of_route(route)
+    return _right_of_methods({scope["method"]})
+
+
+def _named(route: BaseRoute) -> Right | None:
+    extra = getattr(route, "openapi_extra", None) or {}
+    return cast("Right | None", extra.get(EXTENSION))
+
+
+def _right_of_methods(methods: set[str]) -> Right:
+    return "read" if methods <= READING_METHODS else "write"
