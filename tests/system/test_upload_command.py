@@ -161,6 +161,14 @@ def test_a_refused_file_of_a_zip_is_named_with_its_reason(machine, upload, tmp_p
     assert count(machine, "zip") == 2
 
 
+def test_a_reason_too_long_for_an_error_comment_is_shown_whole(machine, upload, tmp_path):
+    (tmp_path / "cut.dcm").write_bytes(samples.ct("cut")[:-100])
+    code, _, error = upload(tmp_path / "cut.dcm", "--to", machine.url)
+    assert code == 1
+    assert "The file is cut off or damaged: (7FE0,0010) runs to byte " in error
+    assert f" of {len(samples.ct('cut')) - 100:,}." in error
+
+
 def test_the_journal_names_no_file(machine, upload, tmp_path):
     folder = series(tmp_path / "in", "nameless", 3)
     (folder / "001.dcm").rename(folder / "Doe^Jane.dcm")

@@ -335,3 +335,17 @@ def test_the_answer_is_dicom_json_for_every_accept_that_allows_it(client, accept
 
     assert answer.status_code == 200
     assert wire.stored(answer) == [samples.sop_uid("a")]
+
+
+def test_a_long_reason_is_short_in_the_error_comment_and_whole_beside_it(client):
+    """ErrorComment holds 64 characters; UIDs have attributes of their own."""
+    answer = wire.store(client, samples.ct("a"), study=samples.study_uid("b"))
+    (failure,) = wire.items(answer.json(), "00081198")
+    comment, whole = wire.value(failure, "00000902"), wire.value(failure, "00091001")
+    assert comment == "It belongs to another study than the URL names."
+    assert whole.startswith(comment[:-1])
+    assert samples.study_uid("a") in whole
+    assert failure["00090010"] == {"vr": "LO", "Value": ["LENTICULAR"]}
+    assert wire.value(failure, "0020000D") == samples.study_uid("a")
+    assert wire.value(failure, "0020000E") == samples.series_uid("a")
+    assert list(failure) == sorted(failure)

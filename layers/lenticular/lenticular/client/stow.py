@@ -30,7 +30,7 @@ _NO_STORE_SERVICE = (
 _REFERENCED = "00081199"  # ReferencedSOPSequence
 _FAILED = ("00081198", "0008119A")  # FailedSOPSequence, OtherFailuresSequence
 _FAILURE_REASON = "00081197"
-_ERROR_COMMENT = "00000902"
+_REASONS = ("00091001", "00000902")  # the whole sentence of Lenticular, ErrorComment
 _OUT_OF_RESOURCES = range(0xA700, 0xA800)  # PS3.4 Table GG.4-1: no fault of the instance
 
 
@@ -174,8 +174,8 @@ def _report_refusal(report: Report, source: Source, answer: urllib3.BaseHTTPResp
         (report.failed if passing else report.refused)(source, reason(answer))
         return
     number = _value(failures[0], _FAILURE_REASON)
-    comment = _value(failures[0], _ERROR_COMMENT)
-    why = str(comment) if comment else f"failure reason 0x{number or 0:04X}"
+    reasons = [text for tag in _REASONS if (text := _value(failures[0], tag))]
+    why = str(reasons[0]) if reasons else f"failure reason 0x{number or 0:04X}"
     (report.failed if number in _OUT_OF_RESOURCES else report.refused)(source, why)
 
 

@@ -9,6 +9,7 @@ from array import array
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+from urllib.parse import quote
 
 Dataset = dict[str, dict[str, Any]]
 
@@ -33,6 +34,14 @@ class Target:
     study_instance_uid: str
     series_instance_uid: str | None = None
     sop_instance_uid: str | None = None
+
+    @property
+    def path(self) -> str:
+        """Its path in DICOMweb (PS3.18 10.1): `studies/…/series/…/instances/…`, URL-encoded."""
+        names = ("studies", "series", "instances")
+        uids = (self.study_instance_uid, self.series_instance_uid, self.sop_instance_uid)
+        pairs = zip(names, uids, strict=True)
+        return "/".join(f"{name}/{quote(uid, safe='')}" for name, uid in pairs if uid is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from lenticular.dicom import tags, transfer_syntaxes, uids
-from lenticular.dicom.model import BULKDATA_BASE, Dataset, Layout, ParsedInstance
+from lenticular.dicom.model import BULKDATA_BASE, Dataset, Layout, ParsedInstance, Target
 from lenticular.dicom.read import character_sets
 from lenticular.dicom.read.elements import ElementReader
 from lenticular.dicom.read.encoding import (
@@ -119,7 +119,7 @@ def _parse(view: memoryview, head: _Head, syntax_uid: str | None) -> ParsedInsta
         bulkdata={bulk.path: (bulk.offset, bulk.length, bulk.vr) for bulk in reader.bulkdata},
         pixels=pixel_layout(view, reader, transfer_syntaxes.lookup(syntax_uid)),
     )
-    base = f"{BULKDATA_BASE}studies/{study}/series/{series}/instances/{instance}/bulkdata/"
+    base = f"{BULKDATA_BASE}{Target(study, series, instance).path}/bulkdata/"
     for bulk in (*reader.bulkdata, reader.pixels):
         if bulk is not None:
             bulk.element["BulkDataURI"] = base + bulk.path
@@ -227,7 +227,7 @@ def _sop_class_uid(dataset: Dataset, head: _Head) -> str:
     values = dataset.get(tags.SOP_CLASS_UID, {}).get("Value", [])
     if _MEDIA_STORAGE_DIRECTORY in (in_head, *values) or tags.DIRECTORY_RECORD_SEQUENCE in dataset:
         raise InvalidInstance(
-            "This is a DICOMDIR, a directory of other files; send the files it lists.",
+            "A DICOMDIR is only an index; send the files that it lists.",
             FailureReason.SOP_CLASS_NOT_SUPPORTED,
         )
     if in_head is not None and not (len(values) == 1 and _is_uid(values[0])):

@@ -16,6 +16,7 @@ from functools import partial
 from lenticular import errors
 from lenticular.dicom.model import Dataset, ParsedInstance, Target
 from lenticular.dicom.read import part10
+from lenticular.errors import FailureReason
 from lenticular.index.records import Added, Level, NewInstance, Outcome
 from lenticular.services import Services
 from lenticular.storage.spool import Spool
@@ -23,12 +24,6 @@ from lenticular.transactions.delete import remove_files
 
 log = logging.getLogger(__name__)
 
-DUPLICATE_SOP_INSTANCE = 0x0111
-OUT_OF_RESOURCES = 0xA700
-STUDY_MISMATCH = 0x0110
-
-FULL = "The storage is full."
-NOT_NOW = "The storage does not take files now; try again in a moment."
 
 FILES_AT_ONCE = 8
 
@@ -38,9 +33,9 @@ class StoreResult:
     """What became of one received body.
 
     `outcome` is None when it was refused, and then `failure_reason` (PS3.18 10.5.3, PS3.4 GG.4)
-    and `detail` say why. UIDs are empty when they could not be read. When it `is_temporary`, the
-    storage failed and not the instance: the same bytes may well be taken later. What was stored
-    with a `warning_reason` is not quite what was sent; `original` tells what stood there.
+    and `detail` say why. UIDs are empty when they could not be read. A `temporary_failure` is one
+    of the storage and not of the instance: the same bytes may well be taken later. An instance
+    with a `warning_reason` differs from what was sent; `original` has the original attributes.
     """
 
     outcome: Outcome | None
@@ -49,9 +44,14 @@ class StoreResult:
     orthanc_ids: dict[Level, str] | None = None
     failure_reason: int = 0
     detail: str = ""
-    is_temporary: bool = False
+    temporary_failure: errors.StorageFull | errors.Unavailable | None = None
     warning_reason: int = 0
     original: Dataset | None = None
+
+    @property
+    def is_temporary(self) -> bool:
+        """True if the same bytes may be taken later."""
+        return self.temporary_failure is not None
 
 
 def store(
@@ -86,9 +86,8 @@ def _read(spool: Spool, study_instance_uid: str | None) -> NewInstance | StoreRe
         log.info("instance refused: %s", error.detail)
         return StoreResult(None, failure_reason=error.failure_reason, detail=error.detail)
     if study_instance_uid not in (None, parsed.study_instance_uid):
-        return _refused(
-            parsed, STUDY_MISMATCH, f"It belongs to the study {parsed.study_instance_uid}."
-        )
+        detail = f"It belongs to another study than the URL names: {parsed.study_instance_uid}."
+        return _refused(parsed, FailureReason.PROCESSING_FAILURE, detail)
     sha256 = spool.sha256()
     return NewInstance(parsed, instance_key(parsed, sha256), spool.size, sha256)
 
@@ -123,16 +122,12 @@ def _keep_all(
 
 
 def _check_storage(kept: Sequence[NewInstance | StoreResult]) -> None:
-    """Refuse everything at once when the storage took nothing of it."""
-    failed = [item for item in kept if isinstance(item, StoreResult) and item.is_temporary]
-    if failed and not any(isinstance(item, NewInstance) or item.outcome for item in kept):
-        raise storage_failure(failed[0])
-
-
-def storage_failure(result: StoreResult) -> errors.LenticularError:
-    """The refusal of a whole request for what is temporary about one of its instances."""
-    kind = errors.StorageFull if result.detail == FULL else errors.Unavailable
-    return kind(result.detail)
+    """Refuse the whole request when the storage took nothing of it."""
+    if any(isinstance(item, NewInstance) or item.outcome for item in kept):
+        return
+    for item in kept:
+        if isinstance(item, StoreResult) and item.temporary_failure is not None:
+            raise item.temporary_failure
 
 
 def _keep(
@@ -144,10 +139,16 @@ def _keep(
         services.storage.put(item.key, spool)
     except OSError as error:
         log.exception("the storage refuses a file")
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        refused = _refused(item.parsed, OUT_OF_RESOURCES, FULL if full else NOT_NOW)
-        return replace(refused, is_temporary=True)
+        failure = _temporary_failure(error)
+        refused = _refused(item.parsed, FailureReason.OUT_OF_RESOURCES, failure.detail)
+        return replace(refused, temporary_failure=failure)
     return item
+
+
+def _temporary_failure(error: OSError) -> errors.StorageFull | errors.Unavailable:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return errors.StorageFull("The storage is full: its disk has no room.")
+    return errors.Unavailable("The storage does not take files now; try again in a moment.")
 
 
 def instance_key(parsed: ParsedInstance, sha256: bytes) -> str:
@@ -177,8 +178,8 @@ def _add(services: Services, instances: list[NewInstance]) -> list[StoreResult]:
         if answer.outcome is Outcome.KEPT:
             result = _refused(
                 instance.parsed,
-                DUPLICATE_SOP_INSTANCE,
-                "Another instance with this SOP Instance UID is already stored.",
+                FailureReason.DUPLICATE_SOP_INSTANCE,
+                "Different bytes are stored under this SOP Instance UID.",
                 answer.orthanc_ids,
             )
         else:

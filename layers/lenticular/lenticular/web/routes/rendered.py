@@ -205,8 +205,4 @@ def _location(request: Request, drawing: RenderRequest) -> str:
     is_frame = drawing.frame_number is not None and drawing.state is None
     frame = f"/frames/{drawing.frame_number}" if is_frame else ""
     view = "thumbnail" if drawing.thumbnail else "rendered"
-    return (
-        f"{base_url(request)}/studies/{instance.study_instance_uid}"
-        f"/series/{instance.series_instance_uid}/instances/{instance.sop_instance_uid}"
-        f"{frame}/{view}"
-    )
+    return f"{base_url(request)}/{instance.target.path}{frame}/{view}"

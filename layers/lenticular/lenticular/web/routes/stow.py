@@ -25,7 +25,6 @@ router = APIRouter(prefix=DICOMWEB, tags=["Store"])
 # One durable transaction takes this much at a time, so that memory stays bounded.
 BATCH_INSTANCES = 64
 BATCH_BYTES = 32 * 1024 * 1024
-CANNOT_UNDERSTAND = 0xC000
 
 
 @router.post("/studies")
@@ -65,7 +64,8 @@ async def _store(request: Request, study: str | None) -> Response:
             raise
         # Some are stored already, so the answer has to say which, and what stopped the rest.
         results += await batch.flush()
-        results.append(StoreResult(None, failure_reason=CANNOT_UNDERSTAND, detail=error.detail))
+        reason = errors.FailureReason.CANNOT_UNDERSTAND
+        results.append(StoreResult(None, failure_reason=reason, detail=error.detail))
     finally:
         batch.close()
     status, dataset = store_answer(results, base_url(request))

@@ -1,4 +1,8 @@
-"""The answer to a store transaction: PS3.18 10.5.3, Table 10.5.3-1."""
+"""The response of a store transaction: PS3.18 10.5.3, Table 10.5.3-1.
+
+ErrorComment (0000,0902) is an LO, so it has a short sentence that is complete in 64 characters.
+The whole sentence stands beside it in a private UT, where there is more to say.
+"""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -6,13 +10,26 @@ from typing import Any
 
 from lenticular.dicom import tags
 from lenticular.dicom.model import Dataset, Target
+from lenticular.errors import FailureReason
 from lenticular.transactions.store.store import StoreResult
 
-LONG_STRING_CHARACTERS = 64
+COMMENT_CHARACTERS = 64
+CREATOR_TAG, REASON_TAG = "00090010", "00091001"
+_PRIVATE_CREATOR = {"vr": "LO", "Value": ["LENTICULAR"]}
+
+# Where a sentence may end early and still be true.
+_BREAKS = ("; ", ": ", " (", ", ")
+_WITHOUT_DETAIL = {
+    FailureReason.PROCESSING_FAILURE: "The instance could not be processed.",
+    FailureReason.DUPLICATE_SOP_INSTANCE: "Different bytes are stored under this SOP Instance UID.",
+    FailureReason.SOP_CLASS_NOT_SUPPORTED: "Objects of this SOP class are not stored.",
+    FailureReason.OUT_OF_RESOURCES: "The instance exceeds a limit of the service.",
+    FailureReason.DATA_SET_DOES_NOT_MATCH_SOP_CLASS: "The data set contradicts its SOP class.",
+}
 
 
 def store_answer(results: Sequence[StoreResult], base_url: str) -> tuple[HTTPStatus, Dataset]:
-    """Status and dataset that account for every received part."""
+    """Return the status, and a dataset that accounts for every received part."""
     stored = [_referenced(result, base_url) for result in results if result.outcome is not None]
     refused = [result for result in results if result.outcome is None]
     # Without UIDs there is nothing that FailedSOPSequence could reference.
@@ -21,7 +38,7 @@ def store_answer(results: Sequence[StoreResult], base_url: str) -> tuple[HTTPSta
     dataset: Dataset = {}
     study = _common_study(results)
     if stored and study is not None:
-        dataset[tags.RETRIEVE_URL] = {"vr": "UR", "Value": [f"{base_url}/studies/{study}"]}
+        dataset[tags.RETRIEVE_URL] = {"vr": "UR", "Value": [f"{base_url}/{Target(study).path}"]}
     for tag, items in (
         (tags.FAILED_SOP_SEQUENCE, failed),
         (tags.REFERENCED_SOP_SEQUENCE, stored),
@@ -34,6 +51,16 @@ def store_answer(results: Sequence[StoreResult], base_url: str) -> tuple[HTTPSta
     return (HTTPStatus.ACCEPTED if stored else HTTPStatus.CONFLICT), dataset
 
 
+def comment_of(detail: str, failure_reason: int = 0) -> str:
+    """Return a sentence that is complete in the 64 characters of an LO."""
+    if len(detail) <= COMMENT_CHARACTERS:
+        return detail
+    heads = [detail.split(mark, maxsplit=1)[0] + "." for mark in _BREAKS if mark in detail]
+    fitting = [head for head in heads if len(head) <= COMMENT_CHARACTERS]
+    general = _WITHOUT_DETAIL.get(FailureReason(failure_reason or FailureReason.CANNOT_UNDERSTAND))
+    return max(fitting, key=len, default=general or "The part is not a DICOM instance.")
+
+
 def _common_study(results: Sequence[StoreResult]) -> str | None:
     studies = {result.target.study_instance_uid for result in results if result.target}
     return studies.pop() if len(studies) == 1 else None
@@ -43,41 +70,43 @@ def _referenced(result: StoreResult, base_url: str) -> dict[str, Any]:
     assert result.target is not None
     item = {
         **_reference(result),
-        tags.RETRIEVE_URL: {"vr": "UR", "Value": [instance_url(base_url, result.target)]},
+        tags.RETRIEVE_URL: {"vr": "UR", "Value": [f"{base_url}/{result.target.path}"]},
     }
     if result.warning_reason:
-        item = {**_comment(result), **item}
+        item |= _comment(result)
         item[tags.WARNING_REASON] = {"vr": "US", "Value": [result.warning_reason]}
     if result.original:
         item[tags.ORIGINAL_ATTRIBUTES_SEQUENCE] = {"vr": "SQ", "Value": [result.original]}
-    return item
+    return dict(sorted(item.items()))
 
 
 def _failed(result: StoreResult) -> dict[str, Any]:
-    reference = _reference(result) if result.target else {}
-    return {
+    item = {
+        **(_reference(result) if result.target else {}),
         **_comment(result),
-        **reference,
         tags.FAILURE_REASON: {"vr": "US", "Value": [result.failure_reason]},
     }
+    return dict(sorted(item.items()))
 
 
 def _comment(result: StoreResult) -> dict[str, Any]:
-    """The sentence for people: the standard has a number only; dcm4chee sends one, too."""
-    return {tags.ERROR_COMMENT: {"vr": "LO", "Value": [result.detail[:LONG_STRING_CHARACTERS]]}}
+    """Return the reason for people; the standard has a number only."""
+    comment = comment_of(result.detail, result.failure_reason)
+    found: dict[str, Any] = {tags.ERROR_COMMENT: {"vr": "LO", "Value": [comment]}}
+    if comment != result.detail:
+        found[CREATOR_TAG] = _PRIVATE_CREATOR
+        found[REASON_TAG] = {"vr": "UT", "Value": [result.detail]}
+    return found
 
 
 def _reference(result: StoreResult) -> dict[str, Any]:
+    """Return the UIDs of an instance; those of its parents where it was refused."""
     assert result.target is not None
-    return {
-        tags.REFERENCED_SOP_CLASS_UID: {"vr": "UI", "Value": [result.sop_class_uid]},
-        tags.REFERENCED_SOP_INSTANCE_UID: {"vr": "UI", "Value": [result.target.sop_instance_uid]},
+    uids = {
+        tags.REFERENCED_SOP_CLASS_UID: result.sop_class_uid,
+        tags.REFERENCED_SOP_INSTANCE_UID: result.target.sop_instance_uid,
     }
-
-
-def instance_url(base_url: str, target: Target) -> str:
-    """Where an instance is retrieved (PS3.18 10.4)."""
-    return (
-        f"{base_url}/studies/{target.study_instance_uid}"
-        f"/series/{target.series_instance_uid}/instances/{target.sop_instance_uid}"
-    )
+    if result.outcome is None:
+        uids[tags.STUDY_INSTANCE_UID] = result.target.study_instance_uid
+        uids[tags.SERIES_INSTANCE_UID] = result.target.series_instance_uid or ""
+    return {tag: {"vr": "UI", "Value": [uid]} for tag, uid in uids.items() if uid}

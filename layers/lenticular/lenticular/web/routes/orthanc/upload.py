@@ -14,9 +14,7 @@ from lenticular.storage.spool import Spool
 from lenticular.transactions.ingest.zip_reader import is_zip, store_zip
 from lenticular.transactions.orthanc.resources import reference
 from lenticular.transactions.store.store import (
-    DUPLICATE_SOP_INSTANCE,
     StoreResult,
-    storage_failure,
     store,
 )
 from lenticular.web.context import services_of
@@ -71,8 +69,8 @@ def _answer_to_many(results: list[StoreResult]) -> Response:
     """What was stored; what is no DICOM is left out, as Orthanc does, but mentioned."""
     kept = [result for result in results if _is_kept(result)]
     for result in results:
-        if result.is_temporary:
-            raise storage_failure(result)
+        if result.temporary_failure is not None:
+            raise result.temporary_failure
     response = answer([_told(result) for result in kept])
     if len(kept) < len(results):
         left_out = f"{len(results) - len(kept)} of {len(results)} files were not stored"
@@ -82,7 +80,10 @@ def _answer_to_many(results: list[StoreResult]) -> Response:
 
 def _is_kept(result: StoreResult) -> bool:
     """Whether the instance is stored: with these bytes, or with those that came first."""
-    return result.outcome is not None or result.failure_reason == DUPLICATE_SOP_INSTANCE
+    return (
+        result.outcome is not None
+        or result.failure_reason == errors.FailureReason.DUPLICATE_SOP_INSTANCE
+    )
 
 
 def _refusal(result: StoreResult) -> errors.LenticularError:
