@@ -5,6 +5,7 @@ tests/viewer drives OHIF itself; here its requests run on every backend, without
 
 import io
 import json
+from urllib.parse import urlencode
 
 import numpy as np
 import pydicom
@@ -120,6 +121,18 @@ def test_the_study_list_finds_the_study(client, query):
     assert wire.value(study, "00080061") == "CT"
     assert {"00080060", "00080090", "00100030"} & set(study)
     assert answer.headers["Content-Type"].startswith(wire.DICOM_JSON)
+
+
+@pytest.mark.parametrize(
+    "typed", ["\\", "\\\\", "\\Anna", "Anna\\", "Knie\\Anna", ",", "^", "=", "*"]
+)
+@pytest.mark.parametrize("key", ["PatientName", "00100020", "AccessionNumber", "StudyDescription"])
+def test_whatever_is_typed_into_a_filter_leaves_a_list(client, key, typed):
+    query = urlencode({key: f"*{typed}*"})
+    answer = get(client, f"/studies?{query}&{FIELDS}", wire.DICOM_JSON)
+    assert answer.status_code == 200, answer.text
+    if key == "PatientName":
+        assert samples.study_uid("ohif") in wire.uids(answer.json())
 
 
 @pytest.mark.parametrize(

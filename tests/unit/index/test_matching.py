@@ -36,6 +36,12 @@ def parsed(keyword, *keys, **manner):
         ("PatientID", "a**b?", Wildcard("a*b?")),
         ("PatientID", "a\\b*", AnyOf((OneOf(("a",)), Wildcard("b*")))),
         ("PatientID", "***", None),
+        ("PatientID", "\\", None),
+        ("PatientID", "*\\*", None),
+        ("PatientName", "*\\*", None),
+        ("PatientName", "*,\\^*", None),
+        ("ModalitiesInStudy", "\\,", None),
+        ("PatientName", "*doe\\*", Wildcard("*doe")),
         ("PatientSex", "M,F", OneOf(("m", "f"))),
         ("StudyInstanceUID", "1.2,1.3\\1.2", OneOf(("1.2", "1.3"))),
         ("StudyInstanceUID", "1.2,", OneOf(("1.2",))),
@@ -90,7 +96,8 @@ def test_keys_given_together_are_a_choice():
         ("InstanceNumber", "٣"),
         ("StudyInstanceUID", "x"),
         ("StudyInstanceUID", "1." * 40),
-        ("PatientID", "\\"),
+        ("StudyDate", "\\"),
+        ("StudyInstanceUID", ","),
     ],
 )
 def test_a_malformed_key_is_refused(keyword, key):

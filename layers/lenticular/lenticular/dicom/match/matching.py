@@ -35,7 +35,11 @@ MAXIMUM_WORDS = 32
 _INTEGER = re.compile(r"\s*[+-]?[0-9]{1,18}\s*", re.ASCII)
 _WORD_BREAKS = re.compile(r"[\s^=,]+")
 _NUMBERS = frozenset({"IS", "DS", "FL", "FD", "SS", "US", "SL", "UL", "SV", "UV"})
-_WITHOUT_COMMA = _NUMBERS | {"UI", "CS", "DA", "TM", "DT", "AS"}
+_EXACT = _NUMBERS | {"UI", "DA", "TM", "DT"}
+_WITHOUT_COMMA = _EXACT | {"CS", "AS"}
+# The characters of a key that asks for nothing in particular. A backslash separates values, so
+# there is none in a value (PS3.5 6.4).
+_BLANK = {"PN": " *\\^=,", "CS": " *\\,", "AS": " *\\,"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +143,9 @@ def parse(
 ) -> Matcher | None:
     """What the values of an attribute must be; None when they may be anything.
 
-    Universal Matching, C.2.2.2.3, is an empty key, and a lone `*` means the same. An attribute
-    given more than once may match any of its keys, as a list does.
+    Universal Matching, C.2.2.2.3, is an empty key, and a lone `*` means the same; so does a list of
+    such values, as a backslash typed into a viewer's filter makes one. An attribute given more than
+    once may match any of its keys, as a list does.
     """
     given = [key for key in keys if not _is_universal(attribute, key)]
     _check_size(attribute, given)
@@ -161,7 +166,7 @@ def _parse_key(attribute: Attribute, key: str, manner: MatchOptions) -> Matcher:
 
 
 def _is_universal(attribute: Attribute, key: str) -> bool:
-    return not key.strip(" *^=" if attribute.vr == "PN" else " *")
+    return not key.strip(_BLANK.get(attribute.vr, " *" if attribute.vr in _EXACT else " *\\"))
 
 
 def _check_size(attribute: Attribute, keys: Sequence[str]) -> None:
