@@ -36,6 +36,7 @@ from lenticular.services import Services, open_services
 from lenticular.settings import Settings
 from lenticular.storage.s3 import S3Storage
 from lenticular.web.app import create_app
+from lenticular.web.server import UVICORN_OPTIONS
 from tests.databases import MariaDB, empty_tables
 from tests.s3 import make_bucket
 from tests.server import Server
@@ -179,8 +180,7 @@ class Uvicorn:
     def __init__(self, app: FastAPI) -> None:
         listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        options = {"log_config": None, "access_log": False, "server_header": False}
-        self._server = uvicorn.Server(uvicorn.Config(app, lifespan="off", **options))
+        self._server = uvicorn.Server(uvicorn.Config(app, lifespan="off", **UVICORN_OPTIONS))
         self._thread = threading.Thread(target=self._server.run, args=([listener],), daemon=True)
         self._thread.start()
         deadline = time.monotonic() + SECONDS_TO_START

@@ -5,6 +5,7 @@ import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -22,10 +23,19 @@ from lenticular.web.access.control import LOOPBACK_HOSTS
 from lenticular.web.access_log import configure
 from lenticular.web.app import create_app
 from lenticular.web.deferred_jobs import JobRunner
+from lenticular.web.http.connections import LimitedProtocol, allow_many_files
 
 Watch = DropFolder | BucketPoller | StabilityWatch | QueryTagWatch
 
 GRACE_SECONDS = 20
+UVICORN_OPTIONS: dict[str, Any] = {
+    "http": LimitedProtocol,
+    # Answers 503 when all of them have work.
+    "limit_concurrency": LimitedProtocol.limits.most_connections + 1,
+    "log_config": None,
+    "access_log": False,
+    "server_header": False,
+}
 GARBAGE_THRESHOLD = 50_000
 
 
@@ -41,16 +51,15 @@ def check_exposure(settings: Settings) -> None:
 def run(settings: Settings) -> None:
     """Serve until stopped. The worker processes read the same settings from the environment."""
     check_exposure(settings)
+    allow_many_files()
     uvicorn.run(
         "lenticular.web.server:application",
         factory=True,
         host=settings.host,
         port=settings.port,
         workers=settings.workers,
-        log_config=None,
-        access_log=False,
-        server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        **UVICORN_OPTIONS,
     )
 
 

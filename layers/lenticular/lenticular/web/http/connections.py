@@ -1,0 +1,142 @@
+"""Limits of connections: silent clients and unread bodies hold nothing for long.
+
+uvicorn limits only the silence after a response. A client that sends no request, half of one, a
+body that stalls, or does not read its response would keep a connection, and so a file descriptor,
+for ever.
+"""
+
+import asyncio
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+if sys.platform != "win32":
+    import resource
+
+FILES_FOR_EACH_CONNECTION = 2
+"""A request opens a file or a connection to a database or bucket, too."""
+MOST_FILES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """How long a client may take, in seconds, and what is read in vain, in bytes."""
+
+    head_seconds: float = 20
+    """For the head of a request, from the connection or the last response on."""
+    receive_seconds: float = 120
+    """Without a byte of a body coming in."""
+    send_seconds: float = 300
+    """Without a byte of a response going out."""
+    check_seconds: float = 5
+    unread_bytes: int = 16 * 1024 * 1024
+    """Rest of the body of an answered request that is read, so that a client sees the answer."""
+    unread_seconds: float = 5
+    most_connections: int = 1000
+    """For each server process. Above it, the connection that waits longest for a request ends."""
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1 with limits of time and size for each connection."""
+
+    limits = ConnectionLimits()
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._last_received = self._waiting_since = self.loop.time()
+        self._unsent = (0, self.loop.time())
+        self._unread: int | None = None
+        self._check_task: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Make room for the connection, and begin to watch it."""
+        if len(self.connections) >= min(self.limits.most_connections, _affordable_connections()):
+            self._end_longest_idle()
+        super().connection_made(transport)
+        self._check_later()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Watch no longer."""
+        if self._check_task is not None:
+            self._check_task.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, unless the request is answered and the rest of its body is too large."""
+        self._last_received = self.loop.time()
+        if self._unread is not None:
+            self._unread += len(data)
+            if self._unread > self.limits.unread_bytes:
+                self.transport.close()
+        if not self.transport.is_closing():
+            super().data_received(data)
+
+    def on_message_complete(self) -> None:
+        """The whole body has been read."""
+        self._unread = None
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request; for the rest of the body of this one only a short while."""
+        self._waiting_since = self.loop.time()
+        is_unread = self.cycle.more_body and not self.pipeline
+        super().on_response_complete()
+        if is_unread and not self.transport.is_closing():
+            self._unread = 0
+
+    @property
+    def idle_since(self) -> float | None:
+        """Since when no request is being answered; None while one is."""
+        is_idle = self.cycle is None or self.cycle.response_complete
+        return self._waiting_since if is_idle else None
+
+    def _end_longest_idle(self) -> None:
+        idle = [
+            (each.idle_since, number, each)
+            for number, each in enumerate(self.connections)
+            if isinstance(each, LimitedProtocol) and each.idle_since is not None
+        ]
+        if idle:
+            oldest = min(idle)[2]
+            oldest.transport.abort()
+            # `connection_lost` is called later; several connections may be made before.
+            self.connections.discard(oldest)
+
+    def _check_later(self) -> None:
+        self._check_task = self.loop.call_later(self.limits.check_seconds, self._check)
+
+    def _check(self) -> None:
+        if self._has_timed_out(self.loop.time()):
+            self.transport.abort()
+        else:
+            self._check_later()
+
+    def _has_timed_out(self, now: float) -> bool:
+        if unsent := self.transport.get_write_buffer_size():
+            if unsent != self._unsent[0]:
+                self._unsent = (unsent, now)
+            return now - self._unsent[1] > self.limits.send_seconds
+        self._unsent = (0, now)
+        if (since := self.idle_since) is not None:
+            is_unread = self._unread is not None
+            limit = self.limits.unread_seconds if is_unread else self.limits.head_seconds
+            return now - since > limit
+        is_receiving = self.cycle.more_body and not self.flow.read_paused
+        return is_receiving and now - self._last_received > self.limits.receive_seconds
+
+
+def allow_many_files() -> None:
+    """Raise this process's limit of open files to the most that it is allowed to have."""
+    if sys.platform != "win32":
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def _affordable_connections() -> int:
+    if sys.platform == "win32":
+        return sys.maxsize
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft // FILES_FOR_EACH_CONNECTION
