@@ -3,7 +3,7 @@
 # make check     lint and type-check
 # make bench     compare with Orthanc on this machine, if it is installed
 # make viewer    fetch the viewer (OHIF, from npm), which the server then shows at /ohif/
-# make build     the layers of the Lambda functions, on any host  [ARCHITECTURE=arm64] [RDS_CA=file.pem]
+# make build     the layers of the Lambda functions, on any host  [ARCHITECTURE=arm64] [RDS_CA=file.pem|none]
 # make stack     the whole stack on this machine: LocalStack, MariaDB, the functions  [STACK_PORT=4566]
 # make stack-image  an image for the functions under Docker, where AWS's cannot be pulled
 # make stack-test   test it from outside; make stack-down stops it; docs/localstack.md tells more
@@ -38,9 +38,12 @@ build/viewer/index.html: viewer/build.py viewer/app-config.js | $(BIN)/python
 build: $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25'
 	$(MAKE) -C layers all certificates PYTHON=$(abspath $(BIN)/python) \
-		$(if $(ARCHITECTURE),ARCHITECTURE=$(ARCHITECTURE)) $(if $(RDS_CA),RDS_CA=$(abspath $(RDS_CA)))
+		$(if $(ARCHITECTURE),ARCHITECTURE=$(ARCHITECTURE)) \
+		$(if $(RDS_CA),RDS_CA=$(if $(filter none,$(RDS_CA)),none,$(abspath $(RDS_CA))))
 
-stack: build
+# LocalStack has no Aurora, whose certificates would be needed.
+stack:
+	$(MAKE) build RDS_CA=$(or $(RDS_CA),none)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/python localstack/stack.py up
 

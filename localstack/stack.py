@@ -123,6 +123,7 @@ def deploy(name: str, *parameters: str) -> dict[str, str]:
     index = json.loads(PARTS.read_text())["index"]
     command = [
         *(environments.sam() / "bin" / "sam", "deploy", "--stack-name", name),
+        *("--capabilities", "CAPABILITY_IAM", "--resolve-s3"),
         *("--no-confirm-changeset", "--no-progressbar", "--no-fail-on-empty-changeset"),
         *("--parameter-overrides", f"IndexUrl={index}", *parameters),
     ]

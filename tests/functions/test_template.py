@@ -137,7 +137,8 @@ def test_nobody_gets_in_without_asking_the_authoriser():
             # A browser brings no credentials with its preflight, nor when it opens a page; neither
             # gets data.
             opens_a_page = path.startswith("/ohif") and method in ("get", "head")
-            assert ("security" in operation) == (method == "options" or opens_a_page), path
+            is_open = method == "options" or opens_a_page
+            assert operation["security"] == ([] if is_open else [{"authorizer": []}]), path
 
 
 def test_a_function_that_only_reads_may_not_write_instances():
@@ -241,7 +242,7 @@ def test_query_tags_are_looked_at_before_anything_is_deployed(query_tags, is_tak
 
 def test_a_change_of_query_tags_is_noted_before_anybody_works_with_it():
     assert TEMPLATE["Resources"]["Migration"]["Properties"]["QueryTags"] == {"Ref": "QueryTags"}
-    variables = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+    variables = FUNCTIONS["MaintenanceFunction"]["Environment"]["Variables"]
     assert variables["LENTICULAR_QUERY_TAGS"] == {"Ref": "QueryTags"}
 
 

@@ -2,6 +2,9 @@
 
 import json
 import os
+import pty
+import re
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +27,39 @@ def test_sam_has_nothing_to_say_of_the_template(stack):
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_enter_to_every_question_deploys(stack, study, tmp_path):
+    (tmp_path / "samconfig.toml").write_text("version = 0.1\n")
+    ours, its = pty.openpty()
+    dialogue = subprocess.Popen(
+        [
+            *(PLACE / "sam" / "bin" / "sam", "deploy", "--guided", "--no-execute-changeset"),
+            *("--stack-name", f"guided-{study}", "--config-file", tmp_path / "samconfig.toml"),
+        ],
+        cwd=ROOT,
+        env={**os.environ, **stack.environment, "SAM_CLI_TELEMETRY": "0"},
+        stdin=its,
+        stdout=its,
+        stderr=its,
+    )
+    os.close(its)
+    said = b""
+    while dialogue.poll() is None or select.select([ours], [], [], 0)[0]:
+        if not select.select([ours], [], [], 0.2)[0]:
+            continue
+        try:
+            said += os.read(ours, 65536)
+        except OSError:  # it has ended
+            break
+        if re.search(rb"\]: ?$", said):
+            os.write(ours, b"\n")
+    status = dialogue.wait(60)
+    os.close(ours)
+
+    assert status == 0, said[-2000:].decode()
+    assert b"Changeset created successfully" in said
+    assert f"guided-{study}" in (tmp_path / "samconfig.toml").read_text()
 
 
 def test_functions_sign_in_with_the_secret_that_the_template_is_given(stack, study):

@@ -29,7 +29,7 @@ def invoke(stack) -> Invoke:
             [
                 *(PLACE / "sam" / "bin" / "sam", "local", "invoke", function),
                 *("--event", f"events/{event}.json", "--env-vars", PLACE / "env.json"),
-                *("--invoke-image", stack.image),
+                *("--invoke-image", stack.image, "--skip-pull-image"),
             ],
             cwd=ROOT,
             env={**os.environ, **stack.environment},
