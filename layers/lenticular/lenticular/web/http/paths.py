@@ -47,7 +47,8 @@ def _retry_if_replaced(handler: Handler) -> Handler:
 
     @wraps(handler)
     def handle(*arguments: Any, **named: Any) -> Any:
-        named["request"].scope.setdefault(STARTED, time.monotonic())
+        if "request" in named:
+            named["request"].scope.setdefault(STARTED, time.monotonic())
         try:
             return handler(*arguments, **named)
         except FileGone:
