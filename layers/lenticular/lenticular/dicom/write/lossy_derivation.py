@@ -11,10 +11,12 @@ from pydicom.sequence import Sequence
 from lenticular.dicom.transfer_syntaxes import lookup
 
 
-def mark_lossy(dataset: Dataset, transfer_syntax_uid: str, method: str, ratio: float) -> None:
+def mark_lossy(
+    dataset: Dataset, sop_class_uid: str, transfer_syntax_uid: str, method: str, ratio: float
+) -> None:
     """Make the dataset that of an image derived by lossy compression of this method and ratio."""
     source = Dataset()
-    source.ReferencedSOPClassUID = dataset.SOPClassUID
+    source.ReferencedSOPClassUID = sop_class_uid
     source.ReferencedSOPInstanceUID = dataset.SOPInstanceUID
     dataset.SourceImageSequence = Sequence([source])
     dataset.SOPInstanceUID = derived_uid(dataset.SOPInstanceUID, transfer_syntax_uid)

@@ -10,6 +10,7 @@ import logging
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pydicom.dataelem import RawDataElement
@@ -84,6 +85,15 @@ def read_elements(head: bytes, tail: bytes) -> StoredElements:
     except _UNREADABLE as error:
         raise _not_rewritable() from error
     return StoredElements(dataset, content)
+
+
+@contextmanager
+def refusing_what_cannot_be_written() -> Iterator[None]:
+    """Raise Unacceptable for what pydicom raises when elements are edited that make no sense."""
+    try:
+        yield
+    except _UNREADABLE as error:
+        raise _not_rewritable() from error
 
 
 def _use_our_reading(dataset: Dataset, read: JsonDataset) -> None:

@@ -1,4 +1,4 @@
-"""Heads of compressed frames: which codec, which size, which colours, before anything is decoded.
+"""Heads of compressed frames: codec, size, colours and transfer syntax, before anything is decoded.
 
 The head is read by our own few lines so that a frame that claims to be enormous is refused before
 a decoder reserves memory for it, and because the codec is what the frame says it is, not what the
@@ -7,12 +7,19 @@ Annex A; JPEG XL: ISO/IEC 18181-1.
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from lenticular.dicom.transfer_syntaxes import RLE_LOSSLESS
+
 SEARCHED_BYTES = 65536
 """How far into a frame a codestream may begin: file formats put boxes before it."""
+
+SHOWN_BYTES = 4 * SEARCHED_BYTES
+"""How much of a stream is looked at where not all of it is at hand."""
+
+_RLE_HEADER = struct.Struct("<16I")
 
 
 class Codec(Enum):
@@ -31,21 +38,44 @@ class Head:
 
     `transformed`: the decoder turns the colours into RGB by itself (JPEG 2000, JPEG XL), or has
     to (JPEG, where it is YCbCr by all signs in the stream); None when the stream does not say.
+    `subsampled`: the components of a JPEG have different resolutions. `inverted`: Adobe's
+    programs write the inks of CMYK so. `transfer_syntax_uid` is that of PS3.5 A.4 for the stream.
     """
 
     codec: Codec
     rows: int
     columns: int
     components: int
+    transfer_syntax_uid: str
     precision: int = 0
     signed: bool = False
     transformed: bool | None = None
+    subsampled: bool = False
+    inverted: bool = False
     scans: int = 1
     tiles: int = 1
 
 
+def transfer_syntax_of(frame: bytes) -> str | None:
+    """Return the transfer syntax of a compressed frame by its first bytes, None if it has none."""
+    head = read_head(frame)
+    if head is not None:
+        return head.transfer_syntax_uid
+    return RLE_LOSSLESS if has_rle_header(frame) else None
+
+
+def has_rle_header(frame: bytes) -> bool:
+    """Tell whether a frame begins as RLE does: a count and that many offsets (PS3.5 G.5)."""
+    if len(frame) < _RLE_HEADER.size:
+        return False
+    count, *offsets = _RLE_HEADER.unpack_from(frame)
+    if not 1 <= count <= 15 or offsets[0] != _RLE_HEADER.size or any(offsets[count:]):
+        return False
+    return offsets[:count] == sorted(set(offsets[:count]))
+
+
 def read_head(frame: bytes) -> Head | None:
-    """The head of a compressed frame, None when it is of no known kind or broken."""
+    """Return the head of a compressed frame, None when it is of no known kind or broken."""
     try:
         return _read_head(frame)
     except (struct.error, IndexError):
@@ -63,61 +93,86 @@ def _read_head(frame: bytes) -> Head | None:
     return None
 
 
+_JPEG = "1.2.840.10008.1.2.4."
 _SOF = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _SOF_LOSSLESS = {0xC3, 0xC7, 0xCB, 0xCF}
 _SOF_JPEG_LS = 0xF7
+_SOF_SYNTAXES = {0xC0: _JPEG + "50", 0xC1: _JPEG + "51", 0xC2: _JPEG + "55"}
 _SOS = 0xDA
 _APP0, _APP14 = 0xE0, 0xEE
+_APPLICATIONS = {_APP0: b"JFIF", _APP14: b"Adobe"}
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD9)}
 
 
 def _jpeg(frame: bytes) -> Head | None:
-    """Walk the markers up to the first scan."""
-    position, start_of_frame, jfif, adobe = 2, None, False, None
-    while True:
+    """Read the segments up to the first scan; the last frame header counts."""
+    start_of_frame, segments = None, dict[int, bytes]()
+    for marker, segment in _segments(frame):
+        if marker in _SOF or marker == _SOF_JPEG_LS:
+            start_of_frame = marker, segment
+        elif segment.startswith(_APPLICATIONS.get(marker, b"")):
+            segments[marker] = segment
+    return _jpeg_head(*start_of_frame, segments, frame) if start_of_frame else None
+
+
+def _segments(frame: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield marker and content of each segment, the first scan header last (T.81 B.1)."""
+    position, marker = 2, 0
+    while marker != _SOS:
         position = frame.find(b"\xff", position) + 1
-        marker = frame[position] if position else _SOS
+        if not position:
+            return
+        marker = frame[position]
         if marker in (0x00, 0xFF) or marker in _WITHOUT_LENGTH:
             continue
-        if marker == _SOS:
-            break
         (length,) = struct.unpack_from(">H", frame, position + 1)
-        segment = frame[position + 3 : position + 1 + length]
-        if marker == _APP0 and segment.startswith(b"JFIF"):
-            jfif = True
-        elif marker == _APP14 and segment.startswith(b"Adobe") and len(segment) >= 12:
-            adobe = segment[11]
-        elif marker in _SOF or marker == _SOF_JPEG_LS:
-            start_of_frame = marker, segment
+        yield marker, frame[position + 3 : position + 1 + length]
         position += 1 + length
-    return _jpeg_head(*start_of_frame, jfif, adobe, frame) if start_of_frame else None
 
 
-def _jpeg_head(marker: int, segment: bytes, jfif: bool, adobe: int | None, frame: bytes) -> Head:
+def _jpeg_head(marker: int, segment: bytes, segments: dict[int, bytes], frame: bytes) -> Head:
     precision, rows, columns, count = struct.unpack_from(">BHHB", segment)
-    codec = Codec.JPEG
+    parameter = _scan_parameter(segments.get(_SOS, b""))
+    codec, syntax = Codec.JPEG, _SOF_SYNTAXES.get(marker, _JPEG + "51")
     if marker == _SOF_JPEG_LS:
-        codec = Codec.JPEG_LS
+        codec, syntax = Codec.JPEG_LS, _JPEG + ("81" if parameter else "80")
     elif marker in _SOF_LOSSLESS:
-        codec = Codec.JPEG_LOSSLESS
+        codec, syntax = Codec.JPEG_LOSSLESS, _JPEG + ("70" if parameter == 1 else "57")
+    samplings = {segment[7 + 3 * index] for index in range(count)}
     transformed = None
     if codec is Codec.JPEG and count == 3:
         identifiers = bytes(segment[6 + 3 * index] for index in range(3))
-        samplings = {segment[7 + 3 * index] for index in range(3)}
-        transformed = _is_ycbcr(identifiers, len(samplings) > 1, jfif, adobe)
-    scans = frame.count(b"\xff\xda")
-    return Head(codec, rows, columns, count, precision, transformed=transformed, scans=scans)
+        transformed = _is_ycbcr(identifiers, len(samplings) > 1, segments)
+    return Head(
+        codec=codec,
+        rows=rows,
+        columns=columns,
+        components=count,
+        transfer_syntax_uid=syntax,
+        precision=precision,
+        transformed=transformed,
+        subsampled=len(samplings) > 1,
+        inverted=count == 4 and _APP14 in segments,
+        scans=frame.count(b"\xff\xda"),
+    )
 
 
-def _is_ycbcr(identifiers: bytes, subsampled: bool, jfif: bool, adobe: int | None) -> bool | None:
+def _scan_parameter(scan: bytes) -> int:
+    """Return what follows the components in a scan header: predictor (T.81) or NEAR (T.87)."""
+    position = 1 + 2 * scan[0] if scan else 0
+    return scan[position] if 0 < position < len(scan) else 0
+
+
+def _is_ycbcr(identifiers: bytes, subsampled: bool, segments: dict[int, bytes]) -> bool | None:
     """Tell by the signs that encoders leave; none of them is required by PS3.5."""
     if subsampled:  # nobody halves the resolution of green
         return True
-    if adobe is not None:
-        return adobe != 0
+    adobe = segments.get(_APP14, b"")
+    if len(adobe) >= 12:
+        return adobe[11] != 0
     if identifiers == b"RGB":
         return False
-    return True if jfif else None
+    return True if _APP0 in segments else None
 
 
 def _jpeg_2000(frame: bytes, start: int) -> Head | None:
@@ -128,22 +183,33 @@ def _jpeg_2000(frame: bytes, start: int) -> Head | None:
     if min(columns, rows, tile_width, tile_height) < 1:
         return None
     tiles = -(-columns // tile_width) * -(-rows // tile_height)
+    style = _coding_style(frame, start)
     return Head(
         codec=Codec.JPEG_2000,
         rows=rows,
         columns=columns,
         components=components,
+        transfer_syntax_uid=_jpeg_2000_syntax(frame, style),
         precision=(depth & 0x7F) + 1,
         signed=bool(depth & 0x80),
-        transformed=_multiple_component_transformation(frame, start),
+        transformed=len(style) > 8 and style[8] != 0,  # multiple component transformation
         tiles=tiles,
     )
 
 
-def _multiple_component_transformation(frame: bytes, start: int) -> bool:
-    """Whether the COD segment asks for it: the decoder's result is then RGB."""
+def _coding_style(frame: bytes, start: int) -> bytes:
+    """Return the beginning of the COD segment (T.800 A.6.1), nothing when there is none."""
     position = frame.find(b"\xff\x52", start, start + SEARCHED_BYTES)
-    return position >= 0 and frame[position + 8] != 0
+    return frame[position : position + 14] if position >= 0 else b""
+
+
+def _jpeg_2000_syntax(frame: bytes, style: bytes) -> str:
+    """Return the transfer syntax by wavelet (T.800 Table A.20) and block coder (T.814 A.2)."""
+    reversible = len(style) == 14 and style[13] == 1
+    high_throughput = len(style) == 14 and bool(style[12] & 0x40)
+    if high_throughput and frame.find(b"\xff\x50", 0, SEARCHED_BYTES) >= 0:
+        return _JPEG + ("201" if reversible else "203")
+    return _JPEG + ("90" if reversible else "91")
 
 
 _JPEG_XL_SIZES = (9, 13, 18, 30)
@@ -164,7 +230,7 @@ def _jpeg_xl(frame: bytes) -> Head | None:
         columns = rows * numerator // denominator
     else:
         columns = _jpeg_xl_length(bits, in_eights)
-    return Head(Codec.JPEG_XL, rows, columns, components=0, transformed=True)
+    return Head(Codec.JPEG_XL, rows, columns, 0, _JPEG + "112", transformed=True)
 
 
 def _jpeg_xl_length(bits: Callable[[int], int], in_eights: int) -> int:

@@ -13,11 +13,12 @@ import numpy as np
 
 from lenticular.dicom.transfer_syntaxes import RLE_LOSSLESS, lookup
 from lenticular.errors import NotRenderable
-from lenticular.pixels.codecs.codestream import Codec, Head, read_head
+from lenticular.pixels.codecs.codestream import Codec, Head, has_rle_header, read_head
 from lenticular.pixels.codecs.native import Array, inflate_frame, native_size, read_native, read_rle
 from lenticular.pixels.image_pixel import PixelDescription, check_size
 
 DEFLATED_IMAGE_FRAME = "1.2.840.10008.1.2.8.1"
+ENCAPSULATED_UNCOMPRESSED = "1.2.840.10008.1.2.1.98"
 
 SPARE_PIXELS = 1 << 20
 """A codestream may have twice the pixels that the attributes declare, or this many; padding and
@@ -47,16 +48,31 @@ def decode(frame: bytes, transfer_syntax_uid: str, description: PixelDescription
     syntax = lookup(transfer_syntax_uid)
     if syntax.is_video:
         raise NotRenderable(f"Frames of a video ({syntax.name}) cannot be rendered.")
-    if transfer_syntax_uid == RLE_LOSSLESS:
-        return _stored(read_rle(frame, description), description)
     if transfer_syntax_uid == DEFLATED_IMAGE_FRAME:
-        frame = inflate_frame(frame, description)
-    head = read_head(frame) if syntax.encapsulated else None
+        return _stored(read_native(inflate_frame(frame, description), description), description)
+    if not syntax.encapsulated:
+        return _stored(read_native(frame, description), description)
+    head = read_head(frame)
     if head is not None:
         return _decompress(frame, head, description)
-    if syntax.encapsulated and len(frame) < native_size(description):
-        raise NotRenderable(f"The frame is not what {syntax.name} promises, or it is damaged.")
+    if transfer_syntax_uid == RLE_LOSSLESS or has_rle_header(frame):
+        return _stored(read_rle(frame, description), description)
+    _require_native(frame, transfer_syntax_uid, description)
     return _stored(read_native(frame, description), description)
+
+
+def _require_native(frame: bytes, transfer_syntax_uid: str, description: PixelDescription) -> None:
+    """Refuse a frame that is not compressed, unless it is just as long as native pixels are.
+
+    Some writers forget to compress. But zeros in place of a codestream are what a failed copy
+    leaves, and not a black image.
+    """
+    if transfer_syntax_uid == ENCAPSULATED_UNCOMPRESSED:
+        return
+    size = native_size(description)
+    if len(frame) not in (size, size + size % 2) or not any(frame):
+        name = lookup(transfer_syntax_uid).name
+        raise NotRenderable(f"The frame is damaged: it does not begin as {name} does.")
 
 
 def _stored(words: Array, description: PixelDescription) -> DecodedFrame:
@@ -97,12 +113,21 @@ def _colour_space(photometric: str, samples: Array) -> str:
         grey = ("MONOCHROME1", "PALETTE COLOR")
         return photometric if photometric in grey else "MONOCHROME2"
     if samples.shape[2] == 4:
-        return photometric if photometric in ("CMYK", "ARGB") else "CMYK"
+        return _of_four_samples(photometric)
     if photometric.startswith("YBR_PARTIAL"):
         return "YBR_PARTIAL"
     if photometric.startswith("YBR_FULL"):
         return "YBR_FULL"
     return "HSV" if photometric == "HSV" else "RGB"
+
+
+def _of_four_samples(photometric: str) -> str:
+    if photometric not in ("CMYK", "ARGB"):
+        raise NotRenderable(
+            f"The pixels have four samples, which do not fit the Photometric Interpretation"
+            f" {photometric}."
+        )
+    return photometric
 
 
 def _decompress(frame: bytes, head: Head, description: PixelDescription) -> DecodedFrame:
@@ -153,11 +178,19 @@ _Decoded = tuple[Array, str]
 
 
 def _jpeg(frame: bytes, head: Head, photometric: str) -> _Decoded:
+    if head.components == 4:
+        return _cmyk(frame, head), "CMYK"
     if head.components != 3:
         return _run(imagecodecs.jpeg8_decode, frame), photometric
     ycbcr = photometric != "RGB" if head.transformed is None else head.transformed
     space = "YCBCR" if ycbcr else "RGB"
     return _run(imagecodecs.jpeg8_decode, frame, colorspace=space, outcolorspace="RGB"), "RGB"
+
+
+def _cmyk(frame: bytes, head: Head) -> Array:
+    """Decode four inks; a JPEG of four components can be nothing else."""
+    inks = _run(imagecodecs.jpeg8_decode, frame, outcolorspace="CMYK")
+    return ~inks if head.inverted else inks
 
 
 def _jpeg_lossless(frame: bytes, head: Head, photometric: str) -> _Decoded:

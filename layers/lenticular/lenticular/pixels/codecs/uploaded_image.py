@@ -12,15 +12,11 @@ from lenticular.dicom import tags
 from lenticular.dicom.model import Dataset
 from lenticular.dicom.transfer_syntaxes import RLE_LOSSLESS
 from lenticular.errors import InvalidInstance
-from lenticular.pixels.codecs.codestream import SEARCHED_BYTES, Codec, Head, read_head
+from lenticular.pixels.codecs.codestream import Codec, Head, read_head
 from lenticular.pixels.image_pixel import MAX_SAMPLES
 
 UNPACKED = ("image/png", "image/gif")
-SHOWN_BYTES = 4 * SEARCHED_BYTES
-"""So much of a stream is looked at."""
-
 _JPEG = "1.2.840.10008.1.2.4."
-_BY_PROCESS = {0xC0: "50", 0xC1: "51", 0xC2: "55"}
 _LOSSY_METHODS = {
     "50": "ISO_10918_1", "51": "ISO_10918_1", "55": "ISO_10918_1", "81": "ISO_14495_1",
     "91": "ISO_15444_1", "203": "ISO_15444_15",
@@ -60,17 +56,7 @@ def syntax_of(media_type: str, beginning: bytes) -> str:
     """The transfer syntax that a stream of this media type needs."""
     if media_type in _UNTOLD:
         return _UNTOLD[media_type]
-    head = _head(media_type, beginning)
-    if head.codec is Codec.JPEG_LS:
-        return _JPEG + ("80" if _after_scan_header(beginning, 0) == 0 else "81")
-    if head.codec is Codec.JPEG_LOSSLESS:
-        return _JPEG + ("70" if _after_scan_header(beginning, 0) == 1 else "57")
-    if head.codec is Codec.JPEG:
-        return _JPEG + _BY_PROCESS.get(_process(beginning), "51")
-    reversible = _is_reversible(beginning)
-    if beginning.find(b"\xff\x50", 0, SEARCHED_BYTES) >= 0 and _is_high_throughput(beginning):
-        return _JPEG + ("201" if reversible else "203")
-    return _JPEG + ("90" if reversible else "91")
+    return _head(media_type, beginning).transfer_syntax_uid
 
 
 def description_of(media_type: str, syntax_uid: str, beginning: bytes) -> Dataset:
@@ -80,7 +66,7 @@ def description_of(media_type: str, syntax_uid: str, beginning: bytes) -> Datase
     head = _head(media_type, beginning)
     stored = head.precision
     photometric = _photometric(head, syntax_uid)
-    if photometric == "YBR_FULL_422" and not _is_subsampled(beginning):
+    if photometric == "YBR_FULL_422" and not head.subsampled:
         photometric = "YBR_FULL"
     described = _description(head.rows, head.columns, head.components, stored, photometric)
     described[tags.PIXEL_REPRESENTATION] = {"vr": "US", "Value": [int(head.signed)]}
@@ -145,6 +131,11 @@ def _head(media_type: str, beginning: bytes) -> Head:
     head = read_head(beginning)
     if head is None or head.codec not in _CODECS[media_type]:
         raise InvalidInstance(f"A part is called {media_type}, but is none.")
+    if head.components not in (1, 3):
+        raise InvalidInstance(
+            f"A part of type {media_type} has {head.components} components; DICOM knows images in"
+            " grey (1) and in colours (3). Convert it, for example to RGB."
+        )
     return head
 
 
@@ -172,52 +163,3 @@ def _photometric(head: Head, syntax_uid: str) -> str:
     if head.codec is Codec.JPEG_2000 and head.transformed:
         return "YBR_RCT" if syntax_uid in (_JPEG + "90", _JPEG + "201") else "YBR_ICT"
     return "YBR_FULL_422" if head.codec is Codec.JPEG and head.transformed is not False else "RGB"
-
-
-def _segments(stream: bytes) -> dict[int, bytes]:
-    """The first segment of each marker of a JPEG up to its first scan."""
-    found: dict[int, bytes] = {}
-    position = 2
-    while position + 4 <= len(stream) and 0xDA not in found:
-        if stream[position] != 0xFF or stream[position + 1] in (0xFF, 0x00):
-            position += 1
-            continue
-        length = int.from_bytes(stream[position + 2 : position + 4], "big")
-        found.setdefault(stream[position + 1], stream[position + 4 : position + 2 + length])
-        position += 2 + length
-    return found
-
-
-def _process(stream: bytes) -> int:
-    return next((marker for marker in _segments(stream) if marker in _BY_PROCESS), 0)
-
-
-def _is_subsampled(stream: bytes) -> bool:
-    """Whether the components of a JPEG have different resolutions."""
-    frames = [segment for marker, segment in _segments(stream).items() if marker in _BY_PROCESS]
-    return bool(frames) and len({frames[0][7 + 3 * i] for i in range(frames[0][5])}) > 1
-
-
-def _after_scan_header(stream: bytes, default: int) -> int:
-    """The byte behind the components in a scan header: predictor (T.81) or NEAR (T.87)."""
-    scan = _segments(stream).get(0xDA, b"")
-    place = 1 + 2 * scan[0] if scan else 0
-    return scan[place] if 0 < place < len(scan) else default
-
-
-def _coding_style(stream: bytes) -> bytes:
-    start = stream.find(b"\xff\x4f\xff\x51")
-    position = stream.find(b"\xff\x52", start, start + SEARCHED_BYTES)
-    return stream[position : position + 14] if position >= 0 else b""
-
-
-def _is_reversible(stream: bytes) -> bool:
-    """Whether the wavelet is the 5-3 one (T.800 Table A.20)."""
-    style = _coding_style(stream)
-    return len(style) == 14 and style[13] == 1
-
-
-def _is_high_throughput(stream: bytes) -> bool:
-    """Whether code-blocks are coded as T.814 has it, by the style's bit 6."""
-    style = _coding_style(stream)
-    return len(style) == 14 and bool(style[12] & 0x40)

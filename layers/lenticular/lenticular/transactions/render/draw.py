@@ -26,7 +26,7 @@ from lenticular.transactions.render.prepare import PictureKind, RenderRequest, p
 from lenticular.transactions.render.resource_category import ResourceCategory, category_of
 from lenticular.transactions.retrieve import instances
 from lenticular.transactions.retrieve.byte_source import FileGone
-from lenticular.transactions.retrieve.frames import stored_frames
+from lenticular.transactions.retrieve.frames import frame_syntax, stored_frames
 
 Array = NDArray[Any]
 
@@ -172,11 +172,12 @@ def _frames(
     located = drawing.located
     description = describe(dataset, pixels_of(located).tag)
     try:
+        syntax = frame_syntax(drawing.services, located)
         for stored in stored_frames(drawing.services, located, frame_numbers):
             content = stored.load()
             if content.size > MAX_FRAME_BYTES:
                 raise NotRenderable(f"A frame of {content.size} bytes is too large to be rendered.")
-            yield decode(content.read(), located.instance.transfer_syntax_uid, description)
+            yield decode(content.read(), syntax, description)
     except FileGone:
         raise
     except NotFound as error:  # the numbers were checked: the pixels end too early

@@ -27,6 +27,7 @@ from lenticular.transactions.render import presentation_states, rendition_cache
 from lenticular.transactions.render.lru_bytes import LruBytes
 from lenticular.transactions.render.resource_category import ResourceCategory, category_of
 from lenticular.transactions.retrieve import instances
+from lenticular.transactions.retrieve.frames import require_frames
 
 __all__ = ["GIF", "JPEG", "PAM", "PNG", "RenderOptions", "Window"]
 
@@ -247,8 +248,9 @@ def pixels_of(located: LocatedInstance) -> PixelLayout:
     """Where the frames lie of an instance that has some to show."""
     pixels = located.layout.pixels
     form = category_of(located)
-    if pixels is None or form not in (ResourceCategory.PICTURE, ResourceCategory.VIDEO):
+    if pixels is None:
         raise NotRenderable("The instance holds no pixels, so there is nothing to show.")
+    require_frames(located)
     if form is ResourceCategory.VIDEO:
         syntax = lookup(located.instance.transfer_syntax_uid)
         raise NotRenderable(f"Frames of a video ({syntax.name}) cannot be rendered.")

@@ -5,6 +5,7 @@ handed on as they are.
 """
 
 from enum import StrEnum
+from typing import NoReturn
 
 from lenticular.dicom import tags
 from lenticular.dicom.transfer_syntaxes import lookup
@@ -52,6 +53,13 @@ def category_of(located: LocatedInstance) -> ResourceCategory:
         return ResourceCategory.PRESENTATION
     kind = instance.sop_class_uid.removeprefix(_STORAGE).partition(".")[0]
     return _BY_CLASS.get(kind, ResourceCategory.NOTHING)
+
+
+def refuse_to_show(located: LocatedInstance) -> NoReturn:
+    """Raise the reason for which nothing can be shown of the instance."""
+    if located.layout.pixels is not None:
+        frames.require_frames(located)
+    raise NotRenderable("The instance holds nothing that can be shown as a picture or text.")
 
 
 def document(services: Services, located: LocatedInstance) -> BulkData:

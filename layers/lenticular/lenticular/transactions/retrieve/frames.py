@@ -10,7 +10,7 @@ from functools import partial
 
 from lenticular.dicom.model import PixelLayout
 from lenticular.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, KNOWN, lookup
-from lenticular.errors import NotFound, Unacceptable
+from lenticular.errors import NotFound, NotRenderable, Unacceptable
 from lenticular.index.records import LocatedInstance
 from lenticular.services import Services
 from lenticular.transactions.retrieve.byte_source import ByteSource, layout_content, little_endian
@@ -40,14 +40,39 @@ def pixels_of(located: LocatedInstance) -> PixelLayout:
     return pixels
 
 
-def frame_syntax(located: LocatedInstance) -> str:
-    """The transfer syntax in which frames are served as stored (PS3.18 8.7.3.3).
+def frame_syntax(services: Services, located: LocatedInstance) -> str:
+    """Return the transfer syntax in which frames are served as stored (PS3.18 8.7.3.3).
 
-    Frames that are not encapsulated are all alike once they are in little endian.
+    Frames that are not encapsulated are all alike once they are in little endian. Compressed
+    frames in a file of a native transfer syntax say by their first bytes what they are.
     """
-    if pixels_of(located).encapsulated:
+    if not pixels_of(located).encapsulated:
+        return EXPLICIT_VR_LITTLE_ENDIAN
+    if lookup(located.instance.transfer_syntax_uid).encapsulated:
         return located.instance.transfer_syntax_uid
-    return EXPLICIT_VR_LITTLE_ENDIAN
+    from lenticular.pixels.codecs.codestream import SHOWN_BYTES, transfer_syntax_of
+
+    frame = stored_frames(services, located, [1])[0].load()
+    syntax = transfer_syntax_of(frame.read(0, min(SHOWN_BYTES, frame.size)))
+    if syntax is None:
+        raise NotRenderable(
+            "The pixels are in fragments as compressed ones are, but the transfer syntax of the"
+            " file is a native one, and they do not begin as any known codec's do."
+        )
+    return syntax
+
+
+def require_frames(located: LocatedInstance) -> None:
+    """Refuse pixel data that holds no whole frame, with the reason."""
+    pixels = pixels_of(located)
+    if pixels.number_of_frames >= 1:
+        return
+    if pixels.encapsulated:
+        raise NotRenderable("The pixel data holds no fragment, so there is no frame in it.")
+    raise NotRenderable(
+        f"The pixel data holds {pixels.length:,} bytes, which is less than one frame:"
+        f" by Rows, Columns and the like it takes {-(-pixels.frame_bits // 8):,}."
+    )
 
 
 def stored_frames(
@@ -55,6 +80,7 @@ def stored_frames(
 ) -> list[StoredFrame]:
     """These frames, numbered from 1, in the order in which they are asked for."""
     pixels = pixels_of(located)
+    require_frames(located)
     _check(pixels, frame_numbers)
     whole = layout_content(services, located.instance)
     if not pixels.encapsulated:
@@ -82,7 +108,7 @@ def frames_in(
     Uncompressed they are words of Bits Allocated, little endian, colours as RGB.
     """
     frames = stored_frames(services, located, frame_numbers)
-    stored = frame_syntax(located)
+    stored = frame_syntax(services, located)
     if transfer_syntax_uid == stored:
         return frames
     from lenticular.pixels.codecs.convert import converter

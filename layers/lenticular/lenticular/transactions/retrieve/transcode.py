@@ -5,10 +5,11 @@ instance becomes another one: it gets a new SOP Instance UID and says what it wa
 C.7.6.1.1.5 and C.12.4).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
+from typing import Any
 
 from pydicom.dataset import Dataset
 
@@ -19,7 +20,7 @@ from lenticular.dicom.read.part10 import data_set_start
 from lenticular.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, lookup
 from lenticular.dicom.write import reencode
 from lenticular.dicom.write.lossy_derivation import mark_lossy
-from lenticular.dicom.write.reencode import StoredElements
+from lenticular.dicom.write.reencode import StoredElements, refusing_what_cannot_be_written
 from lenticular.errors import Unacceptable
 from lenticular.index.records import LocatedInstance, StoredInstance
 from lenticular.pixels.codecs import compress
@@ -30,7 +31,7 @@ from lenticular.pixels.image_pixel import PixelDescription, describe
 from lenticular.services import Services
 from lenticular.storage.spool import Spool
 from lenticular.transactions.retrieve.byte_source import ByteSource, layout_content, little_endian
-from lenticular.transactions.retrieve.frames import stored_frames
+from lenticular.transactions.retrieve.frames import frame_syntax, require_frames, stored_frames
 from lenticular.transactions.retrieve.instances import dataset_of, locate
 
 _HEAD = 4096
@@ -67,6 +68,7 @@ def transcode(
             transfer_syntax_uid = EXPLICIT_VR_LITTLE_ENDIAN
         make = partial(_without_pixels, services, located, transfer_syntax_uid, edit)
     elif lookup(transfer_syntax_uid).encapsulated:
+        require_frames(located)
         make = partial(_compressed, services, located, pixels, transfer_syntax_uid)
     else:
         make = partial(_native, services, located, pixels, transfer_syntax_uid, edit)
@@ -79,7 +81,8 @@ def _without_pixels(
     whole = layout_content(services, located.instance)
     elements = reencode.read_elements(whole.read(), b"")
     if edit is not None:
-        edit(elements.dataset)
+        with refusing_what_cannot_be_written():
+            edit(elements.dataset)
     return _file(located, elements, syntax, ())
 
 
@@ -117,11 +120,13 @@ def _native(
     whole = layout_content(services, located.instance)
     elements = _elements_around(whole, pixels)
     if edit is not None:
-        edit(elements.dataset)
+        with refusing_what_cannot_be_written():
+            edit(elements.dataset)
     if not pixels.encapsulated:
         value = little_endian(whole, pixels.offset, pixels.length, pixels.word_bytes)
         element = reencode.native_element(pixels.vr, value.size, value.all())
         return _file(located, elements, syntax, element)
+    require_frames(located)
     description = _description(services, located)
     bits = description.samples * description.bits_allocated
     size = (bits * pixels.number_of_frames + 7) // 8
@@ -129,13 +134,15 @@ def _native(
         raise Unacceptable("Uncompressed, the pixels do not fit a file; retrieve them as stored.")
     frames = _decoded(services, located, description)
     first = next(frames)
+    changed: dict[str, Any] = {}
     if first.samples.dtype.kind == "i":
-        elements.dataset.PixelRepresentation = 1  # JPEG 2000 may know better than the attribute
+        changed["PixelRepresentation"] = 1  # JPEG 2000 may know better than the attribute
     if first.samples.ndim == 3:
-        elements.dataset.PhotometricInterpretation = first.colour_space
-        elements.dataset.PlanarConfiguration = int(description.planar)
-    if located.instance.transfer_syntax_uid in compress.LOSSY:
-        elements.dataset.LossyImageCompression = "01"
+        changed["PhotometricInterpretation"] = first.colour_space
+        changed["PlanarConfiguration"] = int(description.planar)
+    if frame_syntax(services, located) in compress.LOSSY:
+        changed["LossyImageCompression"] = "01"
+    _change(elements.dataset, changed)
     samples = chain([first], frames)
     data = (uncompressed(frame, description) for frame in samples)
     vr = "OW" if description.bits_allocated > 8 else "OB"
@@ -153,13 +160,22 @@ def _compressed(
     bits = bits_needed(beginning, description)
     compressed = (compress.compress(frame, syntax, bits) for frame in chain([beginning], frames))
     first = next(compressed)
-    elements.dataset.PhotometricInterpretation = first.photometric_interpretation
-    elements.dataset.BitsStored, elements.dataset.HighBit = bits, bits - 1
+    changed = {
+        "PhotometricInterpretation": first.photometric_interpretation,
+        "BitsStored": bits,
+        "HighBit": bits - 1,
+    }
     if description.samples_per_pixel > 1:
-        elements.dataset.PlanarConfiguration = 0
+        changed["PlanarConfiguration"] = 0
+    _change(elements.dataset, changed)
     data: Iterator[bytes] = (frame.data for frame in chain([first], compressed))
     if syntax in compress.LOSSY:
-        data = _derived(services, elements.dataset, syntax, description, data)
+        # The elements say how much is lost, so all frames are made before the first byte goes out.
+        spool = services.new_spool()
+        sizes = _spooled(spool, data)
+        original = description.samples * description.bits_allocated / 8 * len(sizes)
+        _derive(located, elements.dataset, syntax, original / spool.size)
+        data = _taken(spool, sizes)
     return _file(located, elements, syntax, reencode.encapsulated_element(data))
 
 
@@ -173,28 +189,32 @@ def _decoded(
     pixels = located.layout.pixels
     if pixels is None:
         return
-    syntax = located.instance.transfer_syntax_uid
-    syntax = syntax if pixels.encapsulated else EXPLICIT_VR_LITTLE_ENDIAN
+    syntax = frame_syntax(services, located)
     numbers = range(1, pixels.number_of_frames + 1)
     for frame in stored_frames(services, located, numbers):
         yield decode(frame.load().read(), syntax, description)
 
 
-def _derived(
-    services: Services,
-    elements: Dataset,
-    syntax: str,
-    description: PixelDescription,
-    data: Iterable[bytes],
-) -> Iterator[bytes]:
-    """The frames again, once the elements tell what was lost in them."""
-    spool, sizes = services.new_spool(), []
-    for frame in data:
+def _change(dataset: Dataset, attributes: Mapping[str, Any]) -> None:
+    """Write these attributes, by keyword, which say how the pixels are encoded now."""
+    with refusing_what_cannot_be_written():
+        for keyword, value in attributes.items():
+            setattr(dataset, keyword, value)
+
+
+def _derive(located: LocatedInstance, dataset: Dataset, syntax: str, ratio: float) -> None:
+    method = compress.LOSSY[syntax]
+    with refusing_what_cannot_be_written():
+        mark_lossy(dataset, located.instance.sop_class_uid, syntax, method, ratio)
+
+
+def _spooled(spool: Spool, frames: Iterable[bytes]) -> list[int]:
+    """Write the frames into the spool and return their sizes."""
+    sizes = []
+    for frame in frames:
         spool.write(frame)
         sizes.append(len(frame))
-    original = description.samples * description.bits_allocated / 8 * len(sizes)
-    mark_lossy(elements, syntax, compress.LOSSY[syntax], original / spool.size)
-    return _taken(spool, sizes)
+    return sizes
 
 
 def _taken(spool: Spool, sizes: list[int]) -> Iterator[bytes]:

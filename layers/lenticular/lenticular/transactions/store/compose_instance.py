@@ -163,7 +163,7 @@ def _compressed(
 
 
 def _beginning(part: BulkPart) -> bytes:
-    from lenticular.pixels.codecs.uploaded_image import SHOWN_BYTES
+    from lenticular.pixels.codecs.codestream import SHOWN_BYTES
 
     return bytes(part.spool.view()[:SHOWN_BYTES])
 

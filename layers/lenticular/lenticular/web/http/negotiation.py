@@ -17,6 +17,7 @@ from lenticular.dicom.transfer_syntaxes import (
 )
 from lenticular.errors import Unacceptable
 from lenticular.index.records import LocatedInstance
+from lenticular.services import Services
 from lenticular.transactions.retrieve.frames import can_decode, frame_syntax
 from lenticular.web.http.media_types import DICOM, OCTET_STREAM, ZIP, Accept, Offer, choose
 
@@ -80,16 +81,18 @@ def _reachable(stored: str) -> list[str]:
     return list(dict.fromkeys((stored, *native, *COMPRESSED)))
 
 
-def negotiate_frames(accept: Accept, located: LocatedInstance, *, single: bool) -> Offer:
+def negotiate_frames(
+    services: Services, accept: Accept, located: LocatedInstance, *, single: bool
+) -> Offer:
     """The media type and transfer syntax of frames."""
-    offers = frame_offers(located)
+    offers = frame_offers(services, located)
     parts = [replace(offer, multipart=True) for offer in offers]
     return choose(accept, [*parts, *offers] if single else parts)
 
 
-def frame_offers(located: LocatedInstance) -> list[Offer]:
+def frame_offers(services: Services, located: LocatedInstance) -> list[Offer]:
     """What a frame can be served as: as stored, then uncompressed, then compressed otherwise."""
-    stored = frame_syntax(located)
+    stored = frame_syntax(services, located)
     kinds = [(lookup(stored).media_type, stored)]
     if can_decode(located):
         uncompressed = (OCTET_STREAM, EXPLICIT_VR_LITTLE_ENDIAN)

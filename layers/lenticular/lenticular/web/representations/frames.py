@@ -32,7 +32,8 @@ def answer(
         return responses.content(request, frame.pieces, str(offer), size=frame.size, etag=etag)
     omissions, scratch = Omissions(), responses.scratch_for(request)
     made = obtainable(_candidates(request, located, provided, offer, scratch), omissions)
-    is_read_as_it_goes = offer.transfer_syntax_uid == frames.frame_syntax(located)
+    stored = frames.frame_syntax(services_of(request), located)
+    is_read_as_it_goes = offer.transfer_syntax_uid == stored
     parts: Iterable[Part] = made
     if len(provided) == 1:
         parts = list(made)
@@ -53,8 +54,9 @@ def all_frames(
 def _provided(
     request: Request, located: LocatedInstance, frame_numbers: Sequence[int], offer: Offer
 ) -> list[StoredFrame]:
-    syntax = offer.transfer_syntax_uid or frames.frame_syntax(located)
-    return frames.frames_in(services_of(request), located, frame_numbers, syntax)
+    services = services_of(request)
+    syntax = offer.transfer_syntax_uid or frames.frame_syntax(services, located)
+    return frames.frames_in(services, located, frame_numbers, syntax)
 
 
 def _candidates(
@@ -66,7 +68,8 @@ def _candidates(
 ) -> Iterator[Candidate[Part]]:
     place = base_url(request) + path_to(located.instance.target)
     content_type = str(replace(offer, multipart=False))
-    keep = scratch.keep if offer.transfer_syntax_uid != frames.frame_syntax(located) else None
+    stored = frames.frame_syntax(services_of(request), located)
+    keep = scratch.keep if offer.transfer_syntax_uid != stored else None
 
     def part(frame: StoredFrame) -> Part:
         content, location = frame.load(), f"{place}/frames/{frame.frame_number}"

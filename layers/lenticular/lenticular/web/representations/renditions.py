@@ -10,7 +10,6 @@ from fastapi import Request
 from starlette.responses import Response
 
 from lenticular import __version__
-from lenticular.errors import NotRenderable
 from lenticular.index.records import LocatedInstance
 from lenticular.transactions.render import prepare, resource_category
 from lenticular.transactions.render.prepare import GIF, JPEG, PNG, RenderOptions, RenderRequest
@@ -59,9 +58,7 @@ class Rendition:
         elif form is ResourceCategory.REPORT:
             self.media_types, self._answer = (HTML, TEXT), self._report
         else:
-            raise NotRenderable(
-                "The instance holds nothing that can be shown as a picture or text."
-            )
+            resource_category.refuse_to_show(self._located)
 
     def answer(self, offer: Offer, options: RenderOptions) -> Response:
         """The answer in the form that was chosen."""

@@ -231,9 +231,9 @@ def _offers(services: Services, value: Value) -> tuple[Offer, ...]:
         kind = bulkdata.media_type_of(services, value)
         return tuple(map(Offer, dict.fromkeys((kind, OCTET_STREAM))))
     if _is_one_stream(services, located):
-        syntax = frames.frame_syntax(located)
+        syntax = frames.frame_syntax(services, located)
         return (Offer(lookup(syntax).media_type, syntax),)
-    return tuple(frame_offers(located))
+    return tuple(frame_offers(services, located))
 
 
 def _forms(services: Services, value: Value) -> list[Offer]:
@@ -255,7 +255,7 @@ def _by_frames(services: Services, value: Value, offer: Offer) -> bool:
     """Whether each frame is a part: where they are compressed, or shall be."""
     if not value.is_pixels or _is_one_stream(services, value.located):
         return False
-    stored = frames.frame_syntax(value.located)
+    stored = frames.frame_syntax(services, value.located)
     return frames.pixels_of(value.located).encapsulated or offer.transfer_syntax_uid != stored
 
 

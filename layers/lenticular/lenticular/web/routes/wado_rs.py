@@ -95,8 +95,10 @@ def retrieve_frames(
 ) -> Response:
     """Frames by their numbers, `1,3,2`, in that order (PS3.18 10.4.1.1.6)."""
     frame_numbers = frame_numbers_of(frame_list, MAX_FRAMES)
-    located = retrieve.locate(services_of(request), target_of(study, series, instance))
-    offer = negotiate_frames(accepted(request), located, single=len(frame_numbers) == 1)
+    services = services_of(request)
+    located = retrieve.locate(services, target_of(study, series, instance))
+    single = len(frame_numbers) == 1
+    offer = negotiate_frames(services, accepted(request), located, single=single)
     return frames.answer(request, located, frame_numbers, offer)
 
 

@@ -211,6 +211,8 @@ def _made(request: Request, instance: StoredInstance, syntax: str, *, recode: bo
     edit = in_utf_8 if recode else None
     made = transcode(services_of(request), instance, syntax, edit)
     etag = responses.entity_tag(instance.sha256, made.transfer_syntax_uid, recode)
-    pieces = iter(()) if request.method == "HEAD" else made.pieces()
     content_type = str(Offer(DICOM, made.transfer_syntax_uid))
-    return responses.stream(request, pieces, content_type, etag=etag, about=instance.size)
+    if request.method == "HEAD":
+        return responses.stream(request, iter(()), content_type, etag=etag, about=instance.size)
+    kept = responses.scratch_for(request).keep(made.pieces())
+    return responses.stream(request, kept.pieces(), content_type, etag=etag, about=instance.size)

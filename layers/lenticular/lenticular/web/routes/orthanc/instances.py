@@ -79,7 +79,7 @@ def raw_frame(request: Request, identifier: str, frame_index: int) -> Response:
     stored = stored_of(resources.find(services, Level.INSTANCE, identifier))
     located = instances.locate(services, stored.target)
     (frame,) = frames.stored_frames(services, located, [frame_index + 1])
-    media_type = lookup(frames.frame_syntax(located)).media_type
+    media_type = lookup(frames.frame_syntax(services, located)).media_type
     content = frame.load()
     etag = f'"{stored.sha256.hex()[:32]}-{frame_index}"'
     return responses.content(request, content.pieces, media_type, size=content.size, etag=etag)
