@@ -15,6 +15,10 @@ from urllib.parse import quote, unquote
 Right = Literal["read", "write"]
 RIGHTS: tuple[Right, ...] = ("read", "write")
 PREFIX = "LENTICULAR_"
+CHOICES = {
+    "log_level": ("debug", "info", "warning", "error"),
+    "log_format": ("auto", "json", "text"),
+}
 GIBIBYTE = 1024**3
 
 
@@ -84,6 +88,10 @@ class Settings:
     """Origins of web pages that may call, separated by commas, or `*`; empty is none but ours."""
     users: tuple[User, ...] = ()
     tokens: tuple[Token, ...] = ()
+    log_level: str = "info"
+    """The least level that is logged: debug, info, warning or error."""
+    log_format: str = "auto"
+    """`json` or `text`; `auto` is text on a terminal, else JSON."""
     query_tags: tuple[QueryTagSetting, ...] = ()
     """Attributes to be searched for beyond those that are anyway."""
     maximum_body: int = 5 * GIBIBYTE
@@ -167,6 +175,8 @@ def _convert(name: str, value: Any) -> Any:
             return tuple(_query_tag(item) for item in _items(value))
         if isinstance(default, bool):
             return _truth(value)
+        if name in CHOICES and value not in CHOICES[name]:
+            raise ValueError(f"{value!r} is none of {', '.join(CHOICES[name])}")
         return type(default)(value)
     except (TypeError, ValueError, KeyError) as error:
         raise InvalidSettings(f"The setting {name!r} is wrong: {error}") from error

@@ -1,38 +1,76 @@
-"""Structured logs: one JSON object a line, UIDs yes, patient data no."""
+"""Structured logs: UIDs and paths yes, patient data no.
+
+One JSON object a line for programs; on a terminal, lines for people.
+"""
 
 import logging
 import sys
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any, TextIO
 
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 access = logging.getLogger("lenticular.access")
 
+USER = "lenticular.user"
+"""The name under which the scope of a request says who has signed in."""
+HUNG_UP = 499
+"""Logged where the client has gone before it was answered, as nginx has it."""
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    """Return what was passed as `extra`: fields, and counts that AWS turns into metrics."""
+    return {**getattr(record, "fields", {}), **getattr(record, "counts", {})}
+
 
 class JsonFormatter(logging.Formatter):
-    """A log record as one line of JSON; `fields` and `counts` passed as `extra` are merged in."""
+    """Writes a record as one line of JSON, with `fields` and `counts` passed as `extra`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """Return the line."""
         entry = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            **getattr(record, "fields", {}),
-            **getattr(record, "counts", {}),
+            **_fields(record),
         }
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
         return orjson.dumps(entry).decode()
 
 
-def configure(level: str = "info") -> None:
-    """Send every log of the process to standard error as JSON."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter())
+class TextFormatter(logging.Formatter):
+    """Writes a record as a line for people: `12:30:01 INFO 10.0.0.7 ann GET /system 200 …`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, and a traceback below it."""
+        fields = _fields(record)
+        if record.name == access.name:
+            text = _request_line(fields)
+        else:
+            named = (f"{name}={value}" for name, value in fields.items())
+            text = " ".join([record.getMessage(), *named])
+        # A path may hold line breaks and the control sequences of terminals.
+        text = "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+        line = f"{datetime.fromtimestamp(record.created):%H:%M:%S} {record.levelname:<7} {text}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def _request_line(fields: Mapping[str, Any]) -> str:
+    who = f"{fields['client'] or '-'} {fields['user'] or '-'}"
+    size = f"{fields['bytes']:,} B {fields['milliseconds']:.0f} ms"
+    return f"{who} {fields['method']} {fields['path']} {fields['status']} {size}"
+
+
+def configure(level: str = "info", style: str = "auto", stream: TextIO = sys.stderr) -> None:
+    """Send every log to the stream, as `text` or `json`; `auto` is text on a terminal."""
+    is_text = style == "text" or (style == "auto" and stream.isatty())
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(TextFormatter() if is_text else JsonFormatter())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
 
 
@@ -65,8 +103,11 @@ class AccessLog:
             fields = {
                 "method": scope["method"],
                 "path": scope["path"],
+                "client": (scope.get("client") or (None,))[0],
+                "user": scope.get(USER),
                 "status": status,
                 "bytes": size,
                 "milliseconds": round((time.perf_counter() - started) * 1000, 1),
             }
-            access.info("request", extra={"fields": fields})
+            level = logging.ERROR if status >= 500 else logging.INFO
+            access.log(level, "request", extra={"fields": fields})

@@ -12,10 +12,12 @@ import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Match
 
 from lenticular import errors
+from lenticular.web.access_log import HUNG_UP
 from lenticular.web.context import DICOMWEB
 from lenticular.web.orthanc_errors import code_of, orthanc_error
 
@@ -64,6 +66,7 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(OSError, _failed)
+    app.add_exception_handler(ClientDisconnect, _hung_up)
     app.add_exception_handler(Exception, _broken)
 
 
@@ -113,6 +116,11 @@ def _failed(request: Request, error: Exception) -> Response:
         return _broken(request, error)
     log.error("%s %s failed: %s", request.method, request.url.path, error.strerror)
     return _refused(request, errors.StorageFull("The disk of the server is full."))
+
+
+def _hung_up(request: Request, error: Exception) -> Response:
+    """The client has gone in the middle of its request: nobody reads this response but the log."""
+    return Response(status_code=HUNG_UP)
 
 
 def _broken(request: Request, error: Exception) -> Response:

@@ -65,8 +65,9 @@ def run(settings: Settings) -> None:
 
 def application() -> FastAPI:
     """The application of one server process."""
-    configure()
-    services = open_services(configuration.load())
+    settings = configuration.load()
+    configure(settings.log_level, settings.log_format)
+    services = open_services(settings)
     app = create_app(services)
     app.router.lifespan_context = _lifespan(services)
     # A large dataset is half a million small objects, none of them garbage: looking through them

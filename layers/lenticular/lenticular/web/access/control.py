@@ -8,6 +8,8 @@ nor write with a form.
 import base64
 import hashlib
 from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -15,10 +17,11 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from lenticular.settings import Right, Settings, Token
+from lenticular.settings import Right, Settings
 from lenticular.web.access.browsers import is_forged
 from lenticular.web.access.guessing import Brake, GuessingLimits, NewestFirst, TooManyAttempts
 from lenticular.web.access.passwords import Users, same
+from lenticular.web.access_log import USER
 from lenticular.web.errors import error_response
 from lenticular.web.rights import right_of_request
 
@@ -28,11 +31,30 @@ OPEN_PATHS = {"/health"}
 CHALLENGES = ('Basic realm="Lenticular", charset="UTF-8"', "Bearer")
 REMEMBERED = 1000
 RETRY_AFTER_SECONDS = "10"
-USER = "lenticular.user"
-"""The name under which the scope of a request says who has signed in."""
 
 Rights = frozenset[Right]
 Refusal = tuple[HTTPStatus, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Credentials:
+    """What an Authorization header holds: a name and a password, or a token."""
+
+    name: str = ""
+    password: str = ""
+    token: str = ""
+
+    @classmethod
+    def parse(cls, authorization: str) -> "_Credentials":
+        scheme, _, credentials = authorization.partition(" ")
+        if scheme.lower() == "bearer":
+            return cls(token=credentials.strip())
+        if scheme.lower() == "basic":
+            with suppress(ValueError):  # neither ASCII nor Base64 nor UTF-8
+                text = base64.b64decode(credentials, validate=True).decode()
+                name, _, password = text.partition(":")
+                return cls(name, password)
+        return cls()
 
 
 class AccessControl:
@@ -105,46 +127,35 @@ class AccessControl:
 
     async def _rights(self, scope: Scope, authorization: str) -> Rights | None:
         """Return what the header allows; None when it names nobody."""
-        scheme, _, credentials = authorization.partition(" ")
-        if scheme.lower() == "basic":
-            name, password = _basic(credentials)
-        else:
-            name, password = "", ""
-        scope[USER] = name or None
         digest = hashlib.sha256(authorization.encode()).digest()
-        if digest in self._remembered:
-            return self._remembered[digest]
-        if not authorization:
-            return None
-        address = (scope.get("client") or ("",))[0]
-        async with self._brake.attempt(address):
-            rights = self._token_rights(scheme, credentials)
-            if rights is None and name:
-                rights = await self._user_rights(digest, name, password)
-            if rights is None:
-                scope[USER] = None
-                await self._brake.hold(address, name)
-                return None
-        self._remember(digest, rights)
+        credentials = _Credentials.parse(authorization)
+        rights = self._remembered.get(digest)
+        if rights is None and authorization:
+            address = (scope.get("client") or ("",))[0]
+            async with self._brake.attempt(address):
+                rights = await self._check(credentials, digest)
+                if rights is None:
+                    await self._brake.hold(address, credentials.name)
+        if rights is not None:
+            scope[USER] = credentials.name or f"token {digest.hex()[:8]}"
+            self._remember(digest, rights)
         return rights
 
-    def _token_rights(self, scheme: str, credentials: str) -> Rights | None:
-        if scheme.lower() != "bearer":
+    async def _check(self, credentials: "_Credentials", digest: bytes) -> Rights | None:
+        for token in self._settings.tokens:
+            if credentials.token and same(token.token, credentials.token):
+                return token.rights
+        if not credentials.name:
             return None
-        return next((token.rights for token in self._tokens(credentials.strip())), None)
-
-    def _tokens(self, text: str) -> list[Token]:
-        return [token for token in self._settings.tokens if same(token.token, text)]
-
-    async def _user_rights(self, digest: bytes, name: str, password: str) -> Rights | None:
-        rights = self._users.rights_of_plain(name, password)
+        rights = self._users.rights_of_plain(credentials.name, credentials.password)
         if rights is not None:
             return rights
-        return await self._hashing.run(partial(self._hashed_rights, digest, name, password))
+        return await self._hashing.run(partial(self._hashed_rights, credentials, digest))
 
-    def _hashed_rights(self, digest: bytes, name: str, password: str) -> Rights | None:
+    def _hashed_rights(self, credentials: "_Credentials", digest: bytes) -> Rights | None:
         # A viewer that opens sends the same credentials many times at once.
-        return self._remembered.get(digest) or self._users.rights_of(name, password)
+        remembered = self._remembered.get(digest)
+        return remembered or self._users.rights_of(credentials.name, credentials.password)
 
     def _remember(self, digest: bytes, rights: Rights) -> None:
         self._remembered[digest] = rights
@@ -162,11 +173,3 @@ def _hostname(host: str) -> str:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return ""
-
-
-def _basic(credentials: str) -> tuple[str, str]:
-    try:
-        name, _, password = base64.b64decode(credentials, validate=True).decode().partition(":")
-    except ValueError:  # neither ASCII nor Base64 nor UTF-8
-        return "", ""
-    return name, password
