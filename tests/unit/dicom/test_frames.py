@@ -206,6 +206,44 @@ def test_fewer_images_than_claimed_are_those_that_are_there() -> None:
     assert layout(content).number_of_frames == 2
 
 
+JPEGS = [START + bytes([65 + number, 0]) for number in range(5)]
+
+
+def test_of_more_images_than_claimed_the_first_are_the_frames() -> None:
+    assert stored_frames(compressed(3, *JPEGS)) == JPEGS[:3]
+    assert layout(compressed(3, *JPEGS)).number_of_frames == 3
+    assert stored_frames(compressed(3, *JPEGS, table=offsets(0, 14, 28, 42, 56))) == JPEGS[:3]
+    assert stored_frames(compressed(1, *JPEGS)) == JPEGS[:1]
+    assert stored_frames(compressed(3, b"a1", b"b1", b"c1", b"d1", syntax=RLE)) == [
+        b"a1", b"b1", b"c1",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("count", ["0", "", "many", "-2", "2.5"])
+def test_without_a_count_all_images_are_frames(count: str) -> None:
+    content = compressed(count, *JPEGS)
+    assert stored_frames(content) == JPEGS
+    assert layout(content).number_of_frames == 5
+    assert stored_frames(compressed(count, b"one ", b"two ")) == [b"one two "]
+
+
+@pytest.mark.parametrize("count", ["3.0", "3.", "3e0", "+3", "03", "30e-1", " 3.000 "])
+def test_a_count_may_be_written_as_a_decimal(count: str) -> None:
+    assert stored_frames(compressed(count, b"a1", b"b1", b"c1")) == [b"a1", b"b1", b"c1"]
+    content = raw.file(image(2, 2, frames=count), raw.pixels(bytes(range(12))))
+    assert native(content, 3) == bytes(range(8, 12))
+
+
+def test_a_count_of_zero_is_that_of_the_pixels() -> None:
+    content = raw.file(image(2, 2, frames="0"), raw.pixels(bytes(range(12))))
+    assert layout(content).number_of_frames == 3
+
+
+def test_a_video_has_no_more_frames_than_bits() -> None:
+    content = compressed("999999999999999", b"stream", syntax=MPEG)
+    assert layout(content).number_of_frames < 1000
+
+
 def test_a_missing_delimiter_does_no_harm_when_all_frames_are_there() -> None:
     data = encapsulated(b"a1", b"b1", end=b"")
     assert stored_frames(raw.file(image(8, 8, frames=2), data, syntax=RLE)) == [b"a1", b"b1"]

@@ -12,6 +12,7 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from lenticular.dicom.integers import integer as as_integer
 from lenticular.dicom.model import Dataset
 
 BulkReader = Callable[[str], bytes]
@@ -38,14 +39,14 @@ def number(dataset: Dataset, tag: str) -> float | None:
 
 
 def integer(dataset: Dataset, tag: str) -> int | None:
-    """The first number of an attribute as an integer."""
-    found = number(dataset, tag)
-    return None if found is None else int(found)
+    """Return the first number of an attribute, if it is an integer."""
+    return as_integer(number(dataset, tag))
 
 
 def integers(dataset: Dataset, tag: str) -> list[int]:
-    """The numbers among the values as integers."""
-    return [int(value) for value in _numbers(dataset.get(tag, {}))]
+    """Return the integers among the values."""
+    found = (as_integer(value) for value in _numbers(dataset.get(tag, {})))
+    return [value for value in found if value is not None]
 
 
 def code(dataset: Dataset, tag: str) -> str:

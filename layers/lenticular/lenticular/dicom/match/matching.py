@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from lenticular.dicom.attributes import Attribute, MatchingKind
+from lenticular.dicom.integers import integer
 from lenticular.dicom.match.decimal_values import normal_decimal
 from lenticular.dicom.match.temporal import (
     date_bounds,
@@ -32,7 +33,6 @@ MAXIMUM_KEY = 4096
 MAXIMUM_VALUES = 100
 MAXIMUM_UIDS = 10_000
 MAXIMUM_WORDS = 32
-_INTEGER = re.compile(r"\s*[+-]?[0-9]{1,18}\s*", re.ASCII)
 _WORD_BREAKS = re.compile(r"[\s^=,]+")
 _NUMBERS = frozenset({"IS", "DS", "FL", "FD", "SS", "US", "SL", "UL", "SV", "UV"})
 _EXACT = _NUMBERS | {"UI", "DA", "TM", "DT"}
@@ -211,9 +211,10 @@ def _uid(value: str) -> str:
 
 
 def _number(value: str) -> Matcher:
-    if not _INTEGER.fullmatch(value):
+    number = integer(value)
+    if number is None:
         raise InvalidRequest(f"'{_shown(value)}' is not a whole number.")
-    return OneOf((int(value),))
+    return OneOf((number,))
 
 
 def _decimal(attribute: Attribute, value: str) -> Matcher:
@@ -316,12 +317,6 @@ def name_groups(value: Any) -> tuple[str | None, str | None, str | None]:
         for group in ("Alphabetic", "Ideographic", "Phonetic")
     )
     return alphabetic, ideographic, phonetic
-
-
-def normal_number(value: Any) -> int | None:
-    """An integer as it is compared; None for what is none or has more than 18 digits."""
-    text = str(value)
-    return int(text) if _INTEGER.fullmatch(text) else None
 
 
 def _shown(value: str) -> str:

@@ -6,15 +6,15 @@ frames apart, so an object of any size is done in a moment.
 
 import sys
 from array import array
-from typing import Any
 
 from lenticular.dicom import tags
+from lenticular.dicom.integers import first_integer
 from lenticular.dicom.model import Dataset, PixelLayout
 from lenticular.dicom.read.elements import ElementReader
 from lenticular.dicom.read.encoding import cut_off
 from lenticular.dicom.read.fragments import Fragments
 from lenticular.dicom.read.open_elements import OpenBulk
-from lenticular.dicom.transfer_syntaxes import TransferSyntax
+from lenticular.dicom.transfer_syntaxes import RLE_LOSSLESS, TransferSyntax
 
 _FLOATING_POINT_BITS = {tags.FLOAT_PIXEL_DATA: 32, tags.DOUBLE_FLOAT_PIXEL_DATA: 64}
 
@@ -44,8 +44,9 @@ def pixel_layout(
 def _native(pixels: OpenBulk, reader: ElementReader, syntax: TransferSyntax) -> PixelLayout:
     dataset = reader.dataset
     bits = _FLOATING_POINT_BITS.get(pixels.path) or _number(dataset, tags.BITS_ALLOCATED)
-    frames = _number(dataset, tags.NUMBER_OF_FRAMES) or 1
-    frame_bits = _frame_bits(dataset, bits, frames, pixels.length) or pixels.length * 8
+    claimed = 1 if _has_no_count(dataset) else _number(dataset, tags.NUMBER_OF_FRAMES)
+    frame_bits = _frame_bits(dataset, bits, claimed or 1, pixels.length) or pixels.length * 8
+    available = pixels.length * 8 // frame_bits
     swaps = reader.is_big_endian or (syntax.big_endian_pixels and not syntax.big_endian)
     return PixelLayout(
         tag=pixels.path,
@@ -53,7 +54,7 @@ def _native(pixels: OpenBulk, reader: ElementReader, syntax: TransferSyntax) -> 
         encapsulated=False,
         offset=pixels.offset,
         length=pixels.length,
-        number_of_frames=min(frames, pixels.length * 8 // frame_bits),
+        number_of_frames=min(claimed or available, available),
         frame_bits=frame_bits,
         word_bytes=_word_bytes(bits, pixels.vr) if swaps else 1,
     )
@@ -80,9 +81,12 @@ def _word_bytes(bits: int, vr: str) -> int:
 
 
 def _number(dataset: Dataset, key: str) -> int:
-    """A count or size of the data set; 0 when it is missing, negative or no number."""
-    values: list[Any] = dataset.get(key, {}).get("Value") or [0]
-    return values[0] if isinstance(values[0], int) and values[0] > 0 else 0
+    """Return a count or size of the data set; 0 when it is missing, negative or no number."""
+    return max(first_integer(dataset, key) or 0, 0)
+
+
+def _has_no_count(dataset: Dataset) -> bool:
+    return not dataset.get(tags.NUMBER_OF_FRAMES, {}).get("Value")
 
 
 def _encapsulated(
@@ -92,15 +96,16 @@ def _encapsulated(
     reader: ElementReader,
     syntax: TransferSyntax,
 ) -> PixelLayout:
-    count = _number(reader.dataset, tags.NUMBER_OF_FRAMES) or 1
+    claimed = _number(reader.dataset, tags.NUMBER_OF_FRAMES)
     tables = [_extended_offset_table(data, reader), _basic_offset_table(data, fragments)]
-    starts = _frame_starts(data, fragments, count, tables)
-    if not starts and not syntax.is_video and len(fragments.items) - 1 < count:
-        if not fragments.is_closed:
+    starts = _starts_as_claimed(data, fragments, claimed, tables)
+    if not starts and not syntax.is_video:
+        if not fragments.is_closed and len(fragments.items) - 1 < claimed:
             raise cut_off("the pixel data", pixels.offset + pixels.length + 8, len(data))
-        # Fewer images than the data set claims: those that are there can be had.
-        starts = fragments.items[1:]
-        count = len(starts)
+        starts = _starts_found(data, fragments, claimed, tables, syntax)
+    count = min(claimed, pixels.length * 8) or 1  # an image has at least a bit
+    if starts or (not syntax.is_video and len(fragments.items) - 1 < count):
+        count = min(count, len(starts)) if claimed else len(starts)
     return PixelLayout(
         tag=pixels.path,
         vr=pixels.vr,
@@ -108,26 +113,46 @@ def _encapsulated(
         offset=pixels.offset,
         length=pixels.length,
         number_of_frames=count,
-        frames=_runs(starts, fragments.stop),
+        frames=_runs(starts, fragments.stop)[: 2 * count],
     )
 
 
-def _frame_starts(
-    data: memoryview, fragments: Fragments, count: int, tables: "list[array[int]]"
+def _starts_as_claimed(
+    data: memoryview, fragments: Fragments, claimed: int, tables: "list[array[int]]"
 ) -> "array[int]":
-    """The item that each frame begins with, by the first rule that gives the right number."""
+    """Return the item that each frame begins with, by the first rule that gives their number."""
     items = fragments.items[1:]
-    if not items:
+    if not items or not claimed:
         return array("Q")
     for table in tables:
-        if len(table) == count and _is_true(table, items):
+        if len(table) == claimed and _is_true(table, items):
             return array("Q", (items[0] + offset for offset in table))
-    if len(items) == count:
+    if len(items) == claimed:
         return items
-    if count == 1:
-        return items[:1]
     images = _image_starts(data, items)
-    return images if len(images) == count else array("Q")
+    return images if len(images) == claimed else array("Q")
+
+
+def _starts_found(
+    data: memoryview,
+    fragments: Fragments,
+    claimed: int,
+    tables: "list[array[int]]",
+    syntax: TransferSyntax,
+) -> "array[int]":
+    """Return the item that each image begins with, where their number is not the claimed one."""
+    items = fragments.items[1:]
+    if not items or syntax.uid == RLE_LOSSLESS:
+        return items  # a frame of RLE is one fragment (A.4.2)
+    images = _image_starts(data, items)
+    if claimed <= 1:
+        return images if len(images) == len(items) else items[:1]
+    for table in tables:
+        if len(table) > 1 and _is_true(table, items):
+            return array("Q", (items[0] + offset for offset in table))
+    if len(images) > 1:
+        return images
+    return items if len(items) < claimed else array("Q")
 
 
 def _is_true(table: "array[int]", items: "array[int]") -> bool:

@@ -16,6 +16,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
+from lenticular.dicom.integers import integer
 from lenticular.dicom.read.character_sets import CharacterSet
 
 Encode = Callable[[bytes, CharacterSet], Any]
@@ -120,9 +121,10 @@ def integers(raw: bytes, repertoire: CharacterSet) -> list[int | str | None] | N
 
 
 def _integer(value: str) -> int | str | None:
-    if len(value) > _EXACT_DIGITS or _INTEGER.fullmatch(value) is None:
+    number = integer(value)
+    if number is None or abs(number) > _LARGEST_EXACT:
         return value or None
-    return int(value)
+    return number
 
 
 def _numbers(layout: struct.Struct, raw: bytes, _: CharacterSet) -> list[Any] | None:

@@ -18,7 +18,8 @@ from lenticular.dicom.attributes import (
     Attribute,
     MatchingKind,
 )
-from lenticular.dicom.match.matching import name_groups, normal_number, normal_text
+from lenticular.dicom.integers import integer
+from lenticular.dicom.match.matching import name_groups, normal_text
 from lenticular.dicom.match.temporal import date_bounds, datetime_bounds, time_bounds
 from lenticular.dicom.model import Dataset, Level
 from lenticular.dicom.query_tags import QueryTags
@@ -194,7 +195,7 @@ _CONVERT: dict[MatchingKind, Convert] = {
     MatchingKind.DATE: _start(date_bounds),
     MatchingKind.TIME: _start(time_bounds),
     MatchingKind.DATETIME: _moment,
-    MatchingKind.NUMBER: _first(normal_number),
+    MatchingKind.NUMBER: _first(integer),
 }
 
 

@@ -127,6 +127,7 @@ def _native(
         element = reencode.native_element(pixels.vr, value.size, value.all())
         return _file(located, elements, syntax, element)
     require_frames(located)
+    _state_frames(elements.dataset, pixels)
     description = _description(services, located)
     bits = description.samples * description.bits_allocated
     size = (bits * pixels.number_of_frames + 7) // 8
@@ -153,6 +154,7 @@ def _compressed(
     services: Services, located: LocatedInstance, pixels: PixelLayout, syntax: str
 ) -> Iterator[bytes]:
     elements = _elements_around(layout_content(services, located.instance), pixels)
+    _state_frames(elements.dataset, pixels)
     description = _description(services, located)
     require(syntax, description)
     frames = _decoded(services, located, description)
@@ -177,6 +179,12 @@ def _compressed(
         _derive(located, elements.dataset, syntax, original / spool.size)
         data = _taken(spool, sizes)
     return _file(located, elements, syntax, reencode.encapsulated_element(data))
+
+
+def _state_frames(dataset: Dataset, pixels: PixelLayout) -> None:
+    """Let Number of Frames count the frames that are written, whatever the file claims."""
+    if pixels.number_of_frames > 1 or "NumberOfFrames" in dataset:
+        dataset.NumberOfFrames = pixels.number_of_frames
 
 
 def _description(services: Services, located: LocatedInstance) -> PixelDescription:

@@ -15,6 +15,7 @@ from urllib.parse import urljoin
 
 from lenticular.dicom import tags
 from lenticular.dicom.exchange.json_reader import Metadata
+from lenticular.dicom.integers import first_integer
 from lenticular.dicom.model import Dataset, Target
 from lenticular.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, lookup
 from lenticular.dicom.uids import is_valid
@@ -238,8 +239,9 @@ def _uid(dataset: Any, tag: str) -> str:
 
 
 def _number_of_frames(dataset: Dataset) -> int:
-    value = (dataset.get(tags.NUMBER_OF_FRAMES, {}).get("Value") or [1])[0]
-    try:
-        return max(int(value), 1)
-    except (TypeError, ValueError) as error:
-        raise InvalidInstance("The Number of Frames (0028,0008) is no number.") from error
+    if not dataset.get(tags.NUMBER_OF_FRAMES, {}).get("Value"):
+        return 1
+    number = first_integer(dataset, tags.NUMBER_OF_FRAMES)
+    if number is None:
+        raise InvalidInstance("The Number of Frames (0028,0008) is no number.")
+    return max(number, 1)
