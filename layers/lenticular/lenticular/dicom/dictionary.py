@@ -13,6 +13,7 @@ from lenticular.dicom.model import Dataset
 UNKNOWN = "UN"
 _DELIMITERS = 0xFFFE
 _LUT_DATA = 0x00283006
+_CURVE_DATA, _REPEATED = 0x50003000, 0xFF00FFFF
 
 
 class _PublicVRs(dict[int, str]):
@@ -59,7 +60,8 @@ def resolve(tag: int, vr: str, around: Iterator[Dataset]) -> str:
         return "SS" if _first_number(around, tags.PIXEL_REPRESENTATION) == 1 else "US"
     if tag == _LUT_DATA and _first_number(around, tags.LUT_DESCRIPTOR) == 1:
         return "US"
-    return "OW"
+    # The points of a retired curve are bytes, whatever they hold (PS3.5-2004 A.1).
+    return "OB" if tag & _REPEATED == _CURVE_DATA else "OW"
 
 
 def _first_number(around: Iterator[Dataset], key: str) -> object:
