@@ -90,6 +90,7 @@ def start() -> None:
         "SKIP_SSL_CERT_DOWNLOAD": "1",
         "TMPDIR": str(state),
         "LAMBDA_KEEPALIVE_MS": "600000",
+        "S3_SKIP_SIGNATURE_VALIDATION": "0",
         # Custom resources are not part of the free LocalStack: migrate is called after deploying.
         "CFN_IGNORE_UNSUPPORTED_RESOURCE_TYPES": "1",
         **executor(),
