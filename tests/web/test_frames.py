@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pydicom
 import pytest
+from PIL import Image
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -145,6 +146,23 @@ def test_frames_of_single_bits_begin_at_a_byte_of_their_own(client):
 
     expected = [np.packbits(frame.ravel(), bitorder="little").tobytes() for frame in bits]
     assert found == expected
+
+
+@pytest.mark.parametrize("frames", [4, 8, 9])
+def test_frames_of_single_bits_with_padding_between_them_are_read_by_the_length(client, frames):
+    bits = (samples.ramp(13, 12, frames) // 3 % 2).astype(np.uint8)
+    expected = [np.packbits(frame.ravel(), bitorder="little").tobytes() for frame in bits]
+    image = pydicom.dcmread(io.BytesIO(samples.bilevel("padded", frames)))
+    image.Rows, image.Columns = 13, 12
+    image.PixelData = b"".join(expected)
+    wire.must_store(client, samples.encode(image))
+    url = samples.path("padded")
+
+    numbers = ",".join(map(str, range(1, frames + 1)))
+    assert bodies(client, f"{url}/frames/{numbers}") == expected
+    window = "window=-1023.5,1,linear-exact&accept=image/png"
+    shown = get(client, f"{url}/frames/{frames}/rendered?{window}")
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(shown.content))), bits[-1] * 255)
 
 
 def test_a_frame_beyond_the_last_answers_404_and_a_malformed_list_400(client):

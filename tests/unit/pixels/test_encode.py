@@ -8,7 +8,7 @@ from PIL import Image
 
 from lenticular.errors import InvalidRequest, NotRenderable
 from lenticular.pixels.codecs.decode import DecodedFrame
-from lenticular.pixels.codecs.encode import encode, fit, to_jpeg
+from lenticular.pixels.codecs.encode import encode, fit, to_gif, to_jpeg
 from lenticular.pixels.presentation.orthanc_views import clamp, stretch
 from lenticular.pixels.render_options import JPEG, PAM, PNG, THUMBNAIL, Viewport
 
@@ -99,3 +99,30 @@ def test_orthancs_preview_stretches_and_its_images_clamp():
     ]
     signed = clamp(DecodedFrame(samples, "MONOCHROME2", 32), "int16")
     assert signed.view(np.int16).tolist() == [[-32768, -1, 0, 300, 32767]]
+
+
+def test_orthancs_plain_numbers_of_one_bit_are_black_and_white():
+    frame = DecodedFrame(np.array([[0, 1]], np.uint8), "MONOCHROME2", 1)
+
+    for kind in ("uint8", "uint16", "int16"):
+        assert clamp(frame, kind).tolist() == [[0, 255]]
+
+
+def durations(file: bytes) -> list[int]:
+    """How many milliseconds each image of a GIF is shown."""
+    opened = Image.open(io.BytesIO(file))
+    times = []
+    for index in range(opened.n_frames):
+        opened.seek(index)
+        times.append(opened.info["duration"])
+    return times
+
+
+@pytest.mark.parametrize("picture", [GREY, COLOURS], ids=["grey", "colours"])
+def test_an_image_of_a_gif_is_shown_as_long_as_a_gif_can_say(picture):
+    other = 255 - picture
+
+    assert durations(to_gif([picture, other], 900_000)) == [655_350, 655_350]
+    still = [picture] * 100 + [other] * 2 + [picture]
+    assert durations(to_gif(still, 10_000)) == [655_350, 20_000, 10_000]
+    assert Image.open(io.BytesIO(to_gif([picture] * 1000, 10_000))).size == (100, 60)

@@ -101,6 +101,17 @@ def test_a_window_that_makes_no_sense_is_passed_over(width):
     assert (picture.min(), picture.max()) == (0, 255)
 
 
+def test_a_linear_window_over_values_between_whole_numbers_is_exact():
+    values = np.array([[0.0, 0.25, 0.5, 1.0]], np.float32)
+    window = ds(WindowCenter=0.5, WindowWidth=1, VOILUTFunction="LINEAR")
+    frame = DecodedFrame(values, "MONOCHROME2", 32)
+    scaled = np.array([[0, 50, 100, 200]], np.uint8)
+    rescale = ds(RescaleSlope="0.005", RescaleIntercept="0")
+
+    assert present(frame, window, no_bulk).tolist() == [[0, 64, 128, 255]]
+    assert shown(scaled, like(scaled) | window | rescale).tolist() == [[0, 64, 128, 255]]
+
+
 def test_a_linear_window_of_width_one_is_a_step():
     picture = shown(UNSIGNED, like(UNSIGNED), Window(300, 1))
 

@@ -64,13 +64,25 @@ def _frame_bits(dataset: Dataset, bits: int, frames: int, length: int) -> int:
     """The size of one frame as the Image Pixel Module gives it."""
     pixels = _number(dataset, tags.ROWS) * _number(dataset, tags.COLUMNS)
     samples = _number(dataset, tags.SAMPLES_PER_PIXEL) or 1
-    whole = pixels * samples * bits
+    whole = _padded_by_frame(pixels * samples * bits, frames, length)
     photometric = dataset.get(tags.PHOTOMETRIC_INTERPRETATION, {}).get("Value", [""])[0]
     # Two pixels share their chrominance (C.7.6.3.1.2), unless the length tells otherwise: the
     # name is often left in place when an image is decompressed.
     if photometric in ("YBR_FULL_422", "YBR_PARTIAL_422") and samples == 3:
         return whole if length * 8 >= frames * whole else pixels * 2 * bits
     return whole
+
+
+def _padded_by_frame(bits: int, frames: int, length: int) -> int:
+    """Return the bits of a frame, with padding where the length shows that each frame has some.
+
+    One-bit frames follow each other without a gap (PS3.5 8.1.1), but some writers begin each one
+    with a new byte.
+    """
+    octets = -(-bits // 8)
+    padded, packed = frames * octets, -(-frames * bits // 8)
+    is_padded = length in (padded, padded + padded % 2) and length > packed + packed % 2
+    return octets * 8 if is_padded else bits
 
 
 def _word_bytes(bits: int, vr: str) -> int:

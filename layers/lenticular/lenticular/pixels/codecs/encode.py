@@ -3,7 +3,7 @@
 import io
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ Array = NDArray[Any]
 
 _MAX_JPEG_SIDE = 65500
 _MAX_GIF_SIDE = 65535
+MAX_GIF_MILLISECONDS = 655_350
+"""How long an image of a GIF can be shown: a word counts hundredths of a second."""
 _ICC_PIECE = 65519  # what a segment holds beside its head
 _PNG_HEAD = 33  # signature and IHDR
 _LEAST = 0.01  # of a pixel, that there be something to enlarge
@@ -73,13 +75,31 @@ def to_pam(picture: Array) -> bytes:
 
 def to_gif(pictures: Iterable[Array], milliseconds: int = 100) -> bytes:
     """Encode 8 bits, grey or RGB, as GIF; several pictures follow each other for ever."""
+    images = _timed(_indexed_pictures(pictures), milliseconds)
+    buffer = io.BytesIO()
+    next(images).save(buffer, "GIF", save_all=True, append_images=images, loop=0)
+    return buffer.getvalue()
+
+
+def _indexed_pictures(pictures: Iterable[Array]) -> Iterator["Image"]:
     from PIL import Image
 
-    images = (_indexed(Image.fromarray(_eight_bits(picture))) for picture in pictures)
-    buffer = io.BytesIO()
-    options = {"append_images": images, "duration": milliseconds, "loop": 0}
-    next(images).save(buffer, "GIF", save_all=True, **options)
-    return buffer.getvalue()
+    return (_indexed(Image.fromarray(_eight_bits(picture))) for picture in pictures)
+
+
+def _timed(images: Iterable["Image"], milliseconds: int) -> Iterator["Image"]:
+    """Give each image its time; images that are alike in succession share the most there is.
+
+    Pillow writes such images as one that is shown for as long as all of them.
+    """
+    before, shown = b"", 0
+    for image in images:
+        content = image.convert("RGB").tobytes() if image.mode == "P" else image.tobytes()
+        shown = shown if content == before else 0
+        image.info["duration"] = min(milliseconds, MAX_GIF_MILLISECONDS - shown)
+        shown += image.info["duration"]
+        before = content
+        yield image
 
 
 def _eight_bits(picture: Array) -> Array:

@@ -86,11 +86,31 @@ def grey_transformation(
 
 def apply(transformation: GreyTransformation, samples: Array) -> Array:
     """The greys of these samples."""
+    transformation = _between_whole_numbers(transformation, samples)
     if samples.dtype.kind not in "iu" or samples.dtype.itemsize > 2:
         return _computed(transformation, samples)
     size = samples.dtype.itemsize
     table = _table(transformation, f"{samples.dtype.kind}{size}")
     return np.take(table, samples.view(f"u{size}"))
+
+
+def _between_whole_numbers(
+    transformation: GreyTransformation, samples: Array
+) -> GreyTransformation:
+    """Use the exact function in place of LINEAR where values lie between whole numbers.
+
+    LINEAR counts whole numbers, so a width of 1 leaves two of them (PS3.3 C.11.2.1.2.1); of a
+    parametric map from 0 to 1 that would be black and white only.
+    """
+    voi = transformation.voi
+    if not isinstance(voi, Window) or voi.function != "LINEAR":
+        return transformation
+    is_fractional = samples.dtype.kind == "f"
+    if voi.width == 1 and transformation.modality is None:
+        is_fractional = is_fractional or not transformation.slope.is_integer()
+    if not is_fractional:
+        return transformation
+    return replace(transformation, voi=replace(voi, function="LINEAR_EXACT"))
 
 
 def _computed(transformation: GreyTransformation, samples: Array) -> Array:

@@ -23,9 +23,12 @@ def stretch(frame: DecodedFrame) -> Array:
 def clamp(frame: DecodedFrame, kind: str) -> Array:
     """Stored values as numbers of this kind (uint8, uint16, int16), the others at its ends.
 
-    Negative numbers become their bit patterns, since the formats know none.
+    Negative numbers become their bit patterns, since the formats know none. A single bit becomes 0
+    or 255: a picture of zeros and ones looks black.
     """
     limits = np.iinfo(kind)
     samples = np.nan_to_num(frame.samples) if frame.samples.dtype.kind == "f" else frame.samples
+    if frame.bits == 1:
+        samples = (samples != 0) * np.uint8(255)
     clamped: Array = samples.clip(limits.min, limits.max).astype(kind)
     return clamped.view(f"u{clamped.dtype.itemsize}")
