@@ -197,7 +197,7 @@ def test_a_rectangle_a_circle_and_a_polygon_leave_open_what_lies_in_all_of_them(
         assert_near(shown(client, study=study), np.where(visible, LINEAR, 128))
 
 
-@pytest.mark.parametrize("far", [2**31 - 1, -(2**31), 2**62, -(2**63)])
+@pytest.mark.parametrize("far", [2**31 - 1, -(2**31)])
 def test_a_shutter_that_lies_far_away_leaves_nothing_to_see(client, far):
     metadata = metadata_of(presenting.state("far", [area(COLUMNS, ROWS)]))
     del metadata["7FE00010"]

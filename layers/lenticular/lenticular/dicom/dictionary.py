@@ -4,7 +4,7 @@ Everything comes from the tables of the standard and of vendors; only what sever
 for is decided here, by what the data set says of itself (PS3.5 Annex A.1).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from lenticular.dicom import pydicom_tables, tags
@@ -13,6 +13,8 @@ from lenticular.dicom.model import Dataset
 UNKNOWN = "UN"
 _DELIMITERS = 0xFFFE
 _LUT_DATA = 0x00283006
+_LUT_DESCRIPTOR = 0x00283002
+_BEHIND_MODALITY_LUT = (tags.VOI_LUT_SEQUENCE, tags.SOFTCOPY_VOI_LUT_SEQUENCE)
 _CURVE_DATA, _REPEATED = 0x50003000, 0xFF00FFFF
 
 
@@ -52,19 +54,48 @@ def _private_vr(tag: int, creator: str) -> str:
         return UNKNOWN
 
 
-def resolve(tag: int, vr: str, around: Iterator[Dataset]) -> str:
-    """One VR of a choice such as `US or SS`; `around` are the data sets from inner to outer."""
+def resolve(tag: int, vr: str, around: Iterator[Dataset], sequence: str = "") -> str:
+    """Return one VR of a choice such as `US or SS`.
+
+    `around` are the data sets from inner to outer, `sequence` is the tag of that whose item the
+    innermost is.
+    """
     if " or " not in vr:
         return vr
     if vr == "US or SS":
-        return "SS" if _first_number(around, tags.PIXEL_REPRESENTATION) == 1 else "US"
+        is_behind = tag == _LUT_DESCRIPTOR and sequence in _BEHIND_MODALITY_LUT
+        is_signed = _is_output_signed if is_behind else _is_signed
+        return "SS" if is_signed(list(around)) else "US"
     if tag == _LUT_DATA and _first_number(around, tags.LUT_DESCRIPTOR) == 1:
         return "US"
     # The points of a retired curve are bytes, whatever they hold (PS3.5-2004 A.1).
     return "OB" if tag & _REPEATED == _CURVE_DATA else "OW"
 
 
-def _first_number(around: Iterator[Dataset], key: str) -> object:
+def _is_signed(around: Sequence[Dataset]) -> bool:
+    """Tell whether stored values are signed, which most of these attributes speak of."""
+    return _first_number(around, tags.PIXEL_REPRESENTATION) == 1
+
+
+def _is_output_signed(around: Sequence[Dataset]) -> bool:
+    """Tell whether the Modality LUT can give values below zero (PS3.3 C.11.2.1.1)."""
+    if any(dataset.get(tags.MODALITY_LUT_SEQUENCE, {}).get("Value") for dataset in around):
+        return False
+    bits = _number(around, tags.BITS_STORED, 16)
+    least = -(2.0 ** (bits - 1)) if _is_signed(around) else 0.0
+    ends = (least, least + 2.0**bits - 1)
+    slope = _number(around, tags.RESCALE_SLOPE, 1)
+    return min(slope * end for end in ends) + _number(around, tags.RESCALE_INTERCEPT, 0) < 0
+
+
+def _number(around: Iterable[Dataset], key: str, default: float) -> float:
+    try:
+        return float(str(_first_number(around, key)))
+    except ValueError:
+        return default
+
+
+def _first_number(around: Iterable[Dataset], key: str) -> object:
     """The first value of the nearest element with this tag."""
     for dataset in around:
         values = dataset.get(key, {}).get("Value")

@@ -160,7 +160,9 @@ class ElementReader:
         if tag >> 16 & 1:
             vr = dictionary.private_vr(tag, level.dataset)
         else:
-            vr = dictionary.resolve(tag, dictionary.PUBLIC[tag], level.datasets_outwards())
+            sequence = "" if level.sequence is None else level.sequence.key
+            around = level.datasets_outwards()
+            vr = dictionary.resolve(tag, dictionary.PUBLIC[tag], around, sequence)
         return coding.kinds.get(vr, coding.unknown)
 
     def _ends_before(self, tag: int, key: str) -> bool:

@@ -22,7 +22,9 @@ from lenticular.pixels.presentation.grey import (
     GreyTransformation,
     apply,
     grey_transformation,
+    modality_output,
     present,
+    read_voi,
 )
 from lenticular.pixels.presentation.luts import Lut, read_lut, read_palette
 from lenticular.pixels.presentation.overlay import read_overlay
@@ -120,19 +122,20 @@ def _of_greys(frame: DecodedFrame, state: AppliedState) -> Array:
 
 def _transformation(frame: DecodedFrame, state: AppliedState) -> GreyTransformation:
     """The greys as the state wants them, and as the identity what it says nothing of."""
-    dataset, signed = state.dataset, frame.samples.dtype.kind == "i"
+    dataset = state.dataset
+    if frame.samples.dtype.kind == "f":
+        raise NotRenderable("Presentation states of floating point images are not applied here.")
     shape = code(dataset, tags.PRESENTATION_LUT_SHAPE)
     if shape not in ("", "IDENTITY", "INVERSE"):
         raise NotRenderable("The Presentation LUT Shape of the presentation state is unknown.")
     wanted = (*_MODALITY_LUT, tags.PRESENTATION_LUT_SHAPE)
     own = {tag: dataset[tag] for tag in wanted if tag in dataset}
-    found = grey_transformation(own, state.bulk, signed, None)
+    found = grey_transformation(frame, own, state.bulk)
     _require(found.modality, bool(values(dataset, _MODALITY_LUTS)), "Modality LUT")
-    low, high = _range(frame, found)
+    low, high = modality_output(frame, found)
     voi: Window | Lut | None = Window((low + high) / 2, high - low, "LINEAR_EXACT")
     for wanted_voi in state.applying(_VOI_LUTS)[:1]:
-        # What it maps first is signed when it may get a value below zero (PS3.3 C.11.2.1.1).
-        voi = grey_transformation(wanted_voi, state.bulk, low < 0, None).voi
+        voi = read_voi(wanted_voi, state.bulk, signed=low < 0)
     _require(voi, True, "VOI LUT")
     table = item(dataset, _PRESENTATION_LUTS)
     presentation = None if table is None else read_lut(table, state.bulk, signed=False)
@@ -143,15 +146,3 @@ def _transformation(frame: DecodedFrame, state: AppliedState) -> GreyTransformat
 def _require(found: Lut | Window | None, is_there: bool, name: str) -> None:
     if is_there and found is None:
         raise NotRenderable(f"The {name} of the presentation state cannot be read.")
-
-
-def _range(frame: DecodedFrame, transformation: GreyTransformation) -> tuple[float, float]:
-    """All that the Modality LUT may give; without a VOI LUT that becomes all greys (N.2.1.2)."""
-    if frame.samples.dtype.kind == "f":
-        raise NotRenderable("Presentation states of floating point images are not applied here.")
-    if transformation.modality is not None:
-        return 0.0, float(transformation.modality.greatest)
-    least = -(1 << (frame.bits - 1)) if frame.samples.dtype.kind == "i" else 0
-    ends = (least, least + (1 << frame.bits) - 1)
-    low, high = sorted(end * transformation.slope + transformation.intercept for end in ends)
-    return low, high

@@ -5,6 +5,7 @@ samples of up to 16 bits the whole way of the greys is one table of bytes, made 
 of parameters: looking up is ten times faster than computing.
 """
 
+import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -57,8 +58,7 @@ def present(
         return _palette_colours(frame, attributes, bulk)
     if not frame.colour_space.startswith("MONOCHROME"):
         return to_rgb(frame)
-    signed = frame.samples.dtype.kind == "i"
-    transformation = grey_transformation(attributes, bulk, signed, window)
+    transformation = grey_transformation(frame, attributes, bulk, window)
     inverted = frame.colour_space == "MONOCHROME1" or transformation.inverted
     if transformation.voi is None:
         voi = _full_range(frame, attributes, transformation)
@@ -67,21 +67,39 @@ def present(
 
 
 def grey_transformation(
-    attributes: Dataset, bulk: BulkReader, signed: bool, window: Window | None
+    frame: DecodedFrame, attributes: Dataset, bulk: BulkReader, window: Window | None = None
 ) -> GreyTransformation:
     """Read Modality LUT, VOI LUT and Presentation LUT Shape; a requested window comes first."""
-    modality = _modality_lut(attributes, bulk, signed)
+    modality = _modality_lut(attributes, bulk, signed=frame.samples.dtype.kind == "i")
     slope, intercept = (
         number(attributes, tags.RESCALE_SLOPE),
         number(attributes, tags.RESCALE_INTERCEPT),
     )
-    return GreyTransformation(
+    found = GreyTransformation(
         modality=modality,
         slope=slope if slope else 1.0,
         intercept=intercept or 0.0,
-        voi=window or _voi_lut(attributes, bulk, signed) or _window(attributes),
         inverted=code(attributes, tags.PRESENTATION_LUT_SHAPE) == "INVERSE",
     )
+    least, _ = modality_output(frame, found)
+    return replace(found, voi=window or read_voi(attributes, bulk, signed=least < 0))
+
+
+def modality_output(frame: DecodedFrame, transformation: GreyTransformation) -> tuple[float, float]:
+    """Return the least and the greatest value that the Modality LUT can give."""
+    if transformation.modality is not None:
+        return 0.0, float(transformation.modality.greatest)
+    if frame.samples.dtype.kind == "f":
+        return -math.inf, math.inf
+    least = -(1 << (frame.bits - 1)) if frame.samples.dtype.kind == "i" else 0
+    ends = (least, least + (1 << frame.bits) - 1)
+    low, high = sorted(end * transformation.slope + transformation.intercept for end in ends)
+    return low, high
+
+
+def read_voi(attributes: Dataset, bulk: BulkReader, *, signed: bool) -> Window | Lut | None:
+    """Read the first VOI LUT, or else the first window; `signed` tells of the values that go in."""
+    return _voi_lut(attributes, bulk, signed) or _window(attributes)
 
 
 def apply(transformation: GreyTransformation, samples: Array) -> Array:

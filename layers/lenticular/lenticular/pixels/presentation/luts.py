@@ -117,7 +117,8 @@ def _descriptor(dataset: Dataset, tag: str, signed: bool) -> _Descriptor | None:
     if len(values) < 3 or not -32768 <= values[1] <= 65535:
         return None
     count, first, bits = values[:3]
-    # For signed pixels the first value is signed, whatever its VR says.
+    # The values that go in decide about the sign, whatever the VR says (PS3.3 C.11.2.1.1).
+    first &= 0xFFFF
     first = first - 65536 if signed and first >= 32768 else first
     return _Descriptor(count & 0xFFFF or 65536, first, bits)
 
