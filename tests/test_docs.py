@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from lenticular import __version__
 from lenticular.__main__ import main
-from lenticular.web.app import all_routers
+from lenticular.web.routers import all_routers
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

@@ -3,7 +3,7 @@
 import pytest
 from fastapi import FastAPI
 
-from lenticular.web.app import all_routers
+from lenticular.web.routers import all_routers
 from tests import samples, wire
 
 NONSENSE = ["%00", "%FF", "..%2F..", "9" * 4000, "-1", "%C3%A9", "%20", "*", "1.2.3", "null"]

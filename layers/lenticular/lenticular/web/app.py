@@ -10,6 +10,7 @@ from lenticular.services import Services
 from lenticular.web.access.control import AccessControl
 from lenticular.web.access_log import AccessLog
 from lenticular.web.errors import add_error_handlers
+from lenticular.web.routers import all_routers
 
 DESCRIPTION = "DICOMweb (PS3.18) at /dicom-web, and the everyday part of Orthanc's REST at /."
 
@@ -33,12 +34,18 @@ def create_app(
         description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
+        # Starlette would send clients past a proxy's path; `errors` does it by `root_url`.
+        redirect_slashes=False,
+        servers=[{"url": services.settings.public_url}] if services.settings.public_url else None,
     )
     app.state.services = services
-    add_routes(app, all_routers() if routers is None else routers)
+    # What a path answers is known from all routers, also where others answer them (on AWS).
+    app.state.all_routers = all_routers
     if routers is None:
-        _add_reference(app)
+        from lenticular.web import reference
+
+        routers = [*all_routers(), reference.router]
+    add_routes(app, routers)
     add_error_handlers(app)
     if guarded:
         app.add_middleware(AccessControl, settings=services.settings)
@@ -46,33 +53,6 @@ def create_app(
         _allow_origins(app, services.settings.allowed_origins)
     app.add_middleware(AccessLog)
     return app
-
-
-def all_routers() -> list[APIRouter]:
-    """Every router, in the order in which they are asked."""
-    from lenticular.web.routes import (
-        bulkdata,
-        capabilities,
-        delete,
-        instance_changes,
-        orthanc,
-        qido,
-        query_tags,
-        rendered,
-        results,
-        service,
-        stow,
-        uploads,
-        wado_rs,
-        wado_uri,
-    )
-    from lenticular.web.viewer import pages
-
-    modules = (
-        *(stow, qido, query_tags, wado_rs, bulkdata, rendered, delete),
-        *(instance_changes, uploads, results, service, capabilities, wado_uri, orthanc),
-    )
-    return [module.router for module in (*modules, pages)]
 
 
 def add_routes(app: FastAPI, routers: Iterable[APIRouter]) -> None:
@@ -102,10 +82,3 @@ def _allow_origins(app: FastAPI, origins: str) -> None:
         expose_headers=EXPOSED_HEADERS,
         max_age=7200,
     )
-
-
-def _add_reference(app: FastAPI) -> None:
-    """Serve the API reference at /docs with its scripts from here: hospitals have no internet."""
-    from fastapi_swagger import patch_fastapi
-
-    patch_fastapi(app, docs_url="/docs")

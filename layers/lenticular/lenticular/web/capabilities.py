@@ -1,10 +1,11 @@
-"""The Capabilities Description, PS3.18 8.9 and Annex H: what there is, told by the routes."""
+"""The Capabilities Description, PS3.18 8.9 and Annex H, made of the routes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
 from lenticular import __version__
@@ -12,7 +13,6 @@ from lenticular.web.context import DICOMWEB
 
 WADL = "application/vnd.sun.wadl+xml"
 EDITION = "DICOM PS3.18 2024e"
-METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 _NAMESPACE = "http://wadl.dev.java.net/2009/02"
 
@@ -27,18 +27,16 @@ class DescribedResource:
 
     @property
     def parameters(self) -> Iterator[str]:
-        """The names in the path that stand for something."""
+        """Yield the names of the variables in the path."""
         for segment in self.path.split("/"):
             if segment.startswith("{"):
                 yield segment.strip("{}")
 
 
-def resources() -> list[DescribedResource]:
-    """Every resource of DICOMweb, in the order of the routes."""
-    from lenticular.web.app import all_routers
-
+def resources(routers: Iterable[APIRouter]) -> list[DescribedResource]:
+    """Return every resource of DICOMweb, in the order of the routes."""
     found: dict[str, DescribedResource] = {}
-    for route in (route for router in all_routers() for route in router.routes):
+    for route in (route for router in routers for route in router.routes):
         if not isinstance(route, APIRoute) or not route.path.startswith(DICOMWEB):
             continue
         path = route.path.removeprefix(DICOMWEB).replace(":path}", "}")
@@ -51,31 +49,31 @@ def resources() -> list[DescribedResource]:
     return list(found.values())
 
 
-def as_json(base_url: str) -> dict[str, Any]:
-    """The description as JSON."""
+def as_json(base_url: str, described: list[DescribedResource]) -> dict[str, Any]:
+    """Return the description as JSON."""
     return {
         "name": "Lenticular",
         "version": __version__,
         "standard": EDITION,
         "base": base_url,
         "openapi": f"{base_url.removesuffix(DICOMWEB)}/openapi.json",
-        "resources": [{"path": each.path, "methods": each.methods} for each in resources()],
+        "resources": [{"path": each.path, "methods": each.methods} for each in described],
     }
 
 
-def as_wadl(base_url: str) -> bytes:
-    """The description as the Web Application Description Language has it."""
+def as_wadl(base_url: str, described: list[DescribedResource]) -> bytes:
+    """Return the description in the Web Application Description Language."""
     application = ET.Element("application", xmlns=_NAMESPACE)
     ET.SubElement(application, "doc", title=f"Lenticular {__version__}").text = EDITION
     listed = ET.SubElement(application, "resources", base=f"{base_url}/")
-    for resource in resources():
+    for resource in described:
         element = ET.SubElement(listed, "resource", path=resource.path.removeprefix("/"))
         for name in resource.parameters:
             ET.SubElement(element, "param", name=name, style="template", required="true")
         for method, meaning in resource.methods.items():
-            described = ET.SubElement(element, "method", name=method)
+            child = ET.SubElement(element, "method", name=method)
             if method in resource.ids:
-                described.set("id", f"{resource.ids[method]}_{method}")
-            ET.SubElement(described, "doc").text = meaning
+                child.set("id", f"{resource.ids[method]}_{method}")
+            ET.SubElement(child, "doc").text = meaning
     document: bytes = ET.tostring(application, encoding="utf-8", xml_declaration=True)
     return document

@@ -7,22 +7,24 @@
 import errno
 import logging
 from http import HTTPStatus
+from urllib.parse import quote
 
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Match
 
 from lenticular import errors
 from lenticular.web.access_log import HUNG_UP
-from lenticular.web.context import DICOMWEB
+from lenticular.web.context import DICOMWEB, root_url
 from lenticular.web.orthanc_errors import code_of, orthanc_error
 
 log = logging.getLogger(__name__)
 
+METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 STATUS: dict[type[errors.LenticularError], HTTPStatus] = {
@@ -87,18 +89,20 @@ def _invalid(request: Request, error: Exception) -> Response:
 
 
 def _http(request: Request, error: Exception) -> Response:
+    """Answer what no route answers: another path, or another method."""
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
-    details = {
-        HTTPStatus.NOT_FOUND: f"There is nothing at {request.url.path}; /docs lists what there is.",
-        HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not possible here.",
-    }
-    detail = details.get(status, str(error.detail))
-    headers = dict(error.headers or {})
-    if status is HTTPStatus.METHOD_NOT_ALLOWED:
-        headers["Allow"] = ", ".join(_methods_of(request))
-        if request.method == "OPTIONS":  # which tells just that (RFC 9110 9.3.7)
+    path = request.url.path
+    detail, headers = str(error.detail), dict(error.headers or {})
+    if status is HTTPStatus.NOT_FOUND:
+        if elsewhere := _path_with_other_slash(request):
+            return RedirectResponse(_address(request, elsewhere))
+        detail = f"There is nothing at {path}; {root_url(request)}/docs lists what there is."
+    elif status is HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = allowed = ", ".join(_methods_of(request, request.scope["path"]))
+        if request.method == "OPTIONS":  # which asks just that (RFC 9110 9.3.7)
             return Response(status_code=HTTPStatus.OK, headers=headers)
+        detail = f"{request.method} is not allowed on {path}; allowed: {allowed}."
     return _answer(request, status, detail, headers)
 
 
@@ -144,21 +148,32 @@ def _answer(
     return orthanc_error(request, status, detail, headers, code)
 
 
-def _methods_of(request: Request) -> list[str]:
-    """What the path answers: a method has a route of its own, so one route does not know all.
+def _methods_of(request: Request, path: str) -> list[str]:
+    """Return the methods that a path answers: a method has a route of its own.
 
-    Neither does one Lambda function: what another answers is possible here too.
+    On AWS another function may answer it, so that every route counts.
     """
-    from lenticular.web.app import all_routers
-    from lenticular.web.capabilities import METHODS
-
-    elsewhere = (route for router in all_routers() for route in router.routes)
-    routes = [*request.app.routes, *elsewhere]
+    everywhere = (route for router in request.app.state.all_routers() for route in router.routes)
+    routes = [*request.app.routes, *everywhere]
+    scope = {**request.scope, "path": path}
     return [
         method
         for method in METHODS
         if method == "OPTIONS"
-        or any(
-            route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes
-        )
+        or any(route.matches({**scope, "method": method})[0] is Match.FULL for route in routes)
     ]
+
+
+def _path_with_other_slash(request: Request) -> str | None:
+    """Return the path with or without its last slash, if this application answers it."""
+    path: str = request.scope["path"]
+    other = path.rstrip("/") if path.endswith("/") else f"{path}/"
+    scope = {**request.scope, "path": other}
+    is_there = any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+    return other if is_there else None
+
+
+def _address(request: Request, path: str) -> str:
+    query = request.scope["query_string"].decode("latin-1")
+    path = path.removeprefix(request.scope.get("root_path", ""))
+    return root_url(request) + quote(path, "/,:;=@") + (f"?{query}" if query else "")
