@@ -21,7 +21,7 @@ def fill(url: str, templates: Templates, shape: Shape, studies: int) -> None:
     index.migrate()
     for start in range(0, studies, AT_ONCE):
         some = range(start, min(start + AT_ONCE, studies))
-        index.add([_instance(templates.tiny(shape, study, 0, 0), study) for study in some])
+        index.writer.add([_instance(templates.tiny(shape, study, 0, 0), study) for study in some])
     index.close()
 
 

@@ -98,7 +98,7 @@ class MariaDB:
 
 def empty_tables(index: Index) -> None:
     """Take everything out of an index, on any database."""
-    with index._database.transaction() as connection:
+    with index.database.transaction() as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())
 

@@ -70,9 +70,11 @@ def target(
 
 def counts(index: Index, study: Label = "s") -> tuple[int, int, list[int]]:
     """Series and instances that the study says it has, and instances of each of its series."""
-    resource = index.resource(Level.STUDY, orthanc_id(f"P{study}", samples.study_uid(study)))
+    resource = index.orthanc.resource(
+        Level.STUDY, orthanc_id(f"P{study}", samples.study_uid(study))
+    )
     assert resource is not None
-    series = index.children(resource, Level.SERIES)
+    series = index.orthanc.children(resource, Level.SERIES)
     return resource.series_count, resource.instance_count, [one.instance_count for one in series]
 
 

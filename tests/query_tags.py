@@ -58,14 +58,14 @@ def tagged(study, series=1, instance=1, version=0, *, vendor=1.5, block=0x10, **
 
 def index_all(index: Index) -> int:
     """Do what a server does after its start; how many studies it has looked at."""
-    index.register_query_tags()
+    index.query_tag_registry.register()
     return go_on(index)
 
 
 def go_on(index: Index) -> int:
     """Do all that is due; how many studies it has looked at."""
     looked_at = 0
-    while (taken := index.advance_query_tags()) is not None:
+    while (taken := index.query_tag_registry.advance()) is not None:
         looked_at += taken
     return looked_at
 
@@ -75,7 +75,7 @@ def ask(index: Index, level: Level, place=None, **keys):
     asked = [(name.replace("_", "."), value) for name, value in keys.items()]
     query, warnings = parse_query(level, place, asked, index.query_tags)
     assert warnings == []
-    page = index.search(query)
+    page = index.searcher.search(query)
     return page.matches, page.adding
 
 
@@ -92,18 +92,18 @@ def answers(index: Index, level: Level, **keys) -> list[dict]:
 
 
 def statuses(index: Index) -> dict[str, str]:
-    return {each.path: each.status.value for each in index.registered_query_tags()}
+    return {each.path: each.status.value for each in index.query_tag_registry.registered()}
 
 
 def count_values(index: Index) -> list[int]:
-    with index._database.connect() as connection:
+    with index.database.connect() as connection:
         counts = (select(func.count()).select_from(table) for table in TAG_VALUES.values())
         return [connection.scalar(count) for count in counts]
 
 
 def values(index: Index) -> list[list[tuple]]:
     """Everything that is compared, level by level."""
-    with index._database.connect() as connection:
+    with index.database.connect() as connection:
         return [
             [tuple(row) for row in connection.execute(select(table).order_by(*table.primary_key))]
             for table in TAG_VALUES.values()

@@ -56,7 +56,7 @@ def respond(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
     def deploy() -> None:
         services.index.migrate()
-        services.index.register_query_tags()
+        services.index.query_tag_registry.register()
         index_for_a_while()
 
     if is_deployment(event):
@@ -94,7 +94,7 @@ def perform(event: dict[str, Any], should_stop: Callable[[], bool]) -> dict[str,
         case {"action": "reindex"}:
             return asdict(sweep_and_reindex.reindex(services, event.get("spread", ""), should_stop))
         case {"action": "index"}:
-            services.index.register_query_tags(starting=False)
+            services.index.query_tag_registry.register(starting=False)
             return asdict(sweep_and_reindex.index_query_tags(services, should_stop))
         case _:
             actions = '"migrate", "settle", "sweep", "reindex" or "index"'

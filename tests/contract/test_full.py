@@ -55,7 +55,7 @@ def running(settings: Settings):
 
 def test_a_full_disk_under_sqlite_is_told_and_over_when_there_is_room(tmp_path):
     with running(Settings(data=tmp_path)) as (client, services):
-        engine = services.index._database.engine
+        engine = services.index.database.engine
         pages = [300]
 
         def limit(connection, _) -> None:

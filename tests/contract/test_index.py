@@ -26,22 +26,22 @@ EMPTY = Statistics(0, 0, 0, 0, 0)
 def test_what_was_added_is_found_at_every_level(index):
     instance = new()
 
-    (added,) = index.add([instance])
+    (added,) = index.writer.add([instance])
 
     assert added.outcome is Outcome.STORED
     assert added.obsolete_key is None
     for where in (target(), target("s", 1), target("s", 1, 1)):
-        (found,) = index.find(where)
+        (found,) = index.retrieval.find(where)
         assert found.target == target("s", 1, 1)
         assert (found.key, found.size, found.sha256) == (instance.key, 1000, instance.sha256)
         assert found.transfer_syntax_uid == instance.parsed.transfer_syntax_uid
         assert found.orthanc_id == added.orthanc_ids[Level.INSTANCE]
-    assert index.find(target("other")) == []
-    assert index.statistics() == Statistics(1, 1, 1, 1, 1000)
+    assert index.retrieval.find(target("other")) == []
+    assert index.retrieval.statistics() == Statistics(1, 1, 1, 1, 1000)
 
 
 def test_identifiers_are_those_of_orthanc(index):
-    (added,) = index.add([new(PatientID=" Ä|1 ")])
+    (added,) = index.writer.add([new(PatientID=" Ä|1 ")])
 
     parts = [" Ä|1", samples.study_uid("s"), samples.series_uid("s"), samples.sop_uid("s")]
     expected = [orthanc_id(*parts[:depth]) for depth in (1, 2, 3, 4)]
@@ -49,57 +49,57 @@ def test_identifiers_are_those_of_orthanc(index):
 
 
 def test_the_same_bytes_again_change_nothing(index):
-    index.add([new()])
+    index.writer.add([new()])
     again = dataclasses.replace(new(), key="another key")
-    before = index.last_change()
+    before = index.changes.last_sequence()
 
-    (added,) = index.add([again])
+    (added,) = index.writer.add([again])
 
     assert added.outcome is Outcome.ALREADY_STORED
     assert added.obsolete_key == "another key"
-    assert index.last_change() == before
-    assert index.statistics().instances == 1
+    assert index.changes.last_sequence() == before
+    assert index.retrieval.statistics().instances == 1
 
 
 def test_a_call_that_is_repeated_does_not_call_its_own_file_obsolete(index):
-    index.add([new()])
+    index.writer.add([new()])
 
-    (added,) = index.add([new()])
+    (added,) = index.writer.add([new()])
 
     assert (added.outcome, added.obsolete_key) == (Outcome.ALREADY_STORED, None)
 
 
 def test_other_bytes_under_a_known_path_are_kept_out(index):
     first, second = new(version=1), new(version=2)
-    (before,) = index.add([first])
+    (before,) = index.writer.add([first])
 
-    (added,) = index.add([second])
+    (added,) = index.writer.add([second])
 
     assert (added.outcome, added.obsolete_key) == (Outcome.KEPT, second.key)
     assert added.orthanc_ids == before.orthanc_ids
-    assert [found.key for found in index.find(target())] == [first.key]
+    assert [found.key for found in index.retrieval.find(target())] == [first.key]
 
 
 def test_other_bytes_replace_the_known_ones_when_that_is_the_policy(index):
     first, other = new(PatientName="Before"), new(instance=2)
     second = new(version=2, PatientName="After")
-    index.add([first, other])
+    index.writer.add([first, other])
 
-    (added,) = index.add([second], replace=True)
+    (added,) = index.writer.add([second], replace=True)
 
     assert (added.outcome, added.obsolete_key) == (Outcome.REPLACED, first.key)
-    assert {found.key for found in index.find(target())} == {second.key, other.key}
+    assert {found.key for found in index.retrieval.find(target())} == {second.key, other.key}
     assert counts(index) == (1, 2, [2])
-    (document,) = index.documents(target("s", 1, 1))
+    (document,) = index.retrieval.documents(target("s", 1, 1))
     assert orjson.loads(document)["00100010"]["Value"] == [{"Alphabetic": "After"}]
 
 
 def test_a_study_that_is_replaced_as_a_whole_tells_its_new_attributes(index):
-    index.add([new(PatientName="Before")])
+    index.writer.add([new(PatientName="Before")])
 
-    index.add([new(version=2, PatientName="After")], replace=True)
+    index.writer.add([new(version=2, PatientName="After")], replace=True)
 
-    study = index.resources(Level.STUDY, 0, 10)[0]
+    study = index.orthanc.resources(Level.STUDY, 0, 10)[0]
     assert study.patient_attributes["00100010"]["Value"] == [{"Alphabetic": "After"}]
 
 
@@ -111,55 +111,62 @@ def test_a_batch_may_hold_anything_even_itself(index):
         new("b"),
     ]
 
-    added = index.add(batch)
+    added = index.writer.add(batch)
 
     outcomes = [each.outcome for each in added]
     assert outcomes[:140] == [Outcome.STORED] * 140
     assert outcomes[140:] == [Outcome.ALREADY_STORED, Outcome.KEPT, Outcome.STORED]
     assert counts(index, "a") == (2, 140, [70, 70])
-    numbers = [orjson.loads(each)["00200013"]["Value"] for each in index.documents(target("a", 2))]
+    numbers = [
+        orjson.loads(each)["00200013"]["Value"]
+        for each in index.retrieval.documents(target("a", 2))
+    ]
     assert numbers == [[n] for n in range(1, 71)]
 
 
 def test_nothing_is_added_for_an_empty_batch(index):
-    assert index.add([]) == []
-    assert index.statistics() == EMPTY
+    assert index.writer.add([]) == []
+    assert index.retrieval.statistics() == EMPTY
 
 
 def test_a_study_under_a_second_patient_id_joins_the_study_it_names(index):
-    (first,) = index.add([new()])
+    (first,) = index.writer.add([new()])
 
-    (second,) = index.add([new(instance=2, PatientID="somebody else")])
+    (second,) = index.writer.add([new(instance=2, PatientID="somebody else")])
 
     assert second.orthanc_ids[Level.PATIENT] == first.orthanc_ids[Level.PATIENT]
-    assert index.statistics().patients == 1
-    assert len(index.find(target())) == 2
+    assert index.retrieval.statistics().patients == 1
+    assert len(index.retrieval.find(target())) == 2
 
 
 def test_a_series_uid_under_a_second_study_is_another_series(index):
     series = samples.series_uid("s")
-    index.add([new(), new("t", SeriesInstanceUID=series, SOPInstanceUID=samples.sop_uid("s"))])
+    index.writer.add(
+        [new(), new("t", SeriesInstanceUID=series, SOPInstanceUID=samples.sop_uid("s"))]
+    )
 
-    (first,) = index.find(target("s"))
-    (second,) = index.find(target("t"))
+    (first,) = index.retrieval.find(target("s"))
+    (second,) = index.retrieval.find(target("t"))
 
     assert first.series_instance_uid == second.series_instance_uid == series
     assert first.sop_instance_uid == second.sop_instance_uid
     assert first.orthanc_id != second.orthanc_id
-    assert index.locate(second.target).instance == second
-    index.remove(first.target)
-    assert index.find(second.target) == [second]
+    assert index.retrieval.locate(second.target).instance == second
+    index.writer.remove(first.target)
+    assert index.retrieval.find(second.target) == [second]
 
 
 def test_only_the_very_bytes_are_held(index):
     instance = new()
-    (added,) = index.add([instance])
+    (added,) = index.writer.add([instance])
 
     here, sha256 = target("s", 1, 1), instance.sha256
-    assert index.held([(here, sha256)]) == [added.orthanc_ids]
+    assert index.retrieval.already_stored([(here, sha256)]) == [added.orthanc_ids]
     others = [(here, bytes(32)), (target("s", 1, 2), sha256), (target("t", 1, 1), sha256)] * 15
-    assert index.held([*others, (here, sha256)]) == [None] * 45 + [added.orthanc_ids]
-    assert index.held([]) == []
+    assert index.retrieval.already_stored([*others, (here, sha256)]) == [None] * 45 + [
+        added.orthanc_ids
+    ]
+    assert index.retrieval.already_stored([]) == []
 
 
 def encapsulated(count):
@@ -170,34 +177,34 @@ def encapsulated(count):
 
 @pytest.mark.parametrize("count", [1, 64, 65, 512, 513, 1200])
 def test_every_frame_is_found_however_many_there_are(index, count):
-    index.add([new(layout=encapsulated(count))])
+    index.writer.add([new(layout=encapsulated(count))])
 
-    located = index.locate(target("s", 1, 1))
+    located = index.retrieval.locate(target("s", 1, 1))
 
     assert located.layout.bulkdata == encapsulated(1).bulkdata
     assert located.instance.number_of_frames == count
     assert len(located.layout.pixels.frames) == (2 * count if count <= 64 else 0)
     wanted = [count, 1, (count + 1) // 2]
     expected = [(2**33 + 1000 * (n - 1), 900 + n - 1) for n in wanted]
-    assert index.frame_ranges(located, wanted) == expected
+    assert index.retrieval.frame_ranges(located, wanted) == expected
     for beyond in (0, count + 1, count + 1000):
         with pytest.raises(errors.NotFound):
-            index.frame_ranges(located, [beyond])
+            index.retrieval.frame_ranges(located, [beyond])
 
 
 def test_one_frame_of_very_many_reads_one_small_row(index):
-    index.add([new(layout=encapsulated(100_000))])
-    located = index.locate(target("s", 1, 1))
-    with index._database.connect() as connection:
+    index.writer.add([new(layout=encapsulated(100_000))])
+    located = index.retrieval.locate(target("s", 1, 1))
+    with index.database.connect() as connection:
         query = select(func.count(), func.max(func.length(frames.c.ranges)))
         assert connection.execute(query).one() == (196, 8192)
-    assert index.frame_ranges(located, [100_000]) == [(2**33 + 99_999_000, 100_899)]
+    assert index.retrieval.frame_ranges(located, [100_000]) == [(2**33 + 99_999_000, 100_899)]
 
 
 def test_an_instance_without_pixels_has_no_frames(index):
-    index.add([new(layout=Layout({}))])
+    index.writer.add([new(layout=Layout({}))])
 
-    located = index.locate(target("s", 1, 1))
+    located = index.retrieval.locate(target("s", 1, 1))
 
     assert located.instance.number_of_frames == 0
     assert located.layout == Layout({})
@@ -205,21 +212,23 @@ def test_an_instance_without_pixels_has_no_frames(index):
 
 def test_instances_and_documents_come_by_series_and_instance_number(index):
     order = [(2, 10), (1, 2), (2, 9), (1, 1)]
-    index.add([new("s", series, n, SeriesNumber=3 - series) for series, n in order])
+    index.writer.add([new("s", series, n, SeriesNumber=3 - series) for series, n in order])
 
-    found = [(each.series_instance_uid, each.sop_instance_uid) for each in index.find(target())]
+    found = [
+        (each.series_instance_uid, each.sop_instance_uid) for each in index.retrieval.find(target())
+    ]
 
     expected = [(2, 9), (2, 10), (1, 1), (1, 2)]
     assert found == [
         (samples.series_uid("s", series), samples.sop_uid("s", series, n)) for series, n in expected
     ]
-    documents = [orjson.loads(document) for document in index.documents(target())]
+    documents = [orjson.loads(document) for document in index.retrieval.documents(target())]
     assert [each["00080018"]["Value"][0] for each in documents] == [uid for _, uid in found]
 
 
 def test_the_representative_is_in_the_middle_of_the_first_pictures(index):
     pictures, none = encapsulated(1), Layout({})
-    index.add(
+    index.writer.add(
         [
             new("s", 1, 1, layout=none, Modality="SR"),
             new("s", 2, 1, layout=pictures, Modality="SEG"),
@@ -228,84 +237,87 @@ def test_the_representative_is_in_the_middle_of_the_first_pictures(index):
         ]
     )
 
-    assert index.representative(target()).target == target("s", 3, 3)
-    assert index.representative(target("s", 2)).target == target("s", 2, 1)
-    assert index.representative(target("s", 1)).target == target("s", 1, 1)
-    assert index.representative(target("s", 3, 5)).target == target("s", 3, 5)
-    assert index.representative(target("t")).target == target("t", 1, 1)
-    assert index.representative(target("u")) is None
+    assert index.retrieval.representative(target()).target == target("s", 3, 3)
+    assert index.retrieval.representative(target("s", 2)).target == target("s", 2, 1)
+    assert index.retrieval.representative(target("s", 1)).target == target("s", 1, 1)
+    assert index.retrieval.representative(target("s", 3, 5)).target == target("s", 3, 5)
+    assert index.retrieval.representative(target("t")).target == target("t", 1, 1)
+    assert index.retrieval.representative(target("u")) is None
 
 
 def test_removing_an_instance_keeps_what_is_right_about_the_rest(index):
-    added = index.add([new("s", 1, 1), new("s", 1, 2), new("s", 2, 1, Modality="MR")])
+    added = index.writer.add([new("s", 1, 1), new("s", 1, 2), new("s", 2, 1, Modality="MR")])
 
-    removed = index.remove(target("s", 1, 2))
+    removed = index.writer.remove(target("s", 1, 2))
 
     assert removed.keys == (new("s", 1, 2).key,)
     assert removed.remaining_ancestor == (Level.SERIES, added[1].orthanc_ids[Level.SERIES])
     assert counts(index) == (2, 2, [1, 1])
-    assert index.statistics() == Statistics(1, 1, 2, 2, 2000)
-    assert index.locate(target("s", 1, 2)) is None
-    assert len(list(index.documents(target()))) == 2
-    removed = index.remove(target("s", 2, 1))
+    assert index.retrieval.statistics() == Statistics(1, 1, 2, 2, 2000)
+    assert index.retrieval.locate(target("s", 1, 2)) is None
+    assert len(list(index.retrieval.documents(target()))) == 2
+    removed = index.writer.remove(target("s", 2, 1))
     assert removed.remaining_ancestor == (Level.STUDY, added[0].orthanc_ids[Level.STUDY])
     assert counts(index) == (1, 1, [1])
 
 
 def test_removing_the_last_instance_removes_everything_above(index):
-    index.add([new("s"), new("t", PatientID="Ps", layout=encapsulated(100))])
+    index.writer.add([new("s"), new("t", PatientID="Ps", layout=encapsulated(100))])
 
     patient = orthanc_id("Ps")
-    assert index.remove(target("s", 1, 1)).remaining_ancestor == (Level.PATIENT, patient)
-    assert index.remove(target("t")).remaining_ancestor is None
+    assert index.writer.remove(target("s", 1, 1)).remaining_ancestor == (
+        Level.PATIENT,
+        patient,
+    )
+    assert index.writer.remove(target("t")).remaining_ancestor is None
 
-    assert index.statistics() == EMPTY
-    with index._database.connect() as connection:
+    assert index.retrieval.statistics() == EMPTY
+    with index.database.connect() as connection:
         for table in metadata.sorted_tables:
             left = connection.scalar(select(func.count()).select_from(table))
             assert left == 0 or table.name == "changes"
 
 
 def test_several_targets_go_together(index):
-    index.add([new("s"), new("t", PatientID="Ps")])
+    index.writer.add([new("s"), new("t", PatientID="Ps")])
 
-    removed = index.remove(target("s"), target("nothing"), target("t"))
+    removed = index.writer.remove(target("s"), target("nothing"), target("t"))
 
     assert removed.keys == (new("s").key, new("t", PatientID="Ps").key)
-    assert index.statistics() == EMPTY
-    assert index.remove(target("s"), target("t")) is None
+    assert index.retrieval.statistics() == EMPTY
+    assert index.writer.remove(target("s"), target("t")) is None
 
 
 def test_what_was_removed_can_be_added_again(index):
-    (before,) = index.add([new()])
-    index.remove(target())
+    (before,) = index.writer.add([new()])
+    index.writer.remove(target())
 
-    (after,) = index.add([new()])
+    (after,) = index.writer.add([new()])
 
     assert after == before
     assert counts(index) == (1, 1, [1])
 
 
 def test_what_was_acknowledged_is_there_after_opening_anew(index, url):
-    index.add([new()])
+    index.writer.add([new()])
 
     again = Index(url)
 
-    assert len(again.find(target())) == 1
+    assert len(again.retrieval.find(target())) == 1
     again.close()
 
 
 def test_migrating_again_changes_nothing(index):
-    index.add([new()])
+    index.writer.add([new()])
 
     index.migrate()
     index.ping()
 
-    assert index.statistics().instances == 1
+    assert index.retrieval.statistics().instances == 1
 
 
 def test_the_migrations_make_the_tables_that_the_code_uses(index):
-    with index._database.connect() as connection:
+    with index.database.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
 
@@ -321,12 +333,12 @@ def test_an_index_without_tables_does_not_pretend_to_be_well(tmp_path):
 def test_a_single_instance_takes_few_statements(tmp_path):
     index = Index(f"sqlite:///{tmp_path / 'index.sqlite'}")
     index.migrate()
-    index.add([new("s", 1, 1)])
+    index.writer.add([new("s", 1, 1)])
     executed = []
-    with index._database.cursor() as cursor:
+    with index.database.cursor() as cursor:
         cursor.connection.set_trace_callback(executed.append)
 
-    index.add([new("s", 1, 2)])
+    index.writer.add([new("s", 1, 2)])
 
     assert executed[0] == "BEGIN IMMEDIATE"
     assert executed[-1] == "COMMIT"
@@ -349,19 +361,19 @@ def test_pages_across_studies_are_slices_of_the_whole(index, level):
     for label, how_many_series, how_many, attributes in ACROSS:
         series = range(1, how_many_series + 1)
         numbers = range(how_many, 0, -1)
-        index.add([new(label, one, n, **attributes) for one in series for n in numbers])
+        index.writer.add([new(label, one, n, **attributes) for one in series for n in numbers])
     whole = {}
     for asked in ((), (("Modality", "CT"),), (("PatientID", "P*"),), (("SOPClassUID", "*"),)):
         query, _ = parse_query(level, None, asked)
-        whole[asked] = [match.target for match in index.search(query).matches]
-        ids = index.search_ids(level, query)
+        whole[asked] = [match.target for match in index.searcher.search(query).matches]
+        ids = index.searcher.ids(level, query)
         assert len(ids) == len(set(whole[asked])) == len(whole[asked])
         for limit, offset in itertools.product((1, 2, 7), range(len(ids) + 2)):
             part = dataclasses.replace(query, limit=limit, offset=offset)
-            page, end = index.search(part), offset + limit
+            page, end = index.searcher.search(part), offset + limit
             assert [match.target for match in page.matches] == whole[asked][offset:end]
             assert page.more is (end < len(ids))
-            assert index.search_ids(level, part) == ids[offset:end]
+            assert index.searcher.ids(level, part) == ids[offset:end]
 
     studies = list(dict.fromkeys(each.study_instance_uid for each in whole[()]))
     assert studies == [samples.study_uid(label) for label in (5, 2, 1, 4, 6, 3)]

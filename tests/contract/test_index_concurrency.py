@@ -19,12 +19,12 @@ def test_threads_share_transactions_and_counts_stay_exact(index):
     batches = [[new("s", 1 + n % 3, n), new("s", 1, 999)] for n in range(1, 41)]
 
     with ThreadPoolExecutor(8) as pool:
-        added = list(pool.map(index.add, batches))
+        added = list(pool.map(index.writer.add, batches))
 
     stored = [each for batch in added for each in batch if each.outcome is Outcome.STORED]
     assert len(stored) == 41
     assert counts(index)[:2] == (3, 41)
-    assert index.statistics() == Statistics(1, 1, 3, 41, 41_000)
+    assert index.retrieval.statistics() == Statistics(1, 1, 3, 41, 41_000)
 
 
 @pytest.mark.parametrize("url", ["SQLite"], indirect=True)
@@ -36,9 +36,9 @@ def test_a_bad_batch_harms_only_itself(index, url):
     ):
         # While another process writes, batches pile up and become one transaction.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        answers = [pool.submit(index.add, [new(n)]) for n in range(2)]
+        answers = [pool.submit(index.writer.add, [new(n)]) for n in range(2)]
         time.sleep(0.2)
-        answers += [pool.submit(index.add, [each]) for each in (new(2), bad, new(3))]
+        answers += [pool.submit(index.writer.add, [each]) for each in (new(2), bad, new(3))]
         time.sleep(0.2)
         fcntl.flock(lock, fcntl.LOCK_UN)
 
@@ -47,8 +47,8 @@ def test_a_bad_batch_harms_only_itself(index, url):
         good = [answer.result(timeout=20)[0].outcome for answer in answers if answer != answers[3]]
 
     assert good == [Outcome.STORED] * 4
-    assert index.statistics() == Statistics(4, 4, 4, 4, 4000)
-    assert index.find(target("bad")) == []
+    assert index.retrieval.statistics() == Statistics(4, 4, 4, 4, 4000)
+    assert index.retrieval.find(target("bad")) == []
 
 
 def add_some(url, worker, together):
@@ -73,7 +73,7 @@ def add_few(index, worker, thread, together, failed):
     try:
         for n in range(1, 11):
             own = [new("s", worker + 1, 100 * thread + n), new(("own", worker))]
-            index.add([own[0], new("s", 99, n), own[1]])
+            index.writer.add([own[0], new("s", 99, n), own[1]])
     except Exception as error:
         failed.append(error)
         raise
@@ -97,8 +97,8 @@ def test_processes_add_to_one_study_and_counts_stay_exact(url, processes):
     assert sorted(of_each) == [10] + [20] * processes
     studies = processes + 1
     expected = (studies, studies, studies + processes, total + processes)
-    assert index.statistics() == Statistics(*expected, 1000 * expected[-1])
-    sequence = [change.sequence for change in index.changes(0, 10_000)]
+    assert index.retrieval.statistics() == Statistics(*expected, 1000 * expected[-1])
+    sequence = [change.sequence for change in index.changes.page(0, 10_000)]
     assert sequence == sorted(set(sequence))
     assert len(sequence) == sum(expected)
     index.close()

@@ -41,7 +41,7 @@ def questions(mariadb):
 
 def rows_read(index):
     """How many rows the only connection has read so far, and that all fitted into memory."""
-    with index._database.cursor() as cursor:
+    with index.database.cursor() as cursor:
         cursor.execute("SHOW SESSION STATUS LIKE 'Created_tmp_disk_tables'")
         assert cursor.fetchone()[1] == "0"
         cursor.execute("SHOW SESSION STATUS LIKE 'Handler_read%'")
@@ -70,7 +70,7 @@ def filled(mariadb):
     opened = Index(mariadb.new_database())
     opened.migrate()
     for study in range(STUDIES):
-        opened.add([new(study, series, n) for series in (1, 2) for n in (1, 2, 3)])
+        opened.writer.add([new(study, series, n) for series in (1, 2) for n in (1, 2, 3)])
     yield opened
     opened.close()
 
@@ -78,11 +78,11 @@ def filled(mariadb):
 @pytest.mark.parametrize(("level", "place", "asked"), SEARCHES)
 def test_a_search_takes_at_most_two_round_trips(filled, mariadb, level, place, asked):
     query, _ = parse_query(level, place, list(asked.items()))
-    filled.search(query)
+    filled.searcher.search(query)
     nothing = [questions(mariadb) for _ in range(2)]
 
     before = questions(mariadb)
-    assert filled.search(query).matches
+    assert filled.searcher.search(query).matches
     after = questions(mariadb)
 
     assert 1 <= after - before - (nothing[1] - nothing[0]) <= 2
@@ -95,11 +95,11 @@ def test_a_search_takes_at_most_two_round_trips(filled, mariadb, level, place, a
 def test_a_search_reads_about_as_many_rows_as_it_answers(filled, level, place, asked):
     """Whatever else is stored, and before the server has counted what it holds."""
     query, _ = parse_query(level, place, list(asked.items()))
-    url = filled._database.url.render_as_string(hide_password=False)
+    url = filled.database.url.render_as_string(hide_password=False)
     with closing(Index(f"{url}?pool_size=1")) as opened:
-        opened.search(query)
+        opened.searcher.search(query)
         before = rows_read(opened), rows_read(opened)
-        answered = len(opened.search(query).matches)
+        answered = len(opened.searcher.search(query).matches)
         read = rows_read(opened) - before[1] - (before[1] - before[0])
 
     # Some tables are joined, and the rows of a page are numbered and sorted on the way.
@@ -108,11 +108,11 @@ def test_a_search_reads_about_as_many_rows_as_it_answers(filled, level, place, a
 
 def test_the_metadata_of_a_series_takes_two_round_trips(filled, mariadb):
     for place, expected in ((target(7, 1), 3), (target(7), 6)):
-        list(filled.documents(place))
+        list(filled.retrieval.documents(place))
         nothing = [questions(mariadb) for _ in range(2)]
 
         before = questions(mariadb)
-        assert len(list(filled.documents(place))) == expected
+        assert len(list(filled.retrieval.documents(place))) == expected
         after = questions(mariadb)
 
         assert after - before - (nothing[1] - nothing[0]) == 1 + expected // 3
@@ -123,23 +123,25 @@ def test_indexes_of_many_processes_add_and_remove_at_once(mariadb_url):
 
     def work(number, index):
         for n in range(1, 9):
-            index.add([new("s", 1, n), new("t", number + 1, n, PatientID="Ps"), new("u", 1, n)])
+            index.writer.add(
+                [new("s", 1, n), new("t", number + 1, n, PatientID="Ps"), new("u", 1, n)]
+            )
             if n % 3 == 0:
-                index.remove(target("s"), target("u"))
+                index.writer.remove(target("s"), target("u"))
 
     failed = in_threads(*(lambda n=n, i=i: work(n, i) for n, i in enumerate(opened)))
 
     assert failed == []
     index = opened[0]
-    assert len(index.find(target("t"))) == 48
-    total = index.statistics()
-    found = {study: index.find(target(study)) for study in ("s", "t", "u")}
+    assert len(index.retrieval.find(target("t"))) == 48
+    total = index.retrieval.statistics()
+    found = {study: index.retrieval.find(target(study)) for study in ("s", "t", "u")}
     assert total.instances == sum(map(len, found.values()))
     for study, stored in found.items():
         if stored and study != "t":
             assert counts(index, study)[1] == len(stored)
-    index.remove(*(target(study) for study in found))
-    assert index.statistics() == Statistics(0, 0, 0, 0, 0)
+    index.writer.remove(*(target(study) for study in found))
+    assert index.retrieval.statistics() == Statistics(0, 0, 0, 0, 0)
     for each in opened:
         each.close()
 
@@ -147,18 +149,18 @@ def test_indexes_of_many_processes_add_and_remove_at_once(mariadb_url):
 def test_who_follows_the_changes_misses_none(mariadb_url):
     opened = [Index(mariadb_url) for _ in range(4)]
     follower = Index(mariadb_url)
-    start, seen, done = follower.last_change(), [], threading.Event()
+    start, seen, done = follower.changes.last_sequence(), [], threading.Event()
 
     def follow():
         last = start
-        while not done.is_set() or follower.last_change() > last:
-            for change in follower.changes(last, 7):
+        while not done.is_set() or follower.changes.last_sequence() > last:
+            for change in follower.changes.page(last, 7):
                 seen.append(change.sequence)
                 last = change.sequence
 
     def add(number, index):
         for n in range(10):
-            index.add([new((number, n))])
+            index.writer.add([new((number, n))])
 
     following = threading.Thread(target=follow)
     following.start()
@@ -179,26 +181,26 @@ def test_several_that_migrate_at_once_make_one_schema(mariadb):
 
     assert in_threads(*(each.migrate for each in opened)) == []
 
-    opened[0].add([new()])
-    assert opened[3].statistics().instances == 1
+    opened[0].writer.add([new()])
+    assert opened[3].retrieval.statistics().instances == 1
     for each in opened:
         each.close()
 
 
 def test_a_connection_that_was_closed_in_a_pause_is_replaced(index, mariadb):
-    index.add([new("s", 1, 1)])
-    index.find(target())
+    index.writer.add([new("s", 1, 1)])
+    index.retrieval.find(target())
     kill_all(mariadb, index)
     time.sleep(1.1)
 
-    assert len(index.find(target())) == 1
+    assert len(index.retrieval.find(target())) == 1
 
 
 def test_a_store_survives_the_loss_of_its_connection(index, mariadb):
-    index.add([new("s", 1, 1)])
+    index.writer.add([new("s", 1, 1)])
     kill_all(mariadb, index)
 
-    (added,) = index.add([new("s", 1, 2)])
+    (added,) = index.writer.add([new("s", 1, 2)])
 
     assert added.outcome is Outcome.STORED
     assert counts(index) == (1, 2, [2])
@@ -206,7 +208,7 @@ def test_a_store_survives_the_loss_of_its_connection(index, mariadb):
 
 def kill_all(mariadb, index):
     """Take its connections from the index, as a fail-over does."""
-    user = index._database.url.username
+    user = index.database.url.username
     with mariadb.connect() as connection, connection.cursor() as cursor:
         cursor.execute("SELECT id FROM information_schema.processlist WHERE user = %s", (user,))
         for (number,) in cursor.fetchall():
@@ -225,7 +227,7 @@ def test_while_the_database_is_down_clients_are_asked_to_come_again(own_server, 
     settings = Settings(data=tmp_path / "files", index=own_server.new_database())
     services = open_services(settings)
     services.index.migrate()
-    services.index.add([new()])
+    services.index.writer.add([new()])
     application = create_app(services)
     with TestClient(application, "http://127.0.0.1:8042", raise_server_exceptions=False) as client:
         assert client.get("/dicom-web/studies").status_code == 200
@@ -236,26 +238,26 @@ def test_while_the_database_is_down_clients_are_asked_to_come_again(own_server, 
             assert answer.status_code == 503
             assert int(answer.headers["Retry-After"]) > 0
         with pytest.raises(Unavailable):
-            services.index.add([new(instance=2)])
+            services.index.writer.add([new(instance=2)])
         own_server.start()
 
         assert len(client.get("/dicom-web/studies").json()) == 1
-        services.index.add([new(instance=2)])
+        services.index.writer.add([new(instance=2)])
     services.close()
 
 
 def test_a_pool_of_one_is_enough_for_every_answer(mariadb_url):
     index = Index(f"{mariadb_url}?pool_size=1")
-    index.add([new("s", 1, 1), new("s", 1, 2)])
-    engine = index._database.engine
+    index.writer.add([new("s", 1, 1), new("s", 1, 2)])
+    engine = index.database.engine
     opened = []
     event.listen(engine, "connect", lambda *_: opened.append(1))
     engine.dispose()
 
-    assert index.representative(target()) is not None
-    assert len(list(index.documents(target()))) == 2
-    assert len(index.resources(Level.STUDY, 0, 10)) == 1
-    index.add([new("s", 1, 3)])
+    assert index.retrieval.representative(target()) is not None
+    assert len(list(index.retrieval.documents(target()))) == 2
+    assert len(index.orthanc.resources(Level.STUDY, 0, 10)) == 1
+    index.writer.add([new("s", 1, 3)])
 
     assert opened == [1]
     index.close()

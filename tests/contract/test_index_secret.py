@@ -125,7 +125,7 @@ def test_a_secret_is_read_again_when_it_was_kept_for_long(account, database, mon
 def test_in_the_middle_of_a_rotation_clients_are_asked_to_come_again(account, tmp_path):
     services = open_services(Settings(data=tmp_path / "files", index=account.url(pool_size="1")))
     services.index.migrate()
-    services.index.add([new()])
+    services.index.writer.add([new()])
     with TestClient(create_app(services), "http://127.0.0.1:8042") as client:
         account.change_database("second")
         services.close()
@@ -133,11 +133,11 @@ def test_in_the_middle_of_a_rotation_clients_are_asked_to_come_again(account, tm
         assert answer.status_code == 503
         assert int(answer.headers["Retry-After"]) > 0
         with pytest.raises(Unavailable):
-            services.index.add([new(instance=2)])
+            services.index.writer.add([new(instance=2)])
 
         account.change_secret("second")
         assert len(client.get("/dicom-web/studies").json()) == 1
-        services.index.add([new(instance=2)])
+        services.index.writer.add([new(instance=2)])
     services.close()
 
 

@@ -19,7 +19,7 @@ FOREVER = 4_000_000_000_000  # milliseconds, the year 2096
 
 
 def feed(index: Index, window: TimeWindow = ALWAYS) -> list[InstanceChange]:
-    return index.instance_changes(0, 1000, window)
+    return index.instance_changes.page(0, 1000, window)
 
 
 def told(entries: list[InstanceChange]) -> list[tuple[str, str, str]]:
@@ -34,11 +34,11 @@ def uid(study: str, series: int = 1, instance: int = 1) -> str:
 
 
 def test_what_is_stored_replaced_and_deleted_is_told_in_order(index):
-    index.add([new("a", 1, 1), new("a", 1, 2)])
-    index.add([new("b")])
-    index.add([new("a", 1, 2, version=1)], replace=True)
-    index.add([new("a", 1, 1)])  # is there already
-    index.remove(target("b"))
+    index.writer.add([new("a", 1, 1), new("a", 1, 2)])
+    index.writer.add([new("b")])
+    index.writer.add([new("a", 1, 2, version=1)], replace=True)
+    index.writer.add([new("a", 1, 1)])  # is there already
+    index.writer.remove(target("b"))
 
     entries = feed(index)
 
@@ -52,13 +52,13 @@ def test_what_is_stored_replaced_and_deleted_is_told_in_order(index):
     assert [each.target for each in entries][2::2] == [target("b", 1, 1), target("b", 1, 1)]
     numbers = [entry.sequence for entry in entries]
     assert numbers == sorted(set(numbers))
-    assert index.latest_instance_change() == entries[-1]
+    assert index.instance_changes.latest() == entries[-1]
 
 
 def test_what_comes_back_is_current_and_what_it_was_before_is_replaced(index):
-    index.add([new("a")])
-    index.remove(target("a"))
-    index.add([new("a")])
+    index.writer.add([new("a")])
+    index.writer.remove(target("a"))
+    index.writer.add([new("a")])
 
     assert told(feed(index)) == [
         ("create", uid("a"), "replaced"),
@@ -68,7 +68,7 @@ def test_what_comes_back_is_current_and_what_it_was_before_is_replaced(index):
 
 
 def test_a_replaced_instance_within_one_request_is_told_twice(index):
-    index.add([new("a"), new("a", version=1), new("a", version=2)], replace=True)
+    index.writer.add([new("a"), new("a", version=1), new("a", version=2)], replace=True)
 
     assert told(feed(index)) == [
         ("create", uid("a"), "replaced"),
@@ -80,23 +80,23 @@ def test_a_replaced_instance_within_one_request_is_told_twice(index):
 def test_nothing_has_happened_in_an_empty_index(index):
     assert feed(index) == []
     assert feed(index, TimeWindow(0, FOREVER)) == []
-    assert index.latest_instance_change() is None
+    assert index.instance_changes.latest() is None
 
 
 def test_pages_and_times_take_the_feed_apart_without_a_loss(index):
     for number in range(7):
-        index.add([new("a", 1, number)])
+        index.writer.add([new("a", 1, number)])
         time.sleep(0.003)
     entries = feed(index)
 
-    paged = [index.instance_changes(offset, 3, ALWAYS) for offset in (0, 3, 6, 9)]
+    paged = [index.instance_changes.page(offset, 3, ALWAYS) for offset in (0, 3, 6, 9)]
     assert [len(page) for page in paged] == [3, 3, 1, 0]
     assert [each for page in paged for each in page] == entries
     middle = entries[3].created
     assert feed(index, TimeWindow(end=middle)) == entries[:3]
     assert feed(index, TimeWindow(start=middle)) == entries[3:]
     assert feed(index, TimeWindow(middle, middle + 1)) == [entries[3]]
-    assert index.instance_changes(1, 1, TimeWindow(start=middle)) == [entries[4]]
+    assert index.instance_changes.page(1, 1, TimeWindow(start=middle)) == [entries[4]]
     assert feed(index, TimeWindow(start=FOREVER)) == []
 
 
@@ -112,14 +112,14 @@ def test_who_follows_the_feed_while_many_write_misses_nothing_and_sees_it_only_g
     def write(number: int) -> None:
         index = writers[number]
         for count in range(8):
-            index.add([new(f"w{number}", 1, count), new(f"w{number}", 2, count)])
-            index.add([new(f"w{number}", 1, count, version=1)], replace=True)
-            index.remove(target(f"w{number}", 2, count))
+            index.writer.add([new(f"w{number}", 1, count), new(f"w{number}", 2, count)])
+            index.writer.add([new(f"w{number}", 1, count, version=1)], replace=True)
+            index.writer.remove(target(f"w{number}", 2, count))
 
     def follow_offset() -> None:
         while True:
             finished = done.is_set()
-            page = reader.instance_changes(len(by_offset), 13, ALWAYS)
+            page = reader.instance_changes.page(len(by_offset), 13, ALWAYS)
             by_offset.extend(page)
             if finished and not page:
                 return
@@ -177,7 +177,7 @@ def before(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         replay(index, "rows")
         upgraded(index, "0002")
         gone = "INSERT INTO changes (kind, level, orthanc_id, created) VALUES "
-        with index._database.transaction() as connection:
+        with index.database.transaction() as connection:
             for kind in ("NewInstance", "Deleted"):
                 row = f"('{kind}', 'Instance', x'{'ab' * 20}', 5)"
                 connection.exec_driver_sql(gone + row)
@@ -190,11 +190,11 @@ def test_the_feed_waits_for_its_migration_and_stores_do_not(before):
         with pytest.raises(Unavailable, match="migrate"):
             feed(index)
         with pytest.raises(Unavailable, match="migrate"):
-            index.latest_instance_change()
-        assert index.changes(0, 100)
-        index.add([new("newer")])
-        index.add([new("newer", version=1)], replace=True)
-        index.remove(target("older"))
+            index.instance_changes.latest()
+        assert index.changes.page(0, 100)
+        index.writer.add([new("newer")])
+        index.writer.add([new("newer", version=1)], replace=True)
+        index.writer.remove(target("older"))
 
         index.migrate()
 
@@ -209,7 +209,7 @@ def test_what_was_there_is_in_the_feed_after_the_migration_also_when_it_goes(bef
     with opened(before) as index:
         index.migrate()
         assert len(feed(index)) == 4
-        index.remove(target("old", 1, 1))
+        index.writer.remove(target("old", 1, 1))
         assert told(feed(index))[0] == ("create", uid("old", 1, 1), "deleted")
         assert told(feed(index))[-1] == ("delete", uid("old", 1, 1), "deleted")
 
@@ -228,12 +228,12 @@ def test_what_the_release_before_writes_after_the_migration_is_told(before):
 
 def test_a_migration_that_died_half_way_is_finished(before):
     with opened(before) as index:
-        with index._database.alone() as connection:
+        with index.database.alone() as connection:
             # MySQL keeps what was done until then.
             connection.execute(text("ALTER TABLE changes ADD sop_instance_uid VARCHAR(64)"))
             connection.execute(text("CREATE INDEX ix_changes_created ON changes (created)"))
         index.migrate()
         assert len(feed(index)) == 4
-        with index._database.connect() as connection:
+        with index.database.connect() as connection:
             unknown = select(changes.c.sequence).where(changes.c.sop_instance_uid == "")
             assert len(connection.execute(unknown).all()) == 2

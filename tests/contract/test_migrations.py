@@ -42,7 +42,7 @@ def upgraded(index: Index, revision: str) -> None:
     """Bring the schema to this revision."""
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-    with index._database.alone() as connection:
+    with index.database.alone() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
 
@@ -57,7 +57,7 @@ def opened(url: str) -> Iterator[Index]:
 def replay(index: Index, part: str, now: int = 0) -> None:
     """Run the statements that the release before ran."""
     statements = RECORDED.read_text("utf-8").split(f"-- {part}\n")[1].split("\n-- ")[0]
-    with index._database.transaction() as connection:
+    with index.database.transaction() as connection:
         if connection.dialect.name != "sqlite":
             modes = "CONCAT(@@sql_mode, ',ANSI_QUOTES,NO_BACKSLASH_ESCAPES')"
             connection.execute(text(f"SET SESSION sql_mode = {modes}"))
@@ -69,17 +69,25 @@ def replay(index: Index, part: str, now: int = 0) -> None:
 
 def everything(index: Index, *targets: Target) -> list[object]:
     """All that can be asked of an index, but for what time alone changes."""
-    answers: list[object] = [index.statistics(), index.changes(0, 100), index.last_change()]
+    answers: list[object] = [
+        index.retrieval.statistics(),
+        index.changes.page(0, 100),
+        index.changes.last_sequence(),
+    ]
     for each in targets or (target("old"), target("older")):
-        answers += [index.find(each), list(index.documents(each)), index.representative(each)]
+        answers += [
+            index.retrieval.find(each),
+            list(index.retrieval.documents(each)),
+            index.retrieval.representative(each),
+        ]
     for level in LEVELS:
         query, _ = parse_query(level, None, [("includefield", "all")])
-        answers += [index.search(query), index.search_ids(level, query)]
-    return [*answers, *(index.resources(level, 0, 100) for level in Level)]
+        answers += [index.searcher.search(query), index.searcher.ids(level, query)]
+    return [*answers, *(index.orthanc.resources(level, 0, 100) for level in Level)]
 
 
 def unsettled(index: Index) -> int:
-    return len(index.unsettled(0, FOREVER, 100))
+    return len(index.stability.pending(0, FOREVER, 100))
 
 
 def test_what_was_stored_is_answered_the_same_before_and_after_the_migration(url):
@@ -95,30 +103,32 @@ def test_what_was_stored_before_the_migration_is_what_this_release_would_have_st
     with opened(url) as index, opened(f"sqlite:///{tmp_path / 'other.sqlite'}") as other:
         index.migrate()
         other.migrate()
-        other.add([new("old", 1, 1), new("old", 1, 2), new("old", 2, 1)])
-        other.add([new("older", 1, 1)])
+        other.writer.add([new("old", 1, 1), new("old", 1, 2), new("old", 2, 1)])
+        other.writer.add([new("older", 1, 1)])
         for study in ("old", "older"):
-            assert list(index.documents(target(study))) == list(other.documents(target(study)))
+            assert list(index.retrieval.documents(target(study))) == list(
+                other.retrieval.documents(target(study))
+            )
         for level in LEVELS:
             query, _ = parse_query(level, None, [("includefield", "all")])
-            assert index.search(query) == other.search(query)
+            assert index.searcher.search(query) == other.searcher.search(query)
 
 
 def test_this_release_stores_and_deletes_before_the_migration(url):
     with opened(url) as index:
         index.ping()
-        added = index.add([new("old", 1, 3), new("newer")])
+        added = index.writer.add([new("old", 1, 3), new("newer")])
         assert [each.outcome for each in added] == [Outcome.STORED] * 2
-        index.add([new("old", 1, 2, version=1)], replace=True)
-        index.remove(target("older"))
-        index.remove(target("old", 1, 1))
+        index.writer.add([new("old", 1, 2, version=1)], replace=True)
+        index.writer.remove(target("older"))
+        index.writer.remove(target("old", 1, 1))
         assert counts(index, "old") == (2, 3, [2, 1])
         with pytest.raises(Unavailable, match="migrate"):
-            index.unsettled(0, FOREVER, 100)
+            index.stability.pending(0, FOREVER, 100)
 
         index.migrate()
         # What arrives while a deployment goes on is told to be stable by the release after it.
-        with index._database.connect() as connection:
+        with index.database.connect() as connection:
             assert connection.scalar(select(func.min(studies.c.settled))) > 0
         assert counts(index, "old") == (2, 3, [2, 1])
 
@@ -129,26 +139,26 @@ def test_the_release_before_stores_and_deletes_after_the_migration(url):
         replay(index, "store", FOREVER - 2)
         assert counts(index, "old") == (2, 4, [3, 1])
         assert counts(index, "newer") == (1, 1, [1])
-        assert [each.outcome for each in index.add([new("newer"), new("old", 1, 3)])] == [
+        assert [each.outcome for each in index.writer.add([new("newer"), new("old", 1, 3)])] == [
             Outcome.ALREADY_STORED
         ] * 2
         # Also what it stored is told to be stable.
         assert unsettled(index) == 2
-        told = index.settle(index.unsettled(0, FOREVER, 100), FOREVER)
+        told = index.stability.mark(index.stability.pending(0, FOREVER, 100), FOREVER)
         assert told == {Level.SERIES: 2, Level.STUDY: 2, Level.PATIENT: 2}
 
         replay(index, "remove", FOREVER - 1)
         assert counts(index, "old") == (2, 3, [2, 1])
-        assert index.find(target("older")) == []
+        assert index.retrieval.find(target("older")) == []
 
 
 def test_a_migration_that_died_half_way_is_finished_by_the_next(url):
     with opened(url) as index:
-        with index._database.alone() as connection:
+        with index.database.alone() as connection:
             # MySQL keeps what was done until then.
             connection.execute(text("ALTER TABLE studies ADD settled BIGINT NOT NULL DEFAULT 7"))
         index.migrate()
-        with index._database.connect() as connection:
+        with index.database.connect() as connection:
             for table in (studies, series):
                 columns = {each["name"] for each in inspect(connection).get_columns(table.name)}
                 names = {each["name"] for each in inspect(connection).get_indexes(table.name)}
@@ -163,18 +173,18 @@ def test_several_processes_migrate_at_once(url):
 
     assert failed == []
     for index in indexes:
-        assert index.statistics().instances == 4
+        assert index.retrieval.statistics().instances == 4
         index.close()
 
 
 def test_the_schema_of_a_later_release_is_left_alone(url):
     with opened(url) as index:
         index.migrate()
-        with index._database.transaction() as connection:
+        with index.database.transaction() as connection:
             connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-        upgrade(index._database)
+        upgrade(index.database)
         index.ping()
-        assert index.add([new("newer")])[0].outcome is Outcome.STORED
+        assert index.writer.add([new("newer")])[0].outcome is Outcome.STORED
         assert unsettled(index) == 1
 
 

@@ -77,11 +77,11 @@ def test_every_kind_of_matching_finds_what_was_stored_before_and_after(url, when
     stored = [tagged(study, instance=n, block=0x10 + study) for study in (1, 2) for n in (1, 2)]
     if when == "before":
         with opened(url) as plain:
-            plain.add([*stored, new("plain")])
+            plain.writer.add([*stored, new("plain")])
     with opened(url, *ALL) as index:
         index_all(index)
         if when == "after":
-            index.add([*stored, new("plain")])
+            index.writer.add([*stored, new("plain")])
         for level, keys, count in MATCHES:
             matches, adding = ask(index, level, **keys)
             assert (len(matches), adding) == (count, ()), keys
@@ -90,9 +90,9 @@ def test_every_kind_of_matching_finds_what_was_stored_before_and_after(url, when
 def test_the_same_is_kept_of_what_was_stored_before_and_after(url, tmp_path):
     stored = [tagged(study, series, n) for study in (1, 2) for series in (1, 2) for n in (1, 2)]
     with opened(url) as plain, opened(f"sqlite:///{tmp_path / 'other.sqlite'}", *ALL) as other:
-        plain.add(stored)
+        plain.writer.add(stored)
         other.migrate()
-        other.add(stored)
+        other.writer.add(stored)
         with opened(url, *ALL) as index:
             index_all(index)
             assert [[row[:2] for row in each] for each in values(index)] == [
@@ -100,12 +100,12 @@ def test_the_same_is_kept_of_what_was_stored_before_and_after(url, tmp_path):
             ]
             for level in (Level.STUDY, Level.SERIES, Level.INSTANCE):
                 query, _ = parse_query(level, None, [("includefield", "all")])
-                assert index.search(query) == other.search(query)
+                assert index.searcher.search(query) == other.searcher.search(query)
 
 
 def test_what_was_matched_or_included_is_answered_in_order(url):
     with opened(url, *ALL) as index:
-        index.add([tagged(1, block=0x42)])
+        index.writer.add([tagged(1, block=0x42)])
         path = "VerifyingObserverSequence.VerifyingObserverName"
         (study,) = answers(index, Level.STUDY, **{path.replace(".", "_"): "m*"})
         assert study["0040A073"]["Value"][0]["0040A075"]["Value"] == [
@@ -125,41 +125,41 @@ def test_what_was_matched_or_included_is_answered_in_order(url):
 def test_a_sequence_is_answered_with_what_is_searched_for_alone(url):
     with opened(url, ("ContentSequence.TextValue", "study", "", "")) as index:
         content = item(TextValue="Finding", ConceptCodeSequence=[item(CodeValue="x")])
-        index.add([new("report", ContentSequence=[content])])
+        index.writer.add([new("report", ContentSequence=[content])])
         (study,) = answers(index, Level.STUDY, ContentSequence_TextValue="finding")
         assert study["0040A730"]["Value"] == [{"0040A160": {"vr": "UT", "Value": ["Finding"]}}]
 
 
 def test_a_study_and_a_series_have_what_their_first_instance_has(url):
     with opened(url, GANTRY) as index:
-        index.add([new("s", 1, 1, DeviceUID="1.2.3"), new("s", 1, 2, DeviceUID="1.2.4")])
+        index.writer.add([new("s", 1, 1, DeviceUID="1.2.3"), new("s", 1, 2, DeviceUID="1.2.4")])
         assert len(found(index, Level.SERIES, DeviceUID="1.2.3")) == 1
         assert found(index, Level.SERIES, DeviceUID="1.2.4") == []
 
 
 def test_values_go_with_what_they_belong_to(url):
     with opened(url, *ALL) as index:
-        index.add(
+        index.writer.add(
             [tagged(study, series, n) for study in (1, 2) for series in (1, 2) for n in (1, 2)]
         )
         before = count_values(index)
-        index.remove(target(1, 1, 1))
+        index.writer.remove(target(1, 1, 1))
         assert found(index, Level.INSTANCE, target(1, 1), ImageComments="Comment 1") == []
-        index.remove(target(1, 1))
+        index.writer.remove(target(1, 1))
         assert found(index, Level.SERIES, DeviceUID="1.2.1.1") == []
         assert len(found(index, Level.SERIES, DeviceUID="1.2.1.2")) == 1
-        index.remove(target(1))
+        index.writer.remove(target(1))
         assert count_values(index) == [count // 2 for count in before]
-        index.remove(target(2))
+        index.writer.remove(target(2))
         assert count_values(index) == [0, 0, 0]
 
 
 def test_the_release_before_takes_the_values_along(url):
     """It knows nothing of them, and removes rows as it always did."""
     with opened(url, *ALL) as index:
-        index.add([tagged(1)])
+        index.writer.add([tagged(1)])
         assert count_values(index) == [2, 2, 3]
-        with index._database.transaction() as connection:
+        with index.database.transaction() as connection:
             for table in (documents, instances, series_attributes, series):
                 connection.execute(table.delete())
             assert connection.scalar(select(func.count()).select_from(studies)) == 1
@@ -168,12 +168,14 @@ def test_the_release_before_takes_the_values_along(url):
 
 def test_a_replaced_instance_has_its_new_values(url):
     with opened(url, POSITION) as index:
-        index.add([new("s", 1, 1, ImageComments="old"), new("s", 1, 2, ImageComments="other")])
-        replaced = index.add([new("s", 1, 1, 1, ImageComments="new")], replace=True)
+        index.writer.add(
+            [new("s", 1, 1, ImageComments="old"), new("s", 1, 2, ImageComments="other")]
+        )
+        replaced = index.writer.add([new("s", 1, 1, 1, ImageComments="new")], replace=True)
         assert replaced[0].outcome is Outcome.REPLACED
         assert found(index, Level.INSTANCE, ImageComments="old") == []
         assert found(index, Level.INSTANCE, ImageComments="new") == [target("s", 1, 1)]
-        kept = index.add([new("s", 1, 2, 1, ImageComments="refused")])
+        kept = index.writer.add([new("s", 1, 2, 1, ImageComments="refused")])
         assert kept[0].outcome is Outcome.KEPT
         assert found(index, Level.INSTANCE, ImageComments="refused") == []
 
@@ -182,7 +184,7 @@ def test_dates_times_and_moments_match_by_range(url):
     tags = ("DateOfSecondaryCapture", "TimeOfSecondaryCapture", "FrameReferenceDateTime")
     with opened(url, *((tag, "instance", "", "") for tag in tags)) as index:
         moments = [("20200101", "080000", "20200101080000+0100"), ("20210615", "1230", "2021")]
-        index.add(
+        index.writer.add(
             [
                 new("s", 1, n, **dict(zip(tags, moment, strict=True)))
                 for n, moment in enumerate(moments, 1)
@@ -212,7 +214,9 @@ def test_each_level_answers_with_what_it_has_itself(url):
     with opened(url, *tags) as index:
         for series in (1, 2):
             content = item(TextValue=f"T{series}", CompletionFlag="COMPLETE")
-            index.add([new("s", series, 1, GantryID=f"G{series}", ContentSequence=[content])])
+            index.writer.add(
+                [new("s", series, 1, GantryID=f"G{series}", ContentSequence=[content])]
+            )
         (study,) = answers(index, Level.STUDY, GantryID="g1")
         assert study["00181008"]["Value"] == ["G1"]
         asked = answers(index, Level.SERIES, includefield="GantryID,ContentSequence")
@@ -226,6 +230,6 @@ def test_each_level_answers_with_what_it_has_itself(url):
 
 def test_a_long_list_of_uids_is_answered(url):
     with opened(url, GANTRY) as index:
-        index.add([new(1, DeviceUID="1.2.3"), new(2, DeviceUID="1.2.4")])
+        index.writer.add([new(1, DeviceUID="1.2.3"), new(2, DeviceUID="1.2.4")])
         wanted = "\\".join(["1.2.3", *(f"1.3.{n}" for n in range(3000))])
         assert len(found(index, Level.SERIES, DeviceUID=wanted)) == 1

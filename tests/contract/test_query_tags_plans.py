@@ -42,7 +42,7 @@ def filled(mariadb):
         patch.setattr(registry, "GRACE", 0)
         index_all(opened)
     for study in range(STUDIES):
-        opened.add(
+        opened.writer.add(
             [
                 new(
                     *(study, series, n),
@@ -72,11 +72,11 @@ def asked(index, level, place, keys):
 @pytest.mark.parametrize(("level", "place", "keys"), SEARCHES)
 def test_a_search_by_tags_takes_two_round_trips(filled, mariadb, level, place, keys):
     query = asked(filled, level, place, keys)
-    filled.search(query)
+    filled.searcher.search(query)
     nothing = [questions(mariadb) for _ in range(2)]
 
     before = questions(mariadb)
-    assert filled.search(query).matches
+    assert filled.searcher.search(query).matches
     after = questions(mariadb)
 
     assert after - before - (nothing[1] - nothing[0]) <= 2
@@ -86,11 +86,11 @@ def test_a_search_by_tags_takes_two_round_trips(filled, mariadb, level, place, k
 def test_a_search_by_tags_reads_about_as_many_rows_as_it_answers(filled, level, place, keys):
     """Whether few rows have the value or most of them, before anybody has counted them."""
     query = asked(filled, level, place, keys)
-    url = filled._database.url.render_as_string(hide_password=False)
+    url = filled.database.url.render_as_string(hide_password=False)
     with closing(Index(f"{url}?pool_size=1", query_tags=TAGS)) as opened:
-        opened.search(query)
+        opened.searcher.search(query)
         before = rows_read(opened), rows_read(opened)
-        answered = len(opened.search(query).matches)
+        answered = len(opened.searcher.search(query).matches)
         read = rows_read(opened) - before[1] - (before[1] - before[0])
 
     assert answered < read <= query_tag_selectivity.FEW + 40 * (answered + 2)
@@ -99,11 +99,11 @@ def test_a_search_by_tags_reads_about_as_many_rows_as_it_answers(filled, level, 
 @pytest.mark.parametrize("level", [Level.STUDY, Level.SERIES, Level.INSTANCE])
 def test_without_a_tag_in_it_a_search_takes_one_round_trip_as_before(filled, mariadb, level):
     query = asked(filled, level, None, {"PatientID": "P7"})
-    filled.search(query)
+    filled.searcher.search(query)
     nothing = [questions(mariadb) for _ in range(2)]
 
     before = questions(mariadb)
-    assert filled.search(query).matches
+    assert filled.searcher.search(query).matches
     after = questions(mariadb)
 
     assert after - before - (nothing[1] - nothing[0]) == 1
@@ -112,10 +112,10 @@ def test_without_a_tag_in_it_a_search_takes_one_round_trip_as_before(filled, mar
 def asked_to_store(mariadb, url, tags, *instances):
     """How many statements it takes to store these into a series that is there."""
     with opened(url, *tags) as index:
-        index.add([new("s", 1, 1)])
+        index.writer.add([new("s", 1, 1)])
         nothing = [questions(mariadb) for _ in range(2)]
         before = questions(mariadb)
-        index.add(list(instances))
+        index.writer.add(list(instances))
         return questions(mariadb) - before - (nothing[1] - nothing[0])
 
 
@@ -150,7 +150,7 @@ def test_sqlite_begins_with_the_few_or_walks(tmp_path, level, keys, start):
         index.migrate()
         index_all(index)
         for study in range(STUDIES):
-            index.add(
+            index.writer.add(
                 [
                     new(
                         *(study, 1, n),
@@ -161,10 +161,10 @@ def test_sqlite_begins_with_the_few_or_walks(tmp_path, level, keys, start):
                 ]
             )
         statements = []
-        with index._database.cursor() as cursor:
+        with index.database.cursor() as cursor:
             cursor.connection.set_trace_callback(statements.append)
-        index.search(asked(index, level, None, keys))
-        with index._database.cursor() as cursor:
+        index.searcher.search(asked(index, level, None, keys))
+        with index.database.cursor() as cursor:
             cursor.connection.set_trace_callback(None)
             explained = cursor.execute(f"EXPLAIN QUERY PLAN {statements[-1]}").fetchall()
 

@@ -69,7 +69,7 @@ def run(ingest, *bodies: object) -> list[str]:
 
 
 def found(ingest, study: object) -> int:
-    return len(ingest.services.index.find(Target(samples.study_uid(study))))
+    return len(ingest.services.index.retrieval.find(Target(samples.study_uid(study))))
 
 
 def keys(storage, prefix: str) -> list[str]:
@@ -89,7 +89,7 @@ def keys(storage, prefix: str) -> list[str]:
 def test_a_dropped_object_is_searchable_and_gone_from_the_folder(ingest, storage, drop, tell, key):
     content = samples.ct(key)
     assert tell(drop(key, content)) == []
-    (stored,) = ingest.services.index.find(Target(samples.study_uid(key)))
+    (stored,) = ingest.services.index.retrieval.find(Target(samples.study_uid(key)))
     assert storage.read(stored.key) == content
     assert keys(storage, key) == []
 

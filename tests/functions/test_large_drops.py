@@ -43,7 +43,7 @@ def test_a_gigabyte_is_taken_from_the_drop_folder_within_300_megabytes(s3_enviro
     with closing(Index(url)) as index:
         index.migrate()
         answer, kilobytes = taken("large-drops", s3_environment, url, tmp_path)
-        (stored,) = index.find(Target(samples.study_uid("dropped")))
+        (stored,) = index.retrieval.find(Target(samples.study_uid("dropped")))
 
     assert answer == {"batchItemFailures": []}
     assert kilobytes * 1024 < MEMORY

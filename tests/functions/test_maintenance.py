@@ -66,8 +66,10 @@ def test_the_index_is_rebuilt_from_the_files_alone(services, empty):
     assert (done.filed, done.unreadable, done.complete) == (6, 0, True)
     for label in "abc":
         target = Target(samples.study_uid(label))
-        assert list(empty.index.documents(target)) == list(services.index.documents(target))
-    assert empty.index.statistics() == services.index.statistics()
+        assert list(empty.index.retrieval.documents(target)) == list(
+            services.index.retrieval.documents(target)
+        )
+    assert empty.index.retrieval.statistics() == services.index.retrieval.statistics()
     assert sweep_and_reindex.reindex(empty).filed == 0
 
 
@@ -75,7 +77,7 @@ def test_reindexing_goes_on_where_it_was_stopped(services, empty):
     put(services, *samples.ct_series("a", 2), *samples.ct_series("b", 2))
     answers = iter([False, True])
     assert not sweep_and_reindex.reindex(empty, should_stop=lambda: next(answers)).complete
-    assert empty.index.statistics().instances == 2
+    assert empty.index.retrieval.statistics().instances == 2
     assert sweep_and_reindex.reindex(empty).filed == 2
 
 

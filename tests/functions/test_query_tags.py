@@ -48,11 +48,11 @@ def maintenance(import_function, before, monkeypatch):
 
 def found(index: Index) -> int:
     query, _ = parse_query(Level.SERIES, None, [("DeviceUID", "1.2.3")], index.query_tags)
-    return len(index.search(query).matches)
+    return len(index.searcher.search(query).matches)
 
 
 def statuses(module) -> list[str]:
-    return [each.status.value for each in module.services.index.registered_query_tags()]
+    return [each.status.value for each in module.services.index.query_tag_registry.registered()]
 
 
 def test_an_hour_after_a_change_the_second_look_ends_it(maintenance, before, monkeypatch):
@@ -79,7 +79,7 @@ def test_a_deployment_notes_what_is_configured_and_begins(maintenance, cloudform
 
 
 def test_what_is_stored_moves_it_on(maintenance):
-    maintenance.services.index.register_query_tags()
+    maintenance.services.index.query_tag_registry.register()
     assert found(maintenance.services.index) == 0
 
     assert call(maintenance, of_bucket(maintenance, KEY)) == []

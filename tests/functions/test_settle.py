@@ -42,7 +42,7 @@ def put(module, study: str, **attributes) -> None:
 
 
 def stable(module) -> list[str]:
-    changes = module.services.index.changes(0, 1000)
+    changes = module.services.index.changes.page(0, 1000)
     return [change.kind for change in changes if change.kind.startswith("Stable")]
 
 

@@ -41,7 +41,7 @@ def test_a_deployment_migrates_a_database_that_was_asleep(import_function, fall_
     fall(maintenance)
 
     assert maintenance.handler({"action": "migrate"}, Context()) == {"complete": True}
-    assert index.statistics().instances == 0
+    assert index.retrieval.statistics().instances == 0
 
 
 def test_what_is_dropped_while_the_database_sleeps_does_not_come_again(

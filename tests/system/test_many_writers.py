@@ -118,7 +118,7 @@ def acknowledged(folder):
 
 def exact_counts(index):
     """Whether every study and series says of itself what its rows say."""
-    with index._database.connect() as connection:
+    with index.database.connect() as connection:
         said = connection.execute(
             select(studies.c.row_id, studies.c.number_of_study_related_series,
                    studies.c.number_of_study_related_instances, studies.c.size)
@@ -141,11 +141,11 @@ def exact_counts(index):
 
 def complete_feed(index):
     """The changes, of which none is missing and each comes after the one before."""
-    changes = index.changes(0, 100_000)
+    changes = index.changes.page(0, 100_000)
     numbers = [change.sequence for change in changes]
     assert numbers == sorted(set(numbers))
     told = Counter(change.level for change in changes if change.kind.startswith("New"))
-    total = index.statistics()
+    total = index.retrieval.statistics()
     stored = (total.patients, total.studies, total.series, total.instances)
     assert tuple(told[level] for level in Level) == stored
     return changes
@@ -160,20 +160,22 @@ def test_sixteen_processes_store_into_one_study_and_counts_are_exact(mariadb_url
     new = 3 * PROCESSES * CALLS + CALLS
     assert outcomes == {Outcome.STORED: new, Outcome.ALREADY_STORED: (PROCESSES - 1) * CALLS}
     with closing(open_services(settings)) as services:
-        study = services.index.resource(Level.STUDY, orthanc_id("P", samples.study_uid("many")))
+        study = services.index.orthanc.resource(
+            Level.STUDY, orthanc_id("P", samples.study_uid("many"))
+        )
         assert study.series_count == PROCESSES + 2
         assert study.instance_count == 2 * PROCESSES * CALLS + CALLS
         files = {file for n in range(PROCESSES) for c in range(1, CALLS + 1)
                  for file in files_of(n, c)[:3]}  # fmt: skip
         assert study.size == sum(map(len, files))
-        with services.index._database.connect() as connection:
+        with services.index.database.connect() as connection:
             marked = connection.scalar(
                 select(studies.c.modalities_in_study).where(studies.c.row_id == study.row_id)
             )
         assert sorted(marked.strip("\\").split("\\")) == ["ct", "mr", "pt", "us"]
         exact_counts(services.index)
         complete_feed(services.index)
-        assert services.index.statistics().patients == 1
+        assert services.index.retrieval.statistics().patients == 1
 
 
 def kill_some(folder, chance):
@@ -217,14 +219,14 @@ def test_whoever_is_killed_loses_nothing_acknowledged(mariadb, mariadb_url, buck
 
 def all_instances(index):
     """Every instance of the index."""
-    with index._database.connect() as connection:
+    with index.database.connect() as connection:
         uids = connection.scalars(select(studies.c.study_instance_uid)).all()
-    return [each for uid in uids for each in index.find(Target(uid))]
+    return [each for uid in uids for each in index.retrieval.find(Target(uid))]
 
 
 def contents(index):
     """All rows of all tables, told by Orthanc ids instead of numbers, but for BY_ARRIVAL."""
-    with index._database.connect() as connection:
+    with index.database.connect() as connection:
         tables = {
             t.name: connection.execute(select(t)).mappings().all() for t in metadata.sorted_tables
         }

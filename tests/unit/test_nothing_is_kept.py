@@ -57,7 +57,7 @@ def test_statements_for_long_lists_of_attributes_are_not_kept(tmp_path):
         tracemalloc.start()
         for number in range(30):
             tags = frozenset(f"{number:04X}{element:04X}" for element in range(2000))
-            services.index.search(Query(Level.STUDY, (), limit=1, included=tags))
+            services.index.searcher.search(Query(Level.STUDY, (), limit=1, included=tags))
         kept, _ = tracemalloc.get_traced_memory()
         tracemalloc.stop()
 

@@ -20,7 +20,7 @@ def _nothing_is_left_behind(services: Services):
     """After every test here: as many rows as files, and no body left half received."""
     yield
     files = [key for key, _, _ in services.storage.keys("instances/")]
-    assert services.index.statistics().instances == len(files)
+    assert services.index.retrieval.statistics().instances == len(files)
     assert list(services.storage.keys("spool/")) == []
 
 

@@ -248,7 +248,7 @@ def test_no_row_lacks_its_file_and_no_file_its_row(client, services):
     files = {key for key, _, _ in services.storage.keys("instances/")}
     found = wire.search(client, "/instances", limit=5000)
     assert len(found) == len(files)
-    assert services.index.statistics().instances == len(files)
+    assert services.index.retrieval.statistics().instances == len(files)
 
 
 @pytest.mark.parametrize("seed", range(150))

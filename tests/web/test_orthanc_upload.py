@@ -94,7 +94,7 @@ def test_a_zip_of_many_instances_is_stored_batch_by_batch(client, services):
     files = {str(number): samples.ct("a", instance=number) for number in range(1, 151)}
     answer = client.post(INSTANCES, content=samples.zipped(files))
     assert [each["Status"] for each in answer.json()] == ["Success"] * 150
-    assert services.index.statistics().instances == 150
+    assert services.index.retrieval.statistics().instances == 150
 
 
 def test_a_zip_without_dicom_answers_an_empty_list(client):

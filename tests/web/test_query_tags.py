@@ -22,7 +22,7 @@ def services(backend, tmp_path, monkeypatch):
     """Storage and index, empty, with query tags that are ready."""
     monkeypatch.setattr(registry, "GRACE", 0)
     with backend.services(tmp_path / "data", query_tags=TAGS) as opened:
-        opened.index.register_query_tags()
+        opened.index.query_tag_registry.register()
         assert index_query_tags(opened).complete
         yield opened
 
@@ -136,7 +136,7 @@ def test_tags_are_configured_and_not_written(client):
 
 def test_what_is_being_added_is_searched_for_with_a_warning(client, services):
     must_store(client, device(1))
-    with services.index._database.transaction() as connection:
+    with services.index.database.transaction() as connection:
         registry._note(
             connection, [tag.tag_id for tag in services.index.query_tags], status="Adding"
         )

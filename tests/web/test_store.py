@@ -18,7 +18,7 @@ STUDIES = f"{wire.DICOMWEB}/studies"
 def counted(services: Services) -> tuple[int, int]:
     """Instances in the index, and files in the storage."""
     files = sum(1 for _ in services.storage.keys("instances/"))
-    return services.index.statistics().instances, files
+    return services.index.retrieval.statistics().instances, files
 
 
 def whole(client: httpx2.Client, path: str) -> bytes:

@@ -207,7 +207,7 @@ def test_what_is_dropped_beside_the_uploads_is_stored_all_the_same(client, cloud
             Bucket=cloud.storage.bucket, Key=key, Body=samples.ct(key, size=20)
         )
     take_all(cloud)
-    assert cloud.index.statistics().instances == 2
+    assert cloud.index.retrieval.statistics().instances == 2
 
 
 def test_the_state_of_a_large_upload_goes_past_the_ceiling_too(client):

@@ -45,7 +45,7 @@ parameters = st.lists(st.tuples(st.sampled_from(NAMES + OTHERS * 3), keys), max_
 def index(index_url):
     opened = Index(index_url)
     opened.migrate()
-    opened.add([new("s", series, 1) for series in (1, 2)])
+    opened.writer.add([new("s", series, 1) for series in (1, 2)])
     yield opened
     opened.close()
 
@@ -57,9 +57,9 @@ def test_any_question_is_answered_or_refused(index, level, asked):
         query, _ = parse_query(level, None, asked)
     except InvalidRequest:
         return
-    page = index.search(query)
+    page = index.searcher.search(query)
     assert len(page.matches) <= query.limit
-    found = index.search_ids(level, query)
+    found = index.searcher.ids(level, query)
     assert len(found) == len(page.matches)
     if level is Level.STUDY:
-        assert len(index.search_ids(Level.PATIENT, query)) <= query.limit
+        assert len(index.searcher.ids(Level.PATIENT, query)) <= query.limit

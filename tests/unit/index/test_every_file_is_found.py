@@ -49,7 +49,7 @@ def test_every_file_is_found_by_its_own_values(index, any_file):
     except InvalidInstance:
         pytest.skip("no DICOM instance")
     uids = (parsed.study_instance_uid, parsed.series_instance_uid, parsed.sop_instance_uid)
-    index.add([NewInstance(parsed, str(any_file), any_file.stat().st_size, bytes(32))])
+    index.writer.add([NewInstance(parsed, str(any_file), any_file.stat().st_size, bytes(32))])
     try:
         for level, attributes in SEARCHED.items():
             for attribute in attributes:
@@ -57,7 +57,7 @@ def test_every_file_is_found_by_its_own_values(index, any_file):
                     assert is_found(index, level, attribute, key), (attribute, key)
             assert is_answered(index, level)
     finally:
-        assert index.remove(Target(*uids)) is not None
+        assert index.writer.remove(Target(*uids)) is not None
 
 
 def is_found(index, level, attribute, key) -> bool:
@@ -65,12 +65,12 @@ def is_found(index, level, attribute, key) -> bool:
         query, _ = parse_query(level, None, [(".".join(attribute.path), key)])
     except InvalidRequest:
         return True  # the file holds what cannot be a value of its VR
-    return len(index.search(query).matches) == 1
+    return len(index.searcher.search(query).matches) == 1
 
 
 def is_answered(index, level) -> bool:
     """Whether the answer with everything in it is DICOM JSON in ascending order."""
     query, _ = parse_query(level, None, [("includefield", "all")])
-    (match,) = index.search(query).matches
+    (match,) = index.searcher.search(query).matches
     answer = orjson.loads(b"{%s}" % b",".join(match.attributes))
     return list(answer) == sorted(answer)

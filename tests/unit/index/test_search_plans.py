@@ -14,9 +14,11 @@ FROM_ABOVE = Target("1.2")
 def index(tmp_path_factory, request):
     opened = Index(f"sqlite:///{tmp_path_factory.mktemp('plans') / 'index.sqlite'}")
     opened.migrate()
-    opened.add([new(study, series, n) for study in range(20) for series in (1, 2) for n in (1, 2)])
+    opened.writer.add(
+        [new(study, series, n) for study in range(20) for series in (1, 2) for n in (1, 2)]
+    )
     if request.param == "analysed":  # which makes the planner reconsider everything
-        with opened._database.cursor() as cursor:
+        with opened.database.cursor() as cursor:
             cursor.execute("ANALYZE")
     yield opened
     opened.close()
@@ -26,10 +28,10 @@ def executed(index, level, target, parameters):
     """The statements that a search takes, with their values in place."""
     query, _ = parse_query(level, target, parameters)
     statements = []
-    with index._database.cursor() as cursor:  # the only connection yet
+    with index.database.cursor() as cursor:  # the only connection yet
         cursor.connection.set_trace_callback(statements.append)
-    index.search(query)
-    with index._database.cursor() as cursor:
+    index.searcher.search(query)
+    with index.database.cursor() as cursor:
         cursor.connection.set_trace_callback(None)
     return statements
 
@@ -37,7 +39,7 @@ def executed(index, level, target, parameters):
 def plan(index, level, target, parameters):
     """The steps by which SQLite finds the page, and those that fetch what is answered."""
     (statement,) = executed(index, level, target, parameters)
-    with index._database.cursor() as cursor:
+    with index.database.cursor() as cursor:
         steps = [row[3] for row in cursor.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()]
     assert steps[0] == "MATERIALIZE page"
     fetch = steps.index("SCAN page")
@@ -89,14 +91,14 @@ def test_a_search_takes_one_statement(index, level):
 def test_questions_of_a_kind_share_a_compiled_statement(index):
     for name in ("doe*", "smith*", "müller*"):
         query, _ = parse_query(Level.STUDY, None, [("PatientName", name), ("limit", "5")])
-        assert len(index.search(query).matches) == (5 if name == "doe*" else 0)
+        assert len(index.searcher.search(query).matches) == (5 if name == "doe*" else 0)
 
-    assert index._searcher._kept_results.cache_info().hits >= 2
+    assert index.searcher._kept_results.cache_info().hits >= 2
 
 
 def test_searches_go_on_while_another_writes(index):
     query, _ = parse_query(Level.INSTANCE, None, [])
-    with index._database.transaction():
-        matches = index.search(query).matches
+    with index.database.transaction():
+        matches = index.searcher.search(query).matches
 
     assert len(matches) == 80

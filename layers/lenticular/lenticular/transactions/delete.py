@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 def delete(services: Services, *targets: Target) -> Removed:
     """Delete what the targets name, all or nothing; NotFound when there is nothing."""
-    removed = services.index.remove(*targets)
+    removed = services.index.writer.remove(*targets)
     if removed is None:
         raise NotFound("There is no such study, series or instance.")
     _forget_results(services, targets)

@@ -29,13 +29,13 @@ def page(
 
     With their attributes when it is said below which base URL bulk data are.
     """
-    found = services.index.instance_changes(offset, limit, window)
+    found = services.index.instance_changes.page(offset, limit, window)
     return _encoded(services, found, metadata_below)
 
 
 def latest(services: Services, metadata_below: str | None) -> bytes | None:
     """The newest entry, None when there is none."""
-    found = services.index.latest_instance_change()
+    found = services.index.instance_changes.latest()
     return next(_encoded(services, [found] if found else [], metadata_below), None)
 
 

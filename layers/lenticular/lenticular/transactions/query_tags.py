@@ -14,7 +14,7 @@ from lenticular.services import Services
 
 def all_query_tags(services: Services) -> Iterator[dict[str, Any]]:
     """The tags that are configured or not yet removed, by their paths."""
-    known = services.index.registered_query_tags()
+    known = services.index.query_tag_registry.registered()
     for each in known:
         yield _described(each.path, each.vr, each.creator, each.level, each.status)
     registered = {each.tag_id for each in known}

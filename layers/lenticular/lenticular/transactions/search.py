@@ -78,7 +78,7 @@ def parse_query(
 
 def search(services: Services, query: Query, base_url: str) -> SearchAnswer:
     """Run the search; `base_url` is the service's, for RetrieveURL."""
-    page = services.index.search(query)
+    page = services.index.searcher.search(query)
     matches = [_encode(match, base_url) for match in page.matches]
     return SearchAnswer(matches, more=page.more and not query.limit_given, adding=page.adding)
 

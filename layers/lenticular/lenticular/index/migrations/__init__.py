@@ -9,19 +9,20 @@ from pathlib import Path
 from sqlalchemy import column, inspect, select, table
 from sqlalchemy.engine import Connection
 
+from lenticular.errors import Unavailable
 from lenticular.index.sql.database import Database
 
 HEAD = "0004"
 """The revision this release is written for."""
 
-SETTLING = "0002"
-"""The revision from which on it is noted what was told to be stable."""
+STABILITY = "0002"
+"""From this revision on, studies and series record when they were marked as stable."""
 
 INSTANCE_FEED = "0003"
-"""The revision from which on changes say of which instance they tell."""
+"""From this revision on, changes name their instance."""
 
 QUERY_TAGS = "0004"
-"""The revision from which on attributes can be made searchable by configuration."""
+"""From this revision on, there are tables for query tags."""
 
 _VERSION = table("alembic_version", column("version_num"))
 
@@ -54,6 +55,13 @@ def check(database: Database) -> None:
 def has(connection: Connection, revision: str) -> bool:
     """Whether the schema is of this revision or of a later one."""
     return str(connection.scalar(select(_VERSION.c.version_num))) >= revision
+
+
+def require(database: Database, revision: str) -> None:
+    """Refuse work for which the schema is too old."""
+    with database.connect() as connection:
+        if not has(connection, revision):
+            raise Unavailable("The index waits for its migration; run `lenticular migrate`.")
 
 
 def _revision(database: Database) -> str | None:

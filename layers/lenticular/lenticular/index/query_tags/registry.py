@@ -19,8 +19,12 @@ from sqlalchemy.engine import Connection
 
 from lenticular.dicom.model import Level
 from lenticular.dicom.query_tags import QueryTag, QueryTags
+from lenticular.index import migrations
 from lenticular.index.query_tags.backfill import Backfill
+from lenticular.index.sql.database import Database
 from lenticular.index.sql.schema import TAG_VALUES, query_tags, studies
+from lenticular.index.write import changes
+from lenticular.index.write.writer import Writer
 
 AT_ONCE = 50
 """Instances in one transaction, so that nobody who stores waits for long."""
@@ -90,7 +94,48 @@ class RegisteredTag:
         return self.since, self.done, self.within
 
 
-def registered(connection: Connection) -> list[RegisteredTag]:
+class QueryTagRegistry:
+    """Registers the configured tags, and fills in their values step by step."""
+
+    def __init__(self, database: Database, writer: Writer, tags: QueryTags) -> None:
+        self._database = database
+        self._writer = writer
+        self._tags = tags
+
+    def registered(self) -> list[RegisteredTag]:
+        """Return all tags that the index has, by their paths."""
+        with self._database.connect() as connection:
+            if not migrations.has(connection, migrations.QUERY_TAGS):
+                return []
+            return _registered(connection)
+
+    def register(self, *, starting: bool = True) -> None:
+        """Insert the configured tags and mark the others as Deleting.
+
+        With `starting`, also schedule a rescan, because older processes may still write without
+        the tags.
+        """
+        migrations.require(self._database, migrations.QUERY_TAGS)
+        self._writer.run_in_transaction(
+            lambda connection: _register(connection, self._tags, changes.now(), starting=starting)
+        )
+
+    def advance(self) -> int | None:
+        """Do one step of the backfill: return how many studies it read; None if none is due."""
+        migrations.require(self._database, migrations.QUERY_TAGS)
+        # The processes of one machine are started together.
+        grace = 0 if self._database.is_sqlite else GRACE
+        return self._writer.run_in_transaction(
+            lambda connection: _advance(connection, self._tags, grace, changes.now())
+        )
+
+    def has_pending(self) -> bool:
+        """Return True if a step is still to be done, now or later."""
+        with self._database.connect() as connection:
+            return bool(_pending(connection, self._tags))
+
+
+def _registered(connection: Connection) -> list[RegisteredTag]:
     """All tags that the index knows, by their paths."""
     found = connection.execute(select(query_tags).order_by(query_tags.c.path, query_tags.c.tag_id))
     return [
@@ -99,12 +144,12 @@ def registered(connection: Connection) -> list[RegisteredTag]:
     ]
 
 
-def register(connection: Connection, tags: QueryTags, now: int, *, starting: bool) -> None:
+def _register(connection: Connection, tags: QueryTags, now: int, *, starting: bool) -> None:
     """Note which tags there are to be, and that all who store now know of them.
 
     Unless this is a start: who was there before it may not, and one more look is to be taken.
     """
-    known = {each.tag_id: each for each in registered(connection)}
+    known = {each.tag_id: each for each in _registered(connection)}
     wanted = {tag.tag_id: tag for tag in tags}
     first = {"known": now, "started": now, "since": 0, "done": 0, "within": 0}
     for tag_id, tag in wanted.items():
@@ -122,7 +167,7 @@ def register(connection: Connection, tags: QueryTags, now: int, *, starting: boo
             _note(connection, [each.tag_id], status=Status.DELETING.value, **first)
 
 
-def pending(connection: Connection, tags: QueryTags) -> list[RegisteredTag]:
+def _pending(connection: Connection, tags: QueryTags) -> list[RegisteredTag]:
     """The tags that something is still to be done for, as far as that is known here.
 
     Who was started with another configuration neither fills what it does not know, nor removes
@@ -131,17 +176,17 @@ def pending(connection: Connection, tags: QueryTags) -> list[RegisteredTag]:
     wanted = {tag.tag_id for tag in tags}
     return [
         each
-        for each in registered(connection)
+        for each in _registered(connection)
         if each.since != IDLE and each.is_wanted is (each.tag_id in wanted)
     ]
 
 
-def advance(connection: Connection, tags: QueryTags, grace: int, now: int) -> int | None:
+def _advance(connection: Connection, tags: QueryTags, grace: int, now: int) -> int | None:
     """The next step for what is pending: how many studies it took; None when none is due.
 
     `grace` is for how many milliseconds some may store who do not know of a start.
     """
-    waiting = pending(connection, tags)
+    waiting = _pending(connection, tags)
     due = [each for each in waiting if each.since == 0 or now >= each.started + grace]
     if not due:
         return None

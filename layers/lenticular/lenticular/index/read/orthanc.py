@@ -1,4 +1,4 @@
-"""Browsing by Orthanc's identifiers: resources of the four levels, their children, the changes."""
+"""Resources of the four levels by Orthanc's identifiers, and their children."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -25,10 +25,9 @@ from lenticular.dicom.attributes import PATIENT_TAGS
 from lenticular.dicom.model import Dataset, Level, Target
 from lenticular.dicom.orthanc_id import from_digest, to_digest
 from lenticular.index.read.retrieval import STORED, stored_instance
-from lenticular.index.records import Change, OrthancResource
+from lenticular.index.records import OrthancResource
 from lenticular.index.sql.database import Database
 from lenticular.index.sql.schema import (
-    changes,
     documents,
     instances,
     patients,
@@ -104,7 +103,7 @@ class OrthancReader:
         page = self._selects[level].order_by(_TABLES[level].c.row_id).offset(since).limit(limit)
         return self._load(level, page)
 
-    def resource_ids(self, level: Level, since: int, limit: int | None) -> list[str]:
+    def resource_ids(self, level: Level, since: int = 0, limit: int | None = None) -> list[str]:
         """Identifiers of a level in the order of arrival."""
         table = _TABLES[level]
         ids = select(table.c.orthanc_id).order_by(table.c.row_id).offset(since)
@@ -130,24 +129,6 @@ class OrthancReader:
         with self._database.connect() as connection:
             row = connection.execute(found.where(_TABLES[level].c.orthanc_id == digest)).first()
         return Target(*row) if row is not None else None
-
-    def changes(self, since: int, limit: int) -> list[Change]:
-        """What came after a sequence number, the oldest first."""
-        told = (changes.c.sequence, changes.c.kind, changes.c.level)
-        page = select(*told, changes.c.orthanc_id, changes.c.created).where(
-            changes.c.sequence > since
-        )
-        with self._database.connect() as connection:
-            return [
-                Change(
-                    row.sequence,
-                    row.kind,
-                    Level(row.level),
-                    from_digest(row.orthanc_id),
-                    _moment(row.created),
-                )
-                for row in connection.execute(page.order_by(changes.c.sequence).limit(limit))
-            ]
 
     def _load(self, level: Level, wanted: Select[Any]) -> list[OrthancResource]:
         with self._database.connect() as connection:

@@ -18,7 +18,7 @@ from lenticular.index.sql.database import Database, Statement
 from lenticular.index.sql.schema import documents, frames, instances, patients, series, studies
 
 DOCUMENTS_AT_ONCE = 200
-HELD_AT_ONCE = 32
+STORED_AT_ONCE = 32
 _SIZES = (1, 30, DOCUMENTS_AT_ONCE)
 """How many documents one statement asks for; on SQLite, where asking costs nothing, one."""
 
@@ -61,7 +61,9 @@ class RetrievalReader:
             for depth in (1, 2, 3)
         }
         self._locate = database.prepare(_select_layout())
-        self._held = {many: database.prepare(_select_held(many)) for many in (1, HELD_AT_ONCE)}
+        self._already_stored = {
+            many: database.prepare(_select_already_stored(many)) for many in (1, STORED_AT_ONCE)
+        }
         self._frames = database.prepare(
             select(frames.c.ranges).where(
                 frames.c.instance_row_id == bindparam("instance_row_id"),
@@ -86,16 +88,18 @@ class RetrievalReader:
             return LocatedInstance(stored_instance(stored), layout_codec.decode(layout))
         return None
 
-    def held(self, instances: Sequence[tuple[Target, bytes]]) -> list[dict[Level, str] | None]:
-        """For each place and SHA-256 the Orthanc ids when exactly these bytes are there already."""
+    def already_stored(
+        self, instances: Sequence[tuple[Target, bytes]]
+    ) -> list[dict[Level, str] | None]:
+        """Return the Orthanc ids of each instance that has exactly these bytes; else None."""
         found: dict[tuple[Target, bytes], dict[Level, str]] = {}
         uids = [target.sop_instance_uid for target, _ in instances]
         with self._database.cursor() as cursor:
-            for start in range(0, len(uids), HELD_AT_ONCE):
-                some = uids[start : start + HELD_AT_ONCE]
-                some += some[-1:] * (HELD_AT_ONCE - len(some)) if len(some) > 1 else []
+            for start in range(0, len(uids), STORED_AT_ONCE):
+                some = uids[start : start + STORED_AT_ONCE]
+                some += some[-1:] * (STORED_AT_ONCE - len(some)) if len(some) > 1 else []
                 parameters = {f"uid_{number}": uid for number, uid in enumerate(some)}
-                rows: Any = self._held[len(some)].run(cursor, parameters).fetchall()
+                rows: Any = self._already_stored[len(some)].run(cursor, parameters).fetchall()
                 for study, series_uid, sop, sha256, *ids in rows:
                     orthanc_ids = dict(zip(Level, map(from_digest, ids), strict=True))
                     found[Target(study, series_uid, sop), sha256] = orthanc_ids
@@ -205,7 +209,7 @@ def _select_layout() -> Select[Any]:
     return _select(*STORED, documents.c.layout, depth=3).join(documents, same)
 
 
-def _select_held(at_once: int) -> Select[Any]:
+def _select_already_stored(at_once: int) -> Select[Any]:
     """The instances of these UIDs, wherever they are."""
     wanted: list[Any] = [bindparam(f"uid_{number}") for number in range(at_once)]
     ids = (table.c.orthanc_id for table in (patients, studies, series, instances))

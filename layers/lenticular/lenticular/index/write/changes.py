@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import insert
 from sqlalchemy.engine import Connection
 
 from lenticular.dicom.model import Level, Target
@@ -63,11 +63,6 @@ def columns_in(revision: str) -> Sequence[Any]:
     """The columns that a change is written with in the schema of this revision."""
     written = [column for column in changes.columns if column is not changes.c.sequence]
     return written if revision >= migrations.INSTANCE_FEED else written[:4]
-
-
-def last_sequence(connection: Connection) -> int:
-    """The number of the newest change; 0 when there is none."""
-    return int(connection.scalar(select(func.max(changes.c.sequence))) or 0)
 
 
 def now() -> int:

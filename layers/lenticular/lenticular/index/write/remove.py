@@ -24,8 +24,9 @@ from lenticular.index.sql.schema import (
     studies,
     study_attributes,
 )
-from lenticular.index.write import rows, stability
+from lenticular.index.write import rows
 from lenticular.index.write.changes import Action, ChangeEntry, add_changes
+from lenticular.index.write.statements import pending_of_patient
 
 AT_ONCE = 500
 
@@ -231,9 +232,9 @@ def _remove_study(connection: Connection, study: Row, patient: bytes) -> _Above:
 
 def _awaited_studies(connection: Connection, patient_row_id: int) -> Sequence[int]:
     """The studies that a patient must wait for to be told stable; none in the schema before."""
-    if not migrations.has(connection, migrations.SETTLING):
+    if not migrations.has(connection, migrations.STABILITY):
         return []
-    return stability.pending_of_patient(connection, patient_row_id)
+    return connection.scalars(pending_of_patient(patient_row_id)).all()
 
 
 def _sop_classes(connection: Connection, study_row_id: int) -> Iterable[str]:

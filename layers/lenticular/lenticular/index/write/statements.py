@@ -160,3 +160,10 @@ def _grow_study() -> Update:
             }
         )
     )
+
+
+def pending_of_patient(patient_row_id: int) -> Select[Any]:
+    """Select the row ids of the studies for which a patient must wait to be stable."""
+    return select(studies.c.row_id).where(
+        studies.c.patient_row_id == patient_row_id, studies.c.settled < studies.c.updated
+    )

@@ -23,8 +23,8 @@ from lenticular.index.records import Added, NewInstance, Removed
 from lenticular.index.sql import errors
 from lenticular.index.sql.database import Database, raw_cursor
 from lenticular.index.write import remove as removal
-from lenticular.index.write import rows, stability
-from lenticular.index.write.changes import ChangeEntry, now
+from lenticular.index.write import rows
+from lenticular.index.write.changes import now
 from lenticular.index.write.insert import InstanceInserter
 from lenticular.index.write.parent_rows import ParentRows
 from lenticular.index.write.rows import InstanceRows
@@ -66,8 +66,10 @@ class Writer:
         self._piling = Lock()
         self._writing = Lock()
 
-    def add(self, instances: Sequence[NewInstance], replace: bool) -> list[Added]:
-        """Add instances; when this returns they are durably there."""
+    def add(self, instances: Sequence[NewInstance], *, replace: bool = False) -> list[Added]:
+        """Add instances whose files are stored; the rows are durable when this returns."""
+        if not instances:
+            return []
         request = _Batch([rows.of_instance(new, self._tags) for new in instances], replace)
         with self._piling:
             self._pile.append(request)
@@ -78,21 +80,15 @@ class Writer:
             raise request.error
         return request.added or []
 
-    def remove(self, targets: Sequence[Target]) -> Removed | None:
-        """Remove what the targets name; None when there is nothing."""
+    def remove(self, *targets: Target) -> Removed | None:
+        """Remove all targets in one transaction; None when none of them exists."""
         with self._writing:
             # Repeated after a commit whose answer was lost, it would say that nothing was there.
             return self._in_transaction(
                 lambda connection: removal.remove(connection, targets), may_repeat=False
             )
 
-    def settle(self, study_row_ids: Sequence[int], until: int) -> list[ChangeEntry]:
-        """Tell of these studies what was quiet since `until` and was not told yet."""
-        return self.perform(
-            lambda connection: stability.mark_stable(connection, study_row_ids, until)
-        )
-
-    def perform(self, work: Callable[[Connection], Result]) -> Result:
+    def run_in_transaction(self, work: Callable[[Connection], Result]) -> Result:
         """Run work that may be repeated as one transaction."""
         with self._writing:
             return self._in_transaction(work, may_repeat=True)

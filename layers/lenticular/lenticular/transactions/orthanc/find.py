@@ -80,7 +80,9 @@ def find(services: Services, question: Question) -> list[Any]:
         ids = [resource.orthanc_id for resource in resources]
     else:
         ids = list(_ids(services, question, question.since, question.limit))
-        resources = services.index.resources_of(question.level, ids) if question.expand else []
+        resources = (
+            services.index.orthanc.resources_of(question.level, ids) if question.expand else []
+        )
     if not question.expand:
         return ids
     return [browse.describe(resource, question.style) for resource in resources]
@@ -90,7 +92,7 @@ def lookup(services: Services, identifier: str) -> list[dict[str, str]]:
     """The patient with this PatientID, and the study, series or instance of this UID."""
     found = []
     patient = orthanc_id(identifier)
-    if services.index.resource(Level.PATIENT, patient) is not None:
+    if services.index.orthanc.resource(Level.PATIENT, patient) is not None:
         found.append(browse.reference(Level.PATIENT, patient))
     if uids.is_valid(identifier):
         for level, keyword in _UID_OF.items():
@@ -105,7 +107,7 @@ def _ids(services: Services, question: Question, since: int = 0, limit: int = 0)
     while end is None or since < end:
         wanted = PAGE if end is None else min(PAGE, end - since)
         query = question.query(wanted, since, services.index.query_tags)
-        page = services.index.search_ids(question.level, query)
+        page = services.index.searcher.ids(question.level, query)
         yield from page
         if len(page) < wanted:
             return
@@ -117,7 +119,7 @@ def _in_right_case(services: Services, question: Question) -> Iterator[OrthancRe
     lettered = {name: key for name, key in question.keys.items() if _has_case(key)}
     ids = _ids(services, question)
     while page := list(islice(ids, PAGE)):
-        for resource in services.index.resources_of(question.level, page):
+        for resource in services.index.orthanc.resources_of(question.level, page):
             dataset = _with_ancestors(services, resource)
             if all(_agrees(dataset, name, key) for name, key in lettered.items()):
                 yield resource

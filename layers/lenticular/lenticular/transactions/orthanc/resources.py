@@ -47,7 +47,7 @@ _EXPECTED = (
 
 def find(services: Services, level: Level, orthanc_id: str) -> OrthancResource:
     """The resource of this identifier."""
-    resource = services.index.resource(level, orthanc_id)
+    resource = services.index.orthanc.resource(level, orthanc_id)
     if resource is None:
         raise errors.NotFound(f"No {level.lower()} with this identifier is stored.")
     return resource
@@ -115,7 +115,7 @@ def all_resources(
     end = None if limit is None else since + limit
     while end is None or since < end:
         wanted = PAGE if end is None else min(PAGE, end - since)
-        page = services.index.resources(level, since, wanted)
+        page = services.index.orthanc.resources(level, since, wanted)
         yield from page
         if len(page) < wanted:
             return
@@ -139,7 +139,7 @@ def descendants(
     services: Services, resource: OrthancResource, level: Level
 ) -> list[OrthancResource]:
     """All resources of a level below this one."""
-    return services.index.children(resource, level)
+    return services.index.orthanc.children(resource, level)
 
 
 def targets(services: Services, resource: OrthancResource) -> list[Target]:
@@ -147,7 +147,7 @@ def targets(services: Services, resource: OrthancResource) -> list[Target]:
     if resource.instance is not None:
         return [resource.instance.target]
     if resource.level is Level.SERIES:
-        target = services.index.target_of(resource.level, resource.orthanc_id)
+        target = services.index.orthanc.target_of(resource.level, resource.orthanc_id)
         return [target] if target is not None else []
     studies = [resource]
     if resource.level is Level.PATIENT:
@@ -158,7 +158,7 @@ def targets(services: Services, resource: OrthancResource) -> list[Target]:
 def dataset_of(services: Services, resource: OrthancResource) -> Dataset:
     """The attributes of an instance."""
     for target in targets(services, resource):
-        for document in services.index.documents(target):
+        for document in services.index.retrieval.documents(target):
             dataset: Dataset = orjson.loads(document)
             return dataset
     raise errors.NotFound("This instance was just deleted.")
@@ -167,8 +167,10 @@ def dataset_of(services: Services, resource: OrthancResource) -> Dataset:
 def datasets_below(services: Services, resource: OrthancResource) -> Iterator[tuple[str, Dataset]]:
     """Identifier and attributes of each instance of a resource."""
     for target in targets(services, resource):
-        instances = services.index.find(target)
-        for instance, document in zip(instances, services.index.documents(target), strict=False):
+        instances = services.index.retrieval.find(target)
+        for instance, document in zip(
+            instances, services.index.retrieval.documents(target), strict=False
+        ):
             yield instance.orthanc_id, orjson.loads(document)
 
 
@@ -177,7 +179,7 @@ def stored_instances(services: Services, resource: OrthancResource) -> list[Stor
     return [
         instance
         for target in targets(services, resource)
-        for instance in services.index.find(target)
+        for instance in services.index.retrieval.find(target)
     ]
 
 
@@ -194,7 +196,7 @@ def reference(level: Level, orthanc_id: str) -> dict[str, str]:
 
 def statistics(services: Services) -> dict[str, Any]:
     """How much is stored."""
-    counted = services.index.statistics()
+    counted = services.index.retrieval.statistics()
     return {
         "CountPatients": counted.patients,
         "CountStudies": counted.studies,
@@ -243,16 +245,16 @@ def metadata(resource: OrthancResource) -> dict[str, str]:
 
 def changes(services: Services, since: int, limit: int) -> dict[str, Any]:
     """A page of the change feed: what came after a change, the oldest first."""
-    page = services.index.changes(since, limit + 1)
+    page = services.index.changes.page(since, limit + 1)
     told = page[:limit]
-    last = told[-1].sequence if told else services.index.last_change()
+    last = told[-1].sequence if told else services.index.changes.last_sequence()
     return _changes(told, done=len(page) <= limit, last=last)
 
 
 def last_change(services: Services) -> dict[str, Any]:
     """The newest change."""
-    last = services.index.last_change()
-    return _changes(services.index.changes(last - 1, 1), done=True, last=last)
+    last = services.index.changes.last_sequence()
+    return _changes(services.index.changes.page(last - 1, 1), done=True, last=last)
 
 
 def _changes(changes: list[Change], done: bool, last: int) -> dict[str, Any]:

@@ -152,7 +152,7 @@ URI_PARAMETERS = uri_options.PARAMETERS
 def find(services: Services, target: Target) -> LocatedInstance:
     """What is to be shown; a study or series is represented by one of its instances."""
     if target.sop_instance_uid is None:
-        representative = services.index.representative(target)
+        representative = services.index.retrieval.representative(target)
         target = target if representative is None else representative.target
     return instances.locate(services, target)
 
@@ -212,7 +212,7 @@ def prepare_all(
 ) -> Iterator[RenderRequest]:
     """Every instance of a study or a series of which there is a picture, in their order."""
     for instance in instances.find(services, target):
-        located = services.index.locate(instance.target)
+        located = services.index.retrieval.locate(instance.target)
         if located is None:
             continue
         if category_of(located) in (ResourceCategory.PICTURE, ResourceCategory.WAVEFORM):

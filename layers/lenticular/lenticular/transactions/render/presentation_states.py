@@ -24,7 +24,7 @@ def shown(services: Services, state: LocatedInstance) -> Iterator[Shown]:
     study = state.instance.study_instance_uid
     for reference in references(instances.dataset_of(services, state)):
         target = Target(study, reference.series_instance_uid, reference.sop_instance_uid)
-        located = services.index.locate(target)
+        located = services.index.retrieval.locate(target)
         if located is None or category_of(located) is not ResourceCategory.PICTURE:
             continue
         for frame_number in reference.frame_numbers or (None,):
@@ -36,7 +36,7 @@ def showing(
     services: Services, located: LocatedInstance, target: Target
 ) -> tuple[LocatedInstance, int | None]:
     """The state that is to show this image, and the frame that it shows."""
-    state = services.index.locate(target)
+    state = services.index.retrieval.locate(target)
     if state is None or not state.instance.sop_class_uid.startswith(PRESENTATION_STATES):
         raise InvalidRequest("The study has no presentation state with these UIDs.")
     if category_of(state) is not ResourceCategory.PRESENTATION:

@@ -47,7 +47,7 @@ def put(services: Services, instance: StoredInstance, etag: str, picture: bytes)
         _write(bucket, _key(instance, etag), picture)
         # Whoever removes an instance does so in the index first and lists its pictures then: it
         # has seen this one, or we see now that the instance is gone.
-        found = services.index.locate(instance.target)
+        found = services.index.retrieval.locate(instance.target)
         if found is None or found.instance.key != instance.key:
             bucket.delete(_key(instance, etag))
     except (OSError, LenticularError) as error:

@@ -38,7 +38,7 @@ def values(
     for instance in instances:
         if pixels_only and not instance.number_of_frames:
             continue
-        located = services.index.locate(instance.target)
+        located = services.index.retrieval.locate(instance.target)
         if located is None:
             continue  # deleted in the meantime
         for path, size in _sizes(located.layout, pixels_only):

@@ -163,7 +163,7 @@ def _runs(
 ) -> list[tuple[int, int] | NotFound]:
     """Return where each frame lies, or the error of a frame that cannot be told from others."""
     try:
-        return list(services.index.frame_ranges(located, frame_numbers))
+        return list(services.index.retrieval.frame_ranges(located, frame_numbers))
     except NotFound as error:
         if len(frame_numbers) == 1:
             return [error]

@@ -38,17 +38,17 @@ class BulkData:
 
 def find(services: Services, target: Target) -> list[StoredInstance]:
     """The instances of a study or a series, or the instance; at least one."""
-    return services.index.find(target) or _raise_not_found(services, target)
+    return services.index.retrieval.find(target) or _raise_not_found(services, target)
 
 
 def locate(services: Services, target: Target) -> LocatedInstance:
     """An instance, and where its frames and bulk data lie."""
-    return services.index.locate(target) or _raise_not_found(services, target)
+    return services.index.retrieval.locate(target) or _raise_not_found(services, target)
 
 
 def metadata(services: Services, target: Target, base_url: str) -> Iterator[bytes]:
     """The DICOM JSON of each instance, with BulkDataURIs below the base URL (PS3.18 10.4.1.1.2)."""
-    documents = iter(services.index.documents(target))
+    documents = iter(services.index.retrieval.documents(target))
     first = next(documents, None) or _raise_not_found(services, target)
     # These bytes occur nowhere else: within a JSON string the quotation marks would be escaped.
     stored = b'"BulkDataURI":"' + BULKDATA_BASE.encode()
@@ -58,7 +58,7 @@ def metadata(services: Services, target: Target, base_url: str) -> Iterator[byte
 
 def dataset_of(services: Services, located: LocatedInstance) -> Dataset:
     """The attributes of an instance."""
-    document = next(iter(services.index.documents(located.instance.target)), None)
+    document = next(iter(services.index.retrieval.documents(located.instance.target)), None)
     if document is None:
         _raise_not_found(services, located.instance.target)
     dataset: Dataset = orjson.loads(document)
@@ -110,4 +110,4 @@ def _raise_not_found(services: Services, target: Target) -> NoReturn:
 
 
 def _exists(services: Services, target: Target) -> bool:
-    return next(iter(services.index.documents(target)), None) is not None
+    return next(iter(services.index.retrieval.documents(target)), None) is not None

@@ -97,7 +97,11 @@ def _without_known(
 ) -> list[NewInstance | StoreResult]:
     """Results for those whose very bytes are stored already: no file is kept for them."""
     new = [item for item in read if isinstance(item, NewInstance)]
-    held = iter(services.index.held([(_target(item.parsed), item.sha256) for item in new]))
+    held = iter(
+        services.index.retrieval.already_stored(
+            [(_target(item.parsed), item.sha256) for item in new]
+        )
+    )
     return [_unless_held(item, held) if isinstance(item, NewInstance) else item for item in read]
 
 
@@ -167,7 +171,7 @@ def _add(services: Services, instances: list[NewInstance]) -> list[StoreResult]:
         return []
     results = []
     try:
-        added = services.index.add(instances, replace=services.settings.replace)
+        added = services.index.writer.add(instances, replace=services.settings.replace)
     except errors.StorageFull:
         # Surely not committed: where room is short, files that no row names must not take it.
         for instance in instances:

@@ -50,7 +50,7 @@ class QueryTagWatch:
         """Do what is due; for how long there is nothing more, None if for ever."""
         index = self._services.index
         try:
-            index.register_query_tags(starting=self._is_starting)
+            index.query_tag_registry.register(starting=self._is_starting)
             self._is_starting = False
             done = index_query_tags(self._services, lambda: self._stopped.wait(PAUSE_SECONDS))
         except Unavailable as error:

@@ -41,8 +41,8 @@ def mark_stable(
     told: Counter[Level] = Counter()
     complete = False
     while not complete and not should_stop():
-        due = services.index.unsettled(since, until, STUDIES_AT_ONCE)
-        told += services.index.settle(due, until)
+        due = services.index.stability.pending(since, until, STUDIES_AT_ONCE)
+        told += services.index.stability.mark(due, until)
         complete = not due
     if told:
         log.info("settled", extra={"counts": {"settled": told[Level.STUDY]}})

@@ -86,7 +86,7 @@ def sweep(
             return Swept(looked_at, removed, complete=False)
         looked_at += len(files)
         # The files were listed before the rows are read, so no row can come too late.
-        named = {instance.key for instance in services.index.find(files[0].series)}
+        named = {instance.key for instance in services.index.retrieval.find(files[0].series)}
         obsolete = [file.key for file in files if file.key not in named and file.time < latest]
         rendition_cache.evict(services, obsolete)
         for key in obsolete:
@@ -108,7 +108,7 @@ def reindex(
                 if should_stop():
                     return Reindexed(looked_at, filed, unreadable, complete=False)
                 instances = [new for file in batch if (new := _read(services, file))]
-                services.index.add(instances)
+                services.index.writer.add(instances)
                 filed += len(instances)
                 unreadable += len(batch) - len(instances)
     log.info("reindexed", extra={"counts": {"reindexed": filed}})
@@ -123,11 +123,11 @@ def index_query_tags(services: Services, should_stop: Callable[[], bool] = never
     """
     looked_through = 0
     while not should_stop():
-        taken = services.index.advance_query_tags()
+        taken = services.index.query_tag_registry.advance()
         if taken is None:
             break
         looked_through += taken
-    complete = not services.index.has_pending_query_tags()
+    complete = not services.index.query_tag_registry.has_pending()
     if looked_through:
         log.info("indexed", extra={"counts": {"indexed": looked_through}})
     return Indexed(looked_through, complete)
@@ -135,7 +135,9 @@ def index_query_tags(services: Services, should_stop: Callable[[], bool] = never
 
 def _require_index(services: Services) -> None:
     """Refuse to take an index that was lost, or the wrong one, for leave to remove everything."""
-    if services.index.statistics().instances == 0 and next(services.storage.keys(INSTANCES), None):
+    if services.index.retrieval.statistics().instances == 0 and next(
+        services.storage.keys(INSTANCES), None
+    ):
         raise errors.Conflict("The index is empty and the storage is not: reindex, then sweep.")
 
 
@@ -163,7 +165,9 @@ def _files(services: Services, prefix: str) -> Iterator[_File]:
 
 def _without_row(services: Services, files: list[_File]) -> list[_File]:
     """One file for each instance without a row: the oldest, or the newest if new ones replace."""
-    filed = {instance.sop_instance_uid for instance in services.index.find(files[0].series)}
+    filed = {
+        instance.sop_instance_uid for instance in services.index.retrieval.find(files[0].series)
+    }
     chosen: dict[str, _File] = {}
     in_order = sorted(files, key=lambda file: (file.time, file.key))
     for file in reversed(in_order) if not services.settings.replace else in_order:

@@ -120,7 +120,11 @@ def _every_instance(request: Request, target: Target, options: RenderOptions) ->
     if len(instances) > MAX_INSTANCES:
         raise TooLarge(f"One request may have {MAX_INSTANCES:,} instances drawn; ask by series.")
     # A presentation state shows what may lie elsewhere, and be replaced.
-    state = services.index.last_change() if any(map(prepare.is_presented, instances)) else None
+    state = (
+        services.index.changes.last_sequence()
+        if any(map(prepare.is_presented, instances))
+        else None
+    )
     etag = responses.entity_tag(
         __version__, options, [(each.sop_instance_uid, each.sha256) for each in instances], state
     )

@@ -201,7 +201,7 @@ def _metadata(request: Request, target: Target) -> Response:
     if target.sop_instance_uid is None:
         # Of many documents nobody knows before they are read whether they are the same; but they
         # are as long as nothing at all was stored or deleted. Asked first, so never too new.
-        state = services.index.last_change()
+        state = services.index.changes.last_sequence()
         etag = responses.entity_tag(__version__, state, target, base_url(request), str(offer))
         if unchanged := responses.not_modified(request, etag):
             return unchanged

@@ -33,7 +33,7 @@ def resources(request: Request, collection: Collection) -> Response:
     index = services_of(request).index
     since, limit = window(request)
     if not has(request, "expand"):
-        return large_answer(request, index.resource_ids(collection.level, since, limit))
+        return large_answer(request, index.orthanc.resource_ids(collection.level, since, limit))
     style = tag_style(request, simplified)
     pages = browse.all_resources(services_of(request), collection.level, since, limit)
     return responses.json_array(
