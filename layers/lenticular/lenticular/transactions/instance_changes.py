@@ -70,7 +70,7 @@ def _entry(change: InstanceChange) -> dict[str, Any]:
         "SopInstanceUid": change.target.sop_instance_uid,
         "Action": change.action.value,
         "Timestamp": time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "InstanceState": change.state.value,
+        "State": change.state.value,
     }
 
 
