@@ -99,7 +99,7 @@ def test_pictures_of_other_options_are_others(client, services):
 
 @pytest.mark.parametrize("resource", [
     "rendered?window=40,400,linear", "rendered?viewport=64,64,10,10,200,200",
-    "thumbnail?viewport=64,64,,,-1450,", "rendered?window=40,400,linear&viewport=64,64",
+    "rendered?viewport=64,64,,,-1450,", "rendered?window=40,400,linear&viewport=64,64",
 ])  # fmt: skip
 def test_what_one_person_looks_for_is_not_kept(client, services, resource):
     wire.must_store(client, samples.ct("special", size=LARGE))

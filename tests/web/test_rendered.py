@@ -250,3 +250,26 @@ def test_an_object_of_this_kind_is_shown(client, name):
 
     assert shown.min() < shown.max()
     assert picture(client.get(url + "/thumbnail")).size
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["annotation=patient", "annotation=technique", "quality=50", "window=40,400,linear",
+     "iccprofile=srgb", "viewport=8,8,0,0,4,4", "viewport=8,8,,,-4,-4"],
+)  # fmt: skip
+def test_a_thumbnail_takes_nothing_but_the_size_of_its_box(client, ct, query):
+    for place in (ct, ct + "/frames/1", ct.partition("/instances")[0], ct.partition("/series")[0]):
+        answer = get(client, f"{place}/thumbnail?{query}")
+        wire.assert_error(answer, 400)
+        assert query.partition("=")[0] in answer.json()["detail"]
+
+
+def test_the_thumbnail_of_several_frames_is_one_picture_of_the_first(client):
+    wire.must_store(client, samples.multi_frame("three", 3))
+    url = samples.path("three") + "/frames"
+
+    shown = picture(get(client, f"{url}/3,1/thumbnail", "image/png"))
+
+    assert np.array_equal(shown, picture(get(client, f"{url}/3/thumbnail", "image/png")))
+    assert not np.array_equal(shown, picture(get(client, f"{url}/1/thumbnail", "image/png")))
+    wire.assert_error(get(client, f"{url}/4,1/thumbnail"), 404)

@@ -14,6 +14,7 @@ from lenticular.pixels.render_options import (
     Viewport,
     Window,
     parse_options,
+    parse_thumbnail_options,
     parse_viewport,
     parse_window,
 )
@@ -77,8 +78,8 @@ def test_malformed_qualities_are_refused(text):
 
 
 def test_a_thumbnail_has_a_viewport_of_its_own_unless_another_is_asked_for():
-    assert parse_options({}, thumbnail=True).viewport == THUMBNAIL
-    asked = parse_options({"viewport": "256,256"}, PNG, thumbnail=True)
+    assert parse_thumbnail_options({}, JPEG).viewport == THUMBNAIL
+    asked = parse_thumbnail_options({"viewport": "256,256"}, PNG)
     assert asked == RenderOptions(PNG, 90, None, Viewport(256, 256))
 
 

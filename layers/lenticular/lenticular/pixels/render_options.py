@@ -87,16 +87,33 @@ class RenderOptions:
 THUMBNAIL = Viewport(THUMBNAIL_SIDE, THUMBNAIL_SIDE, enlarge=False)
 
 
-def parse_options(
-    parameters: Mapping[str, str], media_type: str = JPEG, *, thumbnail: bool = False
-) -> RenderOptions:
+NOT_FOR_THUMBNAILS = ("annotation", "quality", "window", "iccprofile")
+
+
+def parse_thumbnail_options(parameters: Mapping[str, str], media_type: str) -> RenderOptions:
+    """Read the parameters of a thumbnail, PS3.18 8.3.5.2: nothing but the box to fit into.
+
+    Whatever else a rendered resource takes is refused; an annotation would put the patient's name
+    into a picture that "shall not contain any Patient Identifying Information" (10.4.1.1.4).
+    """
+    for name in NOT_FOR_THUMBNAILS:
+        if name in parameters:
+            raise InvalidRequest(f"`{name}` cannot be given for a thumbnail; ask for /rendered.")
+    if "viewport" not in parameters:
+        return RenderOptions(media_type, viewport=THUMBNAIL)
+    viewport = parse_viewport(parameters["viewport"])
+    if not viewport.is_whole:
+        raise InvalidRequest("The `viewport` of a thumbnail is its width and height: vw,vh.")
+    return RenderOptions(media_type, viewport=viewport)
+
+
+def parse_options(parameters: Mapping[str, str], media_type: str = JPEG) -> RenderOptions:
     """Read what PS3.18 8.3.5.1 names; other parameters are none of ours."""
-    viewport = parse_viewport(parameters["viewport"]) if "viewport" in parameters else None
     return RenderOptions(
         media_type=media_type,
         quality=parse_quality(parameters.get("quality", str(DEFAULT_QUALITY))),
         window=parse_window(parameters["window"]) if "window" in parameters else None,
-        viewport=viewport or (THUMBNAIL if thumbnail else None),
+        viewport=parse_viewport(parameters["viewport"]) if "viewport" in parameters else None,
         annotations=parse_annotations(parameters.get("annotation", "")),
         icc_profile=parse_icc_profile(parameters.get("iccprofile", "no")),
     )

@@ -137,8 +137,10 @@ class RenderRequest:
 def parse_options(
     parameters: Mapping[str, str], media_type: str, *, thumbnail: bool = False
 ) -> RenderOptions:
-    """What query parameters ask for (PS3.18 8.3.5.1)."""
-    return pixel_options.parse_options(parameters, media_type, thumbnail=thumbnail)
+    """What query parameters ask for (PS3.18 8.3.5.1 and 8.3.5.2)."""
+    if thumbnail:
+        return pixel_options.parse_thumbnail_options(parameters, media_type)
+    return pixel_options.parse_options(parameters, media_type)
 
 
 def parse_uri_options(parameters: Mapping[str, str], media_type: str) -> RenderOptions:

@@ -66,7 +66,9 @@ def rendered_frames(
     request: Request, study: str, series: str, instance: str, frame_list: str
 ) -> Response:
     """A picture of a frame; of several in the parts of a multipart answer."""
-    return _frames(request, target_of(study, series, instance), frame_list, thumbnail=False)
+    frame_numbers = frame_numbers_of(frame_list, MAX_FRAMES)
+    target = target_of(study, series, instance)
+    return _frames(request, target, frame_numbers, thumbnail=False)
 
 
 @get_and_head(router, STUDY + "/thumbnail")
@@ -88,11 +90,13 @@ def instance_thumbnail(request: Request, study: str, series: str, instance: str)
 
 
 @get_and_head(router, FRAMES + "/thumbnail")
-def frame_thumbnails(
+def frame_thumbnail(
     request: Request, study: str, series: str, instance: str, frame_list: str
 ) -> Response:
-    """A small picture of a frame; of several in the parts of a multipart answer."""
-    return _frames(request, target_of(study, series, instance), frame_list, thumbnail=True)
+    """A small picture of a frame; of several frames, of the first that is named."""
+    frame_number, *_ = frame_numbers_of(frame_list, MAX_FRAMES)
+    target = target_of(study, series, instance)
+    return _frames(request, target, [frame_number], thumbnail=True)
 
 
 def _rendered(request: Request, target: Target, *, thumbnail: bool = False) -> Response:
@@ -163,8 +167,9 @@ def _parts(request: Request, drawings: Iterable[RenderRequest]) -> Iterator[Part
             yield _part(request, drawing)
 
 
-def _frames(request: Request, target: Target, frame_list: str, *, thumbnail: bool) -> Response:
-    frame_numbers = frame_numbers_of(frame_list, MAX_FRAMES)
+def _frames(
+    request: Request, target: Target, frame_numbers: Sequence[int], *, thumbnail: bool
+) -> Response:
     single = len(frame_numbers) == 1
     offer, options = _wanted(request, PICTURES, single=single, thumbnail=thumbnail)
     services = services_of(request)
