@@ -11,7 +11,7 @@ from PIL import Image
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
 from lenticular.dicom.match import matching
-from lenticular.dicom.read import character_sets, elements, fragments, part10
+from lenticular.dicom.read import character_sets, deflate, elements, fragments
 from lenticular.dicom.transfer_syntaxes import COMPRESSED, KNOWN
 from lenticular.pixels.render_options import MAX_VIEWPORT_SIDE
 from lenticular.settings import GIBIBYTE, Settings
@@ -155,7 +155,7 @@ def numbers(column: str) -> set[int]:
 
 @pytest.mark.not_on_stack("lowers a constant in the server's own memory")
 def test_every_reason_of_a_store_can_be_provoked(client, monkeypatch):
-    monkeypatch.setattr("lenticular.dicom.read.part10._INFLATED_AT_MOST", 1000)
+    monkeypatch.setattr("lenticular.dicom.read.deflate.MAX_INFLATED", 1000)
     assert numbers("FailureReason") == FAILURES.keys()
     assert numbers("WarningReason") == WARNINGS.keys()
     wire.must_store(client, samples.ct("e"))
@@ -282,9 +282,9 @@ def test_the_limits_are_those_of_the_code():
         "sides of a picture": [MAX_VIEWPORT_SIDE],
         "elements, fragments of an instance": [elements.MAX_ELEMENTS, fragments.MAX_FRAGMENTS],
         "what a deflated data set inflates to": [
-            part10._INFLATION,
-            part10._INFLATED_FREELY // 1024**2,
-            part10._INFLATED_AT_MOST // GIBIBYTE,
+            deflate.MAX_RATIO,
+            deflate.FREE_INFLATED // 1024**2,
+            deflate.MAX_INFLATED // GIBIBYTE,
         ],
         "entries of a zip, and what it unpacks to": [
             settings.maximum_zip_entries,

@@ -238,7 +238,6 @@ def test_an_unknown_study_has_no_series(client):
     "keys",
     [
         {"StudyDate": "20240230"},
-        {"StudyDate": "2024-01-01"},
         {"StudyDate": "yesterday"},
         {"StudyDate": "-"},
         {"StudyTime": "2560"},
@@ -253,7 +252,6 @@ def test_an_unknown_study_has_no_series(client):
         {"limit": "abc"},
         {"limit": "-1"},
         {"limit": "1.5"},
-        {"limit": "1000000000"},
         {"offset": "-1"},
         {"offset": "9" * 40},
         {"fuzzymatching": "maybe"},

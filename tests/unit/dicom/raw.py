@@ -2,6 +2,9 @@
 
 import struct
 
+from lenticular.dicom.read import part10
+from lenticular.dicom.read.deflate import inflated
+
 LONG = ("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV")
 UNDEFINED = 0xFFFFFFFF
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
@@ -69,6 +72,12 @@ def file(
 ) -> bytes:
     """A file with elements between groups 0008 and 0020, and behind these."""
     return meta(syntax) + identifiers(charset) + between + further() + b"".join(behind)
+
+
+def inflated_file(content: bytes) -> bytes:
+    """Return a deflated file as if it had not been deflated."""
+    start, _ = part10.data_set_start(content)
+    return bytes(inflated(memoryview(content), start))
 
 
 def words(*numbers: int) -> bytes:

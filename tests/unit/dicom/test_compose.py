@@ -16,6 +16,7 @@ from lenticular.dicom.transfer_syntaxes import lookup
 from lenticular.dicom.write.part10_file import write_file
 from lenticular.errors import InvalidInstance, InvalidRequest
 from tests import samples
+from tests.unit.dicom import raw
 
 CHARACTER_SET = "00080005"
 
@@ -23,7 +24,7 @@ CHARACTER_SET = "00080005"
 def bulk_of(content: bytes, parsed: ParsedInstance) -> dict[str, io.BytesIO]:
     """All bulk data of a file, as it is served, by URI."""
     syntax = lookup(parsed.transfer_syntax_uid)
-    content = part10.inflate(content) if syntax.deflated else content
+    content = raw.inflated_file(content) if syntax.deflated else content
     places, pixels = dict(parsed.layout.bulkdata), parsed.layout.pixels
     if pixels is not None and not pixels.encapsulated:
         places[pixels.tag] = (pixels.offset, pixels.length, pixels.vr)
@@ -33,8 +34,8 @@ def bulk_of(content: bytes, parsed: ParsedInstance) -> dict[str, io.BytesIO]:
     )
     found = {}
     for path, (offset, length, vr) in places.items():
-        raw = content[offset : offset + length]
-        found[base + path] = io.BytesIO(little_endian(vr, raw) if syntax.big_endian else raw)
+        value = content[offset : offset + length]
+        found[base + path] = io.BytesIO(little_endian(vr, value) if syntax.big_endian else value)
     return found
 
 

@@ -47,6 +47,15 @@ def test_a_sequence_is_a_list_of_data_sets(value: bytes) -> None:
     }
 
 
+@pytest.mark.parametrize("zeros", [0, 1, 2, 7, 8, 16, 512])
+def test_zeros_may_stand_where_a_sequence_should_end(zeros: int) -> None:
+    opened = raw.element(0x00400260, "SQ", b"", raw.UNDEFINED)
+    code = raw.element(0x00080100, "SH", "A1")
+    for content in (raw.item(code), raw.item(code + ITEM_END, raw.UNDEFINED)):
+        dataset = part10.parse(raw.file(opened + content + bytes(zeros))).dataset
+        assert dataset["00400260"]["Value"] == [{"00080100": {"vr": "SH", "Value": ["A1"]}}]
+
+
 def test_missing_delimiters_at_the_end_do_no_harm() -> None:
     sequence = element(0x00400260, "SQ", b"", UNDEFINED) + item(CODE, UNDEFINED)
     for end in (b"", ITEM_END, ITEM_END + SEQUENCE_END):

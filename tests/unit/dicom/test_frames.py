@@ -251,6 +251,20 @@ def test_a_missing_delimiter_does_no_harm_when_all_frames_are_there() -> None:
         layout(raw.file(image(8, 8, frames=3), data, syntax=RLE))
 
 
+@pytest.mark.parametrize("zeros", [0, 1, 2, 7, 8, 9, 16, 512, 65_536])
+@pytest.mark.parametrize("end", [b"", raw.SEQUENCE_END], ids=["open", "closed"])
+def test_any_number_of_zeros_may_follow_the_last_fragment(zeros: int, end: bytes) -> None:
+    data = encapsulated(b"a1", b"b1", end=end + bytes(zeros))
+    content = raw.file(image(8, 8, frames=2), data, syntax=RLE)
+    assert stored_frames(content) == [b"a1", b"b1"]
+
+
+def test_padding_of_the_data_set_may_follow_the_last_fragment() -> None:
+    data = encapsulated(b"a1", b"b1", end=element(0xFFFCFFFC, "OB", bytes(6)))
+    content = raw.file(image(8, 8, frames=2), data, syntax=RLE)
+    assert stored_frames(content) == [b"a1", b"b1"]
+
+
 def test_the_value_of_encapsulated_pixels_is_all_items_without_the_delimiter() -> None:
     content = compressed(2, b"a1", b"b1")
     pixels = layout(content)

@@ -13,6 +13,7 @@ from lenticular.errors import InvalidInstance
 from lenticular.transactions.retrieve.byte_source import ByteSource
 from lenticular.transactions.retrieve.frames import joined_fragments, native_frame
 from tests import samples
+from tests.unit.dicom import raw
 
 KINDS = sorted(samples.gallery())
 NASTY = [
@@ -63,7 +64,7 @@ def check(content: bytes) -> None:
 
 def check_places(content: bytes, parsed: ParsedInstance) -> None:
     if parsed.transfer_syntax_uid.endswith(".1.99"):
-        content = part10.inflate(content)
+        content = raw.inflated_file(content)
     for offset, length, _ in parsed.layout.bulkdata.values():
         assert 0 <= offset <= offset + length <= len(content)
     pixels = parsed.layout.pixels

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lenticular.dicom.read import part10
+from lenticular.dicom.read import deflate, part10
+from lenticular.dicom.read.deflate import inflated_pieces
 from lenticular.errors import InvalidInstance
 from tests import samples
 from tests.unit.dicom import raw
@@ -218,9 +219,38 @@ def test_deflated_data_sets_are_inflated() -> None:
     parsed = part10.parse(content)
     pixels = parsed.layout.pixels
     assert pixels is not None
-    inflated = part10.inflate(content)
-    assert inflated[pixels.offset : pixels.offset + pixels.length] == b"\1\2\3\4"
-    assert inflated == raw.meta(DEFLATED) + image
+    whole = raw.inflated_file(content)
+    assert whole[pixels.offset : pixels.offset + pixels.length] == b"\1\2\3\4"
+    assert whole == raw.meta(DEFLATED) + image
+
+
+@pytest.mark.parametrize("wrapping", [-15, 15, 31], ids=["raw", "zlib", "gzip"])
+def test_a_deflated_data_set_may_have_the_header_of_zlib_or_gzip(wrapping: int) -> None:
+    image = raw.identifiers() + raw.further() + raw.image(2, 2) + raw.pixels(b"\1\2\3\4")
+    compressor = zlib.compressobj(wbits=wrapping)
+    content = raw.meta(DEFLATED) + compressor.compress(image) + compressor.flush()
+    for ending in (b"", b"\0", bytes(20)):
+        assert part10.parse(content + ending).study_instance_uid == raw.STUDY
+        assert raw.inflated_file(content + ending) == raw.meta(DEFLATED) + image
+    assert "cut off" in refusal(content[:-9]).detail
+
+
+def test_a_data_set_that_is_not_deflated_is_read_as_it_is() -> None:
+    image = raw.identifiers() + raw.further() + raw.image(2, 2) + raw.pixels(b"\1\2\3\4")
+    content = raw.meta(DEFLATED) + image
+    assert part10.parse(content).study_instance_uid == raw.STUDY
+    assert raw.inflated_file(content) == content
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 3_000_000])
+def test_any_size_inflates_in_small_pieces(size: int) -> None:
+    dataset = raw.identifiers() + raw.pixels(bytes(size + size % 2), "OB")
+    content = deflated(dataset)[len(raw.meta(DEFLATED)) :]
+    for step in (1, 7, 65_536):
+        slices = [content[at : at + step] for at in range(16, len(content), step)]
+        pieces = list(inflated_pieces([content[:16], *slices]))
+        assert b"".join(pieces) == dataset
+        assert max(map(len, pieces)) <= 64 * 1024
 
 
 def test_damaged_and_cut_off_deflated_data_sets_are_refused() -> None:
@@ -230,7 +260,7 @@ def test_damaged_and_cut_off_deflated_data_sets_are_refused() -> None:
 
 
 def test_a_deflate_bomb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(part10, "_INFLATED_FREELY", 1_000_000)
+    monkeypatch.setattr(deflate, "FREE_INFLATED", 1_000_000)
     bomb = deflated(raw.identifiers() + raw.further() + raw.pixels(bytes(3_000_000), "OW"))
     error = refusal(bomb)
     assert "grows beyond" in error.detail

@@ -15,6 +15,7 @@ from lenticular.dicom.model import ParsedInstance
 from lenticular.dicom.read import part10
 from lenticular.dicom.read.vr_decode import little_endian
 from lenticular.errors import InvalidInstance
+from tests.unit.dicom import raw
 
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
 LEFT_OUT = (0xFFFCFFFC,)  # Data Set Trailing Padding
@@ -49,7 +50,7 @@ def parsed_or_skipped(content: bytes) -> ParsedInstance:
 def back_from_json(content: bytes, parsed: ParsedInstance) -> Dataset:
     """The dataset that pydicom makes of our JSON, with bulk data from the file."""
     if transfer_syntaxes.lookup(parsed.transfer_syntax_uid).deflated:
-        content = part10.inflate(content)
+        content = raw.inflated_file(content)
     places = dict(parsed.layout.bulkdata)
     pixels = parsed.layout.pixels
     if pixels is not None:

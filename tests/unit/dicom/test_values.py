@@ -24,6 +24,7 @@ def value(vr: str, content: bytes | str, tag: int = 0x00400100, **how: Any) -> A
 def test_padding_is_taken_away_and_leading_spaces_stay() -> None:
     assert value("LO", "  AB  \0") == ["  AB"]
     assert value("UI", "1.2.3\0") == ["1.2.3"]
+    assert value("UI", " 1.2.3 \\ 1.2.4") == ["1.2.3", "1.2.4"]
     assert value("AE", "  STATION ") == ["STATION"]
 
 

@@ -139,6 +139,29 @@ def test_dates_and_times_that_are_none_have_no_bounds():
         assert time_bounds(value) is None
 
 
+@pytest.mark.parametrize("value", ["20240229", "2024.02.29", "2024-02-29", "2024/02/29"])
+def test_a_date_may_have_separators(value):
+    assert date_bounds(value) == ("20240229", "20240229")
+    assert parsed("StudyDate", value) == OneOf(("20240229",))
+    for key in (f"{value}-", f"-{value}", f"{value}-{value}", f"20240101-{value}"):
+        assert isinstance(parsed("StudyDate", key), ValueRange)
+
+
+@pytest.mark.parametrize(
+    ("value", "first"),
+    [
+        ("2024-02-29T14:25:30Z", "20240229142530.000000"),
+        ("2024-02-29 14:25:30.5+01:00", "20240229132530.500000"),
+        ("2024-02-29T14:25", "20240229142500.000000"),
+        ("2024-02-29", "20240229000000.000000"),
+    ],
+)
+def test_a_date_and_time_may_be_written_as_iso_8601_has_it(value, first):
+    assert datetime_bounds(value)[0] == first
+    for key in (f"{value}-", f"-{value}", f"{value}-2024-03-01"):
+        assert isinstance(parsed("AcquisitionDateTime", key), ValueRange)
+
+
 def test_values_have_the_form_of_keys():
     assert normal_text(" ÄB\u3000") == "ab"
     assert normal_text("  ") is None

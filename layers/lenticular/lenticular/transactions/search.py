@@ -66,13 +66,13 @@ def parse_query(
     return Query(
         level=level,
         conditions=conditions,
-        limit=_limit(limit),
+        limit=min(limit, MAXIMUM_RESULTS) if limit is not None else MAXIMUM_RESULTS,
         offset=offset or 0,
         study_instance_uid=target.study_instance_uid if target else None,
         series_instance_uid=target.series_instance_uid if target else None,
         included=included | matched,
         include_all=include_all,
-        limit_given=limit is not None,
+        limit_given=limit is not None and limit <= MAXIMUM_RESULTS,
     ), warnings
 
 
@@ -152,12 +152,6 @@ def _single(given: dict[str, list[str]], name: str) -> str | None:
     if len(set(values)) > 1:
         raise InvalidRequest(f"{name} is given more than once.")
     return values[0].strip() if values else None
-
-
-def _limit(limit: int | None) -> int:
-    if limit is not None and limit > MAXIMUM_RESULTS:
-        raise InvalidRequest(f"limit is at most {MAXIMUM_RESULTS}; use offset to go on from there.")
-    return MAXIMUM_RESULTS if limit is None else limit
 
 
 def _encode(match: Match, base_url: str) -> bytes:

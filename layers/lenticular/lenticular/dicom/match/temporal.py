@@ -3,14 +3,21 @@
 Each is written so that the order of strings is the order in time: `20240229`, `142530.500000`
 and, in UTC where the offset is known, `20240229142530.500000`. A value of less precision stands
 for all moments that it covers, so it has two bounds. The forms of ACR-NEMA (`2024.02.29`,
-`14:25:30`) are read too.
+`14:25:30`) and of ISO 8601 (`2024-02-29T14:25:30Z`) are read too.
 """
 
 import calendar
 import re
 from datetime import date, datetime, timedelta
 
-_DATE = re.compile(r"([0-9]{4})(\.?)([0-9]{2})\2([0-9]{2})", re.ASCII)
+_DATE = re.compile(r"([0-9]{4})([./-]?)([0-9]{2})\2([0-9]{2})", re.ASCII)
+_WITH_SEPARATORS = re.compile(
+    r"""(?<![0-9]) ([0-9]{4}) ([./-]) ([0-9]{2}) \2 ([0-9]{2})
+    (?: [T\x20]? ([0-9]{2}) :? ([0-9]{2}) (?: :? ([0-9]{2} (?:\.[0-9]{1,6})? ) )?
+        (?: (Z) | ([+\x20-](?:0[0-9]|1[0-4])) :? ([0-9]{2}) )?
+    )? (?![0-9])""",
+    re.ASCII | re.VERBOSE,
+)
 _TIME = re.compile(r"([0-9]{2})(?::?([0-9]{2})(?::?([0-9]{2})(?:\.([0-9]{1,6}))?)?)?", re.ASCII)
 _MOMENT = r"[0-9]{4,14}(?:\.[0-9]{1,6})?"
 # A space is what a query parameter makes of an unescaped plus.
@@ -56,7 +63,7 @@ def datetime_bounds(value: str, offset: str | None = None) -> Bounds | None:
 
     Without an offset of its own the value is in that of TimezoneOffsetFromUTC, where known.
     """
-    match = _DATETIME.fullmatch(value.strip())
+    match = _DATETIME.fullmatch(_compact(value))
     if match is None:
         return None
     try:
@@ -75,6 +82,7 @@ def written_offset(minutes: int) -> str:
 
 def split_range(value: str) -> tuple[str, str] | None:
     """The ends of `a-b`, `a-` or `-b`; None when it is no range."""
+    value = _compact(value)
     if "-" not in value:
         return None
     low, _, high = value.partition("-")
@@ -86,10 +94,22 @@ def split_datetime_range(value: str) -> tuple[str, str] | None:
 
     `2020-0500` is the year 2020 at five hours west of Greenwich, for the year 500 saw no DICOM.
     """
-    if "-" not in value or _DATETIME.fullmatch(value.strip()):
+    value = _compact(value)
+    if "-" not in value or _DATETIME.fullmatch(value):
         return None
-    match = _DATETIME_RANGE.fullmatch(value.strip())
+    match = _DATETIME_RANGE.fullmatch(value)
     return (match[1] or "", match[2] or "") if match else ("?", "?")
+
+
+def _compact(value: str) -> str:
+    """Return dates and times without the separators of other standards."""
+    return _WITH_SEPARATORS.sub(_without_separators, value.strip())
+
+
+def _without_separators(match: re.Match[str]) -> str:
+    year, _, month, day, *time, utc, hours, minutes = (part or "" for part in match.groups())
+    offset = "+0000" if utc else hours + minutes
+    return "".join((year, month, day, *time, offset))
 
 
 def _widened(moment: str) -> tuple[datetime, datetime]:

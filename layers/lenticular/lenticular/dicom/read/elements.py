@@ -18,10 +18,12 @@ from lenticular.dicom.read.encoding import (
     ITEM,
     ITEM_END,
     SEQUENCE_END,
+    TRAILING_PADDING,
     UNDEFINED,
     Damaged,
     Encoding,
     cut_off,
+    only_zeros,
 )
 from lenticular.dicom.read.fragments import Fragments, scan
 from lenticular.dicom.read.open_elements import OpenBulk, OpenDataset, OpenSequence
@@ -40,10 +42,8 @@ MAX_INLINE_BYTES = 16 * 1024 * 1024
 
 PIXEL_TAGS = frozenset({tags.FLOAT_PIXEL_DATA, tags.DOUBLE_FLOAT_PIXEL_DATA, tags.PIXEL_DATA})
 _OFFSET_TABLES = frozenset({tags.EXTENDED_OFFSET_TABLE, tags.EXTENDED_OFFSET_TABLE_LENGTHS})
-_TRAILING_PADDING = 0xFFFCFFFC
 
 _SMALL = 64  # bytes; up to here a plain value needs no further thought
-_PADDING_LIMIT = 64 * 1024
 
 
 class ElementReader:
@@ -167,14 +167,14 @@ class ElementReader:
 
     def _ends_before(self, tag: int, key: str) -> bool:
         """Whether the data set ended here, and padding or garbage follows."""
-        if tag == _TRAILING_PADDING:
+        if tag == TRAILING_PADDING:
             return True
         if self.pixels is not None:
             return key <= self._root.last_key
         if tag != 0:
             return False
         start, end = self._root.position, self._root.end
-        if end - start <= _PADDING_LIMIT and self._data[start:] == bytes(end - start):
+        if only_zeros(self._data, start, end):
             return True
         raise Damaged(f"The data set is damaged: there are zeros at byte {start:,}.")
 
@@ -284,6 +284,8 @@ class ElementReader:
                 return self._begin_item(sequence, position, length)
             if tag == SEQUENCE_END and sequence.is_delimited:
                 return self._close(sequence, position - 8, position)
+            if sequence.is_delimited and only_zeros(self._data, position - 8, len(self._data)):
+                break
             if tag not in (ITEM_END, SEQUENCE_END):
                 raise Damaged("A sequence is damaged: something else stands among its items.")
         if sequence.is_delimited:
@@ -368,7 +370,7 @@ class ElementReader:
     def _is_element(self, level: OpenDataset) -> bool:
         """Whether what stands behind the pixels looks like a further element, not garbage."""
         tag, _ = level.coding.tag_at(self._data, level.position)
-        if f"{tag:08X}" <= level.last_key or tag == _TRAILING_PADDING:
+        if f"{tag:08X}" <= level.last_key or tag == TRAILING_PADDING:
             return False
         if level.coding.explicit:
             code = bytes(self._data[level.position + 4 : level.position + 6])

@@ -9,8 +9,12 @@ from lenticular.errors import InvalidInstance
 UNDEFINED = 0xFFFFFFFF
 """The length of what ends at a delimiter."""
 
+MAX_PADDING = 64 * 1024
+"""Zeros behind a data set, or in place of a delimiter, that are taken for padding."""
+
 DELIMITERS = 0xFFFE
 ITEM = 0xFFFEE000
+TRAILING_PADDING = 0xFFFCFFFC
 ITEM_END = 0xFFFEE00D
 SEQUENCE_END = 0xFFFEE0DD
 
@@ -22,6 +26,11 @@ class Damaged(InvalidInstance):
 def cut_off(what: str, stop: int, end: int) -> Damaged:
     """Something claims to be longer than what holds it."""
     return Damaged(f"The file is cut off or damaged: {what} runs to byte {stop:,} of {end:,}.")
+
+
+def only_zeros(data: memoryview, start: int, end: int) -> bool:
+    """Return whether nothing but padding follows."""
+    return end - start <= MAX_PADDING and data[start:end] == bytes(end - start)
 
 
 class Encoding:

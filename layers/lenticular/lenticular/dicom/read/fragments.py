@@ -4,7 +4,14 @@ import struct
 from array import array
 from dataclasses import dataclass
 
-from lenticular.dicom.read.encoding import SEQUENCE_END, Damaged, Encoding, cut_off
+from lenticular.dicom.read.encoding import (
+    SEQUENCE_END,
+    TRAILING_PADDING,
+    Damaged,
+    Encoding,
+    cut_off,
+    only_zeros,
+)
 from lenticular.errors import FailureReason
 
 MAX_FRAGMENTS = 4_000_000
@@ -33,6 +40,8 @@ def scan(data: memoryview, start: int, end: int, coding: Encoding) -> Fragments:
         if number != 0xE000 or group != 0xFFFE:
             if group << 16 | number == SEQUENCE_END:
                 return Fragments(items, position, position + 8, is_closed=True)
+            if group << 16 | number == TRAILING_PADDING or only_zeros(data, position, end):
+                return Fragments(items, position, end, is_closed=False)
             raise Damaged("The pixel data is damaged: something else stands among its fragments.")
         items.append(position)
         position += 8 + length

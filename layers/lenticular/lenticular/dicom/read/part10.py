@@ -5,7 +5,6 @@ syntax wrong or missing, padding behind. A file is refused when bytes are missin
 data set, or when its identifiers cannot name it; the refusal says so in a sentence.
 """
 
-import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from lenticular.dicom import tags, transfer_syntaxes, uids
 from lenticular.dicom.model import BULKDATA_BASE, Dataset, Layout, ParsedInstance, Target
 from lenticular.dicom.read import character_sets
+from lenticular.dicom.read.deflate import inflated
 from lenticular.dicom.read.elements import ElementReader
 from lenticular.dicom.read.encoding import (
     EXPLICIT_BIG,
@@ -26,7 +26,7 @@ from lenticular.dicom.read.frame_ranges import pixel_layout
 from lenticular.dicom.read.vr_decode import VrCodec
 from lenticular.errors import FailureReason, InvalidInstance
 
-__all__ = ["data_set_start", "file_meta", "inflate", "parse"]
+__all__ = ["data_set_start", "file_meta", "parse"]
 
 _PREAMBLE = 128
 _PREFIX = b"DICM"
@@ -34,10 +34,6 @@ _META = 0x0002
 _MEDIA_STORAGE_SOP_CLASS = 0x00020002
 _TRANSFER_SYNTAX = 0x00020010
 _MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
-
-_INFLATED_FREELY = 64 * 1024 * 1024
-_INFLATED_AT_MOST = 1024 * 1024 * 1024
-_INFLATION = 100
 
 # What is often sent by mistake, by how it begins.
 _OTHER_FILES = {
@@ -73,15 +69,9 @@ def parse(data: memoryview | bytes) -> ParsedInstance:
         head = _read_head(view)
         syntax_uid = head.uid(_TRANSFER_SYNTAX)
         if syntax_uid is not None and transfer_syntaxes.lookup(syntax_uid).deflated:
-            with memoryview(_inflated(view, head.start)) as inflated:
-                return _parse(inflated, head, syntax_uid)
+            with memoryview(inflated(view, head.start)) as whole:
+                return _parse(whole, head, syntax_uid)
         return _parse(view, head, syntax_uid)
-
-
-def inflate(data: memoryview | bytes) -> bytes:
-    """A deflated file (PS3.5 A.5) as if it had not been: what the offsets of its layout mean."""
-    with memoryview(data) as view:
-        return _inflated(view, _read_head(view).start)
 
 
 def file_meta(data: memoryview | bytes) -> Dataset:
@@ -201,24 +191,6 @@ def _uid_of(coding: Encoding) -> str:
     if coding.order == ">":
         return transfer_syntaxes.EXPLICIT_VR_BIG_ENDIAN
     return transfer_syntaxes.EXPLICIT_VR_LITTLE_ENDIAN
-
-
-def _inflated(view: memoryview, start: int) -> bytes:
-    """The head as it is and the data set inflated, unless that grows beyond all measure."""
-    size = len(view) - start
-    limit = min(max(_INFLATED_FREELY, size * _INFLATION), _INFLATED_AT_MOST)
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    try:
-        dataset = inflater.decompress(view[start:], limit)
-    except zlib.error as error:
-        raise InvalidInstance("The deflated data set is damaged.") from error
-    if inflater.unconsumed_tail:
-        raise InvalidInstance(
-            f"The deflated data set grows beyond {limit:,} bytes.", FailureReason.OUT_OF_RESOURCES
-        )
-    if not inflater.eof:
-        raise InvalidInstance("The file is cut off: its deflated data set does not end.")
-    return bytes(view[:start]) + dataset
 
 
 def _sop_class_uid(dataset: Dataset, head: _Head) -> str:

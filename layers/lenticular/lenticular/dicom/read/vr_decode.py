@@ -53,10 +53,10 @@ def strings(raw: bytes, repertoire: CharacterSet) -> list[str | None] | None:
     return [text] if text else None
 
 
-def titles(raw: bytes, repertoire: CharacterSet) -> list[str | None] | None:
-    """Application Entity titles, in which leading spaces mean nothing either."""
+def trimmed(raw: bytes, repertoire: CharacterSet) -> list[str | None] | None:
+    """Return UIDs or Application Entity titles, in which leading spaces mean nothing either."""
     values = strings(raw, repertoire)
-    return values and [value.strip() or None if value else None for value in values]
+    return values and [value.strip(PADDING) or None if value else None for value in values]
 
 
 def text(raw: bytes, repertoire: CharacterSet) -> list[str] | None:
@@ -190,9 +190,9 @@ def little_endian(vr: str, raw: bytes) -> bytes:
 
 
 _STRINGS: dict[str, Encode] = {
-    **dict.fromkeys(["AS", "CS", "DA", "DT", "LO", "SH", "TM", "UC", "UI"], strings),
+    **dict.fromkeys(["AS", "CS", "DA", "DT", "LO", "SH", "TM", "UC"], strings),
     **dict.fromkeys(["LT", "ST", "UR", "UT"], text),
-    "AE": titles,
+    **dict.fromkeys(["AE", "UI"], trimmed),
     "PN": names,
     "DS": decimals,
     "IS": integers,

@@ -13,6 +13,8 @@ from lenticular.index.records import StoredInstance
 from lenticular.services import Services
 
 PIECE = 1024 * 1024  # a multiple of every word's size
+LONGEST_HEAD = 256 * 1024
+"""Bytes within which the File Meta Information of a file ends."""
 
 _ARRAY_CODES = {2: "H", 4: "I", 8: "Q"}
 # Words of the value representations that big endian turns round (PS3.5 7.3).
@@ -66,13 +68,31 @@ def file_content(services: Services, instance: StoredInstance) -> ByteSource:
 
 
 def layout_content(services: Services, instance: StoredInstance) -> ByteSource:
-    """The bytes that the layout's offsets count: those of a deflated file are inflated ones."""
+    """Return the bytes that the layout's offsets count: of a deflated file, the inflated ones."""
     file = file_content(services, instance)
     if not lookup(instance.transfer_syntax_uid).deflated:
         return file
-    from lenticular.dicom.read.part10 import inflate
+    return _inflated(services, file)
 
-    return ByteSource.of(inflate(file.read()))
+
+def _inflated(services: Services, file: ByteSource) -> ByteSource:
+    """Inflate a file into a spool, so that a large one takes no memory, and is inflated once."""
+    from lenticular.dicom.read.deflate import inflated_pieces
+    from lenticular.dicom.read.part10 import data_set_start
+
+    start, _ = data_set_start(file.read(0, min(LONGEST_HEAD, file.size)))
+    with services.new_spool() as spool:
+        spool.write(file.read(0, start))
+        for piece in inflated_pieces(file.pieces(start, file.size - start)):
+            spool.write(piece)
+        view = spool.view()  # outlives the spool, whose file is removed
+
+    def pieces(offset: int, length: int) -> Iterator[bytes]:
+        stop = min(offset + length, len(view))
+        for position in range(offset, stop, PIECE):
+            yield bytes(view[position : min(position + PIECE, stop)])
+
+    return ByteSource(len(view), pieces)
 
 
 def little_endian(whole: ByteSource, start: int, size: int, word_bytes: int) -> ByteSource:
