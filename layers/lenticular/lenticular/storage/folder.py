@@ -93,15 +93,19 @@ class FolderStorage:
                 path = os.path.join(folder, name)
                 key = path[above:]
                 if key.startswith(prefix):
-                    status = os.stat(path)
+                    try:
+                        status = os.stat(path)
+                    except FileNotFoundError:  # deleted since it was listed, or a dangling link
+                        continue
                     yield key, status.st_size, status.st_mtime
 
     def _discard_abandoned(self) -> None:
         """Remove what a killed server left in the spool; what is young may belong to another."""
         latest = time.time() - ABANDONED_SECONDS
         for path in self.spool_folder.iterdir():
-            if path.stat().st_mtime < latest:
-                path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # kept or removed since it was listed
+                if path.stat().st_mtime < latest:
+                    path.unlink()
 
     def _path(self, key: str) -> Path:
         parts = key.split("/")

@@ -23,7 +23,36 @@ def delete(services: Services, *targets: Target) -> Removed:
         raise NotFound("There is no such study, series or instance.")
     _forget_results(services, targets)
     remove_files(services, removed.keys)
+    _remove_returned_rows(services, targets, frozenset(removed.keys))
     return removed
+
+
+def _remove_returned_rows(
+    services: Services, targets: Iterable[Target], keys: frozenset[str]
+) -> None:
+    """Remove what a reindex has added again that read the files before they went."""
+    returned = [
+        (instance.target, instance.key)
+        for target in targets
+        for instance in services.index.retrieval.find(target)
+        if instance.key in keys
+    ]
+    remove_rows_without_file(services, returned)
+
+
+def remove_rows_without_file(services: Services, files: Iterable[tuple[Target, str]]) -> int:
+    """Remove the rows that name a file that is not there; return how many were."""
+    gone = [(target, key) for target, key in files if not _exists(services, key)]
+    removed = services.index.writer.remove_rows_of_files(gone) if gone else None
+    return len(removed.keys) if removed else 0
+
+
+def _exists(services: Services, key: str) -> bool:
+    try:
+        services.storage.read(key, 0, 1)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _forget_results(services: Services, targets: Iterable[Target]) -> None:

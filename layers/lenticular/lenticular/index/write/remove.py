@@ -26,7 +26,7 @@ from lenticular.index.sql.schema import (
 )
 from lenticular.index.write import rows
 from lenticular.index.write.changes import Action, ChangeEntry, add_changes
-from lenticular.index.write.statements import pending_of_patient
+from lenticular.index.write.statements import ORDER_COMMITS, pending_of_patient
 
 AT_ONCE = 500
 
@@ -81,6 +81,37 @@ def remove(
     return Removed(keys, removed[-1].remaining_ancestor)
 
 
+def remove_rows_of_files(
+    connection: Connection, files: Sequence[tuple[Target, str]]
+) -> Removed | None:
+    """Remove the instances whose rows name these keys; one that names another file stays."""
+    return remove(connection, [target for target, key in files if _key(connection, target) == key])
+
+
+def unnamed_keys(connection: Connection, of_series: Target, keys: Sequence[str]) -> list[str]:
+    """Return those of the keys that no row of the series names; none will until the commit.
+
+    Whoever adds instances waits for `ORDER_COMMITS` before the commit. It is locked here before
+    the rows are read, so that what was committed by then is seen.
+    """
+    connection.execute(ORDER_COMMITS)
+    named = connection.scalars(
+        select(instances.c.storage_key)
+        .select_from(instances.join(series).join(studies))
+        .where(
+            studies.c.study_instance_uid == of_series.study_instance_uid,
+            series.c.series_instance_uid == of_series.series_instance_uid,
+        )
+    )
+    return sorted(set(keys) - set(named))
+
+
+def _key(connection: Connection, target: Target) -> str | None:
+    """Return the key of an instance and lock its study."""
+    place = _find(connection, target)
+    return place.instance.storage_key if place is not None and place.instance else None
+
+
 def _remove_one(connection: Connection, target: Target, action: Action) -> Removed | None:
     place = _find(connection, target)
     if place is None:
@@ -125,7 +156,7 @@ def _find(connection: Connection, target: Target) -> _Place | None:
     if found_series is None or target.sop_instance_uid is None:
         return _Place(study, found_series) if found_series is not None else None
     instance = connection.execute(
-        select(instances.c.row_id).where(
+        select(instances.c.row_id, instances.c.storage_key).where(
             instances.c.series_row_id == found_series.row_id,
             instances.c.sop_instance_uid == target.sop_instance_uid,
         )

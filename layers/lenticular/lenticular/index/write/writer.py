@@ -88,6 +88,28 @@ class Writer:
                 lambda connection: removal.remove(connection, targets), may_repeat=False
             )
 
+    def remove_rows_of_files(self, files: Sequence[tuple[Target, str]]) -> Removed | None:
+        """Remove the instances whose rows name these keys, as their files are gone."""
+        return self.run_in_transaction(
+            lambda connection: removal.remove_rows_of_files(connection, files)
+        )
+
+    def remove_unnamed_files(
+        self, series: Target, keys: Sequence[str], remove: Callable[[str], None]
+    ) -> int:
+        """Remove the files that no row of the series names; no row can come to name one meanwhile.
+
+        Whoever stores waits for this before the commit, so the keys should be few.
+        """
+
+        def remove_unnamed(connection: Connection) -> int:
+            unnamed = removal.unnamed_keys(connection, series, keys)
+            for key in unnamed:
+                remove(key)
+            return len(unnamed)
+
+        return self.run_in_transaction(remove_unnamed)
+
     def run_in_transaction(self, work: Callable[[Connection], Result]) -> Result:
         """Run work that may be repeated as one transaction."""
         with self._writing:

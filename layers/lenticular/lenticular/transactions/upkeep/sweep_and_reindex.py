@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from lenticular import errors
-from lenticular.dicom.model import Target
+from lenticular.dicom.model import ParsedInstance, Target
 from lenticular.dicom.read import part10
 from lenticular.index.records import NewInstance
 from lenticular.services import Services
 from lenticular.storage.spool import Spool
+from lenticular.transactions.delete import remove_rows_without_file
 from lenticular.transactions.render import rendition_cache
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 INSTANCES = "instances/"
 UNREFERENCED_SECONDS = 24 * 3600
 BATCH_INSTANCES = 64
+FILES_AT_ONCE = 20
+"""How many files sweep removes while those who store wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +91,7 @@ def sweep(
         # The files were listed before the rows are read, so no row can come too late.
         named = {instance.key for instance in services.index.retrieval.find(files[0].series)}
         obsolete = [file.key for file in files if file.key not in named and file.time < latest]
-        rendition_cache.evict(services, obsolete)
-        for key in obsolete:
-            services.storage.delete(key)
-            removed += 1
+        removed += _remove_unnamed(services, files[0].series, obsolete)
     log.info("swept", extra={"counts": {"swept": removed}})
     return Swept(looked_at, removed, complete=True)
 
@@ -109,7 +109,7 @@ def reindex(
                     return Reindexed(looked_at, filed, unreadable, complete=False)
                 instances = [new for file in batch if (new := _read(services, file))]
                 services.index.writer.add(instances)
-                filed += len(instances)
+                filed += len(instances) - _remove_gone(services, instances)
                 unreadable += len(batch) - len(instances)
     log.info("reindexed", extra={"counts": {"reindexed": filed}})
     return Reindexed(looked_at, filed, unreadable, complete=True)
@@ -131,6 +131,28 @@ def index_query_tags(services: Services, should_stop: Callable[[], bool] = never
     if looked_through:
         log.info("indexed", extra={"counts": {"indexed": looked_through}})
     return Indexed(looked_through, complete)
+
+
+def _remove_unnamed(services: Services, series: Target, keys: list[str]) -> int:
+    """Remove the files that no row names, even if a reindex adds rows at the same time."""
+    removed = 0
+    for start in range(0, len(keys), FILES_AT_ONCE):
+        some = keys[start : start + FILES_AT_ONCE]
+        rendition_cache.evict(services, some)
+        writer = services.index.writer
+        removed += writer.remove_unnamed_files(series, some, services.storage.delete)
+    return removed
+
+
+def _remove_gone(services: Services, instances: list[NewInstance]) -> int:
+    """Take back the rows of files that a delete or a sweep has removed since they were read."""
+    return remove_rows_without_file(
+        services, [(_target(instance.parsed), instance.key) for instance in instances]
+    )
+
+
+def _target(parsed: ParsedInstance) -> Target:
+    return Target(parsed.study_instance_uid, parsed.series_instance_uid, parsed.sop_instance_uid)
 
 
 def _require_index(services: Services) -> None:

@@ -1,0 +1,89 @@
+"""Sweep and reindex while others store and delete: no row without its file, nothing comes back."""
+
+import pytest
+
+from lenticular.dicom.model import Target
+from lenticular.transactions.delete import delete
+from lenticular.transactions.upkeep.sweep_and_reindex import reindex, sweep
+from tests import samples, wire
+from tests.databases import empty_tables
+
+pytestmark = pytest.mark.not_on_stack("reaches into the services")
+
+STUDY = Target(samples.study_uid("s"))
+
+
+@pytest.fixture
+def study(client):
+    """A study of three instances."""
+    wire.must_store(client, *samples.ct_series("s", 3))
+
+
+def rows_and_files(services) -> tuple[set[str], set[str]]:
+    """The keys that the rows of the study name, and those of all files."""
+    named = {instance.key for instance in services.index.retrieval.find(STUDY)}
+    return named, {key for key, _, _ in services.storage.keys("instances/")}
+
+
+def test_a_reindex_between_the_rows_and_the_files_of_a_delete_brings_nothing_back(
+    services, study, monkeypatch
+):
+    remove = services.storage.delete
+
+    def remove_after_a_reindex(key: str) -> None:
+        reindex(services)
+        remove(key)
+
+    monkeypatch.setattr(services.storage, "delete", remove_after_a_reindex)
+    delete(services, STUDY)
+
+    assert rows_and_files(services) == (set(), set())
+
+
+def test_a_reindex_takes_back_the_rows_of_files_that_went_while_it_read_them(
+    services, study, monkeypatch
+):
+    read = services.storage.stream
+
+    def read_and_remove(key: str, *part: int | None):
+        pieces = list(read(key, *part))
+        services.storage.delete(key)
+        return iter(pieces)
+
+    empty_tables(services.index)
+    monkeypatch.setattr(services.storage, "stream", read_and_remove)
+
+    assert reindex(services).filed == 0
+    assert rows_and_files(services) == (set(), set())
+
+
+def test_sweep_keeps_a_file_that_a_reindex_names_after_sweep_has_looked(
+    client, services, study, monkeypatch
+):
+    _, files = rows_and_files(services)
+    empty_tables(services.index)
+    wire.must_store(client, samples.ct("another"))
+    find = services.index.retrieval.find
+
+    def find_before_a_reindex(target: Target):
+        found = find(target)
+        monkeypatch.undo()
+        reindex(services)
+        return found
+
+    monkeypatch.setattr(services.index.retrieval, "find", find_before_a_reindex)
+    sweep(services, older_than_seconds=-1)
+
+    named, left = rows_and_files(services)
+    assert named == files
+    assert named < left
+
+
+def test_a_file_that_vanishes_while_it_is_listed_ends_no_reindex(client, services, study):
+    keys = services.storage.keys("instances/")
+    listed = [next(keys)[0]]
+    delete(services, STUDY)
+    listed += [key for key, _, _ in keys]
+
+    assert len(listed) <= 3
+    assert reindex(services).filed == 0
