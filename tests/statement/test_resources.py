@@ -47,7 +47,7 @@ PROBES = {
     "no such instance": Probe(path={"instance": NOTHING}),
     "no such frame": Probe(path={"frame_list": "9"}),
     "no such value": Probe(path={"path": "00091001"}),
-    "study is no UID": Probe(path={"study": "x"}),
+    "study cannot be one": Probe(path={"study": "x" * 200}),
     "frame is no number": Probe(path={"frame_list": "x"}),
     "too many frames": Probe(path={"frame_list": "1," * 10_000 + "1"}),
     "nothing acceptable": Probe(headers={"Accept": "text/x-nothing"}),
@@ -253,7 +253,7 @@ def test_each_status_of_a_delete_can_be_provoked(client, resource):
     values = place("deleted")
     found = {
         client.delete(url_of(resource, each)).status_code
-        for each in (values, values, values | {"study": "x"})
+        for each in (values, values, values | {"study": "x" * 200})
     }
 
     assert found == resource.statuses

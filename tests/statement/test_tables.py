@@ -146,7 +146,12 @@ def discarded(client):
     return send(client, as_json(metadata), bulk(pixels_of(content)))
 
 
-WARNINGS: dict[int, Callable] = {0xB000: coerced, 0xB006: discarded}
+def without_uids(client):
+    uid = samples.study_uid("j").encode()
+    return wire.store(client, samples.ct("j").replace(uid, b"a" + uid[1:]))
+
+
+WARNINGS: dict[int, Callable] = {0xB000: coerced, 0xB006: discarded, 0xB007: without_uids}
 
 
 def numbers(column: str) -> set[int]:

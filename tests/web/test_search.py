@@ -241,8 +241,8 @@ def test_an_unknown_study_has_no_series(client):
         {"StudyDate": "yesterday"},
         {"StudyDate": "-"},
         {"StudyTime": "2560"},
-        {"StudyInstanceUID": "1.2.*"},
-        {"StudyInstanceUID": "1..2"},
+        {"StudyInstanceUID": "1" * 129},
+        {"StudyInstanceUID": ".."},
         {"StudyInstanceUID": "1.2.3,../etc"},
         {"NumberOfStudyRelatedSeries": "many"},
         {"NumberOfStudyRelatedSeries": "9" * 400},
@@ -285,7 +285,7 @@ def test_long_and_odd_questions_are_answered(client, keys):
 
 
 def test_a_path_without_a_uid_is_refused(client):
-    assert_error(client.get(f"{DICOMWEB}/studies/abc/series"), 400)
+    assert_error(client.get(f"{DICOMWEB}/studies/a%01b/series"), 400)
 
 
 @pytest.mark.parametrize(

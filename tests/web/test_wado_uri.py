@@ -143,7 +143,7 @@ def test_what_shows_nothing_comes_as_dicom(client):
         {"requestType": None},
         {"requestType": "WADOX"},
         {"studyUID": None},
-        {"objectUID": "1.2.x"},
+        {"objectUID": "1/2"},
         {"rows": "0"},
         {"columns": "1.5"},
         {"region": "0,0,1"},

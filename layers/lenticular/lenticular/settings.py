@@ -6,7 +6,7 @@ wins over both. `lenticular config show` prints what is in force.
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote
 
 Right = Literal["read", "write"]
 RIGHTS: tuple[Right, ...] = ("read", "write")
+UIDS = ("lenient", "strict")
 PREFIX = "LENTICULAR_"
 CHOICES = {
     "log_level": ("debug", "info", "warning", "error"),
@@ -80,6 +81,8 @@ class Settings:
     """Origins of the issuer's endpoints, separated by commas, where they are not its own."""
     replace: bool = False
     """Whether other bytes under a known SOP Instance UID replace the stored ones."""
+    uids: str = "lenient"
+    """`lenient` stores instances whose UIDs are none, with a warning; `strict` refuses them."""
     stable_age: int = 60
     """Seconds without an addition after which a study counts as stable (Orthanc: StableAge)."""
     public_url: str = ""
@@ -173,6 +176,8 @@ def _convert(name: str, value: Any) -> Any:
             return tuple(_token(item) for item in _items(value))
         if name == "query_tags":
             return tuple(_query_tag(item) for item in _items(value))
+        if name == "uids":
+            return _one_of(UIDS, value)
         if isinstance(default, bool):
             return _truth(value)
         if name in CHOICES and value not in CHOICES[name]:
@@ -180,6 +185,12 @@ def _convert(name: str, value: Any) -> Any:
         return type(default)(value)
     except (TypeError, ValueError, KeyError) as error:
         raise InvalidSettings(f"The setting {name!r} is wrong: {error}") from error
+
+
+def _one_of(words: Sequence[str], value: Any) -> str:
+    if value not in words:
+        raise ValueError(f"{value!r} is none of {', '.join(words)}")
+    return str(value)
 
 
 def _items(value: Any) -> Iterable[Any]:

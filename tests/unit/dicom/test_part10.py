@@ -158,12 +158,13 @@ def test_what_is_no_instance_is_refused_by_name(content: bytes, says: str) -> No
         b"",
         b" ",
         b"\0\0",
-        b"1.2.x\0",
         b"../../etc",
         b"1/2\0",
-        b"1" * 66,
+        b"1.2\n3\0",
+        b"..",
+        b"1" * 130,
+        b"A" * 102,
         b"1.2\\1.3\0",
-        b"1..2",
     ],
 )
 def test_an_instance_that_cannot_be_named_is_refused(tag: int, value: bytes | None) -> None:
@@ -174,7 +175,19 @@ def test_an_instance_that_cannot_be_named_is_refused(tag: int, value: bytes | No
     assert error.failure_reason == 0xC000
 
 
-@pytest.mark.parametrize("uid", [b"1.2.3  ", b"1.2.3\0", b"1.2.3\0\0\0", b"1.02.003"])
+@pytest.mark.parametrize(
+    "uid",
+    [
+        *(b"1.2.x", b"1..2", b"1.2.3.", b"1" * 128, b"A" * 100, b"1.2 .3"),
+        *(b"05FA52f0-e599_f17b 8186", b"a:b?c*d|e#", "Prüfung".encode("latin-1") + b" "),
+    ],
+)
+def test_what_stands_in_place_of_a_uid_identifies_the_instance(uid: bytes) -> None:
+    dataset = raw.element(0x00080018, "UI", uid + b"\0" * (len(uid) % 2)) + raw.further()
+    assert part10.parse(raw.meta() + dataset).sop_instance_uid == uid.decode("latin-1").strip()
+
+
+@pytest.mark.parametrize("uid", [b"1.2.3  ", b" 1.2.3\0", b"1.2.3\0", b"1.2.3\0\0\0", b"1.02.003"])
 def test_padding_and_leading_zeros_of_an_identifier_do_no_harm(uid: bytes) -> None:
     dataset = raw.element(0x00080018, "UI", uid) + raw.further()
     assert part10.parse(raw.meta() + dataset).sop_instance_uid == uid.decode().strip(" \0")

@@ -64,6 +64,10 @@ def test_what_cannot_be_shortened_says_what_its_number_means(reason):
             "It belongs to another study than the URL names: 1.2.826.0.1.3680043.9.4245.1",
             "It belongs to another study than the URL names.",
         ),
+        (
+            "The Study Instance UID (0020,000D) has neither a letter nor a digit.",
+            "The Study Instance UID has neither a letter nor a digit.",
+        ),
     ],
 )
 def test_a_sentence_is_never_cut_in_the_middle(sentence, comment):

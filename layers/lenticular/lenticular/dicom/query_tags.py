@@ -28,6 +28,7 @@ from lenticular.dicom.match.matching import name_groups, normal_text
 from lenticular.dicom.match.temporal import date_bounds, datetime_bounds, time_bounds
 from lenticular.dicom.model import Dataset, Level
 from lenticular.dicom.tags import TIMEZONE_OFFSET_FROM_UTC
+from lenticular.dicom.uids import MAX_IDENTIFIER_LENGTH
 
 Definition = tuple[str, str, str, str]
 """Path, level, VR and private creator as they are configured; the last two may be empty."""
@@ -305,7 +306,11 @@ def _normal(tag: QueryTag, value: Any, offset: str) -> Iterator[Compared]:
     elif tag.kind is MatchingKind.DECIMAL:
         normal = normal_decimal(text, tag.vr)
     else:
-        normal = text.strip(" \0")[:64] if tag.kind is MatchingKind.UID else normal_text(text)
+        normal = (
+            text.strip(" \0")[:MAX_IDENTIFIER_LENGTH]
+            if tag.kind is MatchingKind.UID
+            else normal_text(text)
+        )
     if normal:
         yield 0, normal
 

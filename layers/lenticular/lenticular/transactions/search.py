@@ -156,22 +156,12 @@ def _single(given: dict[str, list[str]], name: str) -> str | None:
 
 def _encode(match: Match, base_url: str) -> bytes:
     """The result as a JSON object with its availability and the URL to retrieve it from."""
-    url = orjson.dumps(f"{base_url}{path_to(match.target)}")
+    url = orjson.dumps(f"{base_url}/{match.target.path}")
     retrieve_url = b'"00081190":{"vr":"UR","Value":[%s]}' % url
     attributes = sorted([*match.attributes, _AVAILABILITY, retrieve_url])
     base = f'"BulkDataURI":"{base_url}/'.encode()
     placeholder = f'"BulkDataURI":"{BULKDATA_BASE}'.encode()
     return b"{%s}" % b",".join(attributes).replace(placeholder, base)
-
-
-def path_to(target: Target) -> str:
-    """The path of a study, series or instance below the service's base URL."""
-    parts = zip(
-        ("studies", "series", "instances"),
-        (target.study_instance_uid, target.series_instance_uid, target.sop_instance_uid),
-        strict=True,
-    )
-    return "".join(f"/{collection}/{uid}" for collection, uid in parts if uid is not None)
 
 
 def _shown(name: str) -> str:

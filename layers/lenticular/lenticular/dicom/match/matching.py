@@ -23,7 +23,7 @@ from lenticular.dicom.match.temporal import (
     written_offset,
 )
 from lenticular.dicom.match.text_folding import fold
-from lenticular.dicom.uids import is_valid
+from lenticular.dicom.uids import problem_of
 from lenticular.errors import InvalidRequest
 
 COMPARED_LENGTH = 255
@@ -205,8 +205,8 @@ def _split(vr: str, key: str) -> list[str]:
 
 def _uid(value: str) -> str:
     uid = value.strip().rstrip("\0")
-    if not is_valid(uid):
-        raise InvalidRequest(f"'{_shown(value)}' is not a UID (PS3.5 9.1).")
+    if problem := problem_of(uid):
+        raise InvalidRequest(f"'{_shown(value)}' cannot be a UID: it {problem}.")
     return uid
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from lenticular.dicom import tags, transfer_syntaxes, uids
 from lenticular.dicom.model import BULKDATA_BASE, Dataset, Layout, ParsedInstance, Target
+from lenticular.dicom.pydicom_tables import uid_names
 from lenticular.dicom.read import character_sets
 from lenticular.dicom.read.deflate import inflated
 from lenticular.dicom.read.elements import ElementReader
@@ -47,7 +48,6 @@ _NAMES = {
     tags.STUDY_INSTANCE_UID: "Study Instance UID (0020,000D)",
     tags.SERIES_INSTANCE_UID: "Series Instance UID (0020,000E)",
     tags.SOP_INSTANCE_UID: "SOP Instance UID (0008,0018)",
-    tags.SOP_CLASS_UID: "SOP Class UID (0008,0016)",
 }
 
 
@@ -98,8 +98,14 @@ def _parse(view: memoryview, head: _Head, syntax_uid: str | None) -> ParsedInsta
     reader.read()
     dataset = reader.dataset
     sop_class_uid = _sop_class_uid(dataset, head)
+    if uids.is_non_patient(sop_class_uid) and tags.STUDY_INSTANCE_UID not in dataset:
+        name = uid_names().get(sop_class_uid, sop_class_uid)
+        raise InvalidInstance(
+            f"Objects that belong to no study are not stored: {name}.",
+            FailureReason.SOP_CLASS_NOT_SUPPORTED,
+        )
     study, series, instance = (
-        _uid(dataset, key)
+        _identifier(dataset, key)
         for key in (tags.STUDY_INSTANCE_UID, tags.SERIES_INSTANCE_UID, tags.SOP_INSTANCE_UID)
     )
     if reader.has_open_sequence and tags.ROWS in dataset and reader.pixels is None:
@@ -194,7 +200,7 @@ def _uid_of(coding: Encoding) -> str:
 
 
 def _sop_class_uid(dataset: Dataset, head: _Head) -> str:
-    """The SOP class, if need be as the File Meta Information has it."""
+    """Return the SOP class, if need be that of the File Meta Information; it may be empty."""
     in_head = head.uid(_MEDIA_STORAGE_SOP_CLASS)
     values = dataset.get(tags.SOP_CLASS_UID, {}).get("Value", [])
     if _MEDIA_STORAGE_DIRECTORY in (in_head, *values) or tags.DIRECTORY_RECORD_SEQUENCE in dataset:
@@ -202,24 +208,20 @@ def _sop_class_uid(dataset: Dataset, head: _Head) -> str:
             "A DICOMDIR is only an index; send the files that it lists.",
             FailureReason.SOP_CLASS_NOT_SUPPORTED,
         )
-    if in_head is not None and not (len(values) == 1 and _is_uid(values[0])):
-        return in_head
-    return _uid(dataset, tags.SOP_CLASS_UID)
+    stated = values[0] if len(values) == 1 else None
+    if isinstance(stated, str) and (in_head is None or uids.is_valid(stated)):
+        return stated if uids.problem_of(stated) is None else ""
+    return in_head or ""
 
 
-def _uid(dataset: Dataset, key: str) -> str:
-    """An identifier without which the instance cannot be filed."""
+def _identifier(dataset: Dataset, key: str) -> str:
+    """Return an identifier without which the instance cannot be filed."""
     values = dataset.get(key, {}).get("Value")
     if not values:
         raise InvalidInstance(f"The {_NAMES[key]} is missing or empty.")
     if len(values) > 1:
         raise InvalidInstance(f"The {_NAMES[key]} has more than one value.")
-    if not _is_uid(values[0]):
-        raise InvalidInstance(
-            f"The {_NAMES[key]} is no UID: at most {uids.MAX_LENGTH} digits and dots (PS3.5 9.1)."
-        )
-    return str(values[0])
-
-
-def _is_uid(value: object) -> bool:
-    return isinstance(value, str) and uids.is_valid(value)
+    identifier = str(values[0])
+    if problem := uids.problem_of(identifier):
+        raise InvalidInstance(f"The {_NAMES[key]} {problem}.")
+    return identifier

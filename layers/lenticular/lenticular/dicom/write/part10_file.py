@@ -6,16 +6,13 @@ The file is Explicit VR Little Endian and UTF-8. The same dataset makes the same
 from binascii import Error as Base64Error
 from collections.abc import Callable, Mapping, Sequence
 from io import BufferedIOBase
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lenticular.dicom import tags, uids
 from lenticular.dicom.model import Dataset
 from lenticular.dicom.write.element import Encapsulated, WritableElement
 from lenticular.dicom.write.vr_encode import check_size, inline_bytes, is_text, value_bytes
 from lenticular.errors import InvalidInstance
-
-if TYPE_CHECKING:
-    import pydicom
 
 # Made once for this software, as PS3.5 B.2 has it.
 IMPLEMENTATION_CLASS_UID = "2.25.226370112839523219226219571408264127833"
@@ -57,18 +54,21 @@ def write_file(
     for tag in _NAMES:
         identifier(dataset, tag)
     elements = _Encoder(bulk, frames).root(dataset)
-    write(_file_meta(dataset, transfer_syntax_uid))
+    sop_class_uid, sop_instance_uid = (
+        identifier(dataset, tag) for tag in (tags.SOP_CLASS_UID, tags.SOP_INSTANCE_UID)
+    )
+    write(file_head(sop_class_uid, sop_instance_uid, transfer_syntax_uid))
     for element in elements:
         for piece in element.pieces():
             write(piece)
     return elements
 
 
-def _file_meta(dataset: Dataset, transfer_syntax_uid: str) -> bytes:
+def file_head(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> bytes:
     """Return everything before the data set (PS3.10 7.1)."""
     uids_by_tag = {
-        tags.MEDIA_STORAGE_SOP_CLASS_UID: identifier(dataset, tags.SOP_CLASS_UID),
-        tags.MEDIA_STORAGE_SOP_INSTANCE_UID: identifier(dataset, tags.SOP_INSTANCE_UID),
+        tags.MEDIA_STORAGE_SOP_CLASS_UID: sop_class_uid,
+        tags.MEDIA_STORAGE_SOP_INSTANCE_UID: sop_instance_uid,
         tags.TRANSFER_SYNTAX_UID: transfer_syntax_uid,
         tags.IMPLEMENTATION_CLASS_UID: IMPLEMENTATION_CLASS_UID,
     }
@@ -83,14 +83,6 @@ def _file_meta(dataset: Dataset, transfer_syntax_uid: str) -> bytes:
     length = sum(element.written_size for element in elements).to_bytes(4, "little")
     group = (WritableElement(tags.FILE_META_INFORMATION_GROUP_LENGTH, "UL", length), *elements)
     return _PREAMBLE + b"".join(piece for element in group for piece in element.pieces())
-
-
-def name_writer(meta: "pydicom.FileMetaDataset") -> None:
-    """Say who wrote the file (PS3.10 7.1)."""
-    from pydicom.uid import UID
-
-    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
-    meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
 
 
 class _Encoder:

@@ -14,11 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pydicom.dataelem import RawDataElement
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
-from pydicom.filewriter import write_dataset, write_file_meta_info
-from pydicom.uid import UID
+from pydicom.filewriter import write_dataset
 
 from lenticular.dicom import tags
 from lenticular.dicom.model import Dataset as JsonDataset
@@ -26,7 +25,7 @@ from lenticular.dicom.read import part10
 from lenticular.dicom.read.encoding import EXPLICIT_LITTLE
 from lenticular.dicom.read.vr_decode import little_endian
 from lenticular.dicom.transfer_syntaxes import lookup
-from lenticular.dicom.write.part10_file import name_writer
+from lenticular.dicom.write.part10_file import file_head
 from lenticular.dicom.write.read_back import ElementContent, differences, read_content
 from lenticular.errors import InvalidInstance, Unacceptable
 
@@ -129,13 +128,8 @@ def rewritten(
     Raises Unacceptable at the call when an element cannot be written as it was read.
     """
     dataset = elements.dataset
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = UID(sop_class_uid)
-    meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    meta.TransferSyntaxUID = UID(transfer_syntax_uid)
-    name_writer(meta)
     try:
-        head = _encoded_meta(meta)
+        head = file_head(sop_class_uid, str(dataset.SOPInstanceUID), transfer_syntax_uid)
         before, behind = _encoded(dataset[:PIXEL_DATA]), _encoded(dataset[PIXEL_DATA + 1 :])
         written = read_content(before + behind, 0, EXPLICIT_LITTLE)
     except _UNREADABLE as error:
@@ -189,12 +183,6 @@ def _items(dataset: Dataset) -> Iterator[Dataset]:
 
 def _head(vr: str, length: int) -> bytes:
     return struct.pack("<HH2sHI", PIXEL_DATA >> 16, PIXEL_DATA & 0xFFFF, vr.encode(), 0, length)
-
-
-def _encoded_meta(meta: FileMetaDataset) -> bytes:
-    buffer = DicomBytesIO()
-    write_file_meta_info(buffer, meta)
-    return b"\0" * 128 + b"DICM" + bytes(buffer.getvalue())
 
 
 def _encoded(dataset: Dataset) -> bytes:

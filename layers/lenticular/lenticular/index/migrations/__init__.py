@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from lenticular.errors import Unavailable
 from lenticular.index.sql.database import Database
 
-HEAD = "0004"
+HEAD = "0005"
 """The revision this release is written for."""
 
 STABILITY = "0002"

@@ -29,6 +29,7 @@ from sqlalchemy.types import TypeEngine
 from lenticular.dicom.attributes import SEARCHED, Attribute, MatchingKind
 from lenticular.dicom.match.matching import COMPARED_LENGTH
 from lenticular.dicom.model import Level
+from lenticular.dicom.uids import MAX_IDENTIFIER_LENGTH
 
 metadata = MetaData(
     naming_convention={
@@ -63,7 +64,7 @@ _TYPES: dict[MatchingKind, TypeEngine[Any]] = {
     MatchingKind.TEXT: String(COMPARED_LENGTH),
     MatchingKind.TEXTS: Text(),
     MatchingKind.NAME: String(COMPARED_LENGTH),
-    MatchingKind.UID: String(64),
+    MatchingKind.UID: String(MAX_IDENTIFIER_LENGTH),
     MatchingKind.UIDS: Text(),
     MatchingKind.DATE: String(8),
     MatchingKind.TIME: String(13),
@@ -220,9 +221,9 @@ changes = Table(
     Column("level", String(8), nullable=False),
     Column("orthanc_id", _DIGEST, nullable=False, index=True),
     Column("created", BigInteger, nullable=False, index=True),
-    Column("study_instance_uid", String(64)),
-    Column("series_instance_uid", String(64)),
-    Column("sop_instance_uid", String(64)),
+    Column("study_instance_uid", String(MAX_IDENTIFIER_LENGTH)),
+    Column("series_instance_uid", String(MAX_IDENTIFIER_LENGTH)),
+    Column("sop_instance_uid", String(MAX_IDENTIFIER_LENGTH)),
     Column("action", String(8)),
     **_OPTIONS,
 )

@@ -24,6 +24,7 @@ from lenticular.dicom.match.temporal import date_bounds, datetime_bounds, time_b
 from lenticular.dicom.model import Dataset, Level
 from lenticular.dicom.query_tags import QueryTags
 from lenticular.dicom.tags import PATIENT_ID, TIMEZONE_OFFSET_FROM_UTC
+from lenticular.dicom.uids import MAX_IDENTIFIER_LENGTH
 from lenticular.index.records import NewInstance
 from lenticular.index.sql import layout_codec
 from lenticular.index.sql.schema import column_names
@@ -190,7 +191,7 @@ _CONVERT: dict[MatchingKind, Convert] = {
     MatchingKind.TEXT: _first(normal_text),
     MatchingKind.TEXTS: _list,
     MatchingKind.NAME: lambda values, _: name_groups(values[0]),
-    MatchingKind.UID: _first(lambda value: value.strip(" \0")[:64] or None),
+    MatchingKind.UID: _first(lambda value: value.strip(" \0")[:MAX_IDENTIFIER_LENGTH] or None),
     MatchingKind.UIDS: _list,
     MatchingKind.DATE: _start(date_bounds),
     MatchingKind.TIME: _start(time_bounds),

@@ -94,7 +94,7 @@ def lookup(services: Services, identifier: str) -> list[dict[str, str]]:
     patient = orthanc_id(identifier)
     if services.index.orthanc.resource(Level.PATIENT, patient) is not None:
         found.append(browse.reference(Level.PATIENT, patient))
-    if uids.is_valid(identifier):
+    if uids.problem_of(identifier) is None:
         for level, keyword in _UID_OF.items():
             question = Question(level, {keyword: identifier})
             found += [browse.reference(level, each) for each in _ids(services, question)]

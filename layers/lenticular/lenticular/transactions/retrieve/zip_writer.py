@@ -7,6 +7,7 @@ import io
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from lenticular.index.records import StoredInstance
 
@@ -36,11 +37,9 @@ def zip_stream(entries: Iterable[ZipEntry]) -> Iterator[bytes]:
 
 
 def entry_name(instance: StoredInstance) -> str:
-    """What an instance is called in an archive: `study/series/instance.dcm`."""
-    return (
-        f"{instance.study_instance_uid}/{instance.series_instance_uid}"
-        f"/{instance.sop_instance_uid}.dcm"
-    )
+    """Return the name of an instance in an archive: `study/series/instance.dcm`."""
+    uids = (instance.study_instance_uid, instance.series_instance_uid, instance.sop_instance_uid)
+    return "/".join(quote(uid, safe="") for uid in uids) + ".dcm"
 
 
 class _Sink(io.RawIOBase):

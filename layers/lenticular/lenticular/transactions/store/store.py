@@ -5,27 +5,28 @@ A crash between leaves at most a file that no row names, which maintenance sweep
 """
 
 import errno
-import hashlib
 import logging
-import secrets
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 
 from lenticular import errors
+from lenticular.dicom import uids
 from lenticular.dicom.model import Dataset, ParsedInstance, Target
 from lenticular.dicom.read import part10
-from lenticular.errors import FailureReason
+from lenticular.errors import FailureReason, WarningReason
 from lenticular.index.records import Added, Level, NewInstance, Outcome
 from lenticular.services import Services
 from lenticular.storage.spool import Spool
 from lenticular.transactions.delete import remove_files
+from lenticular.transactions.store.keys import new_key
 
 log = logging.getLogger(__name__)
 
 
 FILES_AT_ONCE = 8
+STRICT = "strict"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,9 @@ def store(
     With a study_instance_uid, instances of other studies are refused (PS3.18 10.5.1). Raises
     StorageFull or Unavailable when the storage or the index takes nothing at all now.
     """
-    read = _without_known(services, [_read(spool, study_instance_uid) for spool in spools])
+    read = _without_known(
+        services, [_read(services, spool, study_instance_uid) for spool in spools]
+    )
     kept = _keep_all(services, read, spools)
     _check_storage(kept)
     added = iter(_add(services, [item for item in kept if isinstance(item, NewInstance)]))
@@ -78,7 +81,9 @@ def _counts(spools: Sequence[Spool], results: Sequence[StoreResult]) -> dict[str
     return {"stored": len(results) - refused, "refused": refused, "bytes": received}
 
 
-def _read(spool: Spool, study_instance_uid: str | None) -> NewInstance | StoreResult:
+def _read(
+    services: Services, spool: Spool, study_instance_uid: str | None
+) -> NewInstance | StoreResult:
     """Read the head; a result instead when that already settles it."""
     try:
         parsed = part10.parse(spool.view())
@@ -88,8 +93,10 @@ def _read(spool: Spool, study_instance_uid: str | None) -> NewInstance | StoreRe
     if study_instance_uid not in (None, parsed.study_instance_uid):
         detail = f"It belongs to another study than the URL names: {parsed.study_instance_uid}."
         return _refused(parsed, FailureReason.PROCESSING_FAILURE, detail)
+    if services.settings.uids == STRICT and (warning := warning_of_uids(parsed)):
+        return _refused(parsed, FailureReason.CANNOT_UNDERSTAND, warning)
     sha256 = spool.sha256()
-    return NewInstance(parsed, instance_key(parsed, sha256), spool.size, sha256)
+    return NewInstance(parsed, new_key(_target(parsed), sha256), spool.size, sha256)
 
 
 def _without_known(
@@ -111,8 +118,7 @@ def _unless_held(
     orthanc_ids = next(held)
     if orthanc_ids is None:
         return item
-    parsed = item.parsed
-    return StoreResult(Outcome.ALREADY_STORED, parsed.sop_class_uid, _target(parsed), orthanc_ids)
+    return _accepted(item.parsed, Outcome.ALREADY_STORED, orthanc_ids)
 
 
 def _keep_all(
@@ -155,17 +161,6 @@ def _temporary_failure(error: OSError) -> errors.StorageFull | errors.Unavailabl
     return errors.Unavailable("The storage does not take files now; try again in a moment.")
 
 
-def instance_key(parsed: ParsedInstance, sha256: bytes) -> str:
-    """The key of a file: new for every store, so that no delete can hit a concurrent store.
-
-    The hash in front spreads what would otherwise share one long prefix.
-    """
-    study = parsed.study_instance_uid
-    spread = hashlib.sha1(study.encode(), usedforsecurity=False).hexdigest()[:3]
-    name = f"{parsed.sop_instance_uid}-{sha256.hex()[:16]}-{secrets.token_hex(4)}.dcm"
-    return f"instances/{spread}/{study}/{parsed.series_instance_uid}/{name}"
-
-
 def _add(services: Services, instances: list[NewInstance]) -> list[StoreResult]:
     if not instances:
         return []
@@ -187,12 +182,7 @@ def _add(services: Services, instances: list[NewInstance]) -> list[StoreResult]:
                 answer.orthanc_ids,
             )
         else:
-            result = StoreResult(
-                answer.outcome,
-                instance.parsed.sop_class_uid,
-                _target(instance.parsed),
-                answer.orthanc_ids,
-            )
+            result = _accepted(instance.parsed, answer.outcome, answer.orthanc_ids)
         results.append(result)
     return results
 
@@ -210,6 +200,30 @@ def _remove_obsolete(services: Services, added: Sequence[Added]) -> None:
     remove_files(services, replaced)
 
 
+def _accepted(
+    parsed: ParsedInstance, outcome: Outcome, orthanc_ids: dict[Level, str]
+) -> StoreResult:
+    result = StoreResult(outcome, parsed.sop_class_uid, _target(parsed), orthanc_ids)
+    if warning := warning_of_uids(parsed):
+        reason = WarningReason.DATA_SET_DOES_NOT_MATCH_SOP_CLASS
+        return replace(result, warning_reason=reason, detail=warning)
+    return result
+
+
+def warning_of_uids(parsed: ParsedInstance) -> str:
+    """Return which UIDs of the instance are none (PS3.5 9.1); an empty string when all are."""
+    named = {
+        "Study Instance UID": parsed.study_instance_uid,
+        "Series Instance UID": parsed.series_instance_uid,
+        "SOP Instance UID": parsed.sop_instance_uid,
+        "SOP Class UID": parsed.sop_class_uid,
+    }
+    invalid = [name for name, uid in named.items() if not uids.is_valid(uid)]
+    if not invalid:
+        return ""
+    return f"Not a valid UID (PS3.5 9.1): {', '.join(invalid)}."
+
+
 def _target(parsed: ParsedInstance) -> Target:
     return Target(parsed.study_instance_uid, parsed.series_instance_uid, parsed.sop_instance_uid)
 
@@ -221,6 +235,6 @@ def _refused(
     orthanc_ids: dict[Level, str] | None = None,
 ) -> StoreResult:
     log.info("instance %s refused: %s", parsed.sop_instance_uid, detail)
-    return StoreResult(
-        None, parsed.sop_class_uid, _target(parsed), orthanc_ids, failure_reason, detail
-    )
+    # An item of FailedSOPSequence names a SOP class.
+    target = _target(parsed) if parsed.sop_class_uid else None
+    return StoreResult(None, parsed.sop_class_uid, target, orthanc_ids, failure_reason, detail)

@@ -22,6 +22,7 @@ from lenticular.services import Services
 from lenticular.storage.spool import Spool
 from lenticular.transactions.delete import remove_rows_without_file
 from lenticular.transactions.render import rendition_cache
+from lenticular.transactions.store.keys import target_of_key
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class Indexed:
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A file of the storage, and what its key says of it (see `store.instance_key`)."""
+    """A file of the storage, and what its key says of it (see `store/keys.py`)."""
 
     series: Target
     sop_instance_uid: str
@@ -180,9 +181,10 @@ def _series(services: Services, prefix: str) -> Iterator[list[_File]]:
 
 def _files(services: Services, prefix: str) -> Iterator[_File]:
     for key, _, changed in services.storage.keys(prefix):
-        parts = key.split("/")
-        if len(parts) == 5:
-            yield _File(Target(parts[2], parts[3]), parts[4].split("-")[0], key, changed)
+        target = target_of_key(key)
+        if target is not None and target.sop_instance_uid is not None:
+            series = Target(target.study_instance_uid, target.series_instance_uid)
+            yield _File(series, target.sop_instance_uid, key, changed)
 
 
 def _without_row(services: Services, files: list[_File]) -> list[_File]:

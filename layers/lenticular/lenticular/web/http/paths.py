@@ -58,11 +58,14 @@ def _retry_if_replaced(handler: Handler) -> Handler:
 
 
 def target_of(study: str, series: str | None = None, instance: str | None = None) -> Target:
-    """The study, series or instance that a path names; its UIDs must be UIDs."""
+    """Return the study, series or instance that a path names.
+
+    Files with identifiers that are no UIDs are stored as well, so any identifier will do.
+    """
     named = (("Study", study), ("Series", series), ("SOP", instance))
     for level, uid in named:
-        if uid is not None and not uids.is_valid(uid):
-            raise InvalidRequest(f"The {level} Instance UID in the path is not a valid UID.")
+        if uid is not None and (problem := uids.problem_of(uid)):
+            raise InvalidRequest(f"The {level} Instance UID in the path {problem}.")
     return Target(study, series, instance)
 
 

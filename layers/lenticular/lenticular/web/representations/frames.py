@@ -12,7 +12,6 @@ from lenticular.transactions.retrieve import frames
 from lenticular.transactions.retrieve.frames import StoredFrame
 from lenticular.transactions.retrieve.made_ahead import Scratch
 from lenticular.transactions.retrieve.omissions import Candidate, Omissions, name_of, obtainable
-from lenticular.transactions.search import path_to
 from lenticular.web.context import base_url, services_of
 from lenticular.web.http import responses
 from lenticular.web.http.media_types import Offer
@@ -66,7 +65,7 @@ def _candidates(
     offer: Offer,
     scratch: Scratch,
 ) -> Iterator[Candidate[Part]]:
-    place = base_url(request) + path_to(located.instance.target)
+    place = f"{base_url(request)}/{located.instance.target.path}"
     content_type = str(replace(offer, multipart=False))
     stored = frames.frame_syntax(services_of(request), located)
     keep = scratch.keep if offer.transfer_syntax_uid != stored else None

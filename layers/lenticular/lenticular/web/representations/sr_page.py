@@ -9,7 +9,7 @@ from html import escape
 
 from lenticular.dicom import tags, uids
 from lenticular.dicom.display_text import items, text
-from lenticular.dicom.model import Dataset
+from lenticular.dicom.model import Dataset, Target
 from lenticular.dicom.sr_content_tree import ContentItem, ReferencedInstance, content_tree
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
@@ -139,15 +139,15 @@ def _path(reference: ReferencedInstance | None) -> str:
     """Where a referenced instance is shown; nothing unless the report says where it is."""
     if reference is None:
         return ""
-    named = (
-        ("studies", reference.study_instance_uid),
-        ("series", reference.series_instance_uid),
-        ("instances", reference.sop_instance_uid),
+    uids_of = (
+        reference.study_instance_uid,
+        reference.series_instance_uid,
+        reference.sop_instance_uid,
     )
-    if not all(uids.is_valid(uid) for _, uid in named):
+    if any(map(uids.problem_of, uids_of)):
         return ""
     frame = reference.frame_numbers.split(",")[0]
-    return "".join(f"/{name}/{uid}" for name, uid in named) + (
+    return f"/{Target(*uids_of).path}" + (
         f"/frames/{frame}/rendered" if frame.isdecimal() else "/rendered"
     )
 

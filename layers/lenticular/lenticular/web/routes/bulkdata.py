@@ -30,7 +30,6 @@ from lenticular.transactions.retrieve.omissions import (
     name_of,
     obtainable,
 )
-from lenticular.transactions.search import path_to
 from lenticular.web.context import DICOMWEB, base_url, services_of
 from lenticular.web.http import responses
 from lenticular.web.http.media_types import OCTET_STREAM, Accept, Offer, accepted, choose
@@ -220,7 +219,7 @@ def _lone_part(
 
 
 def _part(request: Request, value: Value, offer: Offer, content: ByteSource) -> Part:
-    location = f"{base_url(request)}{path_to(value.located.instance.target)}/bulkdata/{value.path}"
+    location = f"{base_url(request)}/{value.located.instance.target.path}/bulkdata/{value.path}"
     return Part(str(replace(offer, multipart=False)), content.all, content.size, location)
 
 

@@ -9,12 +9,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from lenticular import errors
-from lenticular.dicom import uids
 from lenticular.services import Services
 from lenticular.storage.spool import Spool
 from lenticular.transactions.store.compose_instance import StoreWarning
 from lenticular.transactions.store.store import StoreResult, store
 from lenticular.web.context import DICOMWEB, base_url, services_of
+from lenticular.web.http.paths import target_of
 from lenticular.web.http.request_body import refuse_encoded, require_body
 from lenticular.web.representations import datasets
 from lenticular.web.store.store_request import received
@@ -36,9 +36,7 @@ async def store_instances(request: Request) -> Response:
 @router.post("/studies/{study}")
 async def store_instances_of_study(request: Request, study: str) -> Response:
     """Store instances of one study; those of another are refused (PS3.18 10.5)."""
-    if not uids.is_valid(study):
-        raise errors.InvalidRequest("The Study Instance UID in the path is not a valid UID.")
-    return await _store(request, study)
+    return await _store(request, target_of(study).study_instance_uid)
 
 
 async def _store(request: Request, study: str | None) -> Response:

@@ -6,6 +6,7 @@ What the client leaves open is answered as it is stored; what it names it gets, 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -129,7 +130,7 @@ def _instances(request: Request, target: Target) -> Response:
             ZIP,
             etag=etag,
             about=sum(instance.size for instance in instances),
-            file_name=f"{target.study_instance_uid}.zip",
+            file_name=f"{quote(target.study_instance_uid, safe='')}.zip",
             omissions=omissions,
         )
     parts: Iterable[Part] = map(_File.part, files)

@@ -69,8 +69,8 @@ def _target(parameters: QueryParams) -> Target:
         raise InvalidRequest("`requestType` is WADO.")
     named = [parameters.get(name, "") for name in _UIDS]
     for name, uid in zip(_UIDS, named, strict=True):
-        if not uids.is_valid(uid):
-            raise InvalidRequest(f"`{name}` is missing or is no UID.")
+        if problem := uids.problem_of(uid):
+            raise InvalidRequest(f"`{name}` is missing." if not uid else f"`{name}` {problem}.")
     return Target(*named)
 
 
@@ -91,7 +91,7 @@ def _presentation_state(parameters: QueryParams, target: Target) -> Target | Non
     named = [parameters.get(f"presentation{level}UID") for level in ("Series", "")]
     if named == [None, None]:
         return None
-    if not all(uid is not None and uids.is_valid(uid) for uid in named):
+    if any(uid is None or uids.problem_of(uid) for uid in named):
         raise InvalidRequest("`presentationSeriesUID` and `presentationUID` are two UIDs, or none.")
     return Target(target.study_instance_uid, *named)
 

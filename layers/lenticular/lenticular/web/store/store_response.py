@@ -4,6 +4,7 @@ ErrorComment (0000,0902) is an LO, so it has a short sentence that is complete i
 The whole sentence stands beside it in a private UT, where there is more to say.
 """
 
+import re
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -18,7 +19,8 @@ CREATOR_TAG, REASON_TAG = "00090010", "00091001"
 _PRIVATE_CREATOR = {"vr": "LO", "Value": ["LENTICULAR"]}
 
 # Where a sentence may end early and still be true.
-_BREAKS = ("; ", ": ", " (", ", ")
+_BREAKS = ("; ", ": ")
+_PARENTHESES = re.compile(r" \([^()]*\)")
 _WITHOUT_DETAIL = {
     FailureReason.PROCESSING_FAILURE: "The instance could not be processed.",
     FailureReason.DUPLICATE_SOP_INSTANCE: "Different bytes are stored under this SOP Instance UID.",
@@ -53,10 +55,9 @@ def store_answer(results: Sequence[StoreResult], base_url: str) -> tuple[HTTPSta
 
 def comment_of(detail: str, failure_reason: int = 0) -> str:
     """Return a sentence that is complete in the 64 characters of an LO."""
-    if len(detail) <= COMMENT_CHARACTERS:
-        return detail
-    heads = [detail.split(mark, maxsplit=1)[0] + "." for mark in _BREAKS if mark in detail]
-    fitting = [head for head in heads if len(head) <= COMMENT_CHARACTERS]
+    shorter = [detail, _PARENTHESES.sub("", detail)]
+    shorter += [text.split(mark)[0] + "." for text in shorter for mark in _BREAKS if mark in text]
+    fitting = [text for text in shorter if len(text) <= COMMENT_CHARACTERS]
     general = _WITHOUT_DETAIL.get(FailureReason(failure_reason or FailureReason.CANNOT_UNDERSTAND))
     return max(fitting, key=len, default=general or "The part is not a DICOM instance.")
 
@@ -109,4 +110,4 @@ def _reference(result: StoreResult) -> dict[str, Any]:
     if result.outcome is None:
         uids[tags.STUDY_INSTANCE_UID] = result.target.study_instance_uid
         uids[tags.SERIES_INSTANCE_UID] = result.target.series_instance_uid or ""
-    return {tag: {"vr": "UI", "Value": [uid]} for tag, uid in uids.items() if uid}
+    return {tag: {"vr": "UI"} | ({"Value": [uid]} if uid else {}) for tag, uid in uids.items()}

@@ -46,7 +46,10 @@ async def upload(request: Request) -> Response:
             return _answer_to_many(results)
     if not _is_kept(results[0]):
         raise _refusal(results[0])
-    return answer(_told(results[0]))
+    response = answer(_told(results[0]))
+    if results[0].warning_reason:
+        response.headers["warning"] = f'299 - "{results[0].detail}"'
+    return response
 
 
 async def _store_form(
