@@ -14,7 +14,6 @@ from lenticular.dicom.read.character_sets import CharacterSet
 from lenticular.dicom.read.encoding import (
     DELIMITERS,
     EXPLICIT_LITTLE,
-    IMPLICIT_LITTLE,
     ITEM,
     ITEM_END,
     SEQUENCE_END,
@@ -23,6 +22,7 @@ from lenticular.dicom.read.encoding import (
     Damaged,
     Encoding,
     cut_off,
+    encoding_of,
     only_zeros,
 )
 from lenticular.dicom.read.fragments import Fragments, scan
@@ -192,8 +192,13 @@ class ElementReader:
         element = level.dataset[tags.SPECIFIC_CHARACTER_SET]
         terms = element.get("Value")
         if terms is not None and element["vr"] == "CS":
-            level.repertoire = character_sets.character_set(tuple(term or "" for term in terms))
-            element["Value"] = ["ISO_IR 192"]
+            if level.coding.as_written:
+                terms = terms[0].split("\\")
+            else:
+                element["Value"] = ["ISO_IR 192"]
+            level.repertoire = character_sets.character_set(
+                tuple((term or "").strip() for term in terms)
+            )
         return level.repertoire
 
     def _element(
@@ -250,8 +255,9 @@ class ElementReader:
         self, level: OpenDataset, key: str, coding: Encoding, start: int, stop: int | None
     ) -> OpenDataset:
         """Begin a sequence; without a stop it ends at its delimiter."""
-        if coding is IMPLICIT_LITTLE and level.coding.explicit and self._is_explicit(start):
-            coding = EXPLICIT_LITTLE
+        was_unknown = level.coding.explicit and not coding.explicit
+        if was_unknown and coding.order == "<" and self._is_explicit(start):
+            coding = encoding_of("<", True, coding.as_written)
         sequence = OpenSequence(
             key,
             {"vr": "SQ"},

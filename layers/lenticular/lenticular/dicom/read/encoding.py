@@ -33,13 +33,25 @@ def only_zeros(data: memoryview, start: int, end: int) -> bool:
     return end - start <= MAX_PADDING and data[start:end] == bytes(end - start)
 
 
-class Encoding:
-    """One way to write elements."""
+_KINDS = {
+    ("<", False): vr_decode.LITTLE_ENDIAN,
+    (">", False): vr_decode.BIG_ENDIAN,
+    ("<", True): vr_decode.LITTLE_ENDIAN_AS_WRITTEN,
+    (">", True): vr_decode.BIG_ENDIAN_AS_WRITTEN,
+}
 
-    def __init__(self, order: str, explicit: bool) -> None:
+
+class Encoding:
+    """One way to write elements.
+
+    Reading `as_written` leaves each text as the file has it; otherwise it is read into JSON.
+    """
+
+    def __init__(self, order: str, explicit: bool, as_written: bool = False) -> None:
         self.order = order
         self.explicit = explicit
-        self.kinds = vr_decode.LITTLE_ENDIAN if order == "<" else vr_decode.BIG_ENDIAN
+        self.as_written = as_written
+        self.kinds = _KINDS[order, as_written]
         self.kinds_by_code = {vr.encode(): kind for vr, kind in self.kinds.items()}
         self.unknown = self.kinds["UN"]
         self.header = struct.Struct(order + "HH2sH").unpack_from
@@ -65,7 +77,8 @@ class Encoding:
             raise cut_off("an element's header", position + 12, end)
         (length,) = self.length(data, position + 8)
         # What a sender did not know it passed on as it came, which is implicit (PS3.5 6.2.2).
-        return kind, IMPLICIT_LITTLE if kind.vr == "UN" else self, position + 12, length
+        encoding = encoding_of("<", False, self.as_written) if kind.vr == "UN" else self
+        return kind, encoding, position + 12, length
 
     def _irregular_header(
         self, data: memoryview, position: int, end: int
@@ -107,10 +120,23 @@ class Encoding:
     @property
     def implicit(self) -> "Encoding":
         """The implicit coding of the same byte order."""
-        return IMPLICIT_LITTLE if self.order == "<" else IMPLICIT_BIG
+        return encoding_of(self.order, False, self.as_written)
 
 
-IMPLICIT_LITTLE = Encoding("<", explicit=False)
-EXPLICIT_LITTLE = Encoding("<", explicit=True)
-IMPLICIT_BIG = Encoding(">", explicit=False)
-EXPLICIT_BIG = Encoding(">", explicit=True)
+_ENCODINGS = {
+    (order, explicit, as_written): Encoding(order, explicit, as_written)
+    for order in "<>"
+    for explicit in (False, True)
+    for as_written in (False, True)
+}
+
+
+def encoding_of(order: str, explicit: bool, as_written: bool = False) -> Encoding:
+    """Return the encoding of a byte order, with VRs written or not."""
+    return _ENCODINGS[order, explicit, as_written]
+
+
+IMPLICIT_LITTLE = encoding_of("<", explicit=False)
+EXPLICIT_LITTLE = encoding_of("<", explicit=True)
+IMPLICIT_BIG = encoding_of(">", explicit=False)
+EXPLICIT_BIG = encoding_of(">", explicit=True)

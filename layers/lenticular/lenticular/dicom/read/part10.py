@@ -22,12 +22,13 @@ from lenticular.dicom.read.encoding import (
     IMPLICIT_LITTLE,
     Encoding,
     cut_off,
+    encoding_of,
 )
 from lenticular.dicom.read.frame_ranges import pixel_layout
 from lenticular.dicom.read.vr_decode import VrCodec
 from lenticular.errors import FailureReason, InvalidInstance
 
-__all__ = ["data_set_start", "file_meta", "parse"]
+__all__ = ["data_set_start", "file_meta", "parse", "read_as_written"]
 
 _PREAMBLE = 128
 _PREFIX = b"DICM"
@@ -90,6 +91,22 @@ def data_set_start(data: memoryview | bytes) -> tuple[int, Encoding]:
     with memoryview(data) as view:
         head = _read_head(view)
         return head.start, _coding(view, head.start, head.uid(_TRANSFER_SYNTAX))
+
+
+def read_as_written(data: memoryview | bytes) -> Dataset:
+    """Return the data set of a file, or of its beginning, with each text as the file has it.
+
+    Several values are one string with its backslashes and padding; bulk data has an empty URI.
+    """
+    with memoryview(data) as view:
+        head = _read_head(view)
+        encoding = _coding(view, head.start, head.uid(_TRANSFER_SYNTAX))
+        texts = encoding_of(encoding.order, encoding.explicit, as_written=True)
+        reader = ElementReader(view, head.start, texts)
+        reader.read()
+    for bulk in reader.bulkdata:
+        bulk.element["BulkDataURI"] = ""
+    return reader.dataset
 
 
 def _parse(view: memoryview, head: _Head, syntax_uid: str | None) -> ParsedInstance:

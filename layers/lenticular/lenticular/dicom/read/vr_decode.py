@@ -59,6 +59,18 @@ def trimmed(raw: bytes, repertoire: CharacterSet) -> list[str | None] | None:
     return values and [value.strip(PADDING) or None if value else None for value in values]
 
 
+def as_written(raw: bytes, repertoire: CharacterSet) -> list[str] | None:
+    """Return the characters of the file as one string, without the padding behind them."""
+    value = repertoire.decode(raw).rstrip(PADDING)
+    return [value] if value else None
+
+
+def name_as_written(raw: bytes, repertoire: CharacterSet) -> list[str] | None:
+    """Return the characters of person names as one string."""
+    value = repertoire.decode_name(raw).rstrip(PADDING)
+    return [value] if value else None
+
+
 def text(raw: bytes, repertoire: CharacterSet) -> list[str] | None:
     """A single text, in which a backslash is a character."""
     value = repertoire.decode(raw).rstrip(PADDING)
@@ -212,7 +224,7 @@ _BINARIES = (*WORD_BYTES, "OB", "UN", "SQ")
 _LONG_HEADERS = frozenset({*_BINARIES, "SV", "UC", "UR", "UT", "UV"})
 
 
-def _kinds(order: str) -> dict[str, VrCodec]:
+def _kinds(order: str, texts: dict[str, Encode]) -> dict[str, VrCodec]:
     def numbers(code: str, encode: Callable[..., Any]) -> Encode:
         return partial(encode, struct.Struct(order + code))
 
@@ -220,12 +232,18 @@ def _kinds(order: str) -> dict[str, VrCodec]:
         return binary if order == "<" else partial(_swapped, WORD_BYTES.get(vr, 1))
 
     kinds = [
-        *(VrCodec(vr, "Value", encode, TEXT_LIMIT) for vr, encode in _STRINGS.items()),
+        *(VrCodec(vr, "Value", encode, TEXT_LIMIT) for vr, encode in texts.items()),
         *(VrCodec(vr, "Value", numbers(*how), NUMBERS_LIMIT) for vr, how in _NUMBERS.items()),
         *(VrCodec(vr, "InlineBinary", binaries(vr), BINARY_LIMIT) for vr in _BINARIES),
     ]
     return {kind.vr: replace(kind, has_long_header=kind.vr in _LONG_HEADERS) for kind in kinds}
 
 
-LITTLE_ENDIAN = _kinds("<")
-BIG_ENDIAN = _kinds(">")
+LITTLE_ENDIAN = _kinds("<", _STRINGS)
+BIG_ENDIAN = _kinds(">", _STRINGS)
+_AS_WRITTEN: dict[str, Encode] = {
+    **dict.fromkeys(_STRINGS, as_written),
+    "PN": name_as_written,
+}
+LITTLE_ENDIAN_AS_WRITTEN = _kinds("<", _AS_WRITTEN)
+BIG_ENDIAN_AS_WRITTEN = _kinds(">", _AS_WRITTEN)

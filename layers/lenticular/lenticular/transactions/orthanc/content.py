@@ -14,6 +14,7 @@ from lenticular.dicom.orthanc_tags import orthanc_tag, short
 from lenticular.errors import NotFound
 from lenticular.index.records import LocatedInstance, StoredInstance
 from lenticular.services import Services
+from lenticular.transactions.orthanc.file_texts import dataset_as_written
 from lenticular.transactions.retrieve import frames, instances
 from lenticular.transactions.retrieve.byte_source import ByteSource
 
@@ -25,7 +26,7 @@ def content_at(
 ) -> list[str] | ByteSource:
     """What lies at the path: the names of what is below it, or a value."""
     located = instances.locate(services, instance.target)
-    dataset = instances.dataset_of(services, located)
+    dataset = dataset_as_written(services, located)
     walked: list[str] = []
     rest = list(path)
     while rest:

@@ -155,15 +155,6 @@ def targets(services: Services, resource: OrthancResource) -> list[Target]:
     return [Target(str(study.attributes[STUDY_INSTANCE_UID]["Value"][0])) for study in studies]
 
 
-def dataset_of(services: Services, resource: OrthancResource) -> Dataset:
-    """The attributes of an instance."""
-    for target in targets(services, resource):
-        for document in services.index.retrieval.documents(target):
-            dataset: Dataset = orjson.loads(document)
-            return dataset
-    raise errors.NotFound("This instance was just deleted.")
-
-
 def datasets_below(services: Services, resource: OrthancResource) -> Iterator[tuple[str, Dataset]]:
     """Identifier and attributes of each instance of a resource."""
     for target in targets(services, resource):

@@ -4,11 +4,12 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from lenticular import errors
-from lenticular.dicom.model import Level
+from lenticular.dicom.model import Dataset, Level
 from lenticular.dicom.orthanc_tags import full, simplified
 from lenticular.dicom.transfer_syntaxes import lookup
 from lenticular.index.records import OrthancResource, StoredInstance
 from lenticular.transactions.orthanc import resources
+from lenticular.transactions.orthanc.file_texts import dataset_as_written
 from lenticular.transactions.retrieve import frames, instances
 from lenticular.transactions.retrieve.byte_source import file_content
 from lenticular.web.context import services_of
@@ -43,8 +44,7 @@ def file(request: Request, identifier: str) -> Response:
 @get_and_head(router, INSTANCE + "/tags")
 def tags(request: Request, identifier: str) -> Response:
     """All tags; `simplify` and `short` tell less of each."""
-    found = resources.find(services_of(request), Level.INSTANCE, identifier)
-    dataset = resources.dataset_of(services_of(request), found)
+    dataset = _dataset(request, identifier)
     named = request.query_params.get("ignore-length", "").split(",")
     untruncated = frozenset(tag.replace("-", "").upper() for tag in named)
     return large_answer(request, tag_style(request, full)(dataset, untruncated))
@@ -53,8 +53,7 @@ def tags(request: Request, identifier: str) -> Response:
 @get_and_head(router, INSTANCE + "/simplified-tags")
 def simplified_tags(request: Request, identifier: str) -> Response:
     """All tags by name."""
-    found = resources.find(services_of(request), Level.INSTANCE, identifier)
-    return large_answer(request, simplified(resources.dataset_of(services_of(request), found)))
+    return large_answer(request, simplified(_dataset(request, identifier)))
 
 
 @get_and_head(router, INSTANCE + "/frames")
@@ -83,6 +82,12 @@ def raw_frame(request: Request, identifier: str, frame_index: int) -> Response:
     content = frame.load()
     etag = f'"{stored.sha256.hex()[:32]}-{frame_index}"'
     return responses.content(request, content.pieces, media_type, size=content.size, etag=etag)
+
+
+def _dataset(request: Request, identifier: str) -> Dataset:
+    services = services_of(request)
+    stored = stored_of(resources.find(services, Level.INSTANCE, identifier))
+    return dataset_as_written(services, instances.locate(services, stored.target))
 
 
 def stored_of(instance: OrthancResource) -> StoredInstance:
