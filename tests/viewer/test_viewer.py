@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from tests import samples
+from tests.jpeg_xl import jpeg_xl
 from tests.server import Server
 from tests.viewer.ohif import WINDOW, Viewer, eventually
 
@@ -170,6 +171,26 @@ def test_frames_of_one_instance_are_shown(viewer):
 
     assert viewer.shows_text("/12)")
     assert viewer.shows_pictures()
+
+
+def test_a_picture_that_the_viewer_cannot_decode_is_shown(viewer):
+    store(viewer, jpeg_xl("jpeg xl"))
+    viewer.study(samples.study_uid("jpeg xl"))
+
+    assert viewer.shows_pictures()
+
+
+def test_a_volume_that_the_browser_cannot_draw_is_said_to_be_too_large(viewer):
+    viewer.studies()
+    most = viewer.page.evaluate("""() => {
+        const gl = document.createElement('canvas').getContext('webgl2');
+        const most = gl.getParameter(gl.MAX_3D_TEXTURE_SIZE);
+        gl.bindTexture(gl.TEXTURE_3D, gl.createTexture());
+        gl.texStorage3D(gl.TEXTURE_3D, 1, gl.R8, 4, 4, most + 1);
+        return most;
+    }""")
+    assert viewer.shows_text(f"This series has {most + 1} slices, rows or columns.")
+    assert f"hold {most}, so it can be shown as a stack" in viewer.text()
 
 
 def test_a_file_is_uploaded(viewer, tmp_path):

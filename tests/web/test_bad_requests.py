@@ -110,7 +110,7 @@ def test_a_limit_of_a_billion_is_that_of_the_service(client):
 
 @pytest.mark.parametrize(
     "value",
-    ["%", "_", "\\", "'", '"; drop table studies', "%25", "\0", "[a-z]", "*" * 500, "?" * 500],
+    ["%", "_", "\\a", "'", '"; drop table studies', "%25", "\0", "[a-z]", "*" * 500, "?" * 500],
 )
 def test_a_search_value_is_never_more_than_a_value(client, value):
     wire.must_store(client, samples.ct("a"))

@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import JPEG2000
 
 from tests import samples, wire
+from tests.jpeg_xl import jpeg_xl
 
 FIELDS = (
     "limit=101&offset=0&fuzzymatching=true&includefield=00081030%2C00080060%2C00080090%2C00100030"
@@ -196,6 +197,28 @@ def test_a_frame_comes_as_it_is_stored(client):
     assert whole.startswith('multipart/related; type="image/jp2"; boundary=')
     assert part == "image/jp2; transfer-syntax=1.2.840.10008.1.2.4.90"
     assert body[:2] == b"\xff\x4f"
+
+
+def test_what_the_shipped_viewer_cannot_decode_comes_decoded(client):
+    """By the types that viewer/app-config.js lists, JPEG XL does not come as it is stored."""
+    listed = (
+        *(("image/jpeg", f"4.{end}") for end in (50, 51, 57, 70)),
+        *(("image/jls", f"4.{end}") for end in (80, 81)),
+        *(("image/jp2", f"4.{end}") for end in (90, 91)),
+        *(("image/jphc", f"4.{end}") for end in (201, 202, 203)),
+        *(("image/dicom-rle", "5"), ("application/octet-stream", "1")),
+    )
+    shipped = ",".join(
+        f'multipart/related;type="{kind}";transfer-syntax=1.2.840.10008.1.2.{end}'
+        for kind, end in listed
+    )
+    wire.must_store(client, jpeg_xl("ohif jxl"))
+    _, part, body = frame(client, samples.path("ohif jxl"), shipped)
+    assert part == "application/octet-stream; transfer-syntax=1.2.840.10008.1.2.1"
+    assert body == samples.ramp(64, 64, seed="ohif jxl").tobytes()
+    for path, expected in ((CT, "octet-stream; transfer-syntax=1.2.840.10008.1.2.1"), (J2K, "jp2")):
+        _, part, body = frame(client, path, shipped)
+        assert expected in part
 
 
 def test_a_frame_comes_in_the_syntax_that_is_configured(client):
