@@ -10,6 +10,7 @@ from lenticular.services import Services
 from lenticular.web.access.control import AccessControl
 from lenticular.web.access_log import AccessLog
 from lenticular.web.errors import add_error_handlers
+from lenticular.web.http.plain_paths import PlainPaths
 from lenticular.web.routers import all_routers
 
 DESCRIPTION = "DICOMweb (PS3.18) at /dicom-web, and the everyday part of Orthanc's REST at /."
@@ -34,7 +35,7 @@ def create_app(
         description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
-        # Starlette would send clients past a proxy's path; `errors` does it by `root_url`.
+        # PlainPaths answers such paths without sending clients elsewhere.
         redirect_slashes=False,
         servers=[{"url": services.settings.public_url}] if services.settings.public_url else None,
     )
@@ -51,6 +52,7 @@ def create_app(
         app.add_middleware(AccessControl, settings=services.settings)
     if services.settings.allowed_origins:
         _allow_origins(app, services.settings.allowed_origins)
+    app.add_middleware(PlainPaths)
     app.add_middleware(AccessLog)
     return app
 

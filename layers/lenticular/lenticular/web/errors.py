@@ -7,14 +7,13 @@
 import errno
 import logging
 from http import HTTPStatus
-from urllib.parse import quote
 
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Match
 
 from lenticular import errors
@@ -95,8 +94,6 @@ def _http(request: Request, error: Exception) -> Response:
     path = request.url.path
     detail, headers = str(error.detail), dict(error.headers or {})
     if status is HTTPStatus.NOT_FOUND:
-        if elsewhere := _path_with_other_slash(request):
-            return RedirectResponse(_address(request, elsewhere))
         detail = f"There is nothing at {path}; {root_url(request)}/docs lists what there is."
     elif status is HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = allowed = ", ".join(_methods_of(request, request.scope["path"]))
@@ -162,18 +159,3 @@ def _methods_of(request: Request, path: str) -> list[str]:
         if method == "OPTIONS"
         or any(route.matches({**scope, "method": method})[0] is Match.FULL for route in routes)
     ]
-
-
-def _path_with_other_slash(request: Request) -> str | None:
-    """Return the path with or without its last slash, if this application answers it."""
-    path: str = request.scope["path"]
-    other = path.rstrip("/") if path.endswith("/") else f"{path}/"
-    scope = {**request.scope, "path": other}
-    is_there = any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
-    return other if is_there else None
-
-
-def _address(request: Request, path: str) -> str:
-    query = request.scope["query_string"].decode("latin-1")
-    path = path.removeprefix(request.scope.get("root_path", ""))
-    return root_url(request) + quote(path, "/,:;=@") + (f"?{query}" if query else "")

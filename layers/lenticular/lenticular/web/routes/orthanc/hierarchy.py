@@ -26,7 +26,6 @@ from lenticular.web.routes.orthanc.parameters import (
 router = APIRouter(tags=["Orthanc"])
 
 
-@router.get(COLLECTION + "/", include_in_schema=False, response_class=Response)
 @get_and_head(router, COLLECTION)
 def resources(request: Request, collection: Collection) -> Response:
     """The identifiers of a level, in the order of arrival; with `expand` what there is to say."""

@@ -27,7 +27,6 @@ router = APIRouter(tags=["Orthanc"])
 _NEW = (Outcome.STORED, Outcome.REPLACED)
 
 
-@router.post("/instances/", include_in_schema=False, response_class=Response)
 @router.post("/instances", response_class=Response)
 async def upload(request: Request) -> Response:
     """Store a DICOM file, or all DICOM files of a zip or of a form."""
