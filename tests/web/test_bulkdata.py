@@ -268,3 +268,27 @@ def test_a_video_is_one_value_of_its_own_type(client):
         ((headers, body),) = wire.parts(get(client, samples.path("a") + path, ANY_FRAMES))
         assert body == stream
         assert headers["Content-Location"].endswith("/bulkdata/7FE00010")
+
+
+@pytest.mark.parametrize("level", ["study", "series", "instance"])
+def test_octets_of_a_study_a_series_or_an_instance_are_its_bulk_data(client, level):
+    """PS3.18 Table 10.4.4-1 requires `multipart/related; type="application/octet-stream"`."""
+    wire.must_store(client, *samples.ct_series("octets", 2, size=64), samples.pdf("octets 2"))
+    path = samples.path("octets").split("/")
+    resource = "/".join(path[: {"study": 3, "series": 5, "instance": 7}[level]])
+    for accept in ('multipart/related; type="application/octet-stream"', OCTETS_FIRST):
+        answer = get(client, resource, accept)
+        assert answer.status_code == 200, answer.text
+        parts = wire.parts(answer)
+        assert len(parts) == (1 if level == "instance" else 2)
+        for headers, body in parts:
+            assert headers["Content-Type"].startswith("application/octet-stream")
+            assert headers["Content-Location"].endswith("/bulkdata/7FE00010")
+            assert len(body) == 64 * 64 * 2
+    assert b"DICM" in get(client, resource, "*/*").content
+
+
+OCTETS_FIRST = (
+    'multipart/related; type="application/dicom";q=0.5,'
+    'multipart/related; type="application/octet-stream"'
+)

@@ -6,7 +6,7 @@ import pytest
 from starlette.requests import Request
 
 from lenticular.errors import InvalidRequest, Unacceptable
-from lenticular.web.http.media_types import MediaType, Offer, accepted, choose
+from lenticular.web.http.media_types import MediaType, Offer, accepted, choose, parse_ranges
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 JPEG_2000 = "1.2.840.10008.1.2.4.90"
@@ -156,3 +156,20 @@ def test_other_parameters_do_not_matter():
 def test_a_media_type_is_read_with_its_parameters():
     media = MediaType.parse(r'Text/Plain; Charset="a\"b"; x=1')
     assert media == MediaType("text/plain", {"charset": 'a"b', "x": "1"})
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "garbage, application/dicom+json",
+        "*/json, application/dicom+json",
+        "application/dicom+json, ;;",
+        "application/dicom+xml; q=abc, application/dicom+json",
+        "application/dicom+xml; q=2, application/dicom+json",
+        "application/dicom+json, a/b; x",
+    ],
+)
+def test_invalid_members_of_a_list_are_ignored(header):
+    """PS3.18 8.7.7: what cannot be understood leaves the others as they are."""
+    (found,) = parse_ranges(header)
+    assert found.name == "application/dicom+json"

@@ -135,7 +135,17 @@ def _kept_ranges(text: str) -> Ranges:
 
 
 def _ranges(text: str) -> Ranges:
-    return tuple(_media_range(element) for element in _elements(text) if element.strip())
+    """Read the members of a list; ignore the invalid ones, unless all are (PS3.18 8.7.7)."""
+    found: list[MediaRange] = []
+    refusal: InvalidRequest | None = None
+    for element in filter(str.strip, _elements(text)):
+        try:
+            found.append(_media_range(element))
+        except InvalidRequest as error:
+            refusal = refusal or error
+    if refusal is not None and not found:
+        raise refusal
+    return tuple(found)
 
 
 def choose(accept: Accept, offers: Sequence[Offer]) -> Offer:

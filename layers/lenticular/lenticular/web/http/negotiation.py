@@ -50,9 +50,11 @@ def negotiate_instances(
     """Return how these instances go out, each in a transfer syntax that is accepted.
 
     A single part is for the resource of an instance only, however many a study has (PS3.18
-    10.4.4). The first stored syntax that can be served decides about the media type.
+    10.4.4). The first stored syntax that can be served decides about the media type. Octets are
+    not the instances but their bulk data (Table 10.4.4-1).
     """
     kinds = [(DICOM, True), (ZIP, False), *([(DICOM, False)] if single else [])]
+    kinds.append((OCTET_STREAM, True))
     syntaxes: dict[str, str] = {}
     refused: dict[str, Unacceptable] = {}
     for stored in sorted(set(stored_syntaxes)):
@@ -70,7 +72,8 @@ def negotiate_instances(
 
 def _offers(stored: str, media_type: str, multipart: bool) -> list[Offer]:
     """The media type in every transfer syntax that can be made of the stored one."""
-    return [Offer(media_type, syntax, multipart) for syntax in _reachable(stored)]
+    syntaxes = [None] if media_type == OCTET_STREAM else _reachable(stored)
+    return [Offer(media_type, syntax, multipart) for syntax in syntaxes]
 
 
 def _reachable(stored: str) -> list[str]:

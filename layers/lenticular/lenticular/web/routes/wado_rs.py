@@ -29,7 +29,7 @@ from lenticular.transactions.retrieve.read_ahead import read_ahead
 from lenticular.transactions.retrieve.zip_writer import ZipEntry, entry_name, zip_stream
 from lenticular.web.context import DICOMWEB, base_url, services_of
 from lenticular.web.http import responses
-from lenticular.web.http.media_types import DICOM, ZIP, Offer, accepted
+from lenticular.web.http.media_types import DICOM, OCTET_STREAM, ZIP, Offer, accepted
 from lenticular.web.http.multipart import Part
 from lenticular.web.http.negotiation import (
     Representation,
@@ -45,6 +45,7 @@ from lenticular.web.http.paths import (
     target_of,
 )
 from lenticular.web.representations import datasets, frames
+from lenticular.web.representations.bulkdata import all_values
 
 router = APIRouter(prefix=DICOMWEB, tags=["Retrieve"])
 
@@ -109,6 +110,8 @@ def _instances(request: Request, target: Target) -> Response:
     stored = (instance.transfer_syntax_uid for instance in instances)
     single = target.sop_instance_uid is not None
     wanted = negotiate_instances(accepted(request), stored, single=single)
+    if wanted.media_type == OCTET_STREAM:
+        return all_values(request, target)
     syntaxes = [wanted.syntaxes.get(each.transfer_syntax_uid) for each in instances]
     content_hashes = [each.sha256 for each in instances]
     etag = responses.entity_tag(

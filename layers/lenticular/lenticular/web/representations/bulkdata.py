@@ -1,0 +1,217 @@
+"""Bulk data and pixels as answers: one value by itself or in a part, or many in parts.
+
+Pixels that were compressed go out frame by frame, those that were not as one value (PS3.18
+8.7.3.3), unless the client wants them compressed.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from fastapi import Request
+from starlette.responses import Response
+
+from lenticular.dicom.model import Target
+from lenticular.dicom.transfer_syntaxes import lookup
+from lenticular.errors import NotFound
+from lenticular.index.records import LocatedInstance
+from lenticular.services import Services
+from lenticular.transactions.retrieve import bulkdata, frames
+from lenticular.transactions.retrieve.bulkdata import Value
+from lenticular.transactions.retrieve.byte_source import ByteSource
+from lenticular.transactions.retrieve.made_ahead import Scratch
+from lenticular.transactions.retrieve.omissions import (
+    REASONS,
+    Candidate,
+    Omissions,
+    find_present,
+    name_of,
+    obtainable,
+)
+from lenticular.web.context import base_url, services_of
+from lenticular.web.http import responses
+from lenticular.web.http.media_types import OCTET_STREAM, Accept, Offer, accepted, choose
+from lenticular.web.http.multipart import Part
+from lenticular.web.http.negotiation import frame_offers
+from lenticular.web.representations import frames as frame_parts
+
+
+@dataclass(slots=True)
+class _Survey:
+    """The offers for all values, chosen before the first byte goes out."""
+
+    accept: Accept
+    size: int = 0
+    is_as_stored: bool = True
+    first: Value | None = None
+    chosen: dict[tuple[Offer, ...], Offer] = field(default_factory=dict)
+    """The offer that is taken where these are made."""
+
+    def add(self, value: Value, offers: tuple[Offer, ...]) -> None:
+        """Choose for a value; Unacceptable when it can be had in nothing that is accepted."""
+        if offers not in self.chosen:
+            self.chosen[offers] = choose(self.accept, _as_parts(offers))
+        if self.chosen[offers] != _as_parts(offers)[0]:
+            self.is_as_stored = False
+        self.first = self.first or value
+        self.size += value.size
+
+    def offer_for(self, offers: tuple[Offer, ...]) -> Offer:
+        """Return the offer that was chosen; what was replaced since may have become another."""
+        return self.chosen.get(offers) or choose(self.accept, _as_parts(offers))
+
+
+def all_values(request: Request, target: Target, *, pixels_only: bool = False) -> Response:
+    """Respond with all bulk data, or all pixels, of a study, a series or an instance."""
+    services, accept, omissions = services_of(request), accepted(request), Omissions()
+    instances = find_present(services, target, omissions)
+    etag = responses.entity_tag(pixels_only, accept, [each.sha256 for each in instances])
+    if unchanged := responses.not_modified(request, f"W/{etag}"):
+        return unchanged
+    found = partial(bulkdata.values, services, instances, pixels_only=pixels_only)
+    if target.sop_instance_uid is not None:
+        of_instance = list(found())
+        if len(of_instance) == 1:
+            return one_value(request, of_instance[0])
+    survey = _surveyed(services, found(), accept, omissions)
+    if survey.first is None:
+        omissions.raise_first()
+        raise NotFound(f"There {'are no pixels' if pixels_only else 'is no bulk data'} in it.")
+    root = survey.offer_for(_offers(services, survey.first))
+    scratch = responses.scratch_for(request)
+    made = obtainable(_candidates(request, found(), survey, scratch, omissions), omissions)
+    parts = made if survey.is_as_stored else scratch.begin(made)
+    return responses.multipart(
+        request, parts, root.media_type, etag=etag, about=survey.size, omissions=omissions
+    )
+
+
+def _surveyed(
+    services: Services, values: Iterator[Value], accept: Accept, omissions: Omissions
+) -> _Survey:
+    survey = _Survey(accept)
+    for value in values:
+        try:
+            survey.add(value, _offers(services, value))
+        except REASONS as error:
+            omissions.add(_name_of(value), error)
+    return survey
+
+
+def _candidates(
+    request: Request,
+    found: Iterator[Value],
+    survey: _Survey,
+    scratch: Scratch,
+    omissions: Omissions,
+) -> Iterator[Candidate[Part]]:
+    """Yield each value as one part, or each of its frames as one."""
+    services = services_of(request)
+    for value in found:
+        if _name_of(value) in omissions:
+            continue
+        try:
+            offer = survey.offer_for(_offers(services, value))
+            if _by_frames(services, value, offer):
+                yield from frame_parts.all_frames(request, value.located, offer, scratch)
+            else:
+                yield _name_of(value), partial(_value_part, request, value, offer)
+        except REASONS as error:
+            omissions.add(_name_of(value), error)
+
+
+def _value_part(request: Request, value: Value, offer: Offer) -> Part:
+    return _part(request, value, offer, _content(services_of(request), value))
+
+
+def _name_of(value: Value) -> str:
+    return f"value {value.path} of {name_of(value.located.instance)}"
+
+
+def one_value(request: Request, value: Value) -> Response:
+    """Respond with one value; by itself, or in parts."""
+    services, located = services_of(request), value.located
+    offer = choose(accepted(request), _forms(services, value))
+    if _by_frames(services, value, offer):
+        numbers = range(1, frames.pixels_of(located).number_of_frames + 1)
+        return frame_parts.answer(request, located, numbers, offer)
+    etag = responses.entity_tag(located.instance.sha256, value.path, str(offer))
+    content = _content(services, value)
+    if offer.multipart:
+        return _lone_part(request, _part(request, value, offer, content), content, offer, etag)
+    content_type = str(offer)
+    response = responses.content(
+        request, content.pieces, content_type, size=content.size, etag=etag
+    )
+    # Whoever stored the document chose its type; a browser must not run what it may hold.
+    response.headers["x-content-type-options"] = "nosniff"
+    if offer.media_type != "application/pdf":
+        response.headers["content-security-policy"] = "sandbox"
+    return response
+
+
+def _lone_part(
+    request: Request, part: Part, content: ByteSource, offer: Offer, etag: str
+) -> Response:
+    """Multipart around one value; of that, and not of its wrapping, the Range header speaks.
+
+    So PS3.18 has had it since WADO-RS began, and dicomweb-client asks for it.
+    """
+    asked = responses.asked_range(request, content.size, etag)
+    if asked is None:
+        return responses.multipart(request, [part], offer.media_type, etag=etag)
+    pieces = partial(content.pieces, asked.start, asked.length)
+    part = replace(part, pieces=pieces, size=asked.length, content_range=str(asked))
+    return responses.multipart(request, [part], offer.media_type, etag=etag, status=206)
+
+
+def _part(request: Request, value: Value, offer: Offer, content: ByteSource) -> Part:
+    location = f"{base_url(request)}/{value.located.instance.target.path}/bulkdata/{value.path}"
+    return Part(str(replace(offer, multipart=False)), content.all, content.size, location)
+
+
+def _offers(services: Services, value: Value) -> tuple[Offer, ...]:
+    """In what the value can be served, the first as it is stored."""
+    located = value.located
+    if not value.is_pixels:
+        kind = bulkdata.media_type_of(services, value)
+        return tuple(map(Offer, dict.fromkeys((kind, OCTET_STREAM))))
+    if _is_one_stream(services, located):
+        syntax = frames.frame_syntax(services, located)
+        return (Offer(lookup(syntax).media_type, syntax),)
+    return tuple(frame_offers(services, located))
+
+
+def _forms(services: Services, value: Value) -> list[Offer]:
+    """The same by itself, where it is one value or one frame, and as multipart."""
+    whole: list[Offer] = []
+    by_frames: list[Offer] = []
+    for offer in _offers(services, value):
+        (by_frames if _by_frames(services, value, offer) else whole).append(offer)
+    lone = bool(by_frames) and frames.pixels_of(value.located).number_of_frames == 1
+    forms = [*whole, *_as_parts(whole), *_as_parts(by_frames)]
+    return [*forms, *by_frames] if lone else forms
+
+
+def _as_parts(offers: Sequence[Offer]) -> list[Offer]:
+    return [replace(offer, multipart=True) for offer in offers]
+
+
+def _by_frames(services: Services, value: Value, offer: Offer) -> bool:
+    """Whether each frame is a part: where they are compressed, or shall be."""
+    if not value.is_pixels or _is_one_stream(services, value.located):
+        return False
+    stored = frames.frame_syntax(services, value.located)
+    return frames.pixels_of(value.located).encapsulated or offer.transfer_syntax_uid != stored
+
+
+def _is_one_stream(services: Services, located: LocatedInstance) -> bool:
+    """Whether nobody can tell the frames apart: of a video, or of damaged pixels."""
+    encapsulated = frames.pixels_of(located).encapsulated
+    return encapsulated and not frames.are_apart(services, located)
+
+
+def _content(services: Services, value: Value) -> ByteSource:
+    if value.is_pixels:
+        return frames.whole_pixel_data(services, value.located)
+    return bulkdata.read(services, value).content
