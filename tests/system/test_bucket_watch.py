@@ -37,8 +37,8 @@ def test_an_object_that_fails_holds_up_no_other_and_is_tried_again_later(service
         services.bucket.delete(key)
 
     watch = BucketPoller(services, services.bucket, "incoming/", take)
-    watch.take_all()
-    watch.take_all()
+    watch.turn()
+    watch.turn()
     assert taken == ["incoming/a", "incoming/bad", "incoming/z"]
 
 
@@ -72,8 +72,8 @@ def test_a_bucket_that_is_gone_for_a_while_does_not_end_the_watch(services):
     name = services.storage.bucket
     watch = BucketPoller(services, services.bucket, "incoming/", services.bucket.delete)
     services.storage.client.delete_bucket(Bucket=name)
-    watch.take_all()
+    watch.turn()
     services.storage.client.create_bucket(Bucket=name)
     drop(services, "incoming/a")
-    watch.take_all()
+    watch.turn()
     assert list(services.bucket.keys()) == []

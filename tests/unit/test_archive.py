@@ -35,7 +35,7 @@ def unpack(settings: Settings) -> Unpack:
     services = Services(settings, FolderStorage(settings.data), index=None)  # type: ignore[arg-type]
 
     def unpacked(content: bytes | Path) -> dict[str, bytes]:
-        source = content if isinstance(content, Path) else _spool(content)
+        source = content.open("rb") if isinstance(content, Path) else _spool(content)
         found = {}
         for name, spool in zip_reader.zip_entries(services, source):
             with spool:

@@ -19,13 +19,12 @@ from lenticular.transactions.ingest.drop_bucket import INCOMING, take
 from lenticular.transactions.ingest.drop_folder import DropFolder
 from lenticular.transactions.upkeep.query_tag_watch import QueryTagWatch
 from lenticular.transactions.upkeep.stability_watch import StabilityWatch
+from lenticular.transactions.watch import Watch
 from lenticular.web.access.control import LOOPBACK_HOSTS
 from lenticular.web.access_log import configure
 from lenticular.web.app import create_app
 from lenticular.web.deferred_jobs import JobRunner
 from lenticular.web.http.connections import LimitedProtocol, allow_many_files
-
-Watch = DropFolder | BucketPoller | StabilityWatch | QueryTagWatch
 
 GRACE_SECONDS = 20
 UVICORN_OPTIONS: dict[str, Any] = {
@@ -81,16 +80,22 @@ def _lifespan(services: Services) -> Callable[[FastAPI], AbstractAsyncContextMan
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         watches = _watches(services)
-        watching = [asyncio.create_task(asyncio.to_thread(each.watch)) for each in watches]
+        for each in watches:
+            each.start()
         try:
             yield
         finally:
             for each in watches:
                 each.stop()
-            await asyncio.gather(*watching)
+            await asyncio.to_thread(_join, watches)
             services.close()
 
     return lifespan
+
+
+def _join(watches: list[Watch]) -> None:
+    for each in watches:
+        each.join()
 
 
 def _watches(services: Services) -> list[Watch]:

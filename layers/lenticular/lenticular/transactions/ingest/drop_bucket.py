@@ -15,7 +15,7 @@ from lenticular.services import Services
 from lenticular.storage.protocol import Bucket, Found
 from lenticular.storage.spool import Spool
 from lenticular.transactions import uploads
-from lenticular.transactions.ingest.drop_folder import Refusal, rejection_report
+from lenticular.transactions.ingest.rejection import REPORT, Refusal, rejection_report
 from lenticular.transactions.ingest.zip_reader import is_zip, store_zip
 from lenticular.transactions.store.store import StoreResult, store
 
@@ -23,7 +23,6 @@ log = logging.getLogger(__name__)
 
 INCOMING = "incoming/"
 REJECTED = "rejected/"
-REPORT = ".json"
 # Less than S3's 1,024, so that a storage below a prefix has room too.
 LONGEST_KEY_BYTES = 800
 

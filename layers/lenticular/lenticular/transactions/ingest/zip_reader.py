@@ -10,7 +10,6 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import BinaryIO
 
 from lenticular import errors
@@ -50,10 +49,11 @@ def is_zip(head: bytes | memoryview) -> bool:
     return bytes(head[:4]) in (b"PK\x03\x04", _END)
 
 
-def zip_entries(services: Services, source: Path | Spool) -> Iterator[tuple[str, Spool]]:
-    """Name and content of each file in a zip, which the caller closes.
+def zip_entries(services: Services, source: BinaryIO | Spool) -> Iterator[tuple[str, Spool]]:
+    """Yield name and content of each file in a zip, which the caller closes.
 
-    Raises InvalidInstance for a zip that is broken or encrypted, TooLarge for one past a limit.
+    Closes a zip that is given as a file. Raises InvalidInstance for a zip that is broken or
+    encrypted, TooLarge for one past a limit.
     """
     with _opened(source) as file:
         size = file.seek(0, io.SEEK_END)
@@ -201,8 +201,8 @@ def _read(file: BinaryIO, position: int, size: int) -> bytes:
     return file.read(size)
 
 
-def _opened(source: Path | Spool) -> BinaryIO:
-    """The zip as a file: mapped into memory it would be counted as memory that we use."""
-    if isinstance(source, Path):
-        return source.open("rb")
+def _opened(source: BinaryIO | Spool) -> BinaryIO:
+    """Return the zip as a file: mapped into memory it would be counted as memory that we use."""
+    if not isinstance(source, Spool):
+        return source
     return source.path.open("rb") if source.path is not None else io.BytesIO(source.view())
