@@ -250,7 +250,7 @@ def test_an_annotation_of_another_image_is_not_drawn(draw):
         (graphic("POLYLINE", 1, 1, 2), "place"),
         (graphic("POINT", 1, 1, LineStyleSequence=[item(LineThickness=9.0)]), "line style"),
         (text("nowhere"), "place"),
-        (text("日本", 1, 1, 90, 90), "letters"),
+        (text("\U0001f600", 1, 1, 90, 90), "letters"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_drawn_is_refused_with_the_reason(draw, drawn, reason):

@@ -16,7 +16,7 @@ from lenticular.dicom import display_text
         ("DT", "20240229101112.25+0100", "2024-02-29 10:11:12 +0100"),
         ("DT", "20240229", "2024-02-29"),
         ("PN", {"Alphabetic": "Doe^Jane^Q^Dr^MD"}, "Dr Jane Q Doe MD"),
-        ("PN", {"Ideographic": "山田^太郎"}, "太郎 山田"),
+        ("PN", {"Ideographic": "山田^太郎"}, "山田 太郎"),
         ("PN", {}, ""),
         ("DS", 1.5, "1.5"),
         ("DS", 0.1 + 0.2, "0.3"),

@@ -1,6 +1,7 @@
 """Values as a person reads them: names, dates, times and codes of a dataset in DICOM JSON."""
 
 import re
+import unicodedata
 from typing import Any
 
 from lenticular.dicom import tags
@@ -51,12 +52,17 @@ def legible(value: Any, vr: str) -> str:
 
 
 def name(value: Any) -> str:
-    """`Doe^Jane^^Dr` as `Dr Jane Doe`; other groups than the alphabetic one only without it."""
+    """`Doe^Jane^^Dr` as `Dr Jane Doe`; other groups than the alphabetic one only without it.
+
+    In the letters of East Asia the family comes first.
+    """
     if not isinstance(value, dict):
         return str(value)
     group = next((str(found) for found in value.values() if found), "")
     family, given, middle, prefix, suffix = (*group.split("^"), "", "", "", "", "")[:5]
     parts = (prefix, given, middle, family, suffix)
+    if any(unicodedata.east_asian_width(letter) in "WF" for letter in family):
+        parts = (family, given, middle, prefix, suffix)
     return " ".join(part.strip() for part in parts if part.strip())
 
 

@@ -1,12 +1,6 @@
-"""Text in pictures: annotations (PS3.18 8.3.5.1.1), and tiles for what shows no picture itself.
+"""Text in pictures: annotations (PS3.18 8.3.5.1.1), and tiles for what shows no picture itself."""
 
-The letters are those of the font that Pillow brings along, so a picture is the same on every
-machine; it has those of English, and others are written with the nearest of these.
-"""
-
-import unicodedata
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +9,8 @@ from numpy.typing import NDArray
 from lenticular.dicom import display_text, tags
 from lenticular.dicom.model import Dataset
 from lenticular.pixels.render_options import Window
+from lenticular.pixels.right_to_left import visual
+from lenticular.pixels.writing import SMALLEST_UNIFONT, font, legible
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
@@ -26,12 +22,6 @@ _SMALLEST, _USUAL, _LARGEST = 7, 11, 48
 _BRIGHT = 160  # from here on letters are black
 _LINES_IN_HEIGHT = 36
 _LINE = 1.25  # of the height of the letters
-_LONGEST = 64
-_OTHER_LETTERS = str.maketrans({
-    "ß": "ss", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ø": "o", "Ø": "O", "đ": "d", "Đ": "D",
-    "ð": "d", "þ": "th", "ł": "l", "Ł": "L", "\u0131": "i", "\u2013": "-", "\u2014": "-",
-    "\u00b5": "u",
-})  # fmt: skip
 
 # Repetition and echo time, slice thickness, voltage, tube current, flip angle, magnetic field.
 _TECHNIQUE = {
@@ -66,7 +56,7 @@ def annotated(
     }
     for annotation in annotations:
         lines, place = blocks[annotation]
-        _write(draw, picture, [legible_letters(line) for line in lines], place)
+        _write(draw, picture, [legible(line) for line in lines], place)
     return np.asarray(image)
 
 
@@ -111,27 +101,12 @@ def tile(word: str, side: int) -> Array:
     margin = side // 5
     box = (margin * 1.25, margin * 0.75, side - margin * 1.25, side - margin * 0.75)
     draw.rounded_rectangle(box, side // 24, fill=56, outline=112, width=max(side // 100, 1))
-    word = legible_letters(word)[:16] or "?"
+    word = visual(legible(word, 16)) or "?"
     width = (box[2] - box[0]) * 0.8
-    size = width / max(font(100).getlength(word) / 100, 0.1)
-    letters = font(min(round(size), side // 5))
+    size = width / max(font(100, word).getlength(word) / 100, 0.1)
+    letters = font(min(round(size), side // 5), word)
     draw.text((side / 2, side / 2), word, fill=216, font=letters, anchor="mm")
     return np.asarray(image)
-
-
-@lru_cache(maxsize=64)
-def font(size: int) -> "FreeTypeFont | ImageFont":
-    """Pillow's own font; so many pixels are an em."""
-    from PIL import ImageFont
-
-    return ImageFont.load_default(max(size, 1))
-
-
-def legible_letters(text: str, longest: int = _LONGEST) -> str:
-    """The text in letters that the font has; a question mark for what has no near one."""
-    plain = unicodedata.normalize("NFKD", text.translate(_OTHER_LETTERS))
-    kept = "".join(letter for letter in plain if not unicodedata.combining(letter))
-    return "".join(letter if " " <= letter <= "~" else "?" for letter in kept)[:longest]
 
 
 def _write(draw: "ImageDraw", image: Array, lines: list[str], place: float) -> None:
@@ -140,10 +115,12 @@ def _write(draw: "ImageDraw", image: Array, lines: list[str], place: float) -> N
     if not lines:
         return
     em = min(max(height / _LINES_IN_HEIGHT, _USUAL), _LARGEST)
-    widest = max(font(100).getlength(line) for line in lines) / 100
+    text = "".join(lines)
+    widest = max(font(100, text).getlength(line) for line in lines) / 100
     em = max(min(em, width * 0.96 / max(widest, 0.1)), min(em, _USUAL))
     em = max(min(em, height * 0.46 / (len(lines) * _LINE)), _SMALLEST)
-    letters, margin = font(round(em)), em / 3
+    em = em if text.isascii() else max(em, SMALLEST_UNIFONT)
+    letters, margin = font(round(em), text), em / 3
     block = round(len(lines) * em * _LINE)
     top = round(margin if place == 0 else height - margin - block)
     behind = image[max(top, 0) : top + block, : round(widest * em) + 1]
@@ -157,6 +134,7 @@ def _write(draw: "ImageDraw", image: Array, lines: list[str], place: float) -> N
 
 
 def _cut(line: str, letters: "FreeTypeFont | ImageFont", width: float) -> str:
-    while len(line) > 1 and letters.getlength(line) > width:
+    """Return the line in the order in which its letters stand, without what is too long."""
+    while len(line) > 1 and letters.getlength(visual(line)) > width:
         line = line[:-1]
-    return line
+    return visual(line)

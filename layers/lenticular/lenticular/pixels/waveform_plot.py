@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lenticular.pixels.text import font, legible_letters
+from lenticular.pixels.right_to_left import visual
 from lenticular.pixels.waveform import MAX_CHANNELS, Channel, Group
+from lenticular.pixels.writing import font, legible
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
@@ -102,11 +103,12 @@ def _draw_strip(draw: "ImageDraw", strip: _Strip) -> None:
     channel = strip.channel
     if channel.unit == "mV" and strip.scale == GAIN:
         _draw_pulse(draw, strip)
+    label = visual(legible(_label(strip)))
     draw.text(
         ((_LEFT + 1) * _MM, (strip.top + 0.5) * _MM),
-        legible_letters(_label(strip)),
+        label,
         fill=_LETTERS,
-        font=font(3 * _MM),
+        font=font(3 * _MM, label),
         stroke_width=3,
         stroke_fill=_PAPER,
     )
@@ -146,7 +148,6 @@ def _draw_words(
     draw: "ImageDraw", groups: Sequence[Group], seconds: float, longest: float, height: float
 ) -> None:
     """What it is above, the scales below."""
-    letters = font(28)
     titles = [group.label for group in groups if group.label]
     part = f"{seconds:.4g} s"
     if longest > seconds * 1.01:
@@ -155,7 +156,8 @@ def _draw_words(
     units = {channel.unit for group in groups for channel in group.channels}
     foot = f"{SPEED} mm/s" + (f"   {GAIN} mm/mV" if "mV" in units else "")
     for words, y in ((head, 4.0), (foot, height + 2)):
+        line = visual(legible(words))
         draw.text(
-            (2 * _MM, y * _MM), legible_letters(words), fill=_LETTERS, font=letters,
+            (2 * _MM, y * _MM), line, fill=_LETTERS, font=font(28, line),
             stroke_width=3, stroke_fill=_PAPER,
         )  # fmt: skip

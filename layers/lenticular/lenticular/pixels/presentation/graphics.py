@@ -18,7 +18,8 @@ from lenticular.pixels.dataset_values import code, integer, numbers, values
 from lenticular.pixels.presentation.colour import Colour, colour_of, in_colour
 from lenticular.pixels.presentation.displayed_area import DisplayedArea
 from lenticular.pixels.presentation.state import GRAPHICS, TEXTS
-from lenticular.pixels.text import font, legible_letters
+from lenticular.pixels.right_to_left import visual
+from lenticular.pixels.writing import MISSING, SMALLEST_UNIFONT, font, legible
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
@@ -211,7 +212,7 @@ class _Written:
 
     @property
     def letters(self) -> "FreeTypeFont | ImageFont":
-        return font(round(self.em))
+        return font(round(self.em), "".join(self.lines))
 
     @property
     def height(self) -> float:
@@ -240,13 +241,13 @@ def _draw_text(pen: _Pen, text: Dataset) -> None:
 
 
 def _lines(text: Dataset) -> list[str]:
-    """The lines of a text, in letters that there are."""
+    """Return the lines of a text, each in the order in which its letters stand."""
     lines = "".join(
         str(value) for value in values(text, tags.UNFORMATTED_TEXT_VALUE)[:1]
     ).splitlines()
-    shown = [legible_letters(line.expandtabs(4).rstrip(), _LONGEST_LINE) for line in lines]
-    if sum(line.count("?") for line in lines) != sum(line.count("?") for line in shown):
-        raise NotRenderable("A text of the presentation state has letters that are not here.")
+    shown = [visual(legible(line.expandtabs(4).rstrip(), _LONGEST_LINE)) for line in lines]
+    if any(MISSING in line for line in shown):
+        raise NotRenderable("A text of the presentation state has letters that no font here has.")
     return shown
 
 
@@ -268,13 +269,15 @@ def _box(pen: _Pen, text: Dataset) -> Array | None:
 
 def _em(pen: _Pen, lines: list[str], box: Array | None) -> float:
     """The size of letters that fill the box, if they are legible then; else the usual one."""
-    usual = min(max(pen.placing.size[1] / _LINES_IN_HEIGHT, _SMALLEST), _LARGEST)
+    text = "".join(lines)
+    least = _SMALLEST if text.isascii() else SMALLEST_UNIFONT
+    usual = min(max(pen.placing.size[1] / _LINES_IN_HEIGHT, least), _LARGEST)
     if box is None or not lines:
         return usual
     width, height = box[1] - box[0]
-    widest = max(font(100).getlength(line) for line in lines) / 100
+    widest = max(font(100, text).getlength(line) for line in lines) / 100
     fitting = min(height / (len(lines) * _LINE), width / max(widest, 0.1))
-    return float(min(max(fitting, _SMALLEST), 2 * usual))
+    return float(min(max(fitting, least), 2 * usual))
 
 
 def _write(pen: _Pen, written: _Written, box: Array, justification: str) -> None:
