@@ -130,6 +130,14 @@ def test_an_answered_request_s_body_is_not_read_to_a_far_end(port):
         assert accepted(connection, 400_000_000) < 50_000_000
 
 
+@pytest.mark.parametrize("head", [b"GET / HTTP/1.1\r\nA: ", b"GET /"])
+def test_a_head_without_an_end_is_refused(port, head):
+    with connect(port) as connection:
+        connection.sendall(head)
+
+        assert accepted(connection, 50_000_000) < 25_000_000
+
+
 def test_a_body_that_is_refused_is_not_awaited(port):
     with connect(port) as connection:
         connection.sendall(post("/", "Content-Length: 1000", "Expect: 100-continue"))

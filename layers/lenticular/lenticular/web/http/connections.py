@@ -18,6 +18,10 @@ if sys.platform != "win32":
 FILES_FOR_EACH_CONNECTION = 2
 """A request opens a file or a connection to a database or bucket, too."""
 MOST_FILES = 65_536
+HEAD_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"content-length: 0\r\nconnection: close\r\n\r\n"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,8 @@ class ConnectionLimits:
     unread_bytes: int = 16 * 1024 * 1024
     """Rest of the body of an answered request that is read, so that a client sees the answer."""
     unread_seconds: float = 5
+    head_bytes: int = 256 * 1024
+    """For the head of a request: its target and all its headers."""
     most_connections: int = 1000
     """For each server process. Above it, the connection that waits longest for a request ends."""
 
@@ -48,6 +54,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._last_received = self._waiting_since = self.loop.time()
         self._unsent = (0, self.loop.time())
         self._unread: int | None = None
+        self._head_bytes = 0
+        self._is_in_head = True
         self._check_task: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -64,14 +72,30 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on, unless the request is answered and the rest of its body is too large."""
+        """Read on, unless a head or the rest of the body of an answered request is too large."""
         self._last_received = self.loop.time()
+        if self._is_in_head:
+            self._head_bytes += len(data)
         if self._unread is not None:
             self._unread += len(data)
             if self._unread > self.limits.unread_bytes:
                 self.transport.close()
         if not self.transport.is_closing():
             super().data_received(data)
+        # What came with the last piece may be the body already.
+        if self._is_in_head and self._head_bytes > self.limits.head_bytes:
+            self.transport.write(HEAD_TOO_LARGE)
+            self.transport.close()
+
+    def on_message_begin(self) -> None:
+        """Begin to read the head of a request."""
+        self._is_in_head, self._head_bytes = True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """The head has been read; take up the request."""
+        self._is_in_head = False
+        super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """The whole body has been read."""
