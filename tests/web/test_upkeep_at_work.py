@@ -87,3 +87,24 @@ def test_a_file_that_vanishes_while_it_is_listed_ends_no_reindex(client, service
 
     assert len(listed) <= 3
     assert reindex(services).filed == 0
+
+
+@pytest.mark.parametrize("name", ["IM0001", "2.25.9-0123456789abcdef-01234567.dcm"])
+def test_a_file_under_the_uids_of_others_is_filed_under_its_own_and_swept_by_nobody(
+    client, services, study, name
+):
+    by_hand = f"instances/abc/1.2.3/4.5.6/{name}"
+    with services.new_spool() as spool:
+        spool.write(samples.ct("found"))
+        services.storage.put(by_hand, spool)
+
+    reindex(services)
+    sweep(services, older_than_seconds=-1)
+    reindex(services)
+
+    path = wire.DICOMWEB + samples.path("found")
+    whole = {"Accept": "application/dicom; transfer-syntax=*"}
+    assert client.get(path, headers=whole).content == samples.ct("found")
+    keys = {key for key, _, _ in services.storage.keys("instances/")}
+    assert by_hand not in keys
+    assert len(keys) == 4

@@ -17,12 +17,12 @@ from itertools import groupby
 from lenticular import errors
 from lenticular.dicom.model import ParsedInstance, Target
 from lenticular.dicom.read import part10
-from lenticular.index.records import NewInstance
+from lenticular.index.records import NewInstance, Outcome
 from lenticular.services import Services
 from lenticular.storage.spool import Spool
 from lenticular.transactions.delete import remove_rows_without_file
 from lenticular.transactions.render import rendition_cache
-from lenticular.transactions.store.keys import target_of_key
+from lenticular.transactions.store.keys import new_key, target_of_key
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,9 @@ UNREFERENCED_SECONDS = 24 * 3600
 BATCH_INSTANCES = 64
 FILES_AT_ONCE = 20
 """How many files sweep removes while those who store wait."""
+
+UNKNOWN = Target("")
+"""The series of files with other names than ours: sweep leaves them alone, reindex copies them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,8 @@ def sweep(
         if should_stop():
             return Swept(looked_at, removed, complete=False)
         looked_at += len(files)
+        if files[0].series == UNKNOWN:
+            continue
         # The files were listed before the rows are read, so no row can come too late.
         named = {instance.key for instance in services.index.retrieval.find(files[0].series)}
         obsolete = [file.key for file in files if file.key not in named and file.time < latest]
@@ -108,8 +113,7 @@ def reindex(
             for batch in _batches(_without_row(services, files)):
                 if should_stop():
                     return Reindexed(looked_at, filed, unreadable, complete=False)
-                instances = [new for file in batch if (new := _read(services, file))]
-                services.index.writer.add(instances)
+                instances = _add(services, batch)
                 filed += len(instances) - _remove_gone(services, instances)
                 unreadable += len(batch) - len(instances)
     log.info("reindexed", extra={"counts": {"reindexed": filed}})
@@ -143,6 +147,21 @@ def _remove_unnamed(services: Services, series: Target, keys: list[str]) -> int:
         writer = services.index.writer
         removed += writer.remove_unnamed_files(series, some, services.storage.delete)
     return removed
+
+
+def _add(services: Services, batch: list[_File]) -> list[NewInstance]:
+    """Add rows for the files that can be read; what was copied is kept once."""
+    read = [(file, new) for file in batch if (new := _read(services, file))]
+    instances = [new for _, new in read]
+    added = services.index.writer.add(instances)
+    for (file, new), answer in zip(read, added, strict=True):
+        if file.key == new.key:
+            continue
+        if answer.obsolete_key == new.key:
+            services.storage.delete(new.key)
+        if answer.outcome is not Outcome.KEPT:
+            services.storage.delete(file.key)
+    return instances
 
 
 def _remove_gone(services: Services, instances: list[NewInstance]) -> int:
@@ -182,7 +201,9 @@ def _series(services: Services, prefix: str) -> Iterator[list[_File]]:
 def _files(services: Services, prefix: str) -> Iterator[_File]:
     for key, _, changed in services.storage.keys(prefix):
         target = target_of_key(key)
-        if target is not None and target.sop_instance_uid is not None:
+        if target is None or target.sop_instance_uid is None:
+            yield _File(UNKNOWN, key, key, changed)
+        else:
             series = Target(target.study_instance_uid, target.series_instance_uid)
             yield _File(series, target.sop_instance_uid, key, changed)
 
@@ -210,10 +231,23 @@ def _read(services: Services, file: _File) -> NewInstance | None:
     with services.new_spool() as spool:
         try:
             _fill(services, file, spool)
-            return NewInstance(part10.parse(spool.view()), file.key, spool.size, spool.sha256())
+            parsed, sha256, size = part10.parse(spool.view()), spool.sha256(), spool.size
         except (FileNotFoundError, errors.InvalidInstance) as error:
             log.warning("%s cannot be filed: %s", file.key, error)
             return None
+        if _is_key_of(file, parsed):
+            return NewInstance(parsed, file.key, size, sha256)
+        # Sweep and reindex look for rows by what a key says, so the key has to say it.
+        key = new_key(_target(parsed), sha256)
+        log.warning("%s is kept under its own UIDs: %s", file.key, key)
+        services.storage.put(key, spool)
+        return NewInstance(parsed, key, size, sha256)
+
+
+def _is_key_of(file: _File, parsed: ParsedInstance) -> bool:
+    target = _target(parsed)
+    series = Target(target.study_instance_uid, target.series_instance_uid)
+    return (series, target.sop_instance_uid) == (file.series, file.sop_instance_uid)
 
 
 def _fill(services: Services, file: _File, spool: Spool) -> None:
