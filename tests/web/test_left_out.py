@@ -3,7 +3,9 @@
 import io
 import zipfile
 from dataclasses import replace
+from functools import partial
 
+import httpx2
 import pydicom
 import pytest
 from pydicom.dataset import FileMetaDataset
@@ -11,8 +13,10 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless
 
 from lenticular.services import Services
+from lenticular.transactions.retrieve.made_ahead import Scratch
+from lenticular.web.app import create_app
 from tests import samples, wire
-from tests.backends import Backend
+from tests.backends import Backend, Uvicorn
 from tests.web.retrieving import ANY_DICOM, get
 
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -146,6 +150,10 @@ def test_frames_come_without_the_damaged_one(client):
     assert locations == ["frames/1", "frames/3"]
     wire.assert_error(get(client, path + "2", OCTETS), 406)
     assert get(client, path + "1,3", OCTETS).status_code == 200
+    pictures = get(client, path + "1,2,3/rendered", "multipart/related; type=image/png")
+    assert_partial(pictures, "frame 2 of instance")
+    assert len(wire.parts(pictures)) == 2
+    wire.assert_error(get(client, path + "2/rendered"), 406)
 
 
 def test_pixels_and_bulk_data_of_a_study_come_without_those_that_are_gone(
@@ -164,6 +172,35 @@ def test_pixels_of_a_study_come_without_a_frame_that_is_damaged(client):
     answer = get(client, study("pixels") + "/pixeldata", OCTETS)
     assert_partial(answer, f"frame 1 of instance {samples.sop_uid('pixels', 1, 2)}")
     assert len(wire.parts(answer)) == 2
+
+
+def test_pictures_of_a_study_come_without_those_that_are_damaged_or_gone(
+    client, services: Services
+):
+    wire.must_store(client, *(jpeg_2000("pictures", each) for each in (1, 3)))
+    wire.must_store(client, jpeg_2000("pictures", 2, broken=(1,)))
+    lose(services, "pictures", 3)
+    answer = get(client, study("pictures") + "/rendered", "multipart/related; type=image/png")
+    assert_partial(answer, samples.sop_uid("pictures", 1, 2), samples.sop_uid("pictures", 1, 3))
+    assert len(wire.parts(answer)) == 1
+
+
+def test_damage_found_behind_the_beginning_of_an_answer_ends_the_connection(
+    services: Services, client, monkeypatch
+):
+    wire.must_store(client, *(jpeg_2000("cut", each) for each in (1, 2)))
+    wire.must_store(client, jpeg_2000("cut", 3, broken=(1,)))
+    barely = partial(Scratch, None, ahead_bytes=1)
+    monkeypatch.setattr("lenticular.web.http.responses.scratch_for", lambda request: barely())
+    monkeypatch.setattr("lenticular.web.http.responses.IN_ONE_PIECE", 1)
+    running = Uvicorn(create_app(services))
+    try:
+        for accept in (UNCOMPRESSED, f"{ZIP}; transfer-syntax={EXPLICIT}"):
+            url = f"{running.url}{wire.DICOMWEB}{study('cut')}"
+            with pytest.raises(httpx2.RemoteProtocolError, match="incomplete"):
+                httpx2.get(url, headers={"Accept": accept}, trust_env=False)
+    finally:
+        running.stop()
 
 
 def test_what_cannot_be_had_in_the_type_that_is_wanted_is_left_out(client):

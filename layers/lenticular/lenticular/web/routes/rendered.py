@@ -3,21 +3,24 @@
 A rendered document is the document, a rendered report a page; a thumbnail is always a picture.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
-from itertools import chain, islice
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import islice
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from lenticular import __version__
 from lenticular.dicom.model import Target
-from lenticular.errors import NotFound, NotRenderable, TooLarge
+from lenticular.errors import NotRenderable, TooLarge
 from lenticular.index.records import LocatedInstance
 from lenticular.transactions.render import prepare
 from lenticular.transactions.render.prepare import RenderOptions, RenderRequest
 from lenticular.transactions.render.resource_category import ResourceCategory
 from lenticular.transactions.retrieve import instances as retrieve
+from lenticular.transactions.retrieve.made_ahead import Scratch
+from lenticular.transactions.retrieve.omissions import Omissions, name_of, obtainable
 from lenticular.web.context import DICOMWEB, base_url, services_of
 from lenticular.web.http import responses
 from lenticular.web.http.media_types import Offer, accepted, choose
@@ -118,7 +121,7 @@ def _rendered(request: Request, target: Target, *, thumbnail: bool = False) -> R
 
 
 def _every_instance(request: Request, target: Target, options: RenderOptions) -> Response:
-    """A part for each instance of which there is a picture; those that are damaged are left out."""
+    """A part for each instance of which there is a picture; those that are damaged are named."""
     services = services_of(request)
     instances = retrieve.find(services, target)
     if len(instances) > MAX_INSTANCES:
@@ -154,17 +157,25 @@ def _every_image(request: Request, state: LocatedInstance, options: RenderOption
 def _in_parts(
     request: Request, drawings: Iterable[RenderRequest], options: RenderOptions, etag: str
 ) -> Response:
-    parts = _parts(request, drawings)
-    first = next(parts, None)
-    if first is None:
+    omissions, scratch = Omissions(), responses.scratch_for(request)
+    candidates = (
+        (_name_of(drawing), partial(_kept_part, request, drawing, scratch)) for drawing in drawings
+    )
+    parts = scratch.begin(obtainable(candidates, omissions))
+    if parts == []:
         raise NotRenderable("None of the instances can be rendered.")
-    return responses.multipart(request, chain([first], parts), options.media_type, etag=etag)
+    return responses.multipart(request, parts, options.media_type, etag=etag, omissions=omissions)
 
 
-def _parts(request: Request, drawings: Iterable[RenderRequest]) -> Iterator[Part]:
-    for drawing in drawings:
-        with suppress(NotRenderable, NotFound):  # damaged, or deleted in the meantime
-            yield _part(request, drawing)
+def _name_of(drawing: RenderRequest) -> str:
+    name = name_of(drawing.located.instance)
+    return name if drawing.frame_number is None else f"frame {drawing.frame_number} of {name}"
+
+
+def _kept_part(request: Request, drawing: RenderRequest, scratch: Scratch) -> Part:
+    """Draw a picture before the answer begins, and keep it outside of memory."""
+    part = _part(request, drawing)
+    return replace(part, pieces=scratch.keep(part.pieces()).pieces)
 
 
 def _frames(
@@ -197,9 +208,15 @@ def _wanted(
 def _answer(request: Request, drawings: Sequence[RenderRequest], offer: Offer) -> Response:
     if offer.multipart:
         etag = responses.entity_tag(*(drawing.etag for drawing in drawings))
-        # All are drawn before the first goes out, so that a damaged frame still has its status.
-        parts = [_part(request, drawing) for drawing in drawings]
-        return responses.multipart(request, parts, offer.media_type, etag=etag)
+        omissions = Omissions()
+        # All are drawn before the first goes out, so that the answer can name a damaged frame.
+        parts = list(
+            obtainable(
+                ((_name_of(drawing), partial(_part, request, drawing)) for drawing in drawings),
+                omissions,
+            )
+        )
+        return responses.multipart(request, parts, offer.media_type, etag=etag, omissions=omissions)
     return drawn(request, drawings[0])
 
 
