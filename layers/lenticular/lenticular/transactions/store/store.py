@@ -6,7 +6,8 @@ A crash between leaves at most a file that no row names, which maintenance sweep
 
 import errno
 import logging
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -63,9 +64,8 @@ def store(
     With a study_instance_uid, instances of other studies are refused (PS3.18 10.5.1). Raises
     StorageFull or Unavailable when the storage or the index takes nothing at all now.
     """
-    read = _without_known(
-        services, [_read(services, spool, study_instance_uid) for spool in spools]
-    )
+    read = [_read(services, spool, study_instance_uid) for spool in spools]
+    read = _without_known(services, read, spools)
     kept = _keep_all(services, read, spools)
     _check_storage(kept)
     added = iter(_add(services, [item for item in kept if isinstance(item, NewInstance)]))
@@ -100,25 +100,72 @@ def _read(
 
 
 def _without_known(
-    services: Services, read: Sequence[NewInstance | StoreResult]
+    services: Services, read: Sequence[NewInstance | StoreResult], spools: Sequence[Spool]
 ) -> list[NewInstance | StoreResult]:
-    """Results for those whose very bytes are stored already: no file is kept for them."""
-    new = [item for item in read if isinstance(item, NewInstance)]
-    held = iter(
-        services.index.retrieval.already_stored(
-            [(_target(item.parsed), item.sha256) for item in new]
-        )
+    """Return results for those whose very bytes are stored: they need no other file."""
+    found = iter(
+        _already_stored(services, [each for each in read if isinstance(each, NewInstance)])
     )
-    return [_unless_held(item, held) if isinstance(item, NewInstance) else item for item in read]
+    return [
+        item
+        if isinstance(item, StoreResult)
+        else _unless_stored(services, item, next(found), spool)
+        for item, spool in zip(read, spools, strict=True)
+    ]
 
 
-def _unless_held(
-    item: NewInstance, held: Iterator[dict[Level, str] | None]
+def _already_stored(
+    services: Services, instances: Sequence[NewInstance]
+) -> list[dict[Level, str] | None]:
+    """Return the Orthanc ids of each instance whose very bytes have a row."""
+    named = [(_target(item.parsed), item.sha256) for item in instances]
+    return services.index.retrieval.already_stored(named)
+
+
+def _unless_stored(
+    services: Services, item: NewInstance, orthanc_ids: dict[Level, str] | None, spool: Spool
 ) -> NewInstance | StoreResult:
-    orthanc_ids = next(held)
     if orthanc_ids is None:
         return item
+    try:
+        if not _has_file(services, item) and not _restore_file(services, item, spool):
+            return item
+    except OSError as error:
+        return _not_kept(item, error)
     return _accepted(item.parsed, Outcome.ALREADY_STORED, orthanc_ids)
+
+
+def _has_file(services: Services, item: NewInstance) -> bool:
+    """True if the file that the row names is there to its last byte; a lost one is not."""
+    for stored in services.index.retrieval.find(_target(item.parsed)):
+        try:
+            return len(services.storage.read(stored.key, stored.size - 1, 1)) == 1
+        except FileNotFoundError:
+            return False
+    return False
+
+
+def _restore_file(services: Services, item: NewInstance, spool: Spool) -> bool:
+    """Keep the bytes under the key that their row names; False when the row is gone, too."""
+    for stored in services.index.retrieval.find(_target(item.parsed)):
+        log.warning("the file of %s was lost and is stored again", stored.sop_instance_uid)
+        # A part of it, left by a crash, would be in the way.
+        services.storage.delete(stored.key)
+        try:
+            services.storage.put(stored.key, spool)
+        except FileExistsError:
+            _await_file(services, item)  # another request writes the same bytes now
+    # A delete may have come in between: then the instance is stored like any new one.
+    return _already_stored(services, [item])[0] is not None
+
+
+def _await_file(services: Services, item: NewInstance) -> None:
+    """Wait until the file is there; FileExistsError when it does not become whole."""
+    for _ in range(20):
+        if _has_file(services, item):
+            return
+        time.sleep(0.1)
+    raise FileExistsError("the file of an instance is in place and not whole")
 
 
 def _keep_all(
@@ -148,11 +195,16 @@ def _keep(
     try:
         services.storage.put(item.key, spool)
     except OSError as error:
-        log.exception("the storage refuses a file")
-        failure = _temporary_failure(error)
-        refused = _refused(item.parsed, FailureReason.OUT_OF_RESOURCES, failure.detail)
-        return replace(refused, temporary_failure=failure)
+        return _not_kept(item, error)
     return item
+
+
+def _not_kept(item: NewInstance, error: OSError) -> StoreResult:
+    """Refuse an instance for now, since the storage fails."""
+    log.error("the storage refuses a file", exc_info=error)
+    failure = _temporary_failure(error)
+    refused = _refused(item.parsed, FailureReason.OUT_OF_RESOURCES, failure.detail)
+    return replace(refused, temporary_failure=failure)
 
 
 def _temporary_failure(error: OSError) -> errors.StorageFull | errors.Unavailable:
