@@ -110,6 +110,10 @@ class Unavailable(LenticularError):
         self.retry_after = retry_after
 
 
+class OutcomeUnknown(Unavailable):
+    """The database went away before it said whether a change was committed."""
+
+
 class RangeUnsatisfiable(LenticularError):
     """The requested byte range lies outside the content."""
 

@@ -36,6 +36,9 @@ _SQLITE_PRAGMAS = """
 """
 _POOL_SIZE = 50
 
+SQLITE_PATIENCE = 120.0
+"""Seconds for which a thread waits for its turn to write."""
+
 
 class Statement:
     """A statement compiled once, for the paths on which compiling or caching costs too much.
@@ -74,6 +77,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.patience = SQLITE_PATIENCE if self.is_sqlite else mysql.PATIENCE
         self._writing = Lock()
         self.engine = _open_sqlite(self.url) if self.is_sqlite else mysql.open_engine(self.url)
 

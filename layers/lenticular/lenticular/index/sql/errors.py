@@ -13,6 +13,8 @@ from lenticular.errors import LenticularError, StorageFull, Unavailable
 # else created or removed the same row since we looked, so looking again tells us.
 _CONTENTION = frozenset({1205, 1213, 1062, 1451, 1452, 1020})
 
+_LOCKED = frozenset({1205, 1213})
+
 # Gone away, lost during a query, closed; killed (MariaDB 1927), idle for too long (4031), and
 # what a writer says that has become a reader by a fail-over: its connections are of no use either.
 _LOST = frozenset({0, 2006, 2013, 2014, 2055, 1053, 1077, 1152, 1184, 1290, 1836, 1927, 4031})
@@ -56,11 +58,18 @@ def refusal(error: BaseException) -> LenticularError | None:
         return Unavailable("All connections to the index are in use; try again in a moment.")
     if is_lost(error) or (_is_numbered(error) and _reason(error) in _DOWN):
         return Unavailable("The index does not answer now; try again in a moment.")
+    if _is_busy(error):
+        return Unavailable("Another writer is busy with the same study; try again in a moment.")
     if _is_numbered(error) and _reason(error) == _MIGRATED:
         return Unavailable("The index is being brought up to date; try again in a moment.", 1)
     if _is_full(error):
         return StorageFull("The index is full: its disk has no room.")
     return None
+
+
+def _is_busy(error: BaseException) -> bool:
+    reason = _reason(error)
+    return reason in _LOCKED or (isinstance(reason, str) and "database is locked" in reason)
 
 
 def _is_full(error: BaseException) -> bool:

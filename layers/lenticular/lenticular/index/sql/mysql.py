@@ -6,6 +6,7 @@ Besides what the driver takes (`ssl_ca`, `connect_timeout`…) the query of the 
     authentication=secret&secret=NAME   sign in with what Secrets Manager says (name or ARN)
     region=eu-west-1     of the token or the secret, where nothing else tells it
     pool_size=1          connections kept open; a Lambda function answers one request at a time
+    read_timeout=20      seconds for which a statement waits for its answer
 
 Every round trip counts where the server is another machine. So a single statement that reads is
 no transaction, and a connection that is in none is not reset when it goes back to the pool.
@@ -41,18 +42,43 @@ SECONDS_FOR_CONNECTION = 10
 
 SECONDS_TO_BE_ALONE = 600
 
+SECONDS_TO_ANSWER = 20
+"""How long an answer of the server may take before the connection counts as lost."""
+
+SECONDS_TO_PING = 3
+"""How long the server may take to say that a connection still lives."""
+
+SECONDS_IDLE_IN_WRITER = 10
+"""After this time the server ends a connection that has written and says nothing more.
+
+A writer that hangs in a transaction holds locks, also of the row that orders all commits, until
+then. MySQL has no time-out for idle transactions alone. The pool replaces what was ended.
+"""
+
+SECONDS_FOR_LOCK = 2
+"""How long a statement waits for a lock; then other threads write, and it is tried again."""
+
+PATIENCE = 20.0
+"""Seconds after which a write is not tried again. A writer that hangs is ended before, and clients
+are answered within 25 seconds: API Gateway gives up after 29."""
+
 TRUSTED_FOR = 1.0
 """Seconds after which a connection that lay idle is asked whether it still lives."""
 
 _WRITING = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
 _READING = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 _START = "START TRANSACTION"
+_LIMITS = (
+    f"SET SESSION wait_timeout = {SECONDS_IDLE_IN_WRITER},"
+    f" SESSION innodb_lock_wait_timeout = {SECONDS_FOR_LOCK}"
+)
 
 _IN_TRANSACTION = 1
 """What the server says with every answer while a transaction is open (SERVER_STATUS_IN_TRANS)."""
 
-_OURS = ("authentication", "secret", "region", "pool_size")
+_OURS = ("authentication", "secret", "region", "pool_size", "read_timeout")
 _LAST_USED = "last_used"
+_HAS_WRITTEN = "has_written"
 
 
 def open_engine(url: URL) -> Engine:
@@ -62,6 +88,8 @@ def open_engine(url: URL) -> Engine:
     url = url.update_query_dict({"charset": "utf8mb4"})
     if "connect_timeout" not in url.query:
         url = url.update_query_dict({"connect_timeout": str(SECONDS_FOR_CONNECTION)})
+    if "write_timeout" not in url.query:
+        url = url.update_query_dict({"write_timeout": str(SECONDS_TO_ANSWER)})
     engine = create_engine(
         url,
         pool_size=int(options.get("pool_size", POOL_SIZE)),
@@ -70,8 +98,14 @@ def open_engine(url: URL) -> Engine:
         pool_use_lifo=True,
         pool_reset_on_return=None,
         paramstyle="format",  # by position, for Statement
-        connect_args={"autocommit": True, "init_command": _WRITING},
+        connect_args={
+            "autocommit": True,
+            "init_command": _WRITING,
+            # Of the handshake; statements may take longer.
+            "read_timeout": int(str(url.query["connect_timeout"])),
+        },
     )
+    event.listen(engine, "connect", _waiter(options))
     event.listen(engine, "checkin", _remember)
     event.listen(engine, "checkout", _ask_after_pause)
     event.listen(engine, "begin", _begin)
@@ -86,6 +120,13 @@ def open_engine(url: URL) -> Engine:
 @contextmanager
 def named_lock(connection: Connection) -> Iterator[None]:
     """Be the only session of this database that is in here; ends with the session at the latest."""
+    # Changing the schema of a large table takes long.
+    with _read_timeout(connection.connection.dbapi_connection, None), _locked(connection):
+        yield
+
+
+@contextmanager
+def _locked(connection: Connection) -> Iterator[None]:
     # Names of locks are shared by all databases of a server, and at most 64 characters long.
     name = func.left(func.concat("lenticular.", func.database()), 64)
     if connection.scalar(select(func.get_lock(name, SECONDS_TO_BE_ALONE))) != 1:
@@ -106,15 +147,40 @@ def _ask_after_pause(connection: Any, entry: ConnectionPoolEntry, _: object) -> 
     if time.monotonic() - entry.info.get(_LAST_USED, time.monotonic()) < TRUSTED_FOR:
         return
     try:
-        connection.ping(reconnect=False)
+        with _read_timeout(connection, SECONDS_TO_PING):
+            connection.ping(reconnect=False)
     except Exception as error:
         raise DisconnectionError from error
+
+
+def _waiter(options: Mapping[str, str]) -> Any:
+    """Return a listener that limits how long a new connection waits for each answer."""
+    seconds = int(options.get("read_timeout", SECONDS_TO_ANSWER))
+
+    def limit(connection: Any, _: ConnectionPoolEntry) -> None:
+        connection._read_timeout = seconds
+
+    return limit
+
+
+@contextmanager
+def _read_timeout(connection: Any, seconds: float | None) -> Iterator[None]:
+    """Wait at most so long for each answer of a connection of the driver; None is for ever."""
+    before = connection._read_timeout
+    connection._read_timeout = seconds
+    try:
+        yield
+    finally:
+        connection._read_timeout = before
 
 
 def _begin(connection: Connection) -> None:
     cursor = connection.connection.cursor()
     if not connection.get_execution_options().get("writes"):
         cursor.execute(_READING)
+    elif not connection.info.get(_HAS_WRITTEN):
+        cursor.execute(_LIMITS)
+        connection.info[_HAS_WRITTEN] = True
     cursor.execute(_START)
 
 

@@ -1,4 +1,4 @@
-"""Filing instances within one transaction: what is new is written, in as few statements as can be.
+"""Insert the instances of one transaction, in as few statements as possible.
 
 Rows of one kind are written together. Studies, series and instances are locked, read and
 written in this order everywhere, so that two writers never wait for each other.
@@ -15,8 +15,8 @@ from lenticular.index.write.changes import Action, ChangeEntry, now, to_row
 from lenticular.index.write.parent_rows import Created, ExistingInstance, ParentRows, SeriesRow
 from lenticular.index.write.rows import InstanceRows, Row
 
-Remove = Callable[[Target], Removed | None]
-"""Takes an instance away within the transaction."""
+Remove = Callable[[Sequence[Target]], Removed | None]
+"""Removes instances within the transaction."""
 
 
 @dataclass(slots=True)
@@ -33,40 +33,45 @@ class _PendingInstance:
 
 @dataclass(slots=True)
 class InstanceInserter:
-    """One transaction's work: `look_up`, `file` as often as needed, then `flush`."""
+    """One transaction's work: `prefetch` all, `insert` each batch, then `flush`."""
 
-    places: ParentRows
+    parents: ParentRows
     remove: Remove
+    _prefetched: Sequence[InstanceRows] = ()
     _waiting: list[_PendingInstance] = field(default_factory=list)
+    _replaced: dict[Target, str] = field(default_factory=dict)
 
-    def look_up(self, batch: Sequence[InstanceRows]) -> None:
-        """Find the series of what will be filed, and which of these instances they have."""
+    def prefetch(self, instances: Sequence[InstanceRows]) -> None:
+        """Read the series of all instances of this transaction, and which of them are stored."""
+        self._prefetched = instances
         wanted: dict[tuple[str, str], list[str]] = {}
-        for each in batch:
+        for each in instances:
             parsed = each.new.parsed
-            place = (parsed.study_instance_uid, parsed.series_instance_uid)
-            wanted.setdefault(place, []).append(parsed.sop_instance_uid)
-        for place in sorted(wanted):
-            self.places.look_up(*place, wanted[place])
+            series = (parsed.study_instance_uid, parsed.series_instance_uid)
+            wanted.setdefault(series, []).append(parsed.sop_instance_uid)
+        for series in sorted(wanted):
+            self.parents.look_up(*series, wanted[series])
 
-    def file(self, batch: Sequence[InstanceRows], replace: bool = False) -> list[Added]:
-        """File what is new; bytes decide about what is known already."""
-        return [self._file_one(each, replace) for each in batch]
+    def insert(self, batch: Sequence[InstanceRows], replace: bool = False) -> list[Added]:
+        """Insert what is new; an instance whose UID is stored is compared by its bytes."""
+        if replace:
+            self._remove_replaced(batch)
+        return [self._insert_one(each, replace) for each in batch]
 
     def flush(self) -> None:
-        """Write the rows and the counts of everything filed so far."""
+        """Write the rows and the counts of everything inserted so far."""
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
         self._add_instances(waiting)
-        cursor, statements = self.places.cursor, self.places.statements
+        cursor, statements = self.parents.cursor, self.parents.statements
         for statement, make in (
             (statements.add_document, _document),
             (statements.add_frames, _frames),
         ):
             statement.run_many(cursor, [row for each in waiting for row in make(each)])
-        self.places.add_tag_values(_tag_values(waiting))
-        self.places.grow()
+        self.parents.add_tag_values(_tag_values(waiting))
+        self.parents.grow()
         ((revision,),) = statements.order_commits.run(cursor).fetchall()
         moment = now()
         knows_instances = revision >= migrations.INSTANCE_FEED
@@ -74,22 +79,52 @@ class InstanceInserter:
         told = (each for one in waiting for each in _change_entries(one))
         add_change.run_many(cursor, [to_row(each, moment) for each in told])
 
-    def _file_one(self, new: InstanceRows, replace: bool, action: Action = Action.CREATE) -> Added:
+    def _insert_one(self, new: InstanceRows, replace: bool) -> Added:
         parsed = new.new.parsed
-        series = self.places.find(parsed.study_instance_uid, parsed.series_instance_uid)
+        series = self.parents.find(parsed.study_instance_uid, parsed.series_instance_uid)
         known = series.known.get(parsed.sop_instance_uid) if series else None
         if series is None or known is None:
-            return self._add(new, series, action)
+            return self._add(new, series)
         if known.sha256 == new.new.sha256:
-            return _known_already(Outcome.ALREADY_STORED, series, known, new)
+            return _already_there(Outcome.ALREADY_STORED, series, known, new)
         if not replace:
-            return _known_already(Outcome.KEPT, series, known, new)
-        return self._replace(new, known)
+            return _already_there(Outcome.KEPT, series, known, new)
+        # The batch itself has this instance twice, with different bytes.
+        self._remove({_target(new): known.key})
+        return self._insert_one(new, replace)
 
-    def _add(self, new: InstanceRows, series: SeriesRow | None, action: Action) -> Added:
+    def _remove_replaced(self, batch: Sequence[InstanceRows]) -> None:
+        """Remove at once all stored instances that the batch replaces."""
+        replaced: dict[Target, str] = {}
+        seen: set[Target] = set()
+        for each in batch:
+            target = _target(each)
+            known = self._known(each)
+            if target not in seen and known is not None and known.sha256 != each.new.sha256:
+                replaced[target] = known.key
+            seen.add(target)
+        if replaced:
+            self._remove(replaced)
+
+    def _known(self, new: InstanceRows) -> ExistingInstance | None:
         parsed = new.new.parsed
+        series = self.parents.find(parsed.study_instance_uid, parsed.series_instance_uid)
+        return series.known.get(parsed.sop_instance_uid) if series else None
+
+    def _remove(self, replaced: dict[Target, str]) -> None:
+        """Remove instances that are inserted anew, and read again what all others belong to."""
+        self.flush()
+        self.remove(list(replaced))
+        self._replaced |= replaced
+        self.parents.forget()
+        self.prefetch(self._prefetched)
+
+    def _add(self, new: InstanceRows, series: SeriesRow | None) -> Added:
+        parsed = new.new.parsed
+        obsolete_key = self._replaced.pop(_target(new), None)
+        action = Action.CREATE if obsolete_key is None else Action.UPDATE
         created: Created = []
-        series = series or self.places.create(new.new, created)
+        series = series or self.parents.create(new.new, created)
         study, uid = series.study, parsed.sop_instance_uid
         orthanc_id = digest(study.patient_id, study.uid, series.uid, uid)
         series.known[uid] = ExistingInstance(orthanc_id, new.new.sha256, new.new.key)
@@ -98,22 +133,11 @@ class InstanceInserter:
         if parsed.sop_class_uid not in study.sop_classes:
             study.sop_classes.append(parsed.sop_class_uid)
         self._waiting.append(_PendingInstance(new, series, orthanc_id, created, action))
-        return Added(Outcome.STORED, _ids(series, orthanc_id))
-
-    def _replace(self, new: InstanceRows, known: ExistingInstance) -> Added:
-        """Take the old one away and file the new one as if it had never been there."""
-        self.flush()
-        parsed = new.new.parsed
-        self.remove(
-            Target(parsed.study_instance_uid, parsed.series_instance_uid, parsed.sop_instance_uid)
-        )
-        self.places.forget()
-        self.look_up([new])
-        added = self._file_one(new, replace=False, action=Action.UPDATE)
-        return Added(Outcome.REPLACED, added.orthanc_ids, known.key)
+        outcome = Outcome.STORED if obsolete_key is None else Outcome.REPLACED
+        return Added(outcome, _ids(series, orthanc_id), obsolete_key)
 
     def _add_instances(self, waiting: Sequence[_PendingInstance]) -> None:
-        cursor, statements = self.places.cursor, self.places.statements
+        cursor, statements = self.parents.cursor, self.parents.statements
         if len(waiting) == 1:
             waiting[0].row_id = statements.add_instance.run(
                 cursor, self._instance(waiting[0])
@@ -125,7 +149,7 @@ class InstanceInserter:
             uid = each.rows.new.parsed.sop_instance_uid
             by_series.setdefault(each.series.row_id, {})[uid] = each
         for series_row_id, by_uid in by_series.items():
-            for uid, row_id, *_ in self.places.known(series_row_id, list(by_uid)):
+            for uid, row_id, *_ in self.parents.known(series_row_id, list(by_uid)):
                 by_uid[uid].row_id = row_id
 
     def _instance(self, waiting: _PendingInstance) -> Row:
@@ -133,13 +157,17 @@ class InstanceInserter:
             **waiting.rows.instance,
             "series_row_id": waiting.series.row_id,
             "orthanc_id": waiting.orthanc_id,
-            "created": self.places.now,
+            "created": self.parents.now,
         }
 
 
+def _target(new: InstanceRows) -> Target:
+    parsed = new.new.parsed
+    return Target(parsed.study_instance_uid, parsed.series_instance_uid, parsed.sop_instance_uid)
+
+
 def _change_entries(waiting: _PendingInstance) -> Iterator[ChangeEntry]:
-    parsed = waiting.rows.new.parsed
-    target = Target(parsed.study_instance_uid, parsed.series_instance_uid, parsed.sop_instance_uid)
+    target = _target(waiting.rows)
     yield ChangeEntry("NewInstance", Level.INSTANCE, waiting.orthanc_id, target, waiting.action)
     for level, orthanc_id in waiting.created:
         yield ChangeEntry(f"New{level}", level, orthanc_id)
@@ -162,10 +190,10 @@ def _tag_values(waiting: Sequence[_PendingInstance]) -> list[Row]:
     return [{**row, "row_id": each.row_id} for each in waiting for row in each.rows.tag_values]
 
 
-def _known_already(
+def _already_there(
     outcome: Outcome, series: SeriesRow, known: ExistingInstance, new: InstanceRows
 ) -> Added:
-    # A call that is repeated may name the very file that the row has: that one stays.
+    # A call that is repeated may name the very file of the row: that file stays.
     obsolete = None if known.key == new.new.key else new.new.key
     return Added(outcome, _ids(series, known.orthanc_id), obsolete)
 

@@ -1,14 +1,15 @@
-"""Writing: what several threads add at once goes into the database as one transaction.
+"""Group commit: threads enqueue batches; the thread whose turn it is commits all of them at once.
 
-A commit waits for the disk, and one writes at a time. So each thread lays its batch on a pile,
-and whoever gets to write takes the whole pile. When a merged transaction fails, each batch is
-tried alone, so that a bad one harms only itself.
+A commit waits for the disk, and one thread writes at a time. When a merged transaction fails, each
+batch is tried alone, so that a bad one fails alone. A batch that lost to another writer is tried
+again by its own thread, which does not keep its turn while it waits.
 """
 
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 from typing import TypeVar
@@ -18,6 +19,7 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 
 from lenticular.dicom.model import Target
 from lenticular.dicom.query_tags import NO_TAGS, QueryTags
+from lenticular.errors import OutcomeUnknown, Unavailable
 from lenticular.index import migrations
 from lenticular.index.records import Added, NewInstance, Removed
 from lenticular.index.sql import errors
@@ -33,18 +35,18 @@ from lenticular.index.write.statements import Statements
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 20
-"""How often a transaction is tried that loses to another, or its connection."""
+"""How often a transaction is tried that loses to another one, or loses its connection."""
 
 LONGEST_PAUSE = 0.5
 
 Result = TypeVar("Result")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Batch:
-    """A batch on the pile, and what became of it."""
+    """A batch in the queue, and its results or the error that it failed with."""
 
-    batch: list[InstanceRows]
+    instances: list[InstanceRows]
     replace: bool
     added: list[Added] | None = None
     error: Exception | None = None
@@ -55,38 +57,33 @@ class _Batch:
 
 
 class Writer:
-    """The only one in this process who changes the index."""
+    """Changes the index; a process has only one."""
 
     def __init__(self, database: Database, tags: QueryTags) -> None:
         self._database = database
         self._tags = tags
         self._has_tag_tables = False
         self._statements = Statements(database)
-        self._pile: list[_Batch] = []
-        self._piling = Lock()
+        self._queue: list[_Batch] = []
+        self._queueing = Lock()
         self._writing = Lock()
 
     def add(self, instances: Sequence[NewInstance], *, replace: bool = False) -> list[Added]:
         """Add instances whose files are stored; the rows are durable when this returns."""
         if not instances:
             return []
-        request = _Batch([rows.of_instance(new, self._tags) for new in instances], replace)
-        with self._piling:
-            self._pile.append(request)
-        with self._writing:
-            if not request.is_done:
-                self._write(self._take_pile() or [request])
-        if request.error is not None:
-            raise request.error
-        return request.added or []
+        batch = _Batch([rows.of_instance(new, self._tags) for new in instances], replace)
+        return self._repeat(lambda deadline: self._add(batch, deadline), after_loss=True)
 
     def remove(self, *targets: Target) -> Removed | None:
         """Remove all targets in one transaction; None when none of them exists."""
-        with self._writing:
-            # Repeated after a commit whose answer was lost, it would say that nothing was there.
-            return self._in_transaction(
-                lambda connection: removal.remove(connection, targets), may_repeat=False
-            )
+        # Repeated after a commit whose answer was lost, it would say that nothing was there.
+        return self._repeat(
+            lambda deadline: self._transact(
+                lambda connection: removal.remove(connection, targets), deadline
+            ),
+            after_loss=False,
+        )
 
     def remove_rows_of_files(self, files: Sequence[tuple[Target, str]]) -> Removed | None:
         """Remove the instances whose rows name these keys, as their files are gone."""
@@ -112,59 +109,105 @@ class Writer:
 
     def run_in_transaction(self, work: Callable[[Connection], Result]) -> Result:
         """Run work that may be repeated as one transaction."""
-        with self._writing:
-            return self._in_transaction(work, may_repeat=True)
+        return self._repeat(lambda deadline: self._transact(work, deadline), after_loss=True)
 
-    def _take_pile(self) -> list[_Batch]:
-        with self._piling:
-            pile, self._pile = self._pile, []
-        return pile
-
-    def _write(self, pile: list[_Batch]) -> None:
+    def _add(self, batch: _Batch, deadline: float) -> list[Added]:
+        batch.error = None
+        with self._queueing:
+            self._queue.append(batch)
         try:
-            results = self._in_transaction(
-                lambda connection: self._file(connection, pile), may_repeat=True
-            )
+            with self._turn(deadline):
+                if not batch.is_done:
+                    self._write(self._take_queue())
+        except Unavailable:
+            self._withdraw(batch)
+            raise
+        if batch.error is not None:
+            raise batch.error
+        return batch.added or []
+
+    def _take_queue(self) -> list[_Batch]:
+        with self._queueing:
+            queue, self._queue = self._queue, []
+        return queue
+
+    def _withdraw(self, batch: _Batch) -> None:
+        with self._queueing:
+            if batch not in self._queue:
+                raise OutcomeUnknown("The index is busy with this; try again in a moment.")
+            self._queue.remove(batch)
+
+    def _write(self, queue: list[_Batch]) -> None:
+        """Write all batches in one transaction, or each alone when that fails."""
+        try:
+            with self._database.transaction() as connection:
+                results = self._insert(connection, queue)
         except Exception as error:
-            if len(pile) == 1:
-                pile[0].error = error
+            if len(queue) == 1 or errors.is_lost(error):
+                for batch in queue:
+                    batch.error = error
                 return
             log.warning("a merged transaction failed (%s), its batches go one by one", error)
-            for request in pile:
-                self._write([request])
+            for batch in queue:
+                self._write([batch])
         else:
-            for request, added in zip(pile, results, strict=True):
-                request.added = added
+            for batch, added in zip(queue, results, strict=True):
+                batch.added = added
 
-    def _file(self, connection: Connection, pile: list[_Batch]) -> list[list[Added]]:
+    def _insert(self, connection: Connection, queue: list[_Batch]) -> list[list[Added]]:
         cursor = raw_cursor(connection)
-        places = ParentRows(self._statements, cursor, now(), self._tags_in_schema(cursor))
-        filing = InstanceInserter(
-            places, lambda target: removal.remove(connection, [target], replacing=True)
+        parents = ParentRows(self._statements, cursor, now(), self._tags_in_schema(cursor))
+        inserter = InstanceInserter(
+            parents, lambda targets: removal.remove(connection, targets, replacing=True)
         )
         # All at once, for they are locked in an order that all writers keep.
-        filing.look_up([each for request in pile for each in request.batch])
-        results = [filing.file(request.batch, request.replace) for request in pile]
-        filing.flush()
+        inserter.prefetch([each for batch in queue for each in batch.instances])
+        results = [inserter.insert(batch.instances, batch.replace) for batch in queue]
+        inserter.flush()
         return results
 
     def _tags_in_schema(self, cursor: DBAPICursor) -> QueryTags:
-        """The tags, once the schema has tables for their values."""
+        """Return the tags, once the schema has tables for their values."""
         if self._tags and not self._has_tag_tables:
             ((revision,),) = self._statements.find_revision.run(cursor).fetchall()
             self._has_tag_tables = revision >= migrations.QUERY_TAGS
         return self._tags if self._has_tag_tables else NO_TAGS
 
-    def _in_transaction(self, work: Callable[[Connection], Result], may_repeat: bool) -> Result:
-        for attempt in range(ATTEMPTS):
+    def _transact(self, work: Callable[[Connection], Result], deadline: float) -> Result:
+        with self._turn(deadline), self._database.transaction() as connection:
+            return work(connection)
+
+    @contextmanager
+    def _turn(self, deadline: float) -> Iterator[None]:
+        """Be the only thread that writes; refuse when that takes until the deadline."""
+        if not self._writing.acquire(timeout=max(0, deadline - time.monotonic())):
+            raise Unavailable("The index is busy; try again in a moment.")
+        try:
+            yield
+        finally:
+            self._writing.release()
+
+    def _repeat(self, attempt: Callable[[float], Result], *, after_loss: bool) -> Result:
+        """Try until it succeeds, as long as an error passes by itself and time is left."""
+        deadline = time.monotonic() + self._database.patience
+        was_lost = False
+        for number in range(ATTEMPTS):
             try:
-                with self._database.transaction() as connection:
-                    return work(connection)
+                return attempt(deadline)
             except Exception as error:
-                again = errors.is_contention(error) or (may_repeat and errors.is_lost(error))
-                if attempt == ATTEMPTS - 1 or not again:
-                    raise errors.refusal(error) or error from error
-                # Of different length for each, or those who met would meet again.
-                pause = min(LONGEST_PAUSE, 0.005 * 2**attempt)
+                was_lost = was_lost or errors.is_lost(error)
+                again = errors.is_contention(error) or (after_loss and errors.is_lost(error))
+                if not again or number == ATTEMPTS - 1 or time.monotonic() > deadline:
+                    raise _final(error, was_lost) from error
+                # Of different length for each, or those that met would meet again.
+                pause = min(LONGEST_PAUSE, 0.005 * 2**number)
                 time.sleep(random.uniform(pause / 2, pause))  # noqa: S311
         raise AssertionError("unreachable")
+
+
+def _final(error: Exception, was_lost: bool) -> Exception:
+    """Return the error to raise; OutcomeUnknown if a lost attempt may have been committed."""
+    refusal = errors.refusal(error) or error
+    if was_lost and not isinstance(refusal, OutcomeUnknown):
+        return OutcomeUnknown("The index does not answer now; try again in a moment.")
+    return refusal

@@ -219,8 +219,10 @@ def _add(services: Services, instances: list[NewInstance]) -> list[StoreResult]:
     results = []
     try:
         added = services.index.writer.add(instances, replace=services.settings.replace)
-    except errors.StorageFull:
-        # Surely not committed: where room is short, files that no row names must not take it.
+    except errors.OutcomeUnknown:
+        raise  # it may be committed after all, and then its rows name these files
+    except Exception:
+        # Surely not committed, so no row names these files.
         for instance in instances:
             services.storage.delete(instance.key)
         raise
