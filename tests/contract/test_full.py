@@ -92,3 +92,13 @@ def test_what_mysql_says_without_room_is_known(code):
     no_space = pymysql.err.OperationalError(1030, 'Got error 28 "No space left on device"')
     assert isinstance(errors.refusal(no_space), StorageFull)
     assert errors.refusal(pymysql.err.OperationalError(1030, "Got error 122")) is None
+
+
+def test_a_store_that_the_index_cannot_take_leaves_no_file(tmp_path):
+    with running(Settings(data=tmp_path)) as (client, services):
+        with services.index.database.transaction() as connection:
+            connection.exec_driver_sql("ALTER TABLE documents RENAME TO elsewhere")
+
+        assert wire.store(client, content(1)).status_code == 500
+
+        assert list(services.storage.keys("instances/")) == []

@@ -198,6 +198,18 @@ def test_under_the_policy_replace_other_bytes_take_the_place_of_the_first(
         assert counted(services) == (1, 1)
 
 
+def test_under_the_policy_replace_a_request_may_replace_many(backend, connect, tmp_path):
+    with backend.services(tmp_path / "data", replace=True) as services:
+        client = connect(services)
+        wire.must_store(client, *(samples.ct("a", 1, number) for number in (1, 2, 3)))
+        changed = [samples.ct("a", 1, number, SeriesDescription="new") for number in (1, 3)]
+
+        wire.must_store(client, *changed)
+
+        assert [whole(client, samples.path("a", 1, n)) for n in (1, 3)] == changed
+        assert counted(services) == (3, 3)
+
+
 def test_a_study_that_arrives_under_a_second_patient_joins_the_study_it_names(client):
     study = samples.study_uid("a")
     first = samples.ct("a", PatientID="ONE")

@@ -38,6 +38,7 @@ ATTEMPTS = 20
 """How often a transaction is tried that loses to another one, or loses its connection."""
 
 LONGEST_PAUSE = 0.5
+BUSY = "The index is busy; try again in a moment."
 
 Result = TypeVar("Result")
 
@@ -121,7 +122,6 @@ class Writer:
                     self._write(self._take_queue())
         except Unavailable:
             self._withdraw(batch)
-            raise
         if batch.error is not None:
             raise batch.error
         return batch.added or []
@@ -132,10 +132,13 @@ class Writer:
         return queue
 
     def _withdraw(self, batch: _Batch) -> None:
+        """Take a batch out of the queue and refuse it, unless another thread has written it."""
         with self._queueing:
-            if batch not in self._queue:
-                raise OutcomeUnknown("The index is busy with this; try again in a moment.")
-            self._queue.remove(batch)
+            if batch in self._queue:
+                self._queue.remove(batch)
+                raise Unavailable(BUSY)
+        if not batch.is_done:
+            raise OutcomeUnknown(BUSY)
 
     def _write(self, queue: list[_Batch]) -> None:
         """Write all batches in one transaction, or each alone when that fails."""
@@ -181,7 +184,7 @@ class Writer:
     def _turn(self, deadline: float) -> Iterator[None]:
         """Be the only thread that writes; refuse when that takes until the deadline."""
         if not self._writing.acquire(timeout=max(0, deadline - time.monotonic())):
-            raise Unavailable("The index is busy; try again in a moment.")
+            raise Unavailable(BUSY)
         try:
             yield
         finally:
