@@ -11,13 +11,16 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CREATED := $(VENV)/created
 INSTALLED := $(VENV)/installed
 TESTING := $(VENV)/testing
 
 .PHONY: serve test check bench clean viewer build stack stack-image stack-test stack-down
 
+DATA ?= lenticular-data
+
 serve: $(INSTALLED)
-	@$(BIN)/lenticular serve $(if $(PORT),--port $(PORT)) $(if $(DATA),--data "$(DATA)") $(if $(WORKERS),--workers $(WORKERS))
+	@$(BIN)/lenticular serve $(if $(PORT),--port $(PORT)) --data "$(DATA)" $(if $(WORKERS),--workers $(WORKERS))
 
 test: $(TESTING)
 	$(BIN)/python -m pytest --numprocesses=auto --backend embedded --backend aws $(ARGS)
@@ -32,10 +35,10 @@ bench: $(TESTING)
 
 viewer: build/viewer/index.html
 
-build/viewer/index.html: viewer/build.py viewer/app-config.js | $(BIN)/python
+build/viewer/index.html: viewer/build.py viewer/app-config.js | $(CREATED)
 	$(BIN)/python viewer/build.py build/viewer
 
-build: $(BIN)/python
+build: $(CREATED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25'
 	$(MAKE) -C layers all certificates PYTHON=$(abspath $(BIN)/python) \
 		$(if $(ARCHITECTURE),ARCHITECTURE=$(ARCHITECTURE)) \
@@ -47,7 +50,7 @@ stack:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/python localstack/stack.py up
 
-stack-image: $(BIN)/python
+stack-image: $(CREATED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/python localstack/stack.py image
 
@@ -60,15 +63,20 @@ stack-down:
 clean:
 	rm -rf $(VENV) build layers/lenticular/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-$(BIN)/python:
+# An interrupted run leaves a virtual environment without pip; such a one is made anew.
+$(CREATED):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; name one with PYTHON=…"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-
-$(INSTALLED): $(BIN)/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || \
+		{ echo "The virtual environment cannot be made. On Debian: apt install python3-venv"; exit 1; }
 	@touch $@
 
-$(TESTING): $(BIN)/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+$(INSTALLED): $(CREATED) pyproject.toml
+	@echo "Installing into $(VENV) (about a minute, 300 MB) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(TESTING): $(CREATED) pyproject.toml
+	@echo "Installing into $(VENV) what the tests need …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@ $(INSTALLED)

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import secrets
+import socket
 import urllib.request
 from email.message import Message
 
@@ -211,3 +212,23 @@ def test_a_service_that_is_down_raises_an_error_of_the_language(s3_environment, 
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(OSError, match="cannot be used"):
         open_storage("s3://bucket").read("instances/x.dcm")
+
+
+def test_a_hung_service_is_given_up_before_api_gateway_gives_us_up(storage):
+    """Each attempt, and the pauses between, of at most 1 and 2 seconds."""
+    config = storage.client.meta.config
+    attempts = config.retries["total_max_attempts"]
+
+    assert attempts == 3
+    assert attempts * max(config.read_timeout, config.connect_timeout) + 1 + 2 < 25
+
+
+def test_a_service_that_never_answers_is_a_time_out(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+
+        with pytest.raises(TimeoutError):
+            S3Storage("bucket").read("key")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lenticular import settings as configuration
-from lenticular.settings import InvalidSettings, QueryTagSetting, Token, User
+from lenticular.settings import InvalidSettings, QueryTagSetting, Settings, Token, User
 
 
 def test_without_anything_set_everything_is_embedded_and_local():
@@ -110,3 +110,38 @@ def test_shown_settings_hold_no_password():
     assert "sesame" not in text
     assert "0f3c" not in text
     assert "ann" in text
+
+
+@pytest.mark.parametrize("password", ["a,b", "a:b", 'a"b', "[a]", "ü, ö", "a=b&c@d/e"])
+def test_workers_get_every_password_as_it_is(password):
+    settings = Settings(
+        users=(User("ann, the 1st", password, frozenset({"read", "write"})),),
+        tokens=(Token(password, frozenset({"read"})),),
+    )
+
+    assert configuration.load(configuration.to_environment(settings)) == settings
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql+pymysql://ann:se%40cret@host/database",
+        "mysql+pymysql://host/database?password=se%40cret&user=ann",
+        "https://ann:se%40cret@pacs.example.org/path",
+    ],
+)
+def test_passwords_in_urls_are_not_shown(url):
+    for settings in (Settings(index=url), Settings(public_url=url), Settings(storage=url)):
+        text = " ".join(configuration.shown(settings).values())
+
+        assert "cret" not in text
+        assert "host" in text or "pacs.example.org" in text
+
+
+def test_the_archive_does_not_depend_on_the_working_directory(tmp_path, monkeypatch):
+    before = configuration.load({}).data
+    monkeypatch.chdir(tmp_path)
+
+    assert configuration.load({}).data == before
+    assert before.is_absolute()
+    assert Path(configuration.load({}).viewer).is_absolute()

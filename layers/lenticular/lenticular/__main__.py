@@ -33,10 +33,12 @@ def _load(**overrides: Any) -> Settings:
 
 @main.command()
 @click.option(
-    "--data", type=click.Path(file_okay=False, path_type=Path), help="Folder for files and index."
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for files and index.  [default: ~/.local/share/lenticular]",
 )
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
-@click.option("--port", type=int, help="Port to listen on.  [default: 8042]")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.  [default: 8042]")
 @click.option(
     "--workers", type=click.IntRange(1, 64), help="Server processes.  [default: cores, up to 4]"
 )
@@ -51,15 +53,23 @@ def serve(
         os.environ["LENTICULAR_CONFIG"] = config
     settings = _load(data=data, host=host, port=port, workers=workers)
     os.environ.update(configuration.to_environment(settings))
+    from lenticular.errors import LenticularError
     from lenticular.services import open_services
-    from lenticular.web.server import check_exposure, run
+    from lenticular.storage.private_files import keep_private
+    from lenticular.web.server import check_address, check_exposure, run
 
     try:
         check_exposure(settings)
+        check_address(settings)
+        keep_private(settings.data)
         services = open_services(settings)
+        services.index.migrate()
     except InvalidSettings as error:
         raise click.ClickException(str(error)) from error
-    services.index.migrate()
+    except LenticularError as error:
+        raise click.ClickException(error.detail) from error
+    except OSError as error:
+        raise click.ClickException(f"{settings.data}: {error.strerror or error}") from error
     services.close()
     _welcome(settings)
     run(settings)
@@ -80,7 +90,7 @@ def _welcome(settings: Settings) -> None:
         f"  Health         {address}/health\n"
         f"  Drop folder    {settings.data.absolute() / 'incoming'}\n"
         f"  Files          {settings.storage_url}\n"
-        f"  Index          {settings.index_url.rpartition('@')[2]}\n"
+        f"  Index          {configuration.without_password(settings.index_url)}\n"
         "Stop with Ctrl-C."
     )
 

@@ -5,9 +5,11 @@ environment variable `LENTICULAR_…` of the same name in capitals, which wins. 
 wins over both. `lenticular config show` prints what is in force.
 """
 
+import json
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, unquote
@@ -21,6 +23,8 @@ CHOICES = {
     "log_format": ("auto", "json", "text"),
 }
 GIBIBYTE = 1024**3
+LISTS = ("users", "tokens", "query_tags")
+"""The settings that are lists, which environment variables hold as JSON or with commas."""
 
 
 class InvalidSettings(Exception):
@@ -54,11 +58,24 @@ class QueryTagSetting:
     private_creator: str = ""
 
 
+def _data_folder() -> Path:
+    """Return the user's folder for data, by the XDG Base Directory Specification.
+
+    It does not depend on the working directory, so that a server that is started elsewhere opens
+    the same archive.
+    """
+    root = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
+    return Path(root) / "lenticular"
+
+
+DATA = _data_folder()
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be configured, with its default."""
 
-    data: Path = Path("lenticular-data")
+    data: Path = DATA
     """The folder of the embedded storage and index, of `incoming/` and `rejected/`."""
     storage: str = ""
     """URL of the file storage; empty is the folder `data`."""
@@ -68,7 +85,7 @@ class Settings:
     port: int = 8042
     workers: int = min(4, os.cpu_count() or 1)
     """Server processes."""
-    viewer: str = "build/viewer"
+    viewer: str = str(Path(__file__).resolve().parents[3] / "build" / "viewer")
     """The folder that `make viewer` has made, or `s3://bucket/folder` with the same in it; what is
     there is served at /ohif/. Empty is no viewer."""
     oidc_client: str = ""
@@ -136,20 +153,25 @@ def load(environment: Mapping[str, str] = os.environ, /, **overrides: Any) -> Se
 
 
 def to_environment(settings: Settings) -> dict[str, str]:
-    """The environment variables from which `load` makes the same settings in another process."""
+    """Return the environment variables from which `load` makes the same settings elsewhere."""
     texts = {
         field.name: str(getattr(settings, field.name))
         for field in fields(Settings)
-        if field.name not in ("users", "tokens", "query_tags")
+        if field.name not in LISTS
     }
-    texts["query_tags"] = ",".join(map(_written, settings.query_tags))
-    texts["users"] = ",".join(
-        f"{user.name}:{user.password}:{'+'.join(sorted(user.rights))}" for user in settings.users
-    )
-    texts["tokens"] = ",".join(
-        f"{token.token}:{'+'.join(sorted(token.rights))}" for token in settings.tokens
-    )
+    # As JSON: a password may hold a comma, and a name a colon.
+    for name in LISTS:
+        items = [_plain(item) for item in getattr(settings, name)]
+        texts[name] = json.dumps(items) if items else ""
     return {PREFIX + name.upper(): text for name, text in texts.items()}
+
+
+def _plain(item: User | Token | QueryTagSetting) -> dict[str, Any]:
+    """Return an item of a list as it may stand in a configuration file."""
+    values = asdict(item)
+    if "rights" in values:
+        values["rights"] = sorted(values["rights"])
+    return values
 
 
 def _from_file(name: str | None) -> dict[str, Any]:
@@ -194,7 +216,13 @@ def _one_of(words: Sequence[str], value: Any) -> str:
 
 
 def _items(value: Any) -> Iterable[Any]:
-    return [item for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+    """Return the items of a list: of TOML, of JSON, or separated by commas."""
+    if not isinstance(value, str):
+        items: Iterable[Any] = value
+        return items
+    if value.lstrip().startswith("["):
+        return list(json.loads(value))
+    return [item for item in value.split(",") if item.strip()]
 
 
 def _truth(value: Any) -> bool:
@@ -264,7 +292,7 @@ def _rights(names: Iterable[str]) -> frozenset[Right]:
 
 
 def shown(settings: Settings) -> dict[str, str]:
-    """The settings as text for people: who may sign in, but not with what."""
+    """Return the settings as text for people, without passwords and tokens."""
     texts = {field.name: str(getattr(settings, field.name)) for field in fields(Settings)}
     texts["users"] = ", ".join(
         f"{user.name} ({'+'.join(sorted(user.rights))})" for user in settings.users
@@ -273,7 +301,11 @@ def shown(settings: Settings) -> dict[str, str]:
         f"… ({'+'.join(sorted(token.rights))})" for token in settings.tokens
     )
     texts["query_tags"] = ", ".join(_written(tag).rstrip(":") for tag in settings.query_tags)
-    texts["storage"] = settings.storage_url
-    # A database URL may hold a password before the @.
-    texts["index"] = settings.index_url.rpartition("@")[2]
-    return texts
+    texts["storage"], texts["index"] = settings.storage_url, settings.index_url
+    return {name: without_password(text) for name, text in texts.items()}
+
+
+def without_password(text: str) -> str:
+    """Return a URL with `…` in place of a password."""
+    text = re.sub(r"(//[^/?#@:\s]*):[^/?#\s]*@", r"\1:…@", text)
+    return re.sub(r"([?&](?:password|passwd|pwd|passphrase)=)[^&\s]*", r"\1…", text, flags=re.I)

@@ -17,7 +17,6 @@ from botocore.config import Config
 from botocore.exceptions import (
     ClientError,
     IncompleteReadError,
-    ReadTimeoutError,
     ResponseStreamingError,
 )
 
@@ -39,15 +38,18 @@ PIECE_BYTES = MEBIBYTE
 # One request up to here; parts of this size, several at a time, above.
 PART_BYTES = 16 * MEBIBYTE
 # A copy inside the service moves no bytes through us, so its parts can be large.
-COPY_PART_BYTES = 256 * MEBIBYTE
+COPY_PART_BYTES = 64 * MEBIBYTE
 LONGEST_KEY_BYTES = 1024
 PAGE_KEYS = 1000
 STREAM_ATTEMPTS = 4
+RETRIES = 2
+CONNECT_SECONDS = 3
+READ_SECONDS = 7
 DEFAULT_EXPIRY_SECONDS = 3600
 
 _UPLOAD = TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES)
 _COPY = TransferConfig(multipart_threshold=4 * COPY_PART_BYTES, multipart_chunksize=COPY_PART_BYTES)
-_INTERRUPTED = (IncompleteReadError, ReadTimeoutError, ResponseStreamingError)
+_INTERRUPTED = (IncompleteReadError, ResponseStreamingError)
 
 
 class FetchedSpool(Spool):
@@ -328,9 +330,10 @@ def _client(addressing_style: Any) -> "S3Client":
     config = Config(
         signature_version="s3v4",
         s3={"addressing_style": addressing_style},
-        retries={"mode": "standard", "max_attempts": 4},
-        connect_timeout=5,
-        read_timeout=30,
+        # A hung service is given up within 25 seconds, so that API Gateway (29 s) can still answer.
+        retries={"mode": "standard", "max_attempts": RETRIES},
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
         max_pool_connections=32,
         tcp_keepalive=True,
     )

@@ -1,7 +1,9 @@
 """The server on one machine: uvicorn with as many processes as configured."""
 
 import asyncio
+import errno
 import gc
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
@@ -45,6 +47,25 @@ def check_exposure(settings: Settings) -> None:
             f"Listening on {settings.host} would let anybody in. Configure users or tokens first, "
             "for example LENTICULAR_USERS=ann:secret:read+write, or stay on 127.0.0.1."
         )
+
+
+def check_address(settings: Settings) -> None:
+    """Refuse an address or a port that cannot be had, before anything else is done."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise InvalidSettings(
+                    f"Port {settings.port} is in use (Orthanc uses 8042, too). "
+                    "Choose another one, for example --port 8043."
+                ) from error
+            raise InvalidSettings(
+                f"This machine cannot listen on {settings.host}, port {settings.port}: "
+                f"{error.strerror or error}."
+            ) from error
 
 
 def run(settings: Settings) -> None:
