@@ -1,8 +1,13 @@
 """Sweep and reindex while others store and delete: no row without its file, nothing comes back."""
 
+import hashlib
+
 import pytest
 
 from lenticular.dicom.model import Target
+from lenticular.dicom.read import part10
+from lenticular.index.records import NewInstance
+from lenticular.storage.spool import Spool
 from lenticular.transactions.delete import delete
 from lenticular.transactions.upkeep.sweep_and_reindex import reindex, sweep
 from tests import samples, wire
@@ -108,3 +113,60 @@ def test_a_file_under_the_uids_of_others_is_filed_under_its_own_and_swept_by_nob
     keys = {key for key, _, _ in services.storage.keys("instances/")}
     assert by_hand not in keys
     assert len(keys) == 4
+
+
+@pytest.mark.parametrize(
+    "key", ["instances/abc/1.2.3/4.5.6/IM0001", "instances/abc/1.2.3/4.5.6/7-8.dcm", "instances/x"]
+)
+def test_a_file_under_a_foreign_key_is_filed_under_its_own_uids_and_never_lost(
+    client, services, key
+):
+    content = samples.ct("foreign")
+    wire.must_store(client, samples.ct("another"))
+    put_file(services, key, content)
+
+    assert reindex(services).filed == 1
+    sweep(services, older_than_seconds=-1)
+
+    (instance,) = services.index.retrieval.find(Target(samples.study_uid("foreign")))
+    assert services.storage.read(instance.key) == content
+    assert len(list(services.storage.keys("instances/"))) == 2
+    assert reindex(services).filed == 0
+
+
+def test_upkeep_keeps_a_file_that_a_row_of_any_series_names(client, services):
+    wire.must_store(client, samples.ct("another"))
+    key, content = "instances/abc/1.2.3/4.5.6/7-8.dcm", samples.ct("named elsewhere")
+    put_file(services, key, content)
+    new = NewInstance(part10.parse(content), key, len(content), hashlib.sha256(content).digest())
+    services.index.writer.add([new])
+
+    assert reindex(services).filed == 0
+    assert sweep(services, older_than_seconds=-1).removed == 0
+    assert services.storage.read(key) == content
+    assert len(list(services.storage.keys("instances/"))) == 2
+
+
+def test_a_file_under_a_foreign_key_that_is_stored_already_is_removed(client, services):
+    content = samples.ct("twice")
+    wire.must_store(client, content)
+    put_file(services, "instances/abc/1.2.3/4.5.6/IM0001", content)
+
+    assert reindex(services).filed == 0
+    assert len(list(services.storage.keys("instances/"))) == 1
+
+
+def test_other_bytes_of_a_known_instance_under_a_foreign_key_stay_where_they_are(client, services):
+    key = "instances/abc/1.2.3/4.5.6/IM0001"
+    wire.must_store(client, samples.ct("twice"))
+    put_file(services, key, samples.ct("twice", PatientName="Other^Bytes"))
+
+    assert reindex(services).filed == 0
+    assert services.storage.read(key)
+    assert len(list(services.storage.keys("instances/"))) == 2
+
+
+def put_file(services, key: str, content: bytes) -> None:
+    with Spool() as spool:
+        spool.write(content)
+        services.storage.put(key, spool)

@@ -105,6 +105,14 @@ class RetrievalReader:
                     found[Target(study, series_uid, sop), sha256] = orthanc_ids
         return [found.get(each) for each in instances]
 
+    def named_keys(self, keys: Sequence[str]) -> set[str]:
+        """Return those of the keys that any row names. Reads all rows, so ask for many at once."""
+        if not keys:
+            return set()
+        named = select(instances.c.storage_key).where(instances.c.storage_key.in_(keys))
+        with self._database.connect() as connection:
+            return set(connection.scalars(named))
+
     def frame_ranges(
         self, located: LocatedInstance, frame_numbers: Sequence[int]
     ) -> list[tuple[int, int]]:

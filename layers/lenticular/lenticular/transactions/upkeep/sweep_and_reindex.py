@@ -11,7 +11,7 @@ any moment and called again.
 import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from lenticular import errors
@@ -29,11 +29,11 @@ log = logging.getLogger(__name__)
 INSTANCES = "instances/"
 UNREFERENCED_SECONDS = 24 * 3600
 BATCH_INSTANCES = 64
+KEYS_AT_ONCE = 500
+"""How many files sweep looks for at once among all rows."""
+
 FILES_AT_ONCE = 20
 """How many files sweep removes while those who store wait."""
-
-UNKNOWN = Target("")
-"""The series of files with other names than ours: sweep leaves them alone, reindex copies them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,17 @@ class _File:
     time: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Unfiled:
+    """A file that was read; `copied_from` is where it lay, if its key told other UIDs."""
+
+    new: NewInstance
+    copied_from: str | None = None
+    has_row: bool = False
+
+
 def never() -> bool:
-    """The answer of those who have time."""
+    """Return False, the answer of those who have time."""
     return False
 
 
@@ -87,19 +96,23 @@ def sweep(
     """Remove files that no row names and that are too old to belong to a store in progress."""
     latest = time.time() - older_than_seconds
     looked_at = removed = 0
+    complete = True
+    unnamed: list[_File] = []
     _require_index(services)
     for files in _series(services, INSTANCES + spread):
         if should_stop():
-            return Swept(looked_at, removed, complete=False)
+            complete = False
+            break
         looked_at += len(files)
-        if files[0].series == UNKNOWN:
-            continue
         # The files were listed before the rows are read, so no row can come too late.
         named = {instance.key for instance in services.index.retrieval.find(files[0].series)}
-        obsolete = [file.key for file in files if file.key not in named and file.time < latest]
-        removed += _remove_unnamed(services, files[0].series, obsolete)
+        unnamed += [file for file in files if file.key not in named and file.time < latest]
+        if len(unnamed) >= KEYS_AT_ONCE:
+            removed += _remove_unnamed(services, unnamed)
+            unnamed = []
+    removed += _remove_unnamed(services, unnamed)
     log.info("swept", extra={"counts": {"swept": removed}})
-    return Swept(looked_at, removed, complete=True)
+    return Swept(looked_at, removed, complete)
 
 
 def reindex(
@@ -107,17 +120,17 @@ def reindex(
 ) -> Reindexed:
     """File every instance that has no row, from its file alone, in the order of arrival."""
     looked_at = filed = unreadable = 0
-    for study in _studies_by_age(services, INSTANCES + spread):
-        for files in _series(services, study):
-            looked_at += len(files)
-            for batch in _batches(_without_row(services, files)):
-                if should_stop():
-                    return Reindexed(looked_at, filed, unreadable, complete=False)
-                instances = _add(services, batch)
-                filed += len(instances) - _remove_gone(services, instances)
-                unreadable += len(batch) - len(instances)
+    complete = True
+    for seen, batch in _unfiled(services, INSTANCES + spread):
+        if should_stop():
+            complete = False
+            break
+        instances = [new for file in batch if (new := _read(services, file))]
+        looked_at += seen
+        filed += _file(services, instances)
+        unreadable += len(batch) - len(instances)
     log.info("reindexed", extra={"counts": {"reindexed": filed}})
-    return Reindexed(looked_at, filed, unreadable, complete=True)
+    return Reindexed(looked_at, filed, unreadable, complete)
 
 
 def index_query_tags(services: Services, should_stop: Callable[[], bool] = never) -> Indexed:
@@ -138,30 +151,52 @@ def index_query_tags(services: Services, should_stop: Callable[[], bool] = never
     return Indexed(looked_through, complete)
 
 
-def _remove_unnamed(services: Services, series: Target, keys: list[str]) -> int:
+def _remove_unnamed(services: Services, files: list[_File]) -> int:
     """Remove the files that no row names, even if a reindex adds rows at the same time."""
+    # A row of another series may name a file: earlier releases filed files of any name.
+    named = services.index.retrieval.named_keys([file.key for file in files])
+    left = [file for file in files if file.key not in named]
     removed = 0
-    for start in range(0, len(keys), FILES_AT_ONCE):
-        some = keys[start : start + FILES_AT_ONCE]
-        rendition_cache.evict(services, some)
-        writer = services.index.writer
-        removed += writer.remove_unnamed_files(series, some, services.storage.delete)
+    for series, of_series in groupby(left, key=lambda file: file.series):
+        keys = [file.key for file in of_series]
+        for start in range(0, len(keys), FILES_AT_ONCE):
+            some = keys[start : start + FILES_AT_ONCE]
+            rendition_cache.evict(services, some)
+            writer = services.index.writer
+            removed += writer.remove_unnamed_files(series, some, services.storage.delete)
     return removed
 
 
-def _add(services: Services, batch: list[_File]) -> list[NewInstance]:
-    """Add rows for the files that can be read; what was copied is kept once."""
-    read = [(file, new) for file in batch if (new := _read(services, file))]
-    instances = [new for _, new in read]
-    added = services.index.writer.add(instances)
-    for (file, new), answer in zip(read, added, strict=True):
-        if file.key == new.key:
+def _unfiled(services: Services, prefix: str) -> Iterator[tuple[int, list[_File]]]:
+    """Yield the files without a row, some at a time, and how many files were looked at for them."""
+    for study in _studies_by_age(services, prefix):
+        for files in _series(services, study):
+            batches = list(_batches(_without_row(services, files)))
+            yield len(files), batches[0] if batches else []
+            yield from ((0, batch) for batch in batches[1:])
+    strange = [
+        _File(Target(""), "", key, changed)
+        for key, _, changed in services.storage.keys(prefix)
+        if target_of_key(key) is None
+    ]
+    yield from ((len(batch), batch) for batch in _batches(strange))
+
+
+def _file(services: Services, read: list[_Unfiled]) -> int:
+    """Add rows for files; return how many there are now that were not there before."""
+    instances = [unfiled for unfiled in read if not unfiled.has_row]
+    added = services.index.writer.add([unfiled.new for unfiled in instances])
+    new = 0
+    for unfiled, answer in zip(instances, added, strict=True):
+        new += answer.outcome is Outcome.STORED
+        if unfiled.copied_from is None:
             continue
-        if answer.obsolete_key == new.key:
-            services.storage.delete(new.key)
+        if answer.obsolete_key == unfiled.new.key:
+            services.storage.delete(unfiled.new.key)
         if answer.outcome is not Outcome.KEPT:
-            services.storage.delete(file.key)
-    return instances
+            # The same bytes are safe under a key of ours.
+            services.storage.delete(unfiled.copied_from)
+    return new - _remove_gone(services, [unfiled.new for unfiled in instances])
 
 
 def _remove_gone(services: Services, instances: list[NewInstance]) -> int:
@@ -201,9 +236,7 @@ def _series(services: Services, prefix: str) -> Iterator[list[_File]]:
 def _files(services: Services, prefix: str) -> Iterator[_File]:
     for key, _, changed in services.storage.keys(prefix):
         target = target_of_key(key)
-        if target is None or target.sop_instance_uid is None:
-            yield _File(UNKNOWN, key, key, changed)
-        else:
+        if target is not None and target.sop_instance_uid is not None:
             series = Target(target.study_instance_uid, target.series_instance_uid)
             yield _File(series, target.sop_instance_uid, key, changed)
 
@@ -226,28 +259,31 @@ def _batches(files: list[_File]) -> Iterator[list[_File]]:
         yield files[start : start + BATCH_INSTANCES]
 
 
-def _read(services: Services, file: _File) -> NewInstance | None:
-    """The head of a stored file; None when it is none of ours or was deleted meanwhile."""
+def _read(services: Services, file: _File) -> _Unfiled | None:
+    """Read a stored file; None when it is none of ours or was deleted meanwhile."""
     with services.new_spool() as spool:
         try:
             _fill(services, file, spool)
-            parsed, sha256, size = part10.parse(spool.view()), spool.sha256(), spool.size
+            new = NewInstance(part10.parse(spool.view()), file.key, spool.size, spool.sha256())
         except (FileNotFoundError, errors.InvalidInstance) as error:
             log.warning("%s cannot be filed: %s", file.key, error)
             return None
-        if _is_key_of(file, parsed):
-            return NewInstance(parsed, file.key, size, sha256)
-        # Sweep and reindex look for rows by what a key says, so the key has to say it.
-        key = new_key(_target(parsed), sha256)
-        log.warning("%s is kept under its own UIDs: %s", file.key, key)
-        services.storage.put(key, spool)
-        return NewInstance(parsed, key, size, sha256)
+        if target_of_key(file.key) == _target(new.parsed):
+            return _Unfiled(new)
+        if _has_row(services, new):
+            return _Unfiled(new, has_row=True)
+        # Sweep and reindex find the row of a file by its key, so it gets a key of its own UIDs.
+        copied = replace(new, key=new_key(_target(new.parsed), new.sha256))
+        log.warning("%s is kept under its own UIDs: %s", file.key, copied.key)
+        services.storage.put(copied.key, spool)
+        return _Unfiled(copied, file.key)
 
 
-def _is_key_of(file: _File, parsed: ParsedInstance) -> bool:
-    target = _target(parsed)
-    series = Target(target.study_instance_uid, target.series_instance_uid)
-    return (series, target.sop_instance_uid) == (file.series, file.sop_instance_uid)
+def _has_row(services: Services, new: NewInstance) -> bool:
+    """Return True if a row names the file, as earlier releases filed files under any key."""
+    return any(
+        instance.key == new.key for instance in services.index.retrieval.find(_target(new.parsed))
+    )
 
 
 def _fill(services: Services, file: _File, spool: Spool) -> None:
