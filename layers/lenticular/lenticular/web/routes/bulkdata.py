@@ -17,13 +17,13 @@ router = APIRouter(prefix=DICOMWEB, tags=["Retrieve"])
 
 @get_and_head(router, STUDY + "/bulkdata")
 def retrieve_study_bulkdata(request: Request, study: str) -> Response:
-    """All bulk data of a study (PS3.18 10.4.1.1.5)."""
+    """Retrieve all bulk data of a study (PS3.18 10.4.1.1.5)."""
     return all_values(request, target_of(study))
 
 
 @get_and_head(router, SERIES + "/bulkdata")
 def retrieve_series_bulkdata(request: Request, study: str, series: str) -> Response:
-    """All bulk data of a series (PS3.18 10.4.1.1.5)."""
+    """Retrieve all bulk data of a series (PS3.18 10.4.1.1.5)."""
     return all_values(request, target_of(study, series))
 
 
@@ -31,19 +31,19 @@ def retrieve_series_bulkdata(request: Request, study: str, series: str) -> Respo
 def retrieve_instance_bulkdata(
     request: Request, study: str, series: str, instance: str
 ) -> Response:
-    """All bulk data of an instance (PS3.18 10.4.1.1.5)."""
+    """Retrieve all bulk data of an instance (PS3.18 10.4.1.1.5)."""
     return all_values(request, target_of(study, series, instance))
 
 
 @get_and_head(router, STUDY + "/pixeldata")
 def retrieve_study_pixeldata(request: Request, study: str) -> Response:
-    """The pixels of all instances of a study (PS3.18 10.4.1.1.6)."""
+    """Retrieve the pixels of all instances of a study (PS3.18 10.4.1.1.6)."""
     return all_values(request, target_of(study), pixels_only=True)
 
 
 @get_and_head(router, SERIES + "/pixeldata")
 def retrieve_series_pixeldata(request: Request, study: str, series: str) -> Response:
-    """The pixels of all instances of a series (PS3.18 10.4.1.1.6)."""
+    """Retrieve the pixels of all instances of a series (PS3.18 10.4.1.1.6)."""
     return all_values(request, target_of(study, series), pixels_only=True)
 
 
@@ -51,7 +51,7 @@ def retrieve_series_pixeldata(request: Request, study: str, series: str) -> Resp
 def retrieve_instance_pixeldata(
     request: Request, study: str, series: str, instance: str
 ) -> Response:
-    """All pixels of an instance (PS3.18 10.4.1.1.6)."""
+    """Retrieve all pixels of an instance (PS3.18 10.4.1.1.6)."""
     return all_values(request, target_of(study, series, instance), pixels_only=True)
 
 
@@ -59,6 +59,6 @@ def retrieve_instance_pixeldata(
 def retrieve_bulkdata(
     request: Request, study: str, series: str, instance: str, path: str
 ) -> Response:
-    """The value that a BulkDataURI of the metadata names (PS3.18 10.4.1.1.5)."""
+    """Retrieve the value that a BulkDataURI of the metadata names (PS3.18 10.4.1.1.5)."""
     located = retrieve.locate(services_of(request), target_of(study, series, instance))
     return one_value(request, Value(located, path.upper(), 0))

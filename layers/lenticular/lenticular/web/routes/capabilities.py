@@ -8,10 +8,10 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from lenticular import __version__
-from lenticular.web.capabilities import EDITION, WADL, as_json, as_wadl, resources
+from lenticular.web.capabilities import EDITION, as_json, as_wadl, resources
 from lenticular.web.context import DICOMWEB, base_url, root_url
 from lenticular.web.http import content_encoding, responses
-from lenticular.web.http.media_types import DICOM_JSON, JSON, Offer, accepted, choose
+from lenticular.web.http.media_types import DICOM_JSON, JSON, WADL, Offer, accepted, choose
 from lenticular.web.http.paths import get_and_head
 
 router = APIRouter(tags=["Service"])

@@ -55,31 +55,31 @@ MAX_FRAMES = 10_000
 
 @get_and_head(router, STUDY)
 def retrieve_study(request: Request, study: str) -> Response:
-    """All instances of a study (PS3.18 10.4.1.1.1)."""
+    """Retrieve all instances of a study (PS3.18 10.4.1.1.1)."""
     return _instances(request, target_of(study))
 
 
 @get_and_head(router, SERIES)
 def retrieve_series(request: Request, study: str, series: str) -> Response:
-    """All instances of a series (PS3.18 10.4.1.1.1)."""
+    """Retrieve all instances of a series (PS3.18 10.4.1.1.1)."""
     return _instances(request, target_of(study, series))
 
 
 @get_and_head(router, INSTANCE)
 def retrieve_instance(request: Request, study: str, series: str, instance: str) -> Response:
-    """One instance (PS3.18 10.4.1.1.1)."""
+    """Retrieve one instance (PS3.18 10.4.1.1.1)."""
     return _instances(request, target_of(study, series, instance))
 
 
 @get_and_head(router, STUDY + "/metadata")
 def retrieve_study_metadata(request: Request, study: str) -> Response:
-    """The attributes of all instances of a study (PS3.18 10.4.1.1.2)."""
+    """Retrieve the attributes of all instances of a study (PS3.18 10.4.1.1.2)."""
     return _metadata(request, target_of(study))
 
 
 @get_and_head(router, SERIES + "/metadata")
 def retrieve_series_metadata(request: Request, study: str, series: str) -> Response:
-    """The attributes of all instances of a series (PS3.18 10.4.1.1.2)."""
+    """Retrieve the attributes of all instances of a series (PS3.18 10.4.1.1.2)."""
     return _metadata(request, target_of(study, series))
 
 
@@ -87,7 +87,7 @@ def retrieve_series_metadata(request: Request, study: str, series: str) -> Respo
 def retrieve_instance_metadata(
     request: Request, study: str, series: str, instance: str
 ) -> Response:
-    """The attributes of an instance (PS3.18 10.4.1.1.2)."""
+    """Retrieve the attributes of an instance (PS3.18 10.4.1.1.2)."""
     return _metadata(request, target_of(study, series, instance))
 
 
@@ -95,7 +95,7 @@ def retrieve_instance_metadata(
 def retrieve_frames(
     request: Request, study: str, series: str, instance: str, frame_list: str
 ) -> Response:
-    """Frames by their numbers, `1,3,2`, in that order (PS3.18 10.4.1.1.6)."""
+    """Retrieve frames by their numbers, `1,3,2`, in that order (PS3.18 10.4.1.1.6)."""
     frame_numbers = frame_numbers_of(frame_list, MAX_FRAMES)
     services = services_of(request)
     located = retrieve.locate(services, target_of(study, series, instance))

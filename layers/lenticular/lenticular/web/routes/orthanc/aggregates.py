@@ -23,7 +23,7 @@ router = APIRouter(tags=["Orthanc"])
 
 @get_and_head(router, RESOURCE + "/instances-tags")
 def instances_tags(request: Request, collection: Collection, identifier: str) -> Response:
-    """The tags of each instance, by its identifier."""
+    """Return the tags of each instance, by its identifier."""
     services = services_of(request)
     found = resources.find(services, collection.level, identifier)
     style = tag_style(request, full)
@@ -40,7 +40,7 @@ def instances_tags(request: Request, collection: Collection, identifier: str) ->
 
 @get_and_head(router, RESOURCE + "/shared-tags")
 def shared_tags(request: Request, collection: Collection, identifier: str) -> Response:
-    """The tags that have one value in all its instances."""
+    """Return the tags that have the same value in all instances of a resource."""
     services = services_of(request)
     found = resources.find(services, collection.level, identifier)
     datasets = (dataset for _, dataset in resources.datasets_below(services, found))
@@ -49,7 +49,7 @@ def shared_tags(request: Request, collection: Collection, identifier: str) -> Re
 
 @get_and_head(router, RESOURCE + "/archive")
 def archive(request: Request, collection: Collection, identifier: str) -> Response:
-    """The files of all its instances in one zip."""
+    """Return the files of all instances of a resource in a zip; those that are gone are named."""
     services, omissions = services_of(request), Omissions()
     found = resources.find(services, collection.level, identifier)
     files = list(named_files(services, found))

@@ -22,20 +22,20 @@ LONGEST_META = 64 * 1024
 
 
 @get_and_head(router, INSTANCE + "/content")
-def tags_within(request: Request, identifier: str) -> Response:
-    """The tags of all elements."""
+def content(request: Request, identifier: str) -> Response:
+    """List the tags of all elements of an instance."""
     return _content(request, identifier, "")
 
 
 @get_and_head(router, INSTANCE + "/content/{path:path}")
-def element(request: Request, identifier: str, path: str) -> Response:
-    """The value of an element, or what there is below it: `PatientName`, `0040-0275/0`."""
+def content_at_path(request: Request, identifier: str, path: str) -> Response:
+    """Return the value of an element, or list what it contains: `PatientName`, `0040-0275/0`."""
     return _content(request, identifier, path)
 
 
 @get_and_head(router, INSTANCE + "/header")
 def header(request: Request, identifier: str) -> Response:
-    """The File Meta Information (PS3.10 7.1)."""
+    """Return the File Meta Information (PS3.10 7.1)."""
     stored = _stored(request, identifier)
     beginning = file_content(services_of(request), stored)
     meta = part10.file_meta(beginning.read(0, min(LONGEST_META, stored.size)))
@@ -44,14 +44,14 @@ def header(request: Request, identifier: str) -> Response:
 
 @get_and_head(router, INSTANCE + "/attachments")
 def attachments(request: Request, identifier: str) -> Response:
-    """What is kept of the instance: its file."""
+    """List the attachments of an instance: its file."""
     _stored(request, identifier)
     return answer(["dicom"])
 
 
 @get_and_head(router, INSTANCE + "/attachments/dicom/size")
 def attachment_size(request: Request, identifier: str) -> Response:
-    """The size of the file."""
+    """Return the size of the file."""
     return PlainTextResponse(str(_stored(request, identifier).size))
 
 

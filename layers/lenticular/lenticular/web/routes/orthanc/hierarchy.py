@@ -28,7 +28,7 @@ router = APIRouter(tags=["Orthanc"])
 
 @get_and_head(router, COLLECTION)
 def resources(request: Request, collection: Collection) -> Response:
-    """The identifiers of a level, in the order of arrival; with `expand` what there is to say."""
+    """List the identifiers of a level in the order of arrival; with `expand`, describe each."""
     index = services_of(request).index
     since, limit = window(request)
     if not has(request, "expand"):
@@ -44,14 +44,14 @@ def resources(request: Request, collection: Collection) -> Response:
 
 @get_and_head(router, RESOURCE)
 def resource(request: Request, collection: Collection, identifier: str) -> Response:
-    """A patient, study, series or instance."""
+    """Describe a patient, a study, a series or an instance."""
     found = browse.find(services_of(request), collection.level, identifier)
     return answer(browse.describe(found, tag_style(request, simplified)))
 
 
 @router.delete(RESOURCE, response_class=Response)
 def delete(request: Request, collection: Collection, identifier: str) -> Response:
-    """Delete it with all below it, and what is left empty above it."""
+    """Delete a resource, all below it, and its parents when nothing is left in them."""
     services = services_of(request)
     return answer(browse.remove(services, browse.find(services, collection.level, identifier)))
 
@@ -60,7 +60,7 @@ def delete(request: Request, collection: Collection, identifier: str) -> Respons
 def related(
     request: Request, collection: Collection, identifier: str, relation: Relation
 ) -> Response:
-    """The patient, study or series above it, or all studies, series or instances below it."""
+    """Describe the parent of a resource at a level above, or all its resources of a level below."""
     services = services_of(request)
     found = browse.find(services, collection.level, identifier)
     style = tag_style(request, simplified)
@@ -88,14 +88,14 @@ _DOWN = {
 
 @get_and_head(router, RESOURCE + "/statistics")
 def statistics(request: Request, collection: Collection, identifier: str) -> Response:
-    """How much belongs to it."""
+    """Return the size of a resource and the number of its studies, series and instances."""
     found = browse.find(services_of(request), collection.level, identifier)
     return answer(browse.statistics_of(found))
 
 
 @get_and_head(router, RESOURCE + "/metadata")
 def metadata(request: Request, collection: Collection, identifier: str) -> Response:
-    """The names of what the server noted of it; with `expand` the values too."""
+    """List the names of the metadata of a resource; with `expand`, their values too."""
     noted = browse.metadata(browse.find(services_of(request), collection.level, identifier))
     return answer(noted if has(request, "expand") else list(noted))
 
@@ -104,8 +104,8 @@ def metadata(request: Request, collection: Collection, identifier: str) -> Respo
 def metadata_value(
     request: Request, collection: Collection, identifier: str, name: str
 ) -> Response:
-    """One of the things that the server noted of it."""
+    """Return one metadata value of a resource."""
     noted = browse.metadata(browse.find(services_of(request), collection.level, identifier))
     if name not in noted:
-        raise errors.NotFound(f"Nothing called {name!r} is noted of it.")
+        raise errors.NotFound(f"The resource has no metadata {name!r}.")
     return PlainTextResponse(noted[name])

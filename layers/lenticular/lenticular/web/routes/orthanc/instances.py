@@ -19,13 +19,13 @@ from lenticular.web.routes.orthanc.parameters import INSTANCE, answer, large_ans
 
 router = APIRouter(tags=["Orthanc"])
 
-FRAME_KINDS = ("image-int16", "image-uint16", "image-uint8", "preview", "raw", "rendered")
+FRAME_VIEWS = ("image-int16", "image-uint16", "image-uint8", "preview", "raw", "rendered")
 
 
 @get_and_head(router, INSTANCE + "/attachments/dicom/data")
 @get_and_head(router, INSTANCE + "/file")
 def file(request: Request, identifier: str) -> Response:
-    """The file, byte for byte as it was received."""
+    """Return the file, byte for byte as it was received."""
     services = services_of(request)
     found = resources.find(services, Level.INSTANCE, identifier)
     stored = stored_of(found)
@@ -43,7 +43,7 @@ def file(request: Request, identifier: str) -> Response:
 
 @get_and_head(router, INSTANCE + "/tags")
 def tags(request: Request, identifier: str) -> Response:
-    """All tags; `simplify` and `short` tell less of each."""
+    """Return all tags with names and types; `simplify` and `short` give less of each."""
     dataset = _dataset(request, identifier)
     named = request.query_params.get("ignore-length", "").split(",")
     untruncated = frozenset(tag.replace("-", "").upper() for tag in named)
@@ -52,28 +52,28 @@ def tags(request: Request, identifier: str) -> Response:
 
 @get_and_head(router, INSTANCE + "/simplified-tags")
 def simplified_tags(request: Request, identifier: str) -> Response:
-    """All tags by name."""
+    """Return all tags by name."""
     return large_answer(request, simplified(_dataset(request, identifier)))
 
 
 @get_and_head(router, INSTANCE + "/frames")
 def frame_indices(request: Request, identifier: str) -> Response:
-    """The indices of the frames, from 0."""
+    """List the indices of the frames, from 0."""
     found = resources.find(services_of(request), Level.INSTANCE, identifier)
     return answer(list(range(stored_of(found).number_of_frames)))
 
 
 @get_and_head(router, INSTANCE + "/frames/{frame_index}")
-def frame_kinds(request: Request, identifier: str, frame_index: int) -> Response:
-    """As what a frame can be had."""
+def frame_views(request: Request, identifier: str, frame_index: int) -> Response:
+    """List the views of a frame: its picture, its preview, its bytes."""
     found = resources.find(services_of(request), Level.INSTANCE, identifier)
     check_frame(stored_of(found), frame_index)
-    return answer(FRAME_KINDS)
+    return answer(FRAME_VIEWS)
 
 
 @get_and_head(router, INSTANCE + "/frames/{frame_index}/raw")
 def raw_frame(request: Request, identifier: str, frame_index: int) -> Response:
-    """A frame as it is stored; one that is not compressed in little endian."""
+    """Return the bytes of a frame as stored; of an uncompressed one, in little endian."""
     services = services_of(request)
     stored = stored_of(resources.find(services, Level.INSTANCE, identifier))
     located = instances.locate(services, stored.target)

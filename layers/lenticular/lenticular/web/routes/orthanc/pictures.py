@@ -27,16 +27,16 @@ _WITHOUT_JPEG = [Offer(PNG), Offer(PAM)]
 
 
 @get_and_head(router, INSTANCE + "/{kind:picture}")
-def picture(request: Request, identifier: str, kind: PictureKind) -> Response:
-    """A picture of the first frame."""
+def preview(request: Request, identifier: str, kind: PictureKind) -> Response:
+    """Return the preview or rendered image of an instance, of its first frame."""
     return _picture(request, identifier, 0, kind)
 
 
 @get_and_head(router, INSTANCE + "/frames/{frame_index}/{kind:picture}")
-def frame_picture(
+def frame_preview(
     request: Request, identifier: str, frame_index: int, kind: PictureKind
 ) -> Response:
-    """A picture of a frame, counted from 0."""
+    """Return the preview or rendered image of a frame; frames are counted from 0."""
     return _picture(request, identifier, frame_index, kind)
 
 

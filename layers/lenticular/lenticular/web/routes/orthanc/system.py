@@ -52,7 +52,7 @@ def system(request: Request) -> Response:
 
 @get_and_head(router, "/statistics")
 def statistics(request: Request) -> Response:
-    """How much is stored."""
+    """Return how much is stored."""
     return answer(resources.statistics(services_of(request)))
 
 
@@ -61,14 +61,14 @@ def statistics(request: Request) -> Response:
 @get_and_head(router, "/peers")
 @get_and_head(router, "/plugins")
 @get_and_head(router, "/queries")
-def nothing() -> Response:
-    """What other servers keep a list of and there is none of here."""
+def empty_list() -> Response:
+    """Return the empty list: there are no jobs, modalities, peers, plug-ins or queries here."""
     return answer([])
 
 
 @get_and_head(router, "/changes")
 def changes(request: Request) -> Response:
-    """What has come since a change, the oldest first; with `last` only the newest."""
+    """List the changes since one of them, the oldest first; with `last`, only the newest."""
     services = services_of(request)
     if has(request, "last"):
         return answer(resources.last_change(services))
@@ -79,13 +79,13 @@ def changes(request: Request) -> Response:
 
 @get_and_head(router, "/tools/now")
 def now() -> Response:
-    """The time by the server's clock, UTC."""
+    """Return the time by the server's clock, in UTC."""
     return PlainTextResponse(resources.orthanc_time(datetime.now(UTC)))
 
 
 @router.post("/tools/lookup", response_class=Response, openapi_extra=NEEDS_READ)
 async def lookup(request: Request) -> Response:
-    """What has this PatientID, Study, Series or SOP Instance UID."""
+    """Look up the resources that have this PatientID, Study, Series or SOP Instance UID."""
     text = (await _question(request)).decode("utf-8", "replace").rstrip("\0 \r\n")
     found = await run_in_threadpool(orthanc_find.lookup, services_of(request), text)
     return await run_in_threadpool(large_answer, request, found)
@@ -93,7 +93,7 @@ async def lookup(request: Request) -> Response:
 
 @router.post("/tools/find", response_class=Response, openapi_extra=NEEDS_READ)
 async def find(request: Request) -> Response:
-    """The resources of a level whose attributes match."""
+    """Find the resources of a level whose attributes match."""
     question = orthanc_find.Question.parse(_json_object(await _question(request)))
     found = await run_in_threadpool(orthanc_find.find, services_of(request), question)
     return await run_in_threadpool(large_answer, request, found)
