@@ -28,13 +28,6 @@ SECONDS_TO_WAKE = 60
 """How long a database that nobody worked with may take to be there again; mostly it is 15."""
 
 DICOMWEB = "/dicom-web/"
-TEXT = [
-    "text/",
-    "application/json",
-    "application/dicom+json",
-    "application/dicom+xml",
-    "application/problem+json",
-]
 UNITS = {"bytes": MetricUnit.Bytes}
 
 # The template names each function in POWERTOOLS_SERVICE_NAME.
@@ -132,12 +125,16 @@ def http(
     from mangum import Mangum
 
     from lenticular.web.app import create_app
+    from lenticular.web.http.media_types import TEXTS
 
     # API Gateway has asked its authoriser already; nobody else can invoke the function.
     app = create_app(services, routers, guarded=False)
     base_path = os.path.join("/", *services.settings.public_url.split("/")[3:])
     adapter = Mangum(
-        _Gateway(app, others), lifespan="off", api_gateway_base_path=base_path, text_mime_types=TEXT
+        _Gateway(app, others),
+        lifespan="off",
+        api_gateway_base_path=base_path,
+        text_mime_types=["text/", *TEXTS],
     )
     return observed(adapter, correlation_paths.API_GATEWAY_REST)
 

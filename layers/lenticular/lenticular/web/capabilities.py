@@ -11,7 +11,6 @@ from fastapi.routing import APIRoute
 from lenticular import __version__
 from lenticular.web.context import DICOMWEB
 
-WADL = "application/vnd.sun.wadl+xml"
 EDITION = "DICOM PS3.18 2024e"
 
 _NAMESPACE = "http://wadl.dev.java.net/2009/02"

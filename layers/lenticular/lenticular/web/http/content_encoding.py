@@ -11,15 +11,15 @@ from collections.abc import Iterable, Iterator
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lenticular.web.http.media_types import MULTIPART_RELATED, TEXTS
+
 AT_LEAST = 16 * 1024
 """What is smaller fits into the first round trip of a connection (RFC 6928), and gains nothing."""
 
 _LEVEL = 1
 _GZIP = 16 + zlib.MAX_WBITS
-_TEXT = re.compile(
-    r"(application/(dicom\+json|json|dicom\+xml|vnd\.sun\.wadl\+xml)|text/(html|plain))(;|$)"
-    r'|multipart/related; type="application/dicom\+xml"'
-)
+_NAMES = "|".join(map(re.escape, TEXTS))
+_TEXT = re.compile(rf'({_NAMES})(;|$)|{MULTIPART_RELATED}; type="({_NAMES})"')
 _CODING = re.compile(r"\s*(gzip|x-gzip|\*)\s*(?:;\s*q=([0-9.]+)\s*)?", re.I)
 
 

@@ -22,6 +22,9 @@ DICOM_XML = "application/dicom+xml"
 JSON = "application/json"
 ZIP = "application/zip"
 MULTIPART_RELATED = "multipart/related"
+WADL = "application/vnd.sun.wadl+xml"
+TEXTS = (DICOM_JSON, JSON, DICOM_XML, WADL, "text/html", "text/plain")
+"""The media types that are text: worth gzip, and no base64 on their way out of Lambda."""
 
 _WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _TYPE = re.compile(rf"\s*(?P<type>{_WORD})/(?P<subtype>{_WORD})\s*")

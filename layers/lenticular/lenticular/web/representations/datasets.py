@@ -19,51 +19,71 @@ from lenticular.web.http import responses
 from lenticular.web.http.media_types import DICOM_JSON, DICOM_XML, JSON, Offer, accepted, choose
 from lenticular.web.http.multipart import Part
 
-OFFERS = [Offer(DICOM_JSON), Offer(JSON), Offer(DICOM_XML, multipart=True), Offer(DICOM_XML)]
+
+def _xml(document: bytes) -> bytes:
+    return to_xml(orjson.loads(document))
+
+
+ENCODERS = {DICOM_XML: _xml}
+"""The media types that have a document for each dataset, and what makes it of the DICOM JSON."""
+
+OFFERS = [
+    Offer(DICOM_JSON),
+    Offer(JSON),
+    *(
+        Offer(media_type, multipart=multipart)
+        for media_type in ENCODERS
+        for multipart in (True, False)
+    ),
+]
 ANSWERED_AT_ONCE = 1024 * 1024
-"""Bytes of JSON up to which the XML is made before the answer begins, to know its size and tag."""
+"""Bytes of JSON up to which all documents are made first, to know the answer's size and tag."""
 
 
 def negotiate(request: Request) -> Offer:
-    """The form in which this client takes datasets."""
+    """Return the form in which this client takes datasets."""
     return choose(accepted(request), OFFERS)
 
 
 def answer(
     request: Request, documents: Iterable[bytes], offer: Offer, etag: str | None = None
 ) -> Response:
-    """Datasets that are JSON already, in the form that was negotiated.
+    """Respond with datasets that are JSON already, in the form that was negotiated.
 
     The ETag is for those that are many; few are known by their content.
     """
-    if offer.media_type != DICOM_XML:
+    if offer.media_type not in ENCODERS:
         return responses.json_array(request, documents, offer.media_type, etag)
     first, rest = _beginning(documents)
     if not first:
         return Response(status_code=204)  # no multipart body is without a part (RFC 2046 5.1)
+    encode = partial(_part, offer.media_type)
     if rest is not None:
         if isinstance(documents, list):
-            etag = responses.entity_tag(DICOM_XML, responses.digest(documents))
-        return responses.multipart(request, map(_part, chain(first, rest)), DICOM_XML, etag=etag)
+            etag = responses.entity_tag(offer.media_type, responses.digest(documents))
+        parts = map(encode, chain(first, rest))
+        return responses.multipart(request, parts, offer.media_type, etag=etag)
     hashed = hashlib.sha256(b",".join(first)).digest()
-    etag = responses.entity_tag(DICOM_XML, offer.multipart, hashed)
+    etag = responses.entity_tag(offer.media_type, offer.multipart, hashed)
     if len(first) == 1 and not offer.multipart:
-        return responses.content(request, _xml(first[0]), DICOM_XML, etag=etag)
-    return responses.multipart(request, [_part(each) for each in first], DICOM_XML, etag=etag)
+        body = ENCODERS[offer.media_type](first[0])
+        return responses.content(request, body, offer.media_type, etag=etag)
+    return responses.multipart(request, [*map(encode, first)], offer.media_type, etag=etag)
 
 
 def answer_one(request: Request, dataset: Dataset, offer: Offer, status: int) -> Response:
-    """One dataset, which in JSON is an object of its own."""
-    if offer.media_type != DICOM_XML:
-        return Response(orjson.dumps(dataset), status, media_type=offer.media_type)
+    """Respond with one dataset, which in JSON is an object of its own."""
+    document = orjson.dumps(dataset)
+    if offer.media_type not in ENCODERS:
+        return Response(document, status, media_type=offer.media_type)
     if offer.multipart:
-        part = _part_of(to_xml(dataset))
-        return responses.multipart(request, [part], DICOM_XML, status=status)
-    return Response(to_xml(dataset), status, media_type=DICOM_XML)
+        parts = [_part(offer.media_type, document)]
+        return responses.multipart(request, parts, offer.media_type, status=status)
+    return Response(ENCODERS[offer.media_type](document), status, media_type=offer.media_type)
 
 
 def _beginning(documents: Iterable[bytes]) -> tuple[list[bytes], Iterator[bytes] | None]:
-    """The first documents, and what is left when they are many."""
+    """Return the first documents, and an iterator of the rest when they are many."""
     first: list[bytes] = []
     size = 0
     rest = iter(documents)
@@ -75,13 +95,6 @@ def _beginning(documents: Iterable[bytes]) -> tuple[list[bytes], Iterator[bytes]
     return first, None
 
 
-def _part(document: bytes) -> Part:
-    return _part_of(_xml(document))
-
-
-def _part_of(xml: bytes) -> Part:
-    return Part(DICOM_XML, partial(list, [xml]), len(xml))
-
-
-def _xml(document: bytes) -> bytes:
-    return to_xml(orjson.loads(document))
+def _part(media_type: str, document: bytes) -> Part:
+    encoded = ENCODERS[media_type](document)
+    return Part(media_type, partial(list, [encoded]), len(encoded))
