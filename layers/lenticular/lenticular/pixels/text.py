@@ -10,7 +10,7 @@ from lenticular.dicom import display_text, tags
 from lenticular.dicom.model import Dataset
 from lenticular.pixels.render_options import Window
 from lenticular.pixels.right_to_left import visual
-from lenticular.pixels.writing import SMALLEST_UNIFONT, font, legible
+from lenticular.pixels.writing import LEGIBLE_UNIFONT, font, legible
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
@@ -114,12 +114,12 @@ def _write(draw: "ImageDraw", image: Array, lines: list[str], place: float) -> N
     height, width = image.shape[:2]
     if not lines:
         return
-    em = min(max(height / _LINES_IN_HEIGHT, _USUAL), _LARGEST)
     text = "".join(lines)
+    usual = _USUAL if text.isascii() else LEGIBLE_UNIFONT
+    em = min(max(height / _LINES_IN_HEIGHT, usual), _LARGEST)
     widest = max(font(100, text).getlength(line) for line in lines) / 100
-    em = max(min(em, width * 0.96 / max(widest, 0.1)), min(em, _USUAL))
+    em = max(min(em, width * 0.96 / max(widest, 0.1)), min(em, usual))
     em = max(min(em, height * 0.46 / (len(lines) * _LINE)), _SMALLEST)
-    em = em if text.isascii() else max(em, SMALLEST_UNIFONT)
     letters, margin = font(round(em), text), em / 3
     block = round(len(lines) * em * _LINE)
     top = round(margin if place == 0 else height - margin - block)

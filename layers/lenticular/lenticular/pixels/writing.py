@@ -18,7 +18,7 @@ MISSING = "\ufffd"
 """Stands for a letter that no font here has."""
 
 LONGEST = 64
-SMALLEST_UNIFONT = 16
+LEGIBLE_UNIFONT = 16
 """Pixels of an em: Unifont is made of dots on a grid of this size."""
 
 RANGES = (
@@ -38,14 +38,14 @@ def legible(text: str, longest: int = LONGEST) -> str:
 
 def font(size: int, text: str = "") -> "FreeTypeFont | ImageFont":
     """Return the font that draws this text; so many pixels are an em."""
-    return _unifont(max(size, SMALLEST_UNIFONT)) if not text.isascii() else _pillow_font(size)
+    return _pillow_font(max(size, 1)) if text.isascii() else _unifont(max(size, 1))
 
 
 @lru_cache(maxsize=64)
 def _pillow_font(size: int) -> "FreeTypeFont | ImageFont":
     from PIL import ImageFont
 
-    return ImageFont.load_default(max(size, 1))
+    return ImageFont.load_default(size)
 
 
 @lru_cache(maxsize=64)

@@ -19,7 +19,7 @@ from lenticular.pixels.presentation.colour import Colour, colour_of, in_colour
 from lenticular.pixels.presentation.displayed_area import DisplayedArea
 from lenticular.pixels.presentation.state import GRAPHICS, TEXTS
 from lenticular.pixels.right_to_left import visual
-from lenticular.pixels.writing import MISSING, SMALLEST_UNIFONT, font, legible
+from lenticular.pixels.writing import LEGIBLE_UNIFONT, MISSING, font, legible
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
@@ -270,7 +270,7 @@ def _box(pen: _Pen, text: Dataset) -> Array | None:
 def _em(pen: _Pen, lines: list[str], box: Array | None) -> float:
     """The size of letters that fill the box, if they are legible then; else the usual one."""
     text = "".join(lines)
-    least = _SMALLEST if text.isascii() else SMALLEST_UNIFONT
+    least = _SMALLEST if text.isascii() else LEGIBLE_UNIFONT
     usual = min(max(pen.placing.size[1] / _LINES_IN_HEIGHT, least), _LARGEST)
     if box is None or not lines:
         return usual
