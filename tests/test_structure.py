@@ -35,8 +35,12 @@ MAY_IMPORT = {
     "services": {"settings", "index", "storage", "errors"},
     "client": set(),
     "transactions": {"services", "settings", "index", "dicom", "pixels", "storage", "errors"},
-    "web": {"transactions", "services", "settings", "index", "dicom", "storage", "errors"},
+    "web": {
+        *("transactions", "services", "settings", "index", "dicom", "pixels", "storage", "errors"),
+    },
 }
+# What the web knows of pixels: how a picture may be asked for, and no codec.
+PIXELS_FOR_WEB = ("picture_formats", "render_options", "uri_options")
 ENTRANCES = {"__main__", "__init__"}
 
 # What knows neither HTTP nor SQL nor AWS, and what does no input or output.
@@ -101,6 +105,14 @@ def test_imports_run_one_way(module):
     assert not strange, f"{part} may not know of {strange}"
 
 
+def test_the_web_knows_of_pixels_only_how_a_picture_is_asked_for():
+    web = [module for module in MODULES if part_of(module) == "web"]
+    imported = {name for module in web for name in imports_of(module)}
+    of_pixels = {name.split(".")[2] for name in imported if name.startswith("lenticular.pixels.")}
+
+    assert of_pixels <= set(PIXELS_FOR_WEB)
+
+
 @pytest.mark.parametrize("module", MODULES, ids=name_of)
 def test_each_part_knows_only_the_libraries_of_its_trade(module):
     if part_of(module) in ENTRANCES:
@@ -121,7 +133,6 @@ def test_modules_import_one_another_in_no_circle_not_even_inside_functions():
         # `from lenticular.index import schema` needs the module, `… import Index` the package.
         needed = {name if name in names else name.rpartition(".")[0] for name in ours}
         graph[name_of(module)] = (needed & names) - {name_of(module)}
-    graph["transactions.render.prepare"] -= {"transactions.render.draw"}  # being taken apart
 
     TopologicalSorter(graph).prepare()
 

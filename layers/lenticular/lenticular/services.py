@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from lenticular.index import Index, InvalidQueryTag
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 READS_AT_ONCE = 8
+Shared = TypeVar("Shared")
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,12 @@ class Services:
         from concurrent.futures import ThreadPoolExecutor
 
         return ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="read")
+
+    def shared(self, kind: type[Shared]) -> Shared:
+        """Return the one object of this class that everybody with these services uses."""
+        objects: dict[type, Any] = vars(self).setdefault("_shared", {})
+        found: Shared = objects.get(kind) or objects.setdefault(kind, kind())
+        return found
 
     def close(self) -> None:
         """Let go of connections and threads."""

@@ -8,9 +8,10 @@ from PIL import Image
 
 from lenticular.errors import InvalidRequest, NotRenderable
 from lenticular.pixels.codecs.decode import DecodedFrame
-from lenticular.pixels.codecs.encode import encode, fit, to_gif, to_jpeg
+from lenticular.pixels.picture_formats import JPEG, PAM, PNG, encode, to_gif, to_jpeg
 from lenticular.pixels.presentation.orthanc_views import clamp, stretch
-from lenticular.pixels.render_options import JPEG, PAM, PNG, THUMBNAIL, Viewport
+from lenticular.pixels.render_options import THUMBNAIL, Viewport
+from lenticular.pixels.viewport import fit
 
 GREY = np.add.outer(np.arange(60), np.arange(100)).astype(np.uint8)
 COLOURS = np.stack([GREY, 255 - GREY, GREY // 2], axis=-1)

@@ -10,11 +10,10 @@ from PIL import Image
 from lenticular.dicom.read.part10 import parse
 from lenticular.errors import InvalidInstance, NotRenderable
 from lenticular.pixels.codecs.decode import decode
-from lenticular.pixels.codecs.encode import encode
 from lenticular.pixels.functional_groups import frame_attributes
 from lenticular.pixels.image_pixel import describe
+from lenticular.pixels.picture_formats import JPEG, PNG, encode
 from lenticular.pixels.presentation.grey import present
-from lenticular.pixels.render_options import JPEG, PNG
 from tests.unit.pixels.cases import bulk_of, first_frame
 
 # What no permissively licensed decoder decodes, and what is no picture at all.

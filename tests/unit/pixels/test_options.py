@@ -6,9 +6,8 @@ from subprocess import run
 import pytest
 
 from lenticular.errors import InvalidRequest
+from lenticular.pixels.picture_formats import JPEG, PNG
 from lenticular.pixels.render_options import (
-    JPEG,
-    PNG,
     THUMBNAIL,
     RenderOptions,
     Viewport,

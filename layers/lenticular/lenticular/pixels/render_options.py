@@ -9,11 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lenticular.errors import InvalidRequest
-
-JPEG = "image/jpeg"
-PNG = "image/png"
-GIF = "image/gif"
-PAM = "image/x-portable-arbitrarymap"
+from lenticular.pixels.picture_formats import JPEG
 
 THUMBNAIL_SIDE = 200
 MAX_VIEWPORT_SIDE = 8192

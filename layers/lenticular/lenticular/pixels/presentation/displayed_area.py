@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from lenticular.dicom import tags
 from lenticular.dicom.model import Dataset
 from lenticular.errors import NotRenderable
-from lenticular.pixels.codecs.encode import resized
 from lenticular.pixels.dataset_values import code, number, numbers
 from lenticular.pixels.image_pixel import check_size
 from lenticular.pixels.render_options import Viewport
+from lenticular.pixels.viewport import resized
 
 Array = NDArray[Any]
 

@@ -14,16 +14,21 @@ from lenticular.dicom.model import Dataset
 from lenticular.errors import NotFound, NotRenderable
 from lenticular.index.records import LocatedInstance
 from lenticular.pixels.codecs.decode import DecodedFrame, decode
-from lenticular.pixels.codecs.encode import encode, fit, to_gif
 from lenticular.pixels.dataset_values import BulkReader, code, integer, number, numbers
 from lenticular.pixels.functional_groups import frame_attributes
 from lenticular.pixels.image_pixel import describe
+from lenticular.pixels.picture_formats import encode, to_gif
 from lenticular.pixels.presentation.apply_state import AppliedState, apply_presentation_state
 from lenticular.pixels.presentation.grey import present
 from lenticular.pixels.presentation.orthanc_views import clamp, stretch
 from lenticular.pixels.render_options import THUMBNAIL_SIDE
-from lenticular.transactions.render.prepare import PictureKind, RenderRequest, pixels_of
-from lenticular.transactions.render.resource_category import ResourceCategory, category_of
+from lenticular.pixels.viewport import fit
+from lenticular.transactions.render.request import PictureKind, RenderRequest
+from lenticular.transactions.render.resource_category import (
+    ResourceCategory,
+    category_of,
+    picture_pixels,
+)
 from lenticular.transactions.retrieve import instances
 from lenticular.transactions.retrieve.byte_source import FileGone
 from lenticular.transactions.retrieve.frames import frame_syntax, stored_frames
@@ -134,8 +139,8 @@ def _annotate(
 
 def _animation(drawing: RenderRequest, dataset: Dataset) -> bytes:
     """All frames one after the other, at the pace at which they were recorded."""
-    last = pixels_of(drawing.located).number_of_frames
-    description = describe(dataset, pixels_of(drawing.located).tag)
+    last = picture_pixels(drawing.located).number_of_frames
+    description = describe(dataset, picture_pixels(drawing.located).tag)
     most = max(MAX_ANIMATED_PIXELS // (description.rows * description.columns), 1)
     step = -(-last // min(most, MAX_ANIMATED_FRAMES))
     shown = range(1, last + 1, step)
@@ -159,7 +164,7 @@ def _frame_time(dataset: Dataset) -> float:
 
 def _representative(drawing: RenderRequest, dataset: Dataset) -> int:
     """Representative Frame Number (PS3.3 C.7.6.16), else the first, in thumbnails the middle."""
-    last = pixels_of(drawing.located).number_of_frames
+    last = picture_pixels(drawing.located).number_of_frames
     stated = integer(dataset, tags.REPRESENTATIVE_FRAME_NUMBER)
     if stated is not None and 1 <= stated <= last:
         return stated
@@ -170,7 +175,7 @@ def _frames(
     drawing: RenderRequest, dataset: Dataset, frame_numbers: Sequence[int]
 ) -> Iterator[DecodedFrame]:
     located = drawing.located
-    description = describe(dataset, pixels_of(located).tag)
+    description = describe(dataset, picture_pixels(located).tag)
     try:
         syntax = frame_syntax(drawing.services, located)
         for stored in stored_frames(drawing.services, located, frame_numbers):

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import NoReturn
 
 from lenticular.dicom import tags
+from lenticular.dicom.model import PixelLayout
 from lenticular.dicom.transfer_syntaxes import lookup
 from lenticular.errors import NotRenderable
 from lenticular.index.records import LocatedInstance
@@ -53,6 +54,18 @@ def category_of(located: LocatedInstance) -> ResourceCategory:
         return ResourceCategory.PRESENTATION
     kind = instance.sop_class_uid.removeprefix(_STORAGE).partition(".")[0]
     return _BY_CLASS.get(kind, ResourceCategory.NOTHING)
+
+
+def picture_pixels(located: LocatedInstance) -> PixelLayout:
+    """Return where the frames lie of an instance that has some to show."""
+    pixels = located.layout.pixels
+    if pixels is None:
+        raise NotRenderable("The instance holds no pixels, so there is nothing to show.")
+    frames.require_frames(located)
+    if category_of(located) is ResourceCategory.VIDEO:
+        syntax = lookup(located.instance.transfer_syntax_uid)
+        raise NotRenderable(f"Frames of a video ({syntax.name}) cannot be rendered.")
+    return pixels
 
 
 def refuse_to_show(located: LocatedInstance) -> NoReturn:

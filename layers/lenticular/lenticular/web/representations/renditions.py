@@ -11,8 +11,11 @@ from starlette.responses import Response
 
 from lenticular import __version__
 from lenticular.index.records import LocatedInstance
+from lenticular.pixels.picture_formats import IN_DICOMWEB
+from lenticular.pixels.render_options import RenderOptions
 from lenticular.transactions.render import prepare, resource_category
-from lenticular.transactions.render.prepare import GIF, JPEG, PNG, RenderOptions, RenderRequest
+from lenticular.transactions.render.rendering import render
+from lenticular.transactions.render.request import RenderRequest
 from lenticular.transactions.render.resource_category import ResourceCategory
 from lenticular.transactions.retrieve import instances
 from lenticular.transactions.retrieve.instances import BulkData
@@ -21,7 +24,6 @@ from lenticular.web.http import responses
 from lenticular.web.http.media_types import Offer
 from lenticular.web.representations import sr_page
 
-PICTURES = (JPEG, PNG, GIF)
 HTML, TEXT = "text/html", "text/plain"
 PDF = "application/pdf"
 
@@ -46,7 +48,7 @@ class Rendition:
             ResourceCategory.WAVEFORM,
             ResourceCategory.PRESENTATION,
         ):
-            self.media_types = PICTURES
+            self.media_types = IN_DICOMWEB
         elif form in (ResourceCategory.DOCUMENT, ResourceCategory.VIDEO):
             find = (
                 resource_category.document
@@ -105,7 +107,7 @@ def drawn(request: Request, drawing: RenderRequest) -> Response:
     """The picture of a drawing, unless the client has it."""
     if unchanged := responses.not_modified(request, drawing.etag):
         return unchanged
-    made = drawing.draw()
+    made = render(drawing)
     return responses.content(request, made.body, made.media_type, etag=made.etag)
 
 

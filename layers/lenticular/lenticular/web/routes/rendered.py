@@ -15,8 +15,15 @@ from lenticular import __version__
 from lenticular.dicom.model import Target
 from lenticular.errors import NotRenderable, TooLarge
 from lenticular.index.records import LocatedInstance
+from lenticular.pixels.picture_formats import IN_DICOMWEB
+from lenticular.pixels.render_options import (
+    RenderOptions,
+    parse_options,
+    parse_thumbnail_options,
+)
 from lenticular.transactions.render import prepare
-from lenticular.transactions.render.prepare import RenderOptions, RenderRequest
+from lenticular.transactions.render.rendering import render
+from lenticular.transactions.render.request import RenderRequest
 from lenticular.transactions.render.resource_category import ResourceCategory
 from lenticular.transactions.retrieve import instances as retrieve
 from lenticular.transactions.retrieve.made_ahead import Scratch
@@ -33,7 +40,7 @@ from lenticular.web.http.paths import (
     get_and_head,
     target_of,
 )
-from lenticular.web.representations.renditions import PICTURES, Rendition, drawn
+from lenticular.web.representations.renditions import Rendition, drawn
 
 router = APIRouter(prefix=DICOMWEB, tags=["Rendered"])
 
@@ -106,7 +113,7 @@ def _rendered(request: Request, target: Target, *, thumbnail: bool = False) -> R
     services = services_of(request)
     located = prepare.find(services, target)
     if thumbnail:
-        offer, options = _wanted(request, PICTURES, single=True, thumbnail=True)
+        offer, options = _wanted(request, IN_DICOMWEB, single=True, thumbnail=True)
         drawing = prepare.prepare(services, located, None, options, thumbnail=True)
         return _answer(request, [drawing], offer)
     rendition = Rendition(request, located)
@@ -182,7 +189,7 @@ def _frames(
     request: Request, target: Target, frame_numbers: Sequence[int], *, thumbnail: bool
 ) -> Response:
     single = len(frame_numbers) == 1
-    offer, options = _wanted(request, PICTURES, single=single, thumbnail=thumbnail)
+    offer, options = _wanted(request, IN_DICOMWEB, single=single, thumbnail=thumbnail)
     services = services_of(request)
     located = prepare.find(services, target)
     drawings = [
@@ -198,11 +205,11 @@ def _wanted(
     """The media type that the client likes best, and what it says of the picture."""
     offers = [Offer(media_type) for media_type in media_types] if single else []
     offers += [
-        Offer(media_type, multipart=True) for media_type in media_types if media_type in PICTURES
+        Offer(media_type, multipart=True) for media_type in media_types if media_type in IN_DICOMWEB
     ]
     offer = choose(accepted(request), offers)
-    options = prepare.parse_options(request.query_params, offer.media_type, thumbnail=thumbnail)
-    return offer, options
+    parse = parse_thumbnail_options if thumbnail else parse_options
+    return offer, parse(request.query_params, offer.media_type)
 
 
 def _answer(request: Request, drawings: Sequence[RenderRequest], offer: Offer) -> Response:
@@ -221,7 +228,7 @@ def _answer(request: Request, drawings: Sequence[RenderRequest], offer: Offer) -
 
 
 def _part(request: Request, drawing: RenderRequest) -> Part:
-    picture = drawing.draw()
+    picture = render(drawing)
     location = _location(request, drawing)
     return Part(picture.media_type, lambda: [picture.body], len(picture.body), location)
 

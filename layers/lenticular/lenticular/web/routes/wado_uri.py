@@ -18,6 +18,8 @@ from lenticular.dicom.transfer_syntaxes import (
 )
 from lenticular.errors import InvalidRequest, NotRenderable, Unacceptable
 from lenticular.index.records import LocatedInstance, StoredInstance
+from lenticular.pixels.picture_formats import IN_DICOMWEB
+from lenticular.pixels.uri_options import PARAMETERS, parse_uri_options
 from lenticular.transactions.render import prepare
 from lenticular.transactions.retrieve import instances
 from lenticular.transactions.retrieve.byte_source import file_content
@@ -25,7 +27,7 @@ from lenticular.web.context import services_of
 from lenticular.web.http import responses
 from lenticular.web.http.media_types import DICOM, Accept, Offer, accepted, choose, parse_ranges
 from lenticular.web.http.paths import get_and_head
-from lenticular.web.representations.renditions import PICTURES, Rendition, drawn, picture
+from lenticular.web.representations.renditions import Rendition, drawn, picture
 
 router = APIRouter(tags=["WADO-URI"])
 
@@ -52,13 +54,13 @@ def retrieve_by_uri(request: Request) -> Response:
         _refuse_of_objects(parameters)
         return _object(request, located.instance, offer, recode=recode)
     _refuse_of_renditions(parameters)
-    options = prepare.parse_uri_options(parameters, offer.media_type)
+    options = parse_uri_options(parameters, offer.media_type)
     if state is not None:
         _refuse_beside_a_state(parameters)
         return drawn(
             request, prepare.prepare_with_state(services_of(request), located, state, options)
         )
-    if offer.media_type in PICTURES:
+    if offer.media_type in IN_DICOMWEB:
         return picture(request, located, frame_number, options)
     return rendition.answer(offer, options)
 
@@ -158,7 +160,7 @@ def _syntaxes(parameters: QueryParams, located: LocatedInstance, *, recode: bool
 
 
 def _refuse_of_objects(parameters: QueryParams) -> None:
-    given = [name for name in prepare.URI_PARAMETERS if name in parameters]
+    given = [name for name in PARAMETERS if name in parameters]
     if given or "frameNumber" in parameters:
         name = (*given, "frameNumber")[0]
         raise InvalidRequest(f"`{name}` is for pictures, and this would be {DICOM}.")

@@ -9,9 +9,12 @@ from starlette.responses import Response
 
 from lenticular import errors
 from lenticular.dicom.model import Level
+from lenticular.pixels.picture_formats import in_orthanc
+from lenticular.pixels.render_options import RenderOptions, parse_options
 from lenticular.transactions.orthanc import resources
 from lenticular.transactions.render import prepare
-from lenticular.transactions.render.prepare import JPEG, PAM, PNG, PictureKind, RenderOptions
+from lenticular.transactions.render.rendering import render
+from lenticular.transactions.render.request import PictureKind
 from lenticular.web.context import services_of
 from lenticular.web.http import responses
 from lenticular.web.http.media_types import Offer, accepted, choose
@@ -21,9 +24,7 @@ from lenticular.web.routes.orthanc.parameters import INSTANCE
 
 router = APIRouter(tags=["Orthanc"])
 
-_OFFERS = [Offer(PNG), Offer(JPEG), Offer(PAM)]
 _OF_DICOMWEB = ("quality", "viewport", "window")
-_WITHOUT_JPEG = [Offer(PNG), Offer(PAM)]
 
 
 @get_and_head(router, INSTANCE + "/{kind:picture}")
@@ -49,7 +50,7 @@ def _picture(request: Request, identifier: str, frame_index: int, kind: PictureK
         known = responses.not_modified(request, drawing.etag)
         if known is not None:
             return known
-        drawn = drawing.draw()
+        drawn = render(drawing)
     except errors.NotRenderable as error:
         # Orthanc's clients know by this status that there is no picture to be had.
         raise errors.UnsupportedMedia(error.detail) from error
@@ -58,8 +59,8 @@ def _picture(request: Request, identifier: str, frame_index: int, kind: PictureK
 
 def _options(request: Request, kind: PictureKind) -> RenderOptions:
     """What the client wants: Orthanc's parameters, and those of DICOMweb."""
-    deep = kind in (PictureKind.UINT16, PictureKind.INT16)
-    media_type = choose(accepted(request), _WITHOUT_JPEG if deep else _OFFERS).media_type
+    bits = 16 if kind in (PictureKind.UINT16, PictureKind.INT16) else 8
+    media_type = choose(accepted(request), list(map(Offer, in_orthanc(bits)))).media_type
     given = dict(request.query_params)
     parameters = {name: value for name, value in given.items() if name in _OF_DICOMWEB}
     if kind is PictureKind.RENDERED:
@@ -69,4 +70,4 @@ def _options(request: Request, kind: PictureKind) -> RenderOptions:
             parameters["viewport"] = f"{given['width']},{given['height']}"
     else:
         parameters.pop("window", None)
-    return prepare.parse_options(parameters, media_type)
+    return parse_options(parameters, media_type)

@@ -1,0 +1,77 @@
+"""A picture that is asked for: of which frame, how, and under which entity tag."""
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lenticular import __version__
+from lenticular.index.records import LocatedInstance
+from lenticular.pixels.picture_formats import GIF
+from lenticular.pixels.render_options import RenderOptions
+from lenticular.services import Services
+from lenticular.transactions.render.resource_category import ResourceCategory, category_of
+
+COSTLY_BYTES = 4 << 20
+COSTLY_COMPRESSED = 512 << 10
+"""Where this much is read for a picture, it is kept in a bucket (docs/decisions/0023)."""
+
+
+class PictureKind(StrEnum):
+    """What is shown: as the file wants to be seen, or one of Orthanc's ways of looking."""
+
+    RENDERED = "rendered"
+    PREVIEW = "preview"
+    UINT8 = "image-uint8"
+    UINT16 = "image-uint16"
+    INT16 = "image-int16"
+
+
+@dataclass(frozen=True, slots=True)
+class RenderRequest:
+    """A picture that can be drawn; without a frame number, of the frame that stands for all.
+
+    With a presentation state it is one of the images that the state shows.
+    """
+
+    services: Services
+    located: LocatedInstance
+    frame_number: int | None
+    options: RenderOptions
+    kind: PictureKind = PictureKind.RENDERED
+    thumbnail: bool = False
+    state: LocatedInstance | None = None
+
+    @property
+    def etag(self) -> str:
+        """The entity tag: whatever determines the picture is in it."""
+        identity = (
+            *(__version__, self.frame_number, self.options, self.kind.value, self.thumbnail),
+            None if self.state is None else self.state.instance.sha256,
+        )
+        digest = hashlib.sha256(self.located.instance.sha256 + repr(identity).encode())
+        return f'"{digest.hexdigest()[:32]}"'
+
+    @property
+    def is_animated(self) -> bool:
+        """Whether all frames are shown, one after the other."""
+        pixels = self.located.layout.pixels
+        return (
+            self.options.media_type == GIF
+            and self.frame_number is None
+            and self.state is None
+            and not self.thumbnail
+            and category_of(self.located) is ResourceCategory.PICTURE
+            and pixels is not None
+            and pixels.number_of_frames > 1
+        )
+
+    @property
+    def is_costly(self) -> bool:
+        """Whether drawing takes so long that others are spared it, if they want the same."""
+        pixels = self.located.layout.pixels
+        if pixels is None or category_of(self.located) is not ResourceCategory.PICTURE:
+            return False
+        if self.options.is_special or self.state is not None:
+            return False
+        read = pixels.length if self.is_animated else pixels.length // pixels.number_of_frames
+        return read >= (COSTLY_COMPRESSED if pixels.encapsulated else COSTLY_BYTES)
