@@ -52,7 +52,7 @@ def test_names_come_in_their_component_groups() -> None:
         {"Alphabetic": "Doe^Jane", "Ideographic": "X", "Phonetic": "Y"}
     ]
     assert value("PN", "==Y ") == [{"Phonetic": "Y"}]
-    assert value("PN", "==") == [None]
+    assert value("PN", "==") is None
 
 
 @pytest.mark.parametrize(

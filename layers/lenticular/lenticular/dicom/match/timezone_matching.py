@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from lenticular.dicom import tags
 from lenticular.dicom.attributes import SEARCHED, Attribute, MatchingKind
 from lenticular.dicom.match import matching
 from lenticular.dicom.match.matching import (
@@ -33,7 +32,7 @@ _OFFSET = re.compile(r"([+ -]?)([0-9]{2})([0-9]{2})", re.ASCII)
 _QUARTER = 15
 _FURTHEST_WEST, _FURTHEST_EAST = -12 * 60, 14 * 60
 _MIDNIGHT, _LAST_OF_DAY = "000000.000000", "235959.999999"
-_FIRST_DAY, _LAST_DAY = tags.COMMAND_GROUP_LENGTH, "99999999"
+_FIRST_DAY, _LAST_DAY = "00000000", "99999999"
 
 MAXIMUM_IN_ZONES = 20
 """Dates and times of a question with a zone: each is compared in a hundred of them."""

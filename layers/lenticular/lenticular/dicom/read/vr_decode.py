@@ -82,7 +82,8 @@ def names(raw: bytes, repertoire: CharacterSet) -> list[dict[str, str] | None] |
     value = repertoire.decode_name(raw).rstrip(PADDING)
     if not value:
         return None
-    return [_name(part) for part in value.split("\\")]
+    found = [_name(part) for part in value.split("\\")]
+    return None if found == [None] else found
 
 
 def _name(value: str) -> dict[str, str] | None:

@@ -27,8 +27,10 @@ def dataset_as_written(services: Services, located: LocatedInstance) -> Dataset:
 
 def _read(services: Services, located: LocatedInstance) -> Dataset:
     """Read the elements before the pixels; none when they are too long or damaged."""
-    content = layout_content(services, located.instance)
     pixels = located.layout.pixels
+    if pixels is not None and pixels.offset > MAX_READ:
+        return {}
+    content = layout_content(services, located.instance)
     end = content.size if pixels is None else pixels.offset
     if end > MAX_READ:
         return {}
