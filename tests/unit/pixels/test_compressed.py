@@ -252,12 +252,16 @@ def hostile(frame: bytes, seed: int) -> bytes:
 @pytest.mark.parametrize("name", [*LOSSLESS, *(f"lossy {name}" for name in LOSSY)])
 def test_damaged_frames_are_decoded_or_refused_and_nothing_else(name):
     syntax, frame, samples = LOSSLESS[name] if name in LOSSLESS else LOSSY[name[6:]]
+    count = 0
     for seed in range(60):
         try:
             result = decoded(hostile(bytes(frame), seed), like(samples), syntax)
         except NotRenderable:
             continue
+        count += 1
         assert result.samples.ndim in (2, 3)
+    # Some damage is none that a codec can see, and some no codec can get over.
+    assert 0 < count < 60
 
 
 COMPRESSED = [
