@@ -1,4 +1,4 @@
-"""What the functions share: logs, metrics and traces, and HTTP through API Gateway.
+"""Code of all functions: logs, metrics and traces, and HTTP through API Gateway.
 
 Nothing here may hold patient data: events are not logged, answers are not traced, and of a request
 only its path is told.

@@ -180,6 +180,21 @@ def test_no_two_classes_have_the_same_name():
     assert not {name for name, number in counts.items() if number > 1}
 
 
+@pytest.mark.parametrize("module", MODULES, ids=name_of)
+def test_a_docstring_says_what_is_done_or_returned(module):
+    """And does not describe a noun that the reader has to find: "What the client wants"."""
+    nouns = re.compile(r"(What|Whether|How|Who|Whose|Where|Those|Whatever|Whoever|Which)\b")
+    documented = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Module)
+    found = [
+        docstring.partition("\n")[0]
+        for node in ast.walk(ast.parse(module.read_text("utf-8")))
+        if isinstance(node, documented) and (docstring := ast.get_docstring(node))
+        if nouns.match(docstring)
+    ]
+
+    assert not found
+
+
 def test_functions_are_short():
     lengths = [
         node.end_lineno - node.lineno + 1

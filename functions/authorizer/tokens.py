@@ -21,7 +21,7 @@ class InvalidToken(Exception):
 
 
 class Issuer:
-    """Whoever gives the tokens out. Its keys are asked for once, and again when it has new ones."""
+    """An OIDC issuer. Its keys are fetched once, and again when it has new ones."""
 
     def __init__(self, url: str, audience: str) -> None:
         self._url = url.rstrip("/")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def browsing() -> "Iterator[APIRouter]":
-    """What Orthanc's REST reads, but for pictures; answers that were put off; the viewer."""
+    """Yield the reading routes of Orthanc's REST except pictures, deferred results, the viewer."""
     from lenticular.web.routes import capabilities, orthanc, results
     from lenticular.web.routes.orthanc import pictures
     from lenticular.web.viewer import pages

@@ -11,7 +11,7 @@ SECONDS_TO_ANSWER = 30
 
 
 def is_deployment(event: dict[str, Any]) -> bool:
-    """Whether CloudFormation asks."""
+    """Return True if the event is of CloudFormation."""
     return "RequestType" in event and "ResponseURL" in event
 
 

@@ -1,4 +1,4 @@
-"""What a queue brings: messages in which the bucket tells of new objects.
+"""Messages of queues, about new objects in the bucket.
 
 What is to be done is told by where the objects lie. It is done once for all messages of a call;
 those for which it fails come again, and so do those that cannot be understood, until the queue puts
@@ -20,7 +20,7 @@ Action = Callable[[Sequence[str]], None]
 
 
 def is_queue(event: dict[str, Any]) -> bool:
-    """Whether a queue calls."""
+    """Return True if the event is of a queue."""
     return any(record.get("eventSource") == "aws:sqs" for record in event.get("Records", ()))
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def others() -> "Iterator[APIRouter]":
-    """What Orthanc's REST writes, and uploads past the payload ceiling."""
+    """Yield the writing routes of Orthanc's REST, and uploads above the payload limit."""
     from lenticular.web.routes import orthanc, uploads
 
     yield uploads.router

@@ -34,7 +34,7 @@ class FailureReason(IntEnum):
 
 
 class WarningReason(IntEnum):
-    """What an instance was stored in spite of, in WarningReason (0008,1196): PS3.18 I.2.1."""
+    """Reasons of warnings about stored instances, Warning Reason (0008,1196): PS3.18 I.2.1."""
 
     COERCION_OF_DATA_ELEMENTS = 0xB000
     ELEMENTS_DISCARDED = 0xB006
@@ -103,7 +103,7 @@ class StorageFull(LenticularError):
 
 
 class Unavailable(LenticularError):
-    """What is needed to answer is not there now: try again after `retry_after` seconds."""
+    """The index or the storage does not answer: try again after `retry_after` seconds."""
 
     def __init__(self, detail: str, retry_after: int = 5) -> None:
         super().__init__(detail)

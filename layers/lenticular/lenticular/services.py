@@ -22,7 +22,7 @@ Shared = TypeVar("Shared")
 
 @dataclass(frozen=True)
 class Services:
-    """Where files and index are; the first argument of every transaction."""
+    """Settings, storage and index; the first argument of every transaction."""
 
     settings: Settings
     storage: "Storage"

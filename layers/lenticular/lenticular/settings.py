@@ -137,7 +137,7 @@ class Settings:
 
     @property
     def has_credentials(self) -> bool:
-        """Whether anybody can sign in, and so whether everybody must."""
+        """True if users or tokens are configured; then every request needs credentials."""
         return bool(self.users or self.tokens)
 
 

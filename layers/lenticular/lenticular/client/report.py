@@ -16,7 +16,7 @@ REASONS_SHOWN = 20
 
 
 class SourceStatus(Enum):
-    """How far a source has got."""
+    """The status of a source."""
 
     STORED = "stored"
     REFUSED = "refused"

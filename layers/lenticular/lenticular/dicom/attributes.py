@@ -16,7 +16,7 @@ from lenticular.dicom.model import Level
 
 
 class MatchingKind(Enum):
-    """How the values of an attribute are compared."""
+    """The ways in which values of an attribute are compared."""
 
     TEXT = auto()
     TEXTS = auto()  # several values, or several groups of a name: any of them may match
@@ -47,7 +47,7 @@ class Attribute:
 
     @property
     def has_several(self) -> bool:
-        """Whether each of its values is compared, and not the first alone."""
+        """True if each of its values is compared, not only the first."""
         return self.kind in (MatchingKind.TEXTS, MatchingKind.UIDS)
 
 

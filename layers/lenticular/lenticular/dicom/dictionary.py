@@ -1,4 +1,4 @@
-"""Which VR an element has when the file does not say: PS3.6, and vendors' own dictionaries.
+"""The VRs of elements whose file does not give them: PS3.6, and vendors' dictionaries.
 
 Everything comes from the tables of the standard and of vendors; only what several VRs are possible
 for is decided here, by what the data set says of itself (PS3.5 Annex A.1).

@@ -26,7 +26,7 @@ def items(dataset: Dataset, tag: str) -> list[Dataset]:
 
 
 def meaning(dataset: Dataset, tag: str) -> str:
-    """What the first code of a sequence means; the code itself when it does not say."""
+    """Return the meaning of the first code of a sequence, or the code itself if it has none."""
     for code in items(dataset, tag)[:1]:
         names = (
             text(code, name)

@@ -1,4 +1,4 @@
-"""What is known of one instance once its head has been read: plain data, shared by every floor.
+"""The data of one instance after its head was read: plain data, used in every layer.
 
 A dataset is the DICOM JSON Model (PS3.18 Annex F) as a plain dict everywhere in this system:
 `{"00100020": {"vr": "LO", "Value": ["X"]}}`, tags in upper-case hexadecimal, in ascending order,
@@ -46,7 +46,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class PixelLayout:
-    """Where the pixels lie in the (inflated) file.
+    """The position of the pixels in the (inflated) file.
 
     `tag` is 7FE00010, 7FE00008 or 7FE00009. Native: frame i starts `i * frame_bits` bits after
     `offset`, and `word_bytes` is what a big-endian word swaps by (2, 4 or 8; 1 where nothing is to
@@ -69,7 +69,7 @@ class PixelLayout:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where the values too large for the dataset lie in the (inflated) file.
+    """The positions of values in the (inflated) file that are too large for the dataset.
 
     `bulkdata` maps the path in a BulkDataURI (`00420011`, `54000100/0/54001010`: tag, item index
     from 0, tag) to offset, length and VR. Pixels are not in it.

@@ -21,7 +21,7 @@ def orthanc_id(*parts: str) -> str:
 
 
 def from_digest(identity: bytes) -> str:
-    """How Orthanc writes these 20 bytes."""
+    """Return these 20 bytes as an identifier of Orthanc."""
     return identity.hex("-", 4)
 
 

@@ -195,7 +195,7 @@ def _private_name(number: int, creator: str | None) -> str:
 
 
 def _creator(tag: str, dataset: Dataset) -> str | None:
-    """Who defined a private element (PS3.5 7.8.1); nobody defines the creators themselves."""
+    """Return the creator of a private element (PS3.5 7.8.1); None for creators themselves."""
     block = dataset.get(f"{tag[:4]}00{tag[4:6]}") if tag[4:6] != "00" else None
     values = block.get("Value") if block is not None else None
     creator = str(values[0]) if values else ""

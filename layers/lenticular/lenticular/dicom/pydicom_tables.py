@@ -13,7 +13,7 @@ from typing import NamedTuple, cast
 
 
 class DictionaryEntry(NamedTuple):
-    """What PS3.6 says of an attribute; the order is that of pydicom's tables."""
+    """The entry of an attribute in PS3.6, in the order of pydicom's tables."""
 
     vr: str
     vm: str
@@ -41,7 +41,7 @@ TAGS: dict[str, int] = {row[4]: tag for tag, row in _BY_TAG.items() if row[4]}
 
 
 def entry(tag: int) -> DictionaryEntry:
-    """What the standard says of a tag; KeyError when it says nothing."""
+    """Return the standard's entry of a tag; raise KeyError if it has none."""
     row = _BY_TAG.get(tag)
     if row is None and not tag >> 16 & 1:
         row = next((row for bits, mask, row in _repeating() if (tag ^ bits) & mask == 0), None)
@@ -51,7 +51,7 @@ def entry(tag: int) -> DictionaryEntry:
 
 
 def named(keyword: str) -> DictionaryEntry:
-    """What the standard says of a keyword; KeyError when there is no such."""
+    """Return the standard's entry of a keyword; raise KeyError if it has none."""
     return DictionaryEntry(*_BY_TAG[TAGS[keyword]])
 
 

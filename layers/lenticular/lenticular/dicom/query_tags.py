@@ -99,16 +99,16 @@ class QueryTags:
         return iter(self.by_path.values())
 
     def at(self, level: Level) -> list[QueryTag]:
-        """Those of a level."""
+        """Return the query tags of a level."""
         return [tag for tag in self if tag.level is level]
 
     @cached_property
     def creators(self) -> Mapping[str, str]:
-        """Who has the private blocks that paths name, by their group and block: `001910`."""
+        """Private creators by the group and block that paths name: `001910`."""
         return {tag[:6]: each.creator for each in self for tag in each.path if _is_private(tag)}
 
     def keeps(self, level: Level, tag: str) -> bool:
-        """Whether rows of the level keep an attribute to be answered that they would not keep."""
+        """Return True if rows of the level store this attribute only because of a query tag."""
         return tag in self._trees.get(level, {})
 
     def answered(self, level: Level) -> frozenset[str]:
@@ -117,13 +117,13 @@ class QueryTags:
         return frozenset((*tags, *(_reservation(tag) for tag in tags if _is_private(tag))))
 
     def values(self, level: Level, dataset: Dataset) -> Iterator[tuple[QueryTag, Compared]]:
-        """What is compared of a level, each with its tag; none of them twice."""
+        """Yield each query tag of a level with each of its values, none of them twice."""
         for tag in self.at(level):
             for compared in _compared(tag, dataset):
                 yield tag, compared
 
     def picked(self, level: Level, dataset: Dataset) -> Dataset:
-        """What a row answers of its tags; of sequences that only which is searched for."""
+        """Return the attributes that a row stores for query tags; of sequences a part."""
         return self._pick(dataset, self._trees[level])
 
     def chosen(self, tags: Set[str], dataset: Dataset) -> Dataset:

@@ -127,7 +127,7 @@ def _moments(dataset: Dataset) -> str:
 
 
 def _referenced(dataset: Dataset) -> str:
-    """What kind of object is referenced."""
+    """Return the name of the SOP class of a referenced object."""
     for sop in items(dataset, tags.REFERENCED_SOP_SEQUENCE)[:1]:
         uid = text(sop, tags.REFERENCED_SOP_CLASS_UID)
         frames = text(sop, tags.REFERENCED_FRAME_NUMBER)
@@ -149,7 +149,7 @@ def _reference(
 
 
 def _evidence(dataset: Dataset) -> dict[str, ReferencedInstance]:
-    """Where the referenced instances are, by their SOP Instance UIDs (PS3.3 C.17.2.3)."""
+    """Return the referenced instances by their SOP Instance UIDs (PS3.3 C.17.2.3)."""
     return {found.sop_instance_uid: found for tag in EVIDENCE for found in _places(dataset, tag)}
 
 

@@ -37,7 +37,7 @@ OCTET_STREAM = "application/octet-stream"
 
 @dataclass(frozen=True, slots=True)
 class TransferSyntax:
-    """How one transfer syntax encodes; `media_type` is that of a single frame as stored."""
+    """A transfer syntax; `media_type` is that of a single frame as stored."""
 
     uid: str
     encapsulated: bool = False
@@ -49,17 +49,17 @@ class TransferSyntax:
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """The name in PS3.6."""
         return _NAMES_OF_OUR_OWN.get(self.uid) or uid_names().get(self.uid, self.uid)
 
     @property
     def is_referenced(self) -> bool:
-        """Whether its pixels are not in the file, but behind a JPIP URL."""
+        """True if the pixels are not in the file, but behind a JPIP URL."""
         return self.uid in _JPIP
 
     @property
     def is_video(self) -> bool:
-        """Whether its pixels are one stream in which frames are not told apart."""
+        """True if the pixels are one stream in which frames cannot be told apart."""
         return self.media_type.startswith("video/")
 
 
@@ -118,7 +118,7 @@ KNOWN: dict[str, TransferSyntax] = _table()
 
 
 def lookup(uid: str) -> TransferSyntax:
-    """What is known of the syntax; an unknown one is Explicit VR Little Endian, encapsulated.
+    """Return a transfer syntax; an unknown one is taken for encapsulated Explicit VR Little Endian.
 
     That is what every syntax registered since 1993 has been (PS3.5 A.4).
     """

@@ -1,4 +1,4 @@
-"""What goes into the index and what comes out of it: plain frozen data."""
+"""Input and output of the index: plain frozen data."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,7 +31,7 @@ class NewInstance:
 
 
 class Outcome(StrEnum):
-    """What became of an instance that was to be added."""
+    """The outcome of adding an instance."""
 
     STORED = "stored"
     ALREADY_STORED = "already stored"  # the very same bytes; nothing changed
@@ -88,7 +88,7 @@ class LocatedInstance:
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """What a deletion took away: files to remove, and the closest ancestor that still exists."""
+    """A deletion: the files to remove, and the closest ancestor that still exists."""
 
     keys: tuple[str, ...]
     remaining_ancestor: tuple[Level, str] | None  # level and Orthanc id
@@ -133,7 +133,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """How much is stored."""
+    """Counts and sizes of everything stored."""
 
     patients: int
     studies: int

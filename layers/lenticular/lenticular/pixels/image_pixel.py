@@ -1,4 +1,4 @@
-"""What a frame's bytes mean: the Image Pixel Module, PS3.3 C.7.6.3."""
+"""The meaning of a frame's bytes: the Image Pixel Module, PS3.3 C.7.6.3."""
 
 from dataclasses import dataclass
 

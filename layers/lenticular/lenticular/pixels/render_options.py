@@ -1,4 +1,4 @@
-"""How a picture is wanted: the query parameters of rendered resources, PS3.18 8.3.5.1.
+"""The query parameters of rendered resources, PS3.18 8.3.5.1.
 
 Those of the URI service have a file of their own, `uri_options.py`. Nothing here needs a codec, so
 a route can read the parameters without loading one.
@@ -30,7 +30,7 @@ _DECIMAL = re.compile(r"[+-]?(\d{1,32}(\.\d{0,32})?|\.\d{1,32})([eE][+-]?\d{1,2}
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Which values become black and which white (PS3.3 C.11.2.1.2)."""
+    """A window: center and width of the values between black and white (PS3.3 C.11.2.1.2)."""
 
     center: float
     width: float
@@ -58,7 +58,7 @@ class Viewport:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all of the image is shown, as it stands."""
+        """True if the whole image is shown, without a flip."""
         end = 1.0 if self.relative else None
         return (self.x, self.y, self.region_width, self.region_height) == (0, 0, end, end)
 
@@ -76,7 +76,7 @@ class RenderOptions:
 
     @property
     def is_special(self) -> bool:
-        """Whether somebody looks for something: at a region, or through a window of their own."""
+        """True for a region, or a window of the user's choice."""
         return self.window is not None or not (self.viewport is None or self.viewport.is_whole)
 
 
@@ -124,7 +124,7 @@ def parse_annotations(text: str) -> tuple[str, ...]:
 
 
 def parse_icc_profile(text: str) -> str:
-    """Whether colours come with an ICC profile, and in which space (PS3.18 8.3.5.1.5)."""
+    """Return the ICC profile or colour space that is asked for (PS3.18 8.3.5.1.5)."""
     name = text.strip().lower()
     if name not in ICC_PROFILES:
         raise InvalidRequest(f"`iccprofile` is one of: {', '.join(ICC_PROFILES)}.")

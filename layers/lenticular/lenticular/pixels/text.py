@@ -61,7 +61,7 @@ def annotated(
 
 
 def patient_lines(dataset: Dataset) -> list[str]:
-    """Who it is."""
+    """Return the lines about the patient: name, id, birth date, sex."""
     born = display_text.text(dataset, tags.PATIENT_BIRTH_DATE)
     sex = display_text.text(dataset, tags.PATIENT_SEX)
     lines = [
@@ -75,7 +75,7 @@ def patient_lines(dataset: Dataset) -> list[str]:
 def technique_lines(
     dataset: Dataset, frame_number: int | None = None, window: Window | None = None
 ) -> list[str]:
-    """What it shows, when and how it was made."""
+    """Return the lines about the acquisition: modality, numbers, date, parameters."""
     numbers = {"Series": tags.SERIES_NUMBER, "Image": tags.INSTANCE_NUMBER}
     named = [f"{name} {found}" for name, tag in numbers.items()
              if (found := display_text.text(dataset, tag))]  # fmt: skip

@@ -1,4 +1,4 @@
-"""How a picture is wanted of the URI service: its query parameters, PS3.18 9.5.1.2.
+"""The rendering parameters of the URI service, PS3.18 9.5.1.2.
 
 They say what those of rendered resources say (`render_options.py`) in other words: the viewport is
 `rows` and `columns`, its region in fractions of the image.

@@ -147,7 +147,7 @@ def _label(strip: _Strip) -> str:
 def _draw_words(
     draw: "ImageDraw", groups: Sequence[Group], seconds: float, longest: float, height: float
 ) -> None:
-    """What it is above, the scales below."""
+    """Draw the title above the strips, and the scales below."""
     titles = [group.label for group in groups if group.label]
     part = f"{seconds:.4g} s"
     if longest > seconds * 1.01:

@@ -1,4 +1,4 @@
-"""What the rest of the system asks of a place that keeps files.
+"""The protocol of a storage of files.
 
 A key is a relative path with `/` between its parts. An object is immutable: a key is written
 once, read any number of times and deleted at most once. Adapters raise the language's own errors
@@ -58,7 +58,7 @@ class Bucket(Storage, Protocol):
     """A storage into which others put objects too, and out of which they read with our leave."""
 
     def find(self, key: str) -> Found:
-        """What lies under any key; FileNotFoundError when nothing does."""
+        """Return the object under any key; raise FileNotFoundError if there is none."""
 
     def fetch(self, found: Found) -> Spool:
         """Bring it here; `put` of the spool copies inside the service. The caller closes it."""

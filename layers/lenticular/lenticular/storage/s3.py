@@ -116,7 +116,7 @@ class S3Storage:
                     yield key, item["Size"], item["LastModified"].timestamp()
 
     def find(self, key: str) -> Found:
-        """What lies under any key; FileNotFoundError when nothing does."""
+        """Return the object under any key; raise FileNotFoundError if there is none."""
         with own_errors(key):
             head = self.client.head_object(Bucket=self.bucket, Key=self.prefix + key)
         # Without versioning the service says nothing, or "null".

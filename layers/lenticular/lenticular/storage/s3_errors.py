@@ -35,7 +35,7 @@ def own_errors(key: str) -> Iterator[None]:
 
 
 def is_missing(error: ClientError) -> bool:
-    """Whether it says that there is no such object."""
+    """Return True if the error says that there is no such object."""
     return _code(error) in _MISSING
 
 

@@ -24,7 +24,7 @@ CACHE_CONTROL = "private, no-cache"
 
 
 def disposition(file_name: str | None) -> str:
-    """How a browser is to take what it gets: as a file of this name, or show it."""
+    """Return the Content-Disposition: save as a file of this name, or show."""
     return f'attachment; filename="{file_name}"' if file_name else "inline"
 
 

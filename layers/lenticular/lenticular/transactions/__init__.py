@@ -1,1 +1,1 @@
-"""What the system does, one file for each transaction, knowing neither HTTP nor AWS nor SQL."""
+"""The transactions of the system, without HTTP, AWS or SQL."""

@@ -85,7 +85,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class ResultState:
-    """How far a result has come: it is there, or it failed, or it is being made."""
+    """The state of a deferred result: made, failed, or being made."""
 
     result: Result | None = None
     failure: Failure | None = None
@@ -161,7 +161,7 @@ def enqueue(bucket: Bucket, job: Job) -> None:
 
 
 def is_enqueued(bucket: Bucket, result: str) -> bool:
-    """Whether an answer is to be made, and is not yet."""
+    """Return True if a result is enqueued, and not made yet."""
     return next(bucket.keys(_job_key(result)), None) is not None
 
 
@@ -185,7 +185,7 @@ def finish(
 
 
 def status(bucket: Bucket, result: str) -> ResultState:
-    """How far a result has come; NotFound when nobody has asked for it."""
+    """Return the state of a result; raise NotFound if nobody asked for it."""
     unknown = errors.NotFound("There is no such result; they are forgotten after a day.")
     if not _ID.fullmatch(result):
         raise unknown

@@ -61,7 +61,7 @@ class UploadPart:
 
 @dataclass(frozen=True, slots=True)
 class UploadKey:
-    """Which file of which upload an object of the drop folder is."""
+    """The upload and the file number of an object in the drop folder."""
 
     upload_id: str
     number: int
@@ -70,7 +70,7 @@ class UploadKey:
 
 @dataclass(frozen=True, slots=True)
 class UploadOutcome:
-    """What became of a file that was taken; of a zip both lists may have entries."""
+    """The outcome of an uploaded file; for a zip both lists may have entries."""
 
     instances: Sequence[dict[str, str]]
     refusals: Sequence[dict[str, str]]
@@ -78,7 +78,7 @@ class UploadOutcome:
 
 @dataclass(frozen=True, slots=True)
 class UploadedFile:
-    """How far a file has come, and where the rest of it is to be put."""
+    """The status of a file of an upload, and the URLs for what is missing."""
 
     number: int
     name: str
@@ -99,7 +99,7 @@ class Upload:
 
     @property
     def done(self) -> bool:
-        """Whether every file was taken."""
+        """True if every file is stored or refused."""
         return all(file.outcome is not None for file in self.files)
 
 
@@ -144,7 +144,7 @@ def begin(services: Services, announced: Sequence[RequestedFile]) -> Upload:
 
 
 def status(services: Services, upload_id: str) -> Upload:
-    """How far an upload has come, with fresh URLs for what has not arrived."""
+    """Return the status of an upload, with fresh URLs for what has not arrived."""
     bucket = _bucket_of(services)
     manifest = _manifest(bucket, upload_id)
     # In this order: what is taken between the two lists has its outcome before it is gone.
@@ -187,7 +187,7 @@ def complete(services: Services, upload_id: str, number: int) -> UploadedFile:
 
 
 def upload_key(key: str) -> UploadKey | None:
-    """Which file of which upload lies under this key of the drop folder, if any does."""
+    """Return the upload and file of a key of the drop folder, or None."""
     match = _KEY.fullmatch(key)
     return UploadKey(match[1], int(match[2]), int(match[3])) if match else None
 
@@ -198,7 +198,7 @@ def record(bucket: Bucket, place: UploadKey, outcome: UploadOutcome) -> None:
 
 
 def outcome_key(upload_id: str, number: int) -> str:
-    """Where it is written down."""
+    """Return the key of an outcome."""
     return f"uploads/{upload_id}/{number}.json"
 
 

@@ -1,4 +1,4 @@
-"""What every route needs of its request: the services and the address clients call us by."""
+"""The services and the base URL of a request."""
 
 from typing import cast
 

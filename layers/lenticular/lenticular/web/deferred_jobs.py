@@ -28,7 +28,7 @@ RETRY_SECONDS = 3.0
 
 @dataclass(slots=True)
 class _Answer:
-    """What the application says; the body is small, since what is large goes into the bucket."""
+    """The application's response; its body is small, because large ones go into the bucket."""
 
     status: int = 500
     headers: dict[bytes, bytes] = field(default_factory=dict)

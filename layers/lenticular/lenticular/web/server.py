@@ -120,7 +120,7 @@ def _join(watches: list[Watch]) -> None:
 
 
 def _watches(services: Services) -> list[Watch]:
-    """What looks for new files, in the folder and in a bucket, and for what is to be done."""
+    """Return what runs beside the requests: drop folder, bucket, and upkeep."""
     watches: list[Watch] = [DropFolder(services), StabilityWatch(services), QueryTagWatch(services)]
     bucket = services.bucket
     if bucket is not None:

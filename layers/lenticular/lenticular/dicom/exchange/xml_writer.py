@@ -62,7 +62,7 @@ def _elements(dataset: Dataset, write: Callable[[str], None]) -> Iterator[Datase
 
 
 def _content(vr: str, element: dict[str, Any]) -> str:
-    """What stands inside of an element that is no sequence."""
+    """Return the inner XML of an element that is not a sequence."""
     if "Value" in element:
         values = element["Value"]
         text = _names(values) if vr == "PN" else _values(values)

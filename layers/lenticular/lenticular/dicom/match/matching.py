@@ -79,7 +79,7 @@ class Moments:
 
 @dataclass(frozen=True, slots=True)
 class InZones:
-    """What must hold by the offset from UTC that an instance tells, such as `+0100`.
+    """Matchers by the Timezone Offset From UTC of an instance, such as `+0100`.
 
     `otherwise` is for those that tell none of these, or have no time.
     """
@@ -127,7 +127,7 @@ Matcher = OneOf | Wildcard | ValueRange | Moments | InZones | Words | Groups | E
 
 @dataclass(frozen=True, slots=True)
 class MatchOptions:
-    """How the client wants keys to be understood (PS3.18 8.3.4.2, 8.3.4.5 and 8.3.4.6).
+    """Options of matching that the client chooses (PS3.18 8.3.4.2, 8.3.4.5 and 8.3.4.6).
 
     `offset` is that of the keys' time zone, in minutes from UTC.
     """
@@ -141,7 +141,7 @@ class MatchOptions:
 def parse(
     attribute: Attribute, keys: Sequence[str], manner: MatchOptions = MatchOptions()
 ) -> Matcher | None:
-    """What the values of an attribute must be; None when they may be anything.
+    """Return the matcher for the keys of an attribute; None if any value matches.
 
     Universal Matching, C.2.2.2.3, is an empty key, and a lone `*` means the same; so does a list of
     such values, as a backslash typed into a viewer's filter makes one. An attribute given more than

@@ -63,7 +63,7 @@ def parse_offset(value: str) -> int:
 
 
 def conditions(keys: Keys, manner: MatchOptions) -> Iterator[Condition]:
-    """What the attributes must be, dates and times with regard to each other and to the zone."""
+    """Yield the conditions of a search; dates and times are combined and moved to the zone."""
     combined = {date: time for date, time in _TIME_OF.items() if _are_combined(keys, date, time)}
     in_zones = 0
     for attribute, values in keys.items():
@@ -83,7 +83,7 @@ def conditions(keys: Keys, manner: MatchOptions) -> Iterator[Condition]:
 
 
 def _count(matcher: Matcher) -> int:
-    """How many values or ranges there are to compare with."""
+    """Count the values and ranges of a matcher."""
     match matcher:
         case OneOf(wanted):
             return len(wanted)
@@ -93,7 +93,7 @@ def _count(matcher: Matcher) -> int:
 
 
 def _are_combined(keys: Keys, date: Attribute, time: Attribute) -> bool:
-    """Whether both are one range each, and open at the same ends."""
+    """Return True if both are one range each, and open at the same ends."""
     forms = [_form(keys.get(each, ())) for each in (date, time)]
     return forms[0] is not None and forms[0] == forms[1]
 
@@ -131,7 +131,7 @@ def _in_zones(attribute: Attribute, matcher: Matcher, manner: MatchOptions) -> M
 def _by_offset(
     matcher: Matcher, offset: int, shift: Callable[[Matcher, timedelta], Matcher]
 ) -> tuple[tuple[str, Matcher], ...]:
-    """What holds at each offset that there may be, for keys of this one."""
+    """Return the matcher for each possible offset, for keys given at this one."""
     minutes = range(_FURTHEST_WEST, _FURTHEST_EAST + 1, _QUARTER)
     return tuple(
         (written_offset(each), shift(matcher, timedelta(minutes=each - offset))) for each in minutes

@@ -135,7 +135,7 @@ def _codec(term: str) -> str | None:
 
 
 def _salvaged(raw: bytes, codec: str) -> str:
-    """What can be read of bytes that are not in the codec."""
+    """Decode as much as possible of bytes that are not valid in the codec."""
     if codec == "utf-8" and raw.decode("utf-8", "ignore").isascii():
         return raw.decode("latin_1")  # no character of it was UTF-8: an older set, not declared
     return raw.decode(codec, "replace")

@@ -166,7 +166,7 @@ class ElementReader:
         return coding.kinds.get(vr, coding.unknown)
 
     def _ends_before(self, tag: int, key: str) -> bool:
-        """Whether the data set ended here, and padding or garbage follows."""
+        """Return True if the data set ended here, and padding or garbage follows."""
         if tag == TRAILING_PADDING:
             return True
         if self.pixels is not None:
@@ -278,7 +278,7 @@ class ElementReader:
             return self._given_up(sequence)
 
     def _is_explicit(self, start: int) -> bool:
-        """Whether the first item holds an explicit element, though in a value of VR UN."""
+        """Return True if the first item holds an explicit element, though in a value of VR UN."""
         return bytes(self._data[start + 12 : start + 14]) in EXPLICIT_LITTLE.kinds_by_code
 
     def _next_item(self, sequence: OpenSequence, position: int) -> OpenDataset:
@@ -374,7 +374,7 @@ class ElementReader:
         raise damage
 
     def _is_element(self, level: OpenDataset) -> bool:
-        """Whether what stands behind the pixels looks like a further element, not garbage."""
+        """Return True if the bytes behind the pixels look like another element, not garbage."""
         tag, _ = level.coding.tag_at(self._data, level.position)
         if f"{tag:08X}" <= level.last_key or tag == TRAILING_PADDING:
             return False

@@ -1,4 +1,4 @@
-"""How the elements of a data set are written: byte order, and whether VRs are, PS3.5 7 and A."""
+"""The encoding of a data set: byte order, and explicit or implicit VR, PS3.5 7 and A."""
 
 import struct
 
@@ -103,7 +103,7 @@ class Encoding:
         return self.unknown, self.implicit, start, length
 
     def _likelihood(self, data: memoryview, start: int, length: int, end: int, tag: int) -> int:
-        """How sensible what follows a value of this place and length looks: 2, 1, or not at all."""
+        """Return how likely a value of this place and length is, by what follows it: 2, 1 or 0."""
         stop = start if length == UNDEFINED else start + length
         if stop == end:
             return 2

@@ -19,7 +19,7 @@ MAX_FRAGMENTS = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class Fragments:
-    """Where each item's header lies, where the last item ends, and where reading goes on.
+    """Positions of the items' headers, of the end of the last item, and of what follows.
 
     The first item is the Basic Offset Table. `is_closed` tells whether a delimiter came.
     """

@@ -1,4 +1,4 @@
-"""Where each frame lies, PS3.5 8 and A.4, PS3.3 C.7.6.3 and C.7.6.6.
+"""The byte ranges of frames, PS3.5 8 and A.4, PS3.3 C.7.6.3 and C.7.6.6.
 
 Only the headers of fragments are read, and the first bytes of fragments when nothing else tells
 frames apart, so an object of any size is done in a moment.
@@ -33,7 +33,7 @@ _START_LENGTH = 8
 def pixel_layout(
     data: memoryview, reader: ElementReader, syntax: TransferSyntax
 ) -> PixelLayout | None:
-    """Where the pixels of a data set that has been read lie; None when it has none."""
+    """Return the layout of the pixels of a data set; None if it has none."""
     if reader.pixels is None:
         return None
     if reader.fragments is None:
@@ -86,7 +86,7 @@ def _padded_by_frame(bits: int, frames: int, length: int) -> int:
 
 
 def _word_bytes(bits: int, vr: str) -> int:
-    """What was turned round in a big-endian file: whole pixel cells, or the words of OW."""
+    """Return the size of words in a big-endian file: whole pixel cells, or the words of OW."""
     if bits in (16, 32, 64):
         return bits // 8
     return 2 if vr == "OW" else 1
@@ -168,7 +168,7 @@ def _starts_found(
 
 
 def _is_true(table: "array[int]", items: "array[int]") -> bool:
-    """Whether an offset table points at items, in ascending order, from the first on.
+    """Return True if an offset table points at items, in ascending order, from the first on.
 
     A table of 32 bits wraps round in an object of more than 4 GB; then it is not true.
     """

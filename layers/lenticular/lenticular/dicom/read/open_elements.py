@@ -1,4 +1,4 @@
-"""What the reader of elements keeps on its stack: data sets and sequences that are being read."""
+"""The stack of the reader of elements: data sets and sequences that are being read."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ class OpenDataset:
             yield level.dataset
 
     def path(self, key: str) -> str:
-        """Where an element of it lies: tag, item index from 0, tag, and so on."""
+        """Return the path of an element: tag, item index from 0, tag, and so on."""
         level, parts = self, [key]
         while level.sequence is not None:
             sequence = level.sequence

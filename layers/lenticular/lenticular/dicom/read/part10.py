@@ -87,7 +87,7 @@ def file_meta(data: memoryview | bytes) -> Dataset:
 
 
 def data_set_start(data: memoryview | bytes) -> tuple[int, Encoding]:
-    """Where the data set begins in a file or in its beginning, and how it is written."""
+    """Return the start of the data set in a file or in its beginning, and its encoding."""
     with memoryview(data) as view:
         head = _read_head(view)
         return head.start, _coding(view, head.start, head.uid(_TRANSFER_SYNTAX))
@@ -186,7 +186,7 @@ def _check_that_a_data_set_begins(view: memoryview) -> None:
 
 
 def _coding(view: memoryview, start: int, syntax_uid: str | None) -> Encoding:
-    """How the data set is written: by its first element, which is right where the head is not."""
+    """Return the encoding of the data set, by its first element: the head may be wrong."""
     first = bytes(view[start : start + 8])
     declared = _declared(syntax_uid)
     is_big = first[:2] == b"\x00\x08" or (declared.order == ">" and first[:2] != b"\x08\x00")

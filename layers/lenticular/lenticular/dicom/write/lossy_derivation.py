@@ -1,4 +1,4 @@
-"""What an instance says of itself once lossy compression has changed its pixels, PS3.3 C.7.6.1.1.5.
+"""Attributes of an instance after lossy compression, PS3.3 C.7.6.1.1.5.
 
 It is then another instance: it has a SOP Instance UID of its own and names its source (C.12.4).
 """

@@ -53,7 +53,7 @@ def check(database: Database) -> None:
 
 
 def has(connection: Connection, revision: str) -> bool:
-    """Whether the schema is of this revision or of a later one."""
+    """Return True if the schema has this revision or a later one."""
     return str(connection.scalar(select(_VERSION.c.version_num))) >= revision
 
 

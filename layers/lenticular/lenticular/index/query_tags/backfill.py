@@ -46,7 +46,7 @@ class Backfill:
     tags: QueryTags
 
     def levels(self, study: int, levels: Set[Level]) -> None:
-        """What the study and its series have, at these levels."""
+        """Write the values of a study and its series, at these levels."""
         of_study = series.c.study_row_id == study
         if Level.STUDY in levels:
             first = select(func.min(instances.c.row_id)).join(series).where(of_study)
@@ -62,7 +62,7 @@ class Backfill:
                 self._fill(Level.SERIES, row_id, instance)
 
     def instances(self, study: int, after: int, at_once: int) -> int:
-        """What so many instances of the study have, after one; the last, 0 if these are all."""
+        """Write the values of the next instances. Return the last row id, 0 at the end."""
         here = QueryTags(self.adding.at(Level.INSTANCE))
         if not here:
             return 0

@@ -43,7 +43,7 @@ CLOCKS_APART = 60_000
 
 
 class Status(StrEnum):
-    """How far it is with a tag; the words are Azure's."""
+    """The status of a query tag, in Azure's words."""
 
     ADDING = "Adding"
     READY = "Ready"
@@ -77,12 +77,12 @@ class RegisteredTag:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether it is to be searched for, now or later."""
+        """True if the tag is configured, ready or not."""
         return self.status is not Status.DELETING
 
     @property
     def position_again(self) -> dict[str, int]:
-        """Where a look begins after a start: what changed since all knew the tag, but the first."""
+        """Return the position of the next scan: what changed since all writers knew the tag."""
         if self.since == 0:
             return {}
         since = self.since if self.since > 0 else max(self.known - CLOCKS_APART, 1)
@@ -262,7 +262,7 @@ def _visit(
 
 
 def _finish(connection: Connection, tag: RegisteredTag, now: int) -> None:
-    """What comes after the last study: the second look, or the end."""
+    """End a scan: schedule the second scan, or mark the tag as Ready."""
     if not tag.is_wanted and _delete_values(connection, tag):
         return
     if tag.since == 0:

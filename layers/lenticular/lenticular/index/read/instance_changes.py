@@ -30,7 +30,7 @@ _KINDS = {"NewInstance": Action.CREATE, "Deleted": Action.DELETE}
 
 
 class InstanceState(StrEnum):
-    """What has become of the instance that a change made, or took away."""
+    """The state of the instance of a change."""
 
     CURRENT = "current"
     REPLACED = "replaced"
@@ -58,7 +58,7 @@ class TimeWindow:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What is known of the instance of a row: what it is, and the row that made the current one."""
+    """The current instance of an Orthanc id, and the change that stored it."""
 
     target: Target | None
     is_stored: bool
@@ -91,7 +91,7 @@ class InstanceChangeReader:
             return next(iter(_entries(connection, connection.execute(newest))), None)
 
     def _connect(self, window: TimeWindow) -> Any:
-        """Whoever asks for a time that has hardly passed waits for those who tell of it just now.
+        """Connect; for windows that ended a moment ago, wait until commits in flight have finished.
 
         Otherwise a change of that time could be committed when it has been read already, and
         would be missing for ever.
@@ -167,7 +167,7 @@ def _known(connection: Connection, orthanc_ids: Iterable[bytes]) -> dict[bytes, 
 
 
 def _stored(orthanc_ids: Sequence[bytes]) -> Select[Any]:
-    """Those of these instances that are there."""
+    """Select those of these instances that are stored."""
     uids = (
         studies.c.study_instance_uid,
         series.c.series_instance_uid,

@@ -120,7 +120,7 @@ class OrthancReader:
         return self._load(level, wanted.order_by(_TABLES[level].c.row_id))
 
     def target_of(self, level: Level, orthanc_id: str) -> Target | None:
-        """What DICOMweb calls a study, series or instance; None for a patient, who is no target."""
+        """Return the UIDs of a study, series or instance; None for a patient."""
         digest = to_digest(orthanc_id)
         if digest is None or level is Level.PATIENT:
             return None
@@ -163,7 +163,7 @@ def _of_patient(aggregate: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def _select(level: Level) -> Select[Any]:
-    """What a resource is made of, in the order in which `_resource` takes it."""
+    """Select the columns of a resource, in the order in which `_resource` takes them."""
     nothing = literal(b"", LargeBinary)
     match level:
         case Level.PATIENT:

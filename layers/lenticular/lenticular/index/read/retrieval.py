@@ -171,7 +171,7 @@ class RetrievalReader:
         return candidates[len(candidates) // 2] if candidates else None
 
     def statistics(self) -> Statistics:
-        """How much is stored."""
+        """Return how much is stored."""
         counted = select(
             select(func.count()).select_from(patients).scalar_subquery(),
             func.count(),

@@ -106,7 +106,7 @@ def rows_tagged(shapes: Sequence[Shape], position: int) -> Select[Any]:
 
 
 def is_selective(shape: Shape) -> bool:
-    """Whether an index of values leads to those for which it holds: one value, or a range."""
+    """Return True if a database index finds the matching rows: one value, or a range."""
     kind, *rest = shape
     if kind == "tagged":
         return is_selective(rest[1])
@@ -120,7 +120,7 @@ def is_selective(shape: Shape) -> bool:
 
 
 def uses_study_index(shape: Shape) -> bool:
-    """Whether an index of the studies leads to those for which it holds."""
+    """Return True if an index of the table of studies finds the matching rows."""
     kind, *rest = shape
     if kind == "and":
         return any(map(uses_study_index, rest))
@@ -135,7 +135,7 @@ def parameters(values: Values) -> dict[str, Any]:
 
 
 def is_common(parameters: Sized) -> bool:
-    """Whether others will ask the like: a long list of UIDs is of a length of its own."""
+    """Return True if a compiled statement is worth keeping; not for long lists of UIDs."""
     return len(parameters) < COMMON_PARAMETERS
 
 
@@ -197,7 +197,7 @@ def _tagged(tag: QueryTag, matcher: Matcher, values: Values, part: int | None = 
 
 
 def _is_of_one_row(matcher: Matcher) -> bool:
-    """Whether one row of values tells if it matches."""
+    """Return True if one row of values decides the match."""
     if isinstance(matcher, AnyOf):
         return all(map(_is_of_one_row, matcher.matchers))
     return isinstance(matcher, OneOf | Wildcard | ValueRange)

@@ -64,7 +64,7 @@ _IN_ORDER = "FORCE INDEX (ix_studies_study_date_study_time_row_id)"
 
 @dataclass(frozen=True, slots=True)
 class SearchShape:
-    """What is alike in all questions of a kind: all but the values, the limit and the offset.
+    """The shape of a search: all but the values, the limit and the offset.
 
     `start` is the position of the shape to begin with: the few rows whose values are such.
     """
@@ -84,22 +84,22 @@ class SearchShape:
 
     @property
     def has_lower_key(self) -> bool:
-        """Whether a series or an instance is asked for by its UID."""
+        """True if a series or an instance is selected by its UID."""
         return not self.columns.isdisjoint(_LOWER_KEYS)
 
     @property
     def is_of_all_studies(self) -> bool:
-        """Whether no index leads to few studies, so that all are taken in their order."""
+        """True if no index selects few studies, so that all are walked in their order."""
         is_narrow = self.in_study or self.has_lower_key or self.start is not None
         return not (is_narrow or any(map(uses_study_index, self.shapes)))
 
     @property
     def has_tags(self) -> bool:
-        """Whether it asks for what is searched for by configuration."""
+        """True if the search has conditions on query tags."""
         return "query_tag" in self.columns
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        """What must hold of the joined rows."""
+        """Return the conditions on the joined rows."""
         found = conditions(self.shapes)
         if self.start is not None:
             del found[self.start]  # the rows that are begun with are those for which it holds

@@ -1,4 +1,4 @@
-"""What a search answers: which columns to read, and how their lines become one result.
+"""Results of a search: which columns to read, and how their lines become one result.
 
 The attributes of a level lie encoded beside its row, one a line, so that a result is a merge of
 lines (PS3.18 F.2.2 wants them in ascending order of tags) and nothing is encoded again, but for
@@ -80,7 +80,7 @@ class _Computed:
 
 @dataclass(frozen=True, slots=True)
 class _LevelProjection:
-    """What is wanted of one level: its usual answer, further tags, or everything."""
+    """The attributes wanted of one level: the usual ones, further tags, or everything."""
 
     level: Level
     usual: bool
@@ -112,7 +112,7 @@ class _LevelProjection:
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """Which columns a search reads, and what it makes of them."""
+    """The columns that a search reads, and how they become results."""
 
     columns: tuple[ColumnElement[Any], ...]
     tables: tuple[tuple[Table, ColumnElement[bool]], ...]
@@ -194,7 +194,7 @@ def level_of(tag: str) -> Level:
 
 
 def offset_from_utc(level: Level) -> ColumnElement[Any]:
-    """What the row of a level tells as Timezone Offset From UTC, read out of its answer."""
+    """Select the Timezone Offset From UTC of a row, out of its attributes."""
     attributes, beside = _ATTRIBUTES[level]
     start = literal(b'"00080201":{"vr":"SH","Value":["', LargeBinary)
     place = func.nullif(func.instr(attributes.c.answer, start), 0)

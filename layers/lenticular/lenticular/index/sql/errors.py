@@ -1,4 +1,4 @@
-"""Which failures of a database pass by themselves, and what to do about them.
+"""Errors of database drivers: which pass by themselves, and what they become.
 
 MySQL and MariaDB number their errors; the driver raises them as they are where statements run on
 a cursor, SQLAlchemy wraps them elsewhere.
@@ -35,20 +35,20 @@ _SQLITE_FULL = 13
 
 
 def is_contention(error: BaseException) -> bool:
-    """Whether the same transaction, run again, may well succeed."""
+    """Return True if the same transaction, run again, may succeed."""
     reason = _reason(error)
     return reason in _CONTENTION or (isinstance(reason, str) and "locked" in reason)
 
 
 def is_lost(error: BaseException) -> bool:
-    """Whether the connection is of no more use; what was not committed is not there."""
+    """Return True if the connection is lost; what was not committed is lost, too."""
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
     return _is_numbered(error) and _reason(error) in _LOST
 
 
 def is_refused(error: BaseException) -> bool:
-    """Whether the database does not let in who signs in so."""
+    """Return True if the database refuses these credentials."""
     return _is_numbered(error) and _reason(error) in _REFUSED
 
 
@@ -87,6 +87,6 @@ def _reason(error: BaseException) -> object:
 
 
 def _is_numbered(error: BaseException) -> bool:
-    """Whether it comes from the driver, whose numbers we know; an OSError has others."""
+    """Return True if the error has a number of the driver; an OSError has other numbers."""
     original = error.orig if isinstance(error, DBAPIError) else error
     return type(original).__module__.startswith("pymysql")

@@ -190,7 +190,7 @@ def _reset(connection: Any, _: ConnectionPoolEntry, state: PoolResetState) -> No
 
 
 def _requirer(authorities: str) -> Any:
-    """What tells of a missing file of certificates: the driver would not say which it is."""
+    """Return a check for missing files of certificates, which the driver would not name."""
 
     def require(*_: Any) -> None:
         if not Path(authorities).is_file():
@@ -203,7 +203,7 @@ def _requirer(authorities: str) -> Any:
 
 
 def _sign_in(url: URL, options: Mapping[str, str]) -> Any:
-    """What signs in for each new connection; None where user and password stand in the URL."""
+    """Return the hook that signs in each new connection; None if the URL has user and password."""
     region = options.get("region")
     match options:
         case {"authentication": "iam"}:
@@ -219,7 +219,7 @@ def _sign_in(url: URL, options: Mapping[str, str]) -> Any:
 
 
 def _reader(secret: Secret) -> Any:
-    """What connects with the secret, and with a newer one when the database refuses it."""
+    """Return a connector that uses the secret, and reads it again when the database refuses it."""
 
     def connect(dialect: Any, entry: Any, arguments: Any, parameters: dict[str, Any]) -> Any:
         for anew in (False, True):
@@ -236,7 +236,7 @@ def _reader(secret: Secret) -> Any:
 
 
 def _signer(url: URL, region: str | None) -> Any:
-    """What gives each new connection a token: it is good for 15 minutes, connections for longer."""
+    """Return a hook that gives each new connection a token, which is valid for 15 minutes."""
 
     def sign(dialect: Any, entry: Any, arguments: Any, parameters: dict[str, Any]) -> None:
         host, user = str(url.host), str(url.username)

@@ -20,7 +20,7 @@ _NO_BODY = hashlib.sha256().hexdigest()
 
 
 class Credentials(NamedTuple):
-    """Who signs; those that are good for a while come with a session."""
+    """AWS credentials; temporary ones have a session token."""
 
     key: str
     secret: str

@@ -28,7 +28,7 @@ class Secret:
         self._region = name.split(":")[3] if name.startswith("arn:") else region
 
     def read(self, *, anew: bool = False) -> dict[str, str]:
-        """Who signs in and with what, by the names of the driver; anew when it was refused."""
+        """Return user and password by the driver's names; read anew after a refusal."""
         from aws_lambda_powertools.utilities.parameters.exceptions import (
             GetParameterError,
             TransformParameterError,
@@ -65,7 +65,7 @@ class Secret:
 
 
 def _refusal(name: str, error: Exception) -> Exception:
-    """Whether to come again, or to give somebody leave to read it."""
+    """Return the error for a secret that cannot be read: temporary, or a missing permission."""
     from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
     cause = error.__cause__ or error.__context__

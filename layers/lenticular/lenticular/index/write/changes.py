@@ -15,7 +15,7 @@ from lenticular.index.write.statements import ORDER_COMMITS
 
 
 class Action(StrEnum):
-    """What happened to an instance, in words of the feed of instances (`instance_feed.py`)."""
+    """The action of a change, in the words of the feed of instances."""
 
     CREATE = "create"
     UPDATE = "update"
@@ -24,7 +24,7 @@ class Action(StrEnum):
 
 
 class ChangeEntry(NamedTuple):
-    """What happened to a resource; of an instance also which it is, for it may be gone by then."""
+    """A change to be written; for an instance with its UIDs, as it may be gone later."""
 
     kind: str
     level: Level

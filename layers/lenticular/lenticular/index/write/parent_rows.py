@@ -21,7 +21,7 @@ Created = list[tuple[Level, bytes]]
 
 @dataclass(slots=True)
 class CountDelta:
-    """What a row has more of than the database knows."""
+    """Counts to add to a row at the end of a transaction."""
 
     series: int = 0
     instances: int = 0

@@ -50,7 +50,7 @@ class _Place:
         return series.c.study_row_id == self.study.row_id
 
     def child_condition(self, series_row_id: Any) -> Condition:
-        """Which rows of a table that refers to series it concerns."""
+        """Return the condition that selects the rows of a table with a series' row id."""
         if self.series is not None:
             return series_row_id == self.series.row_id
         return series_row_id.in_(self.series_ids)
@@ -63,7 +63,7 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class _Above:
-    """What is to be told of the study and its patient, and which of them remain."""
+    """Changes of the study and its patient, and which of them remain."""
 
     told: list[ChangeEntry]
     remaining: list[tuple[Level, bytes]]

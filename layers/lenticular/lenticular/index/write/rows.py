@@ -90,7 +90,7 @@ def matching_values(level: Level, dataset: Dataset) -> Row:
 
 
 def lines_of(level: Level, dataset: Dataset, picked: Dataset | None = None) -> dict[str, bytes]:
-    """What is answered of a level, one encoded attribute a line: `answer` and `extra`.
+    """Return the attributes of a level, one encoded attribute a line: `answer` and `extra`.
 
     `picked` is what a configuration adds to the latter.
     """

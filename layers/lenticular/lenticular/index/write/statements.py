@@ -38,7 +38,7 @@ writer anyway. The row is the revision of the schema, so it is known by then.
 
 
 class Statements:
-    """What `filing.py` executes."""
+    """The compiled statements of `insert.py` and `parent_rows.py`."""
 
     def __init__(self, database: Database) -> None:
         def adding(table: Table, *left_out: str) -> Statement:
@@ -120,7 +120,7 @@ def _find_place_and_known() -> Select[Any]:
 
 
 def _find_known(at_once: int) -> Select[Any]:
-    """Those of these instances that the series has."""
+    """Select those of these instances that the series has."""
     wanted: list[Any] = [bindparam(f"uid_{number}") for number in range(at_once)]
     return select(*_KNOWN).where(
         instances.c.series_row_id == bindparam("series_row_id"),

@@ -34,7 +34,7 @@ class Codec(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a codestream says of itself.
+    """The head of a codestream.
 
     `transformed`: the decoder turns the colours into RGB by itself (JPEG 2000, JPEG XL), or has
     to (JPEG, where it is YCbCr by all signs in the stream); None when the stream does not say.

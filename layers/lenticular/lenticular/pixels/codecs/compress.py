@@ -52,7 +52,7 @@ class Compressed:
 
 
 def can_hold(transfer_syntax_uid: str, description: PixelDescription) -> bool:
-    """Whether frames that the attributes describe so can be compressed in this syntax."""
+    """Return True if frames of this description can be compressed in this syntax."""
     if description.floating or description.bits_allocated not in (8, 16, 32):
         return False
     if description.samples_per_pixel not in (1, 3):
@@ -69,7 +69,7 @@ def can_hold(transfer_syntax_uid: str, description: PixelDescription) -> bool:
 
 
 def _is_lossy(description: PixelDescription) -> bool:
-    """Whether values may change a little: not those that stand in a palette."""
+    """Return True if values may change a little; indexes of a palette may not."""
     return description.photometric_interpretation != "PALETTE COLOR"
 
 

@@ -13,7 +13,7 @@ Converter = Callable[[bytes], bytes]
 
 
 def converter(stored: str, wanted: str, description: PixelDescription) -> Converter:
-    """What makes a frame in the wanted syntax of one in the stored syntax."""
+    """Return a function that converts a frame from the stored to the wanted syntax."""
     if not lookup(wanted).encapsulated:
         return lambda frame: uncompressed(decode(frame, stored, description), description)
     require(wanted, description)

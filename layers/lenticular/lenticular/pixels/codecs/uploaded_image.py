@@ -48,7 +48,7 @@ class Unpacked:
 
 
 def media_types() -> frozenset[str]:
-    """What pixel data may come as, besides uncompressed."""
+    """Return the media types of compressed pixel data that can be stored."""
     return frozenset({*_CODECS, *_UNTOLD, *UNPACKED})
 
 
@@ -60,7 +60,7 @@ def syntax_of(media_type: str, beginning: bytes) -> str:
 
 
 def description_of(media_type: str, syntax_uid: str, beginning: bytes) -> Dataset:
-    """What the stream says of its pixels; nothing for videos and RLE, which say too little."""
+    """Return the attributes that the stream gives; none for videos and RLE."""
     if media_type in _UNTOLD:
         return {}
     head = _head(media_type, beginning)
@@ -78,7 +78,7 @@ def description_of(media_type: str, syntax_uid: str, beginning: bytes) -> Datase
 
 
 def codestream_start(beginning: bytes) -> int:
-    """Where the stream begins: JPEG 2000 files have boxes in front that DICOM leaves out."""
+    """Return the start of the codestream: JPEG 2000 files have boxes before it that DICOM omits."""
     if beginning[4:6] != b"jP":
         return 0
     return max(beginning.find(b"\xff\x4f\xff\x51"), 0)

@@ -1,4 +1,4 @@
-"""Where the pixels of an image come to lie in a picture: Displayed Area, rotation and flip.
+"""The place of an image's pixels in a picture: Displayed Area, rotation and flip.
 
 Points are in pixels of the image from the corner of its first one (PS3.3 C.10.5.1.2), or in
 fractions of the displayed area as it is shown.
@@ -67,11 +67,11 @@ class DisplayedArea:
         return (self.height, self.width) if is_turned else (self.width, self.height)
 
     def in_canvas(self, x: float, y: float) -> tuple[int, int]:
-        """Where a corner of a pixel of the image lies before it is turned."""
+        """Return the place of a corner of a pixel before rotation and flip."""
         return round((x - self.left) * self.scale_x), round((y - self.upper) * self.scale_y)
 
     def of_image(self, points: Array) -> Array:
-        """Where points of the image are shown, in pixels of the picture."""
+        """Return the places of points of the image, in pixels of the picture."""
         x = (points[:, 0] - self.left) * self.scale_x
         y = (points[:, 1] - self.upper) * self.scale_y
         width, height = self.width, self.height
@@ -84,7 +84,7 @@ class DisplayedArea:
         return np.stack((self.size[0] - x if self.flipped else x, y), axis=1)
 
     def of_display(self, points: Array) -> Array:
-        """Where points are shown that are in fractions of what is displayed."""
+        """Return the places of points that are given in fractions of the displayed area."""
         return points * np.array(self.size, np.float64)
 
 
@@ -121,7 +121,7 @@ def read_displayed_area(picture: Array, state: Dataset, area: Dataset) -> Displa
 
 
 def _pixel_height(area: Dataset) -> float:
-    """How many times as high as wide a pixel is to be shown."""
+    """Return the height of a pixel divided by its width."""
     for tag in (
         tags.PRESENTATION_PIXEL_SPACING,
         tags.PRESENTATION_PIXEL_ASPECT_RATIO,

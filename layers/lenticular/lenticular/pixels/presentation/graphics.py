@@ -40,7 +40,7 @@ _LINES_IN_HEIGHT = 36
 
 @dataclass(frozen=True, slots=True)
 class _Pen:
-    """What is drawn with: a colour, and how thick a line is."""
+    """A pen: a colour, and the thickness of lines."""
 
     draw: "ImageDraw"
     ink: Any

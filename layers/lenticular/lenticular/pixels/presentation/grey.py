@@ -173,7 +173,7 @@ def _modality(transformation: GreyTransformation, values: Array) -> Array:
 
 
 def _light(voi: Window | Lut | None, values: Array) -> Array:
-    """How bright each value is, from 0 to 1 (PS3.3 C.11.2.1.2 and C.11.2.1.3)."""
+    """Return the brightness of each value, from 0 to 1 (PS3.3 C.11.2.1.2 and C.11.2.1.3)."""
     if isinstance(voi, Lut):
         return voi.look_up(values) / voi.greatest
     if voi is None or voi.width <= 0:

@@ -14,7 +14,7 @@ Array = NDArray[Any]
 
 
 def read_overlay(dataset: Dataset, group: str, bulk: BulkReader, shape: tuple[int, int]) -> Array:
-    """Where an overlay (its group is `6000` to `601E`) lies on an image of this shape."""
+    """Return the mask of an overlay (group `6000` to `601E`) for an image of this shape."""
     rows, columns = integer(dataset, group + "0010") or 0, integer(dataset, group + "0011") or 0
     origin = integers(dataset, group + "0050") or [1, 1]
     frames, bits = integer(dataset, group + "0015") or 1, integer(dataset, group + "0100") or 1

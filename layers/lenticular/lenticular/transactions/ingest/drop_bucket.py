@@ -29,7 +29,7 @@ LONGEST_KEY_BYTES = 800
 
 @dataclass(slots=True)
 class _Taken:
-    """What became of what an object holds."""
+    """Results and refusals of an object's content."""
 
     results: list[StoreResult] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
@@ -135,7 +135,7 @@ def _reject(bucket: Bucket, found: Found, refusals: list[Refusal]) -> None:
 
 
 def rejected_key(key: str) -> str:
-    """Where a refused object goes: its own key, where that is a proper one that leaves room."""
+    """Return the key for a refused object: its own, shortened and corrected if need be."""
     parts = key.removeprefix(INCOMING).split("/")
     proper = "/".join(f"_{part}" if part in ("", ".", "..") else part for part in parts)
     room = LONGEST_KEY_BYTES - len(REJECTED) - len(REPORT)

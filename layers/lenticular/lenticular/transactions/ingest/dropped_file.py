@@ -36,7 +36,7 @@ class DroppedFile:
 
     @property
     def version(self) -> tuple[int, ...]:
-        """What changes with the content, or when another file takes the name."""
+        """A version that changes with the content, or when another file takes the name."""
         return (*_moved_version(self.status), self.status.st_ctime_ns)
 
     @property

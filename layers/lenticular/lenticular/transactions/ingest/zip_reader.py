@@ -45,7 +45,7 @@ _BROKEN = (
 
 
 def is_zip(head: bytes | memoryview) -> bool:
-    """Whether a body that begins so is a zip."""
+    """Return True if a body with this beginning is a zip."""
     return bytes(head[:4]) in (b"PK\x03\x04", _END)
 
 
@@ -177,7 +177,7 @@ def _check_directory(file: BinaryIO, size: int, maximum_entries: int) -> None:
 
 
 def _directory(file: BinaryIO, size: int) -> tuple[int, int]:
-    """Where the central directory begins and ends (APPNOTE 4.3.14 to 4.3.16)."""
+    """Return start and end of the central directory (APPNOTE 4.3.14 to 4.3.16)."""
     tail_start = max(0, size - _END_BYTES - _LONGEST_COMMENT)
     tail = _read(file, tail_start, size - tail_start)
     end = tail.rfind(_END)

@@ -49,7 +49,7 @@ def _files(
 
 
 class _Folders:
-    """Which folder belongs to which resource; two with one name are told apart by a number."""
+    """The folders of resources; two with the same name get numbers."""
 
     def __init__(self) -> None:
         self._paths: dict[str, str] = {}

@@ -24,7 +24,7 @@ _PIXELS = frozenset({tags.FLOAT_PIXEL_DATA, tags.DOUBLE_FLOAT_PIXEL_DATA, tags.P
 def content_at(
     services: Services, instance: StoredInstance, path: Sequence[str]
 ) -> list[str] | ByteSource:
-    """What lies at the path: the names of what is below it, or a value."""
+    """Return what is at a path: the names below it, or a value."""
     located = instances.locate(services, instance.target)
     dataset = dataset_as_written(services, located)
     walked: list[str] = []

@@ -35,7 +35,7 @@ _UID_OF = {
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What `/tools/find` is asked."""
+    """A query of `/tools/find`."""
 
     level: Level
     keys: dict[str, str]
@@ -115,7 +115,7 @@ def _ids(services: Services, question: Question, since: int = 0, limit: int = 0)
 
 
 def _in_right_case(services: Services, question: Question) -> Iterator[OrthancResource]:
-    """What matches letter by letter: the index folds case and accents, so it only preselects."""
+    """Yield resources that match with case and accents, which the index ignores."""
     lettered = {name: key for name, key in question.keys.items() if _has_case(key)}
     ids = _ids(services, question)
     while page := list(islice(ids, PAGE)):
@@ -135,7 +135,7 @@ def _with_ancestors(services: Services, resource: OrthancResource) -> Dataset:
 
 
 def _agrees(dataset: Dataset, name: str, key: str) -> bool:
-    """Whether the value is written as the key is; what is counted has no writing of its own."""
+    """Return True if the value has the case of the key; computed attributes always match."""
     path = path_of(name)
     if path is None or len(path) > 1 or path[0] not in dataset:
         return True

@@ -143,7 +143,7 @@ def descendants(
 
 
 def targets(services: Services, resource: OrthancResource) -> list[Target]:
-    """What DICOMweb calls a resource: one target, for a patient one for each of the studies."""
+    """Return the targets of a resource: one, for a patient one for each study."""
     if resource.instance is not None:
         return [resource.instance.target]
     if resource.level is Level.SERIES:
@@ -166,7 +166,7 @@ def datasets_below(services: Services, resource: OrthancResource) -> Iterator[tu
 
 
 def stored_instances(services: Services, resource: OrthancResource) -> list[StoredInstance]:
-    """Where the files of a resource lie."""
+    """Return the stored instances of a resource."""
     return [
         instance
         for target in targets(services, resource)
@@ -181,12 +181,12 @@ def remove(services: Services, resource: OrthancResource) -> dict[str, Any]:
 
 
 def reference(level: Level, orthanc_id: str) -> dict[str, str]:
-    """What and where a resource is."""
+    """Return type, identifier and path of a resource."""
     return {"ID": orthanc_id, "Path": f"/{PLURAL[level]}/{orthanc_id}", "Type": level.value}
 
 
 def statistics(services: Services) -> dict[str, Any]:
-    """How much is stored."""
+    """Return how much is stored."""
     counted = services.index.retrieval.statistics()
     return {
         "CountPatients": counted.patients,
@@ -198,7 +198,7 @@ def statistics(services: Services) -> dict[str, Any]:
 
 
 def statistics_of(resource: OrthancResource) -> dict[str, Any]:
-    """How much belongs to a resource."""
+    """Return the statistics of a resource."""
     kinds = ("DicomDiskSize", "DicomUncompressedSize", "DiskSize", "UncompressedSize")
     answer = _sizes("", resource.size, kinds)
     if resource.level is Level.PATIENT:
@@ -223,7 +223,7 @@ def _sizes(prefix: str, size: int, kinds: tuple[str, ...]) -> dict[str, Any]:
 
 
 def metadata(resource: OrthancResource) -> dict[str, str]:
-    """What Orthanc calls metadata: what the server noted when it received the instances."""
+    """Return Orthanc's metadata: what the server recorded when it received the instances."""
     if resource.instance is None:
         return {"LastUpdate": orthanc_time(resource.last_update)}
     return {

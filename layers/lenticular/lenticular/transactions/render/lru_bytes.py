@@ -1,4 +1,4 @@
-"""What was made recently and is asked for again, kept in memory within a budget."""
+"""A cache in memory of least recently used values, with a limit in bytes."""
 
 from collections import OrderedDict
 from threading import Lock
@@ -14,7 +14,7 @@ class LruBytes:
         self._lock = Lock()
 
     def get(self, key: str) -> bytes | None:
-        """What is kept under the key."""
+        """Return the value of a key."""
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)

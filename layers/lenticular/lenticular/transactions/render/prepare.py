@@ -24,7 +24,7 @@ from lenticular.transactions.retrieve import instances
 
 
 def find(services: Services, target: Target) -> LocatedInstance:
-    """What is to be shown; a study or series is represented by one of its instances."""
+    """Return the instance to render; a study or series is represented by one of its instances."""
     if target.sop_instance_uid is None:
         representative = services.index.retrieval.representative(target)
         target = target if representative is None else representative.target
@@ -39,7 +39,7 @@ def prepare(
     *,
     thumbnail: bool = False,
 ) -> RenderRequest:
-    """What is to be drawn, once it is known that it can be; anything has a thumbnail."""
+    """Return a request that can be rendered; everything has a thumbnail."""
     if category_of(located) is ResourceCategory.PRESENTATION and frame_number is None:
         shown = next(prepare_shown(services, located, options, thumbnail=thumbnail), None)
         if shown is not None:
@@ -96,7 +96,7 @@ def prepare_all(
 
 
 def is_presented(instance: StoredInstance) -> bool:
-    """Whether what it shows is another instance: it is a presentation state."""
+    """Return True if the instance shows others: a presentation state."""
     return instance.sop_class_uid in APPLICABLE
 
 

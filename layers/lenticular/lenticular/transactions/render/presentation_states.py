@@ -20,7 +20,7 @@ Shown = tuple[LocatedInstance, int | None]
 
 
 def shown(services: Services, state: LocatedInstance) -> Iterator[Shown]:
-    """What a state shows of what is stored here, in its order."""
+    """Yield the stored images that a presentation state shows, in its order."""
     study = state.instance.study_instance_uid
     for reference in references(instances.dataset_of(services, state)):
         target = Target(study, reference.series_instance_uid, reference.sop_instance_uid)

@@ -75,7 +75,7 @@ def _by_study(keys: Iterable[str]) -> Iterator[set[str]]:
 
 
 def _folder(key: str) -> str:
-    """Where the pictures lie of the instance whose file has this key."""
+    """Return the folder of the renditions of a file."""
     return f"{_PICTURES}{key.removeprefix(_FILES).removesuffix(_ENDING)}/"
 
 

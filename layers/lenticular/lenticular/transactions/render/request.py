@@ -17,7 +17,7 @@ COSTLY_COMPRESSED = 512 << 10
 
 
 class PictureKind(StrEnum):
-    """What is shown: as the file wants to be seen, or one of Orthanc's ways of looking."""
+    """The kinds of pictures: rendered as the file says, or one of Orthanc's kinds."""
 
     RENDERED = "rendered"
     PREVIEW = "preview"
@@ -53,7 +53,7 @@ class RenderRequest:
 
     @property
     def is_animated(self) -> bool:
-        """Whether all frames are shown, one after the other."""
+        """True if all frames are shown, one after the other."""
         pixels = self.located.layout.pixels
         return (
             self.options.media_type == GIF
@@ -67,7 +67,7 @@ class RenderRequest:
 
     @property
     def is_costly(self) -> bool:
-        """Whether drawing takes so long that others are spared it, if they want the same."""
+        """True if the picture is costly to draw, and so worth caching."""
         pixels = self.located.layout.pixels
         if pixels is None or category_of(self.located) is not ResourceCategory.PICTURE:
             return False

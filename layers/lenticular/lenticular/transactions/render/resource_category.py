@@ -1,4 +1,4 @@
-"""What can be shown of an instance: the resource categories of PS3.18 8.7.2.
+"""The resource categories of PS3.18 8.7.2: what can be rendered of an instance.
 
 Told by its storage class and its layout, which the index has at hand; documents and videos are
 handed on as they are.
@@ -23,7 +23,7 @@ _STORAGE = "1.2.840.10008.5.1.4.1.1."
 
 
 class ResourceCategory(StrEnum):
-    """What an instance is to somebody who wants to see it."""
+    """The resource category of an instance."""
 
     PICTURE = "picture"
     VIDEO = "video"
@@ -43,7 +43,7 @@ _BY_CLASS = {
 
 
 def category_of(located: LocatedInstance) -> ResourceCategory:
-    """What can be shown of the instance."""
+    """Return the resource category of an instance."""
     pixels, instance = located.layout.pixels, located.instance
     if pixels is not None and pixels.number_of_frames >= 1:
         video = lookup(instance.transfer_syntax_uid).is_video

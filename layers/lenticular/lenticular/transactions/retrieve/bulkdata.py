@@ -26,7 +26,7 @@ class Value:
 
     @property
     def is_pixels(self) -> bool:
-        """Whether these are the pixels of the instance, which may be asked for by frames."""
+        """True if the value is the Pixel Data, which has frames."""
         pixels = self.located.layout.pixels
         return pixels is not None and pixels.tag == self.path
 
@@ -46,7 +46,7 @@ def values(
 
 
 def media_type_of(services: Services, value: Value) -> str:
-    """What the value is, as far as it can be told without reading it."""
+    """Return the media type of a value, without reading it."""
     is_known = value.path in value.located.layout.bulkdata
     if is_known and value.path != tags.ENCAPSULATED_DOCUMENT and not _may_be_fragments(value):
         return OCTET_STREAM

@@ -33,7 +33,7 @@ class StoredFrame:
 
 
 def pixels_of(located: LocatedInstance) -> PixelLayout:
-    """Where the pixels of the instance lie."""
+    """Return the layout of the pixels of an instance."""
     pixels = located.layout.pixels
     if pixels is None:
         raise NotFound(f"Instance {located.instance.sop_instance_uid} holds no pixel data.")
@@ -148,7 +148,7 @@ def whole_pixel_data(services: Services, located: LocatedInstance) -> ByteSource
 
 
 def joined_fragments(whole: ByteSource, start: int, length: int, skip: int = 0) -> ByteSource:
-    """What lies in a run of fragments, without the items' heads (PS3.5 A.4)."""
+    """Return the bytes of a run of fragments, without the items' headers (PS3.5 A.4)."""
     if length <= AT_ONCE:
         run = ByteSource.of(whole.read(start, length))
         return ByteSource.of(

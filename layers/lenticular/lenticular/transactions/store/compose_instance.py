@@ -37,7 +37,7 @@ _BINDING = frozenset({tags.SAMPLES_PER_PIXEL, tags.ROWS, tags.COLUMNS})
 
 @dataclass(frozen=True, slots=True)
 class StoreWarning:
-    """What was changed of what was sent: a Warning Reason (PS3.18 I.2.1), and the originals."""
+    """A correction of what was sent: its Warning Reason (PS3.18 I.2.1), and the original values."""
 
     reason: int = 0
     detail: str = ""

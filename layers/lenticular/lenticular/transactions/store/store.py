@@ -32,7 +32,7 @@ STRICT = "strict"
 
 @dataclass(frozen=True, slots=True)
 class StoreResult:
-    """What became of one received body.
+    """The result of storing one received body.
 
     `outcome` is None when it was refused, and then `failure_reason` (PS3.18 10.5.3, PS3.4 GG.4)
     and `detail` say why. UIDs are empty when they could not be read. A `temporary_failure` is one
@@ -75,7 +75,7 @@ def store(
 
 
 def _counts(spools: Sequence[Spool], results: Sequence[StoreResult]) -> dict[str, int]:
-    """What an operator wants to see of a store: nothing of it is patient data."""
+    """Return counts of a store for logs and metrics, without patient data."""
     refused = sum(result.outcome is None for result in results)
     received = sum(spool.size for spool in spools)
     return {"stored": len(results) - refused, "refused": refused, "bytes": received}

@@ -22,7 +22,7 @@ STUDIES_AT_ONCE = 20
 
 @dataclass(frozen=True, slots=True)
 class MarkedStable:
-    """How much was told to be stable, and whether that was all of it."""
+    """Counts of what was marked as stable; `complete` if that was all."""
 
     patients: int
     studies: int

@@ -38,7 +38,7 @@ FILES_AT_ONCE = 20
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """How many files were looked at and removed, and whether that was all of them."""
+    """Counts of a sweep; `complete` if it saw all files."""
 
     looked_at: int
     removed: int
@@ -47,7 +47,7 @@ class Swept:
 
 @dataclass(frozen=True, slots=True)
 class Reindexed:
-    """How many files were looked at, filed and unreadable, and whether that was all of them."""
+    """Counts of a reindex; `complete` if it saw all files."""
 
     looked_at: int
     filed: int
@@ -57,7 +57,7 @@ class Reindexed:
 
 @dataclass(frozen=True, slots=True)
 class Indexed:
-    """How many studies were looked through, and whether nothing is left to be done."""
+    """Studies scanned for query tags; `complete` if nothing is left."""
 
     studies: int
     complete: bool

@@ -38,7 +38,7 @@ Refusal = tuple[HTTPStatus, str]
 
 @dataclass(frozen=True, slots=True)
 class _Credentials:
-    """What an Authorization header holds: a name and a password, or a token."""
+    """The credentials of an Authorization header: a name and a password, or a token."""
 
     name: str = ""
     password: str = ""

@@ -26,7 +26,7 @@ HEAD_TOO_LARGE = (
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """How long a client may take, in seconds, and what is read in vain, in bytes."""
+    """Limits of connections: seconds that a client may take, and bytes read in vain."""
 
     head_seconds: float = 20
     """For the head of a request, from the connection or the last response on."""

@@ -24,7 +24,7 @@ _CODING = re.compile(r"\s*(gzip|x-gzip|\*)\s*(?:;\s*q=([0-9.]+)\s*)?", re.I)
 
 
 def is_worth_gzip(request: Request, headers: dict[str, str], size: int | None) -> bool:
-    """Whether the client takes gzip, and an answer of so many bytes (None: many) gains by it.
+    """Return True if the client accepts gzip, and a body of this size (None: large) gains by it.
 
     A range is one of the bytes as they are.
     """

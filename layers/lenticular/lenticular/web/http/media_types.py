@@ -119,7 +119,7 @@ _ANYTHING: Ranges = (MediaRange("*/*", None, None, 1.0),)
 
 
 def accepted(request: Request) -> Accept:
-    """What the client of this request accepts; anything when it says nothing."""
+    """Return the media types that the client accepts; without an Accept, any."""
     query = ",".join(request.query_params.getlist("accept"))
     header = ",".join(request.headers.getlist("accept"))
     if not query:

@@ -99,7 +99,7 @@ class MultipartReader:
             raise InvalidRequest("The body ends before its closing delimiter; it was cut short.")
 
     def _seek(self, data: bytes, start: int) -> tuple[int, re.Match[bytes] | None]:
-        """Where the data ends, and the end of the delimiter's line unless it is yet to come."""
+        """Return the end of the data, and the end of the delimiter's line if it has arrived."""
         for stop, after in self._candidates(data, start):
             line_end = _LINE_END.match(data, after)
             if line_end is not None:
@@ -119,7 +119,7 @@ class MultipartReader:
             newline = data.find(self._delimiter, newline + 1)
 
     def _doubtful(self, data: bytes, start: int) -> int:
-        """Where bytes begin that, with the next chunk, may turn out to be a delimiter."""
+        """Return the start of bytes that may become a delimiter with the next chunk."""
         if self._fresh and self._delimiter.startswith(data[start:], 1):
             return start
         newline = data.rfind(b"\n", max(start, len(data) - len(self._delimiter)))
@@ -169,7 +169,7 @@ class MultipartReader:
 
 
 def _line_end_start(data: bytes, start: int, newline: int) -> int:
-    """Where a line end starts whose LF is given: at its CR when it has one."""
+    """Return the start of a line end whose LF is given: its CR if it has one."""
     return newline - (newline > start and data[newline - 1] == 0x0D)
 
 

@@ -1,4 +1,4 @@
-"""Which representation of instances and frames a client gets, PS3.18 8.7.3 and 8.7.8.
+"""Content negotiation for instances and frames, PS3.18 8.7.3 and 8.7.8.
 
 The one place that knows in which transfer syntaxes a stored object can be served: as it is stored,
 uncompressed, or compressed in another way. Whether the pixels of an instance fit a syntax is known
@@ -24,7 +24,7 @@ from lenticular.web.http.media_types import DICOM, OCTET_STREAM, ZIP, Accept, Of
 
 @dataclass(frozen=True, slots=True)
 class Representation:
-    """How instances go out: by themselves, in parts or zipped; and which syntax each one gets."""
+    """The representation of instances: single, multipart or zip; and the syntax of each."""
 
     media_type: str
     multipart: bool
@@ -94,7 +94,7 @@ def negotiate_frames(
 
 
 def frame_offers(services: Services, located: LocatedInstance) -> list[Offer]:
-    """What a frame can be served as: as stored, then uncompressed, then compressed otherwise."""
+    """Return the offers for a frame: as stored, then uncompressed, then otherwise compressed."""
     stored = frame_syntax(services, located)
     kinds = [(lookup(stored).media_type, stored)]
     if can_decode(located):

@@ -66,14 +66,14 @@ class DeferredBody:
 
 
 def payload_limit_of(request: Request) -> int | None:
-    """What one call may carry; None where everything goes out as it is made."""
+    """Return the payload limit in bytes; None if there is none."""
     if JOB in request.scope:
         return 0  # all of it is for the bucket
     return services_of(request).settings.payload_ceiling or None
 
 
 def exceeds(request: Request, size: int) -> bool:
-    """Whether so many bytes are more than one call may carry, and there is another way."""
+    """Return True if this size exceeds the payload limit, and can go through the bucket."""
     ceiling = payload_limit_of(request)
     return ceiling is not None and ceiling < size and services_of(request).bucket is not None
 
@@ -214,7 +214,7 @@ def _job(request: Request, result: str) -> "Job":
 
 
 def _fits(pieces: list[bytes], ceiling: int) -> bool:
-    """Whether they are below the ceiling as base64, or with every quotation mark escaped."""
+    """Return True if the pieces stay below the limit as base64, or with quotation marks escaped."""
     size = sum(map(len, pieces))
     escaped = size + sum(piece.count(b'"') + piece.count(b"\\") for piece in pieces)
     return size <= ceiling and escaped <= ceiling * 4 // 3

@@ -61,7 +61,7 @@ def entity_tag(*parts: object) -> str:
 
 
 def digest(documents: Iterable[bytes]) -> bytes:
-    """What tells these documents from others."""
+    """Return a hash of documents, for an ETag."""
     found = hashlib.sha256()
     for document in documents:
         found.update(document)
@@ -191,7 +191,7 @@ def json_array(
 
 
 def document(request: Request, body: bytes, media_type: str) -> Response:
-    """What is made already and has no ETag."""
+    """Respond with a complete body, without an ETag."""
     sent = _headers(media_type, None) | {"content-length": str(len(body))}
     return _answer(request, 200, sent, DeferredBody(lambda: [body], len(body)))
 
@@ -256,7 +256,7 @@ def _headers(media_type: str, etag: str | None, file_name: str | None = None) ->
 
 
 def _place(request: Request) -> dict[str, str]:
-    """Where a single part is to be had, which PS3.18 8.4.3 wants said of it."""
+    """Return the Content-Location of a single part (PS3.18 8.4.3)."""
     path: str = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
     if not path.startswith(f"{DICOMWEB}/"):
         return {}

@@ -198,7 +198,7 @@ def _as_parts(offers: Sequence[Offer]) -> list[Offer]:
 
 
 def _by_frames(services: Services, value: Value, offer: Offer) -> bool:
-    """Whether each frame is a part: where they are compressed, or shall be."""
+    """Return True if each frame is a part of its own: compressed ones are."""
     if not value.is_pixels or _is_one_stream(services, value.located):
         return False
     stored = frames.frame_syntax(services, value.located)
@@ -206,7 +206,7 @@ def _by_frames(services: Services, value: Value, offer: Offer) -> bool:
 
 
 def _is_one_stream(services: Services, located: LocatedInstance) -> bool:
-    """Whether nobody can tell the frames apart: of a video, or of damaged pixels."""
+    """Return True if frames cannot be told apart: in a video, or in damaged pixels."""
     encapsulated = frames.pixels_of(located).encapsulated
     return encapsulated and not frames.are_apart(services, located)
 

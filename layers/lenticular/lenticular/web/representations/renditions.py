@@ -1,4 +1,4 @@
-"""What an instance looks like over HTTP: pictures, documents, videos and reports, PS3.18 8.7.4.
+"""Rendered representations: pictures, documents, videos and reports, PS3.18 8.7.4.
 
 Each form of instance has its media types; the first is the one for who does not say.
 """

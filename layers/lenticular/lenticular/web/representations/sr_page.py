@@ -79,7 +79,7 @@ def _title(dataset: Dataset, root: ContentItem) -> str:
 
 
 def _facts(dataset: Dataset) -> Iterator[tuple[str, str]]:
-    """What is known of the report as a whole."""
+    """Yield name and value of the attributes above the report's content."""
     for name, tag in _HEAD.items():
         if value := text(dataset, tag):
             yield name, value
@@ -136,7 +136,7 @@ def _linked(item: ContentItem, dicomweb: str) -> str:
 
 
 def _path(reference: ReferencedInstance | None) -> str:
-    """Where a referenced instance is shown; nothing unless the report says where it is."""
+    """Return the path of a referenced instance; empty if the report does not give its study."""
     if reference is None:
         return ""
     uids_of = (

@@ -27,7 +27,7 @@ SWITCH = {"": True, "true": True, "false": False}
 
 @get_and_head(router, "/changefeed")
 def read_changefeed(request: Request) -> Response:
-    """What happened to instances, the oldest first (`offset`, `limit`, `startTime`, `endTime`)."""
+    """Return changes of instances, the oldest first (`offset`, `limit`, `startTime`, `endTime`)."""
     from lenticular.transactions import instance_changes
 
     media_type = choose(accepted(request), OFFERS).media_type

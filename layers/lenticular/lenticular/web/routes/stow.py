@@ -73,7 +73,7 @@ async def _store(request: Request, study: str | None) -> Response:
 
 
 def _wants_no_answer(request: Request) -> bool:
-    """Whether the client needs an answer only where something is to be told (RFC 7240 4.2)."""
+    """Return True if the client wants a body only if something was not stored (RFC 7240 4.2)."""
     preferences = ",".join(request.headers.getlist("prefer")).lower().split(",")
     return "return=minimal" in [preference.partition(";")[0].strip() for preference in preferences]
 

@@ -40,7 +40,7 @@ async def begin_upload(request: Request) -> Response:
 # The answer has URLs to put files to.
 @get_and_head(router, "/uploads/{upload_id}", extra=NEEDS_WRITE)
 def upload_state(request: Request, upload_id: str) -> Response:
-    """How far each file has come, with fresh URLs for what has not arrived."""
+    """Return the status of each file, with fresh URLs for what has not arrived."""
     upload = uploads.status(services_of(request), upload_id)
     return responses.document(request, orjson.dumps(_told(upload)), JSON)
 

@@ -125,7 +125,7 @@ def _accept(request: Request) -> Accept:
 
 
 def _asks_for_utf_8(parameters: QueryParams) -> bool:
-    """Whether text shall be in UTF-8 (PS3.18 9.1.2.2.2), the one charset that holds all others."""
+    """Return True if text should be in UTF-8 (PS3.18 9.1.2.2.2)."""
     text = parameters.get("charset")
     if text is None:
         return False

@@ -51,7 +51,7 @@ async def instances(
 
 
 def is_metadata(headers: Headers, kind: str) -> bool:
-    """Whether a part with these headers is metadata; one without a type is, unless it is named."""
+    """Return True if a part is metadata; without a type it is, unless it has a name."""
     content_type = headers.get("content-type")
     if content_type is None:
         return _location(headers) is None

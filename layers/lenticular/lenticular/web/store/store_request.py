@@ -27,7 +27,7 @@ Parts = AsyncGenerator[tuple[Headers, Spool], None]
 def received(
     request: Request, body: AsyncIterator[bytes], services: Services
 ) -> AsyncGenerator[Spool | Composed | StoreResult, None]:
-    """What came: files, files made of metadata and bulk data, and what cannot become one."""
+    """Yield the instances of a request: files, and files composed of metadata and bulk data."""
     content_type = request.headers.get("content-type")
     if not content_type:
         raise errors.UnsupportedMedia(f"The body has no Content-Type. {EXPECTED}")

@@ -1,4 +1,4 @@
-"""Where the viewer's files lie: a folder of this machine, or one of a bucket."""
+"""The viewer's files: in a folder of this machine, or of a bucket."""
 
 import re
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Known:
 
 
 class Files(Protocol):
-    """What is asked of the place."""
+    """The protocol of the viewer's files."""
 
     def named(self, name: str) -> dict[str, Known]:
         """The file of this name and the compressed one beside it, as far as they are there."""

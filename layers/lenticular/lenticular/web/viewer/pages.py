@@ -73,7 +73,7 @@ router = APIRouter()
 
 
 def is_there(place: str) -> bool:
-    """Whether the viewer's files are at this place."""
+    """Return True if the viewer's files are there."""
     return bool(place) and PAGE in open_files(place).named(PAGE)
 
 
@@ -150,7 +150,7 @@ def _headers(request: Request, name: str, etag: str) -> dict[str, str]:
 
 
 def _sign_in(settings: Settings) -> dict[str, str] | None:
-    """What OHIF needs to know of the issuer that people sign in at, if they do so there."""
+    """Return the settings of OHIF for the OIDC issuer, or None."""
     if not settings.oidc_client:
         return None
     return {

@@ -1,4 +1,4 @@
-"""What was last told to be stable, of studies and series (expand).
+"""Add the column by which studies and series are marked as stable (expand).
 
 Both columns have a default, so the release before, which does not know them, goes on writing. The
 default is the time of the migration: what was quiet by then counts as told, or the feed would be

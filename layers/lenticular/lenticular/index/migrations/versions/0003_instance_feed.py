@@ -1,4 +1,4 @@
-"""What of which instance has changed, also of those that are gone (expand).
+"""Add the UIDs and the action of instances to the changes (expand).
 
 All new columns may be empty, so the release before goes on writing. What is stored now gets its
 UIDs here, some rows at a time; of what was deleted already nobody knows them, which is marked, so

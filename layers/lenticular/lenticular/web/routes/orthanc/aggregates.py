@@ -1,4 +1,4 @@
-"""What all instances of a resource hold: their tags, what these share, and their files as a zip."""
+"""All instances of a resource: their tags, their shared tags, and their files as a zip."""
 
 from collections.abc import Iterator
 

@@ -47,7 +47,7 @@ class Inflater:
         self._inflater = zlib.decompressobj(_GZIP_OR_ZLIB)
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
-        """What this piece unpacks to."""
+        """Yield the bytes that a piece unpacks to."""
         self._received += len(piece)
         rest, content = piece, b""
         # A full piece may not be all that the input so far gives.

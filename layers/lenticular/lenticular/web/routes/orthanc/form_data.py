@@ -14,7 +14,7 @@ LARGEST_HEADER = 8 * 1024
 
 
 def is_form(request: Request) -> bool:
-    """Whether the body is a form that may hold files."""
+    """Return True if the body is a form that may hold files."""
     content_type = request.headers.get("content-type", "")
     return content_type.split(";")[0].strip().lower() == "multipart/form-data"
 
@@ -48,7 +48,7 @@ def _boundary(request: Request) -> bytes:
 
 
 class _Form:
-    """What the parser has found so far."""
+    """The state of the form's parser."""
 
     def __init__(self, boundary: bytes, new_spool: Callable[[], Spool]) -> None:
         self._new_spool = new_spool

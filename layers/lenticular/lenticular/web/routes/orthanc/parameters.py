@@ -1,4 +1,4 @@
-"""What Orthanc's query parameters and paths mean, and its JSON."""
+"""Query parameters and paths of Orthanc's REST, and its JSON."""
 
 from enum import StrEnum
 from typing import Any
@@ -90,13 +90,13 @@ def large_answer(request: Request, content: Any) -> Response:
 
 
 def has(request: Request, name: str) -> bool:
-    """Whether a parameter is there, as `?expand`; `?expand=false` takes it back."""
+    """Return True if a flag is set, as `?expand`; `?expand=false` clears it."""
     value = request.query_params.get(name)
     return value is not None and value.lower() not in ("false", "0")
 
 
 def tag_style(request: Request, default: Style) -> Style:
-    """How tags are to be told: `?full`, `?short`, `?simplify`, or the default of the path."""
+    """Return the style of tags: `?full`, `?short`, `?simplify`, or the default of the path."""
     for name, style in (("simplify", simplified), ("short", short), ("full", full)):
         if has(request, name):
             return style
@@ -115,7 +115,7 @@ def number(request: Request, name: str) -> int | None:
 
 
 def window(request: Request) -> tuple[int, int | None]:
-    """Which part of a list is asked for: how many to pass over, and how many to tell."""
+    """Return `since` and `limit` of a list."""
     since, limit = number(request, "since"), number(request, "limit")
     for name, given, other in (("since", since, limit), ("limit", limit, since)):
         if given is None and other is not None:

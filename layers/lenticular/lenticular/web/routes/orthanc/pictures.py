@@ -58,7 +58,7 @@ def _picture(request: Request, identifier: str, frame_index: int, kind: PictureK
 
 
 def _options(request: Request, kind: PictureKind) -> RenderOptions:
-    """What the client wants: Orthanc's parameters, and those of DICOMweb."""
+    """Parse rendering parameters: Orthanc's, and those of DICOMweb."""
     bits = 16 if kind in (PictureKind.UINT16, PictureKind.INT16) else 8
     media_type = choose(accepted(request), list(map(Offer, in_orthanc(bits)))).media_type
     given = dict(request.query_params)

@@ -29,7 +29,7 @@ LARGEST_QUESTION = 64 * 1024
 
 @get_and_head(router, "/system")
 def system(request: Request) -> Response:
-    """What the server is and can do."""
+    """Return the system information."""
     return answer(
         {
             "ApiVersion": API_VERSION,

@@ -68,7 +68,7 @@ def _store(services: Services, spool: Spool) -> list[StoreResult]:
 
 
 def _answer_to_many(results: list[StoreResult]) -> Response:
-    """What was stored; what is no DICOM is left out, as Orthanc does, but mentioned."""
+    """Respond with what was stored; like Orthanc without what is not DICOM, but with a warning."""
     kept = [result for result in results if _is_kept(result)]
     for result in results:
         if result.temporary_failure is not None:
@@ -81,7 +81,7 @@ def _answer_to_many(results: list[StoreResult]) -> Response:
 
 
 def _is_kept(result: StoreResult) -> bool:
-    """Whether the instance is stored: with these bytes, or with those that came first."""
+    """Return True if the instance is stored, with these bytes or with earlier ones."""
     return (
         result.outcome is not None
         or result.failure_reason == errors.FailureReason.DUPLICATE_SOP_INSTANCE
