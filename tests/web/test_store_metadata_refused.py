@@ -1,5 +1,6 @@
 """Metadata and bulk data that cannot become an instance, PS3.18 10.5.3: said so, and no more."""
 
+import time
 from typing import Any
 
 import orjson
@@ -137,3 +138,30 @@ def test_what_waits_is_bounded(client, monkeypatch):
     monkeypatch.setattr("lenticular.transactions.store.match_bulkdata.MAX_WAITING_BYTES", 1000)
     metadata = metadata_of(samples.ct("a")) | {"00091001": {"vr": "OB", "BulkDataURI": "never"}}
     wire.assert_error(send(client, as_json(metadata), bulk(b"x" * 2000)), 413)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"[" + b",".join([b"{}"] * 1_000_001) + b"]",
+        b'[{"00400100":{"vr":"SQ","Value":[' + b",".join([b"[]"] * 1_000_001) + b"]}}]",
+        b'[{"00090010":{"vr":"LO","Value":[' + b",".join([b'""'] * 4_000_002) + b"]}}]",
+    ],
+    ids=["objects", "arrays", "values"],
+)
+def test_metadata_that_would_take_far_more_memory_than_its_size_is_refused(client, document):
+    before = time.monotonic()
+    answer = send(client, ({"Content-Type": JSON}, document))
+    assert answer.status_code == 413
+    assert "The metadata has more than" in answer.json()["detail"]
+    assert time.monotonic() - before < 10
+
+
+def test_a_request_full_of_what_is_no_instance_ends_early_and_says_so(client):
+    answer = send(client, ({"Content-Type": JSON}, b"[" + b",".join([b"{}"] * 60_000) + b"]"))
+    assert answer.status_code == 409
+    failures = wire.items(answer.json(), "0008119A")
+    assert 10_000 < len(failures) < 11_000
+    assert "More than 10,000 parts cannot be read" in wire.value(failures[-1], "00000902")
+    content = samples.ct("after")
+    assert wire.store(client, *[b"x"] * 10_050, content).status_code == 409

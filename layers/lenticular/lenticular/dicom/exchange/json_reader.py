@@ -14,11 +14,16 @@ from lenticular.dicom import dictionary, tags
 from lenticular.dicom.model import Dataset
 from lenticular.dicom.read.elements import MAX_JSON_DEPTH
 from lenticular.dicom.read.vr_decode import LITTLE_ENDIAN
-from lenticular.errors import InvalidInstance, InvalidRequest
+from lenticular.errors import InvalidInstance, InvalidRequest, TooLarge
 
 _TAG = re.compile(r"[0-9A-Fa-f]{8}")
 _CONTENTS = ("Value", "InlineBinary", "BulkDataURI")
 _FILE_META = "0002"
+
+MAX_OBJECTS = 1_000_000
+"""Objects and arrays in one part of metadata; an empty one takes 64 bytes of memory for its 2."""
+MAX_VALUES = 4_000_000
+"""Commas in one part of metadata."""
 
 
 @dataclass(slots=True)
@@ -35,7 +40,8 @@ class Metadata:
 
 
 def objects(document: bytes) -> list[Any]:
-    """The objects of a JSON document: an array of them, or one (PS3.18 F.2.1)."""
+    """Return the objects of a JSON document: an array of them, or one (PS3.18 F.2.1)."""
+    _check_structure(document)
     try:
         found = orjson.loads(document)
     except orjson.JSONDecodeError as error:
@@ -43,6 +49,14 @@ def objects(document: bytes) -> list[Any]:
             f"The metadata is no JSON: line {error.lineno}, column {error.colno}."
         ) from error
     return found if isinstance(found, list) else [found]
+
+
+def _check_structure(document: bytes) -> None:
+    """Refuse a document that would take far more memory than its size, before it is parsed."""
+    if document.count(b"{") + document.count(b"[") > MAX_OBJECTS:
+        raise TooLarge(f"The metadata has more than {MAX_OBJECTS:,} objects and arrays.")
+    if document.count(b",") > MAX_VALUES:
+        raise TooLarge(f"The metadata has more than {MAX_VALUES:,} values.")
 
 
 def checked(found: Any) -> Metadata:

@@ -25,6 +25,8 @@ router = APIRouter(prefix=DICOMWEB, tags=["Store"])
 # One durable transaction takes this much at a time, so that memory stays bounded.
 BATCH_INSTANCES = 64
 BATCH_BYTES = 32 * 1024 * 1024
+MAX_UNREADABLE_PARTS = 10_000
+"""Parts, or datasets of metadata, of one request from which no instance can be made."""
 
 
 @router.post("/studies")
@@ -44,19 +46,19 @@ async def _store(request: Request, study: str | None) -> Response:
     services = services_of(request)
     refuse_encoded(request)
     body = require_body(request, services.settings.maximum_body)
-    results: list[StoreResult] = []
+    results = Results()
     batch = Batch(services, study)
     try:
         async with aclosing(received(request, body, services)) as arriving:
             async for arrived in arriving:
                 match arrived:
                     case StoreResult():
-                        results.append(arrived)
+                        results.add(arrived)
                     case Spool():
-                        results += await batch.take(arrived, StoreWarning())
+                        results.add(*await batch.take(arrived, StoreWarning()))
                     case spool, remark:
-                        results += await batch.take(spool, remark)
-        results += await batch.flush()
+                        results.add(*await batch.take(spool, remark))
+        results.add(*await batch.flush())
     except (errors.InvalidRequest, errors.TooLarge) as error:
         if not results:
             raise
@@ -76,6 +78,23 @@ def _wants_no_answer(request: Request) -> bool:
     """Return True if the client wants a body only if something was not stored (RFC 7240 4.2)."""
     preferences = ",".join(request.headers.getlist("prefer")).lower().split(",")
     return "return=minimal" in [preference.partition(";")[0].strip() for preference in preferences]
+
+
+class Results(list[StoreResult]):
+    """The results so far; their number is bounded where they name no instance."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._unnamed = 0
+
+    def add(self, *results: StoreResult) -> None:
+        """Add results; TooLarge when too many parts could not be read."""
+        self.extend(results)
+        self._unnamed += sum(result.target is None for result in results)
+        if self._unnamed > MAX_UNREADABLE_PARTS:
+            raise errors.TooLarge(
+                f"More than {MAX_UNREADABLE_PARTS:,} parts cannot be read; the rest is left out."
+            )
 
 
 class Batch:

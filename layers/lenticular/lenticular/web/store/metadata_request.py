@@ -5,7 +5,7 @@ data under the Content-Location that a BulkDataURI of the metadata names.
 """
 
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from typing import Any
 
@@ -18,7 +18,12 @@ from lenticular.dicom.exchange.json_reader import Metadata
 from lenticular.services import Services
 from lenticular.storage.spool import Spool
 from lenticular.transactions.store.compose_instance import StoreWarning, compose
-from lenticular.transactions.store.match_bulkdata import BulkDataMatcher, BulkPart, refused
+from lenticular.transactions.store.match_bulkdata import (
+    BulkDataMatcher,
+    BulkPart,
+    IncomingInstance,
+    refused,
+)
 from lenticular.transactions.store.store import StoreResult
 from lenticular.web.http.media_types import DICOM_JSON, DICOM_XML, JSON, OCTET_STREAM, MediaType
 
@@ -27,6 +32,9 @@ MAXIMUM_METADATA = 64 * 1024 * 1024
 
 KINDS = {DICOM_JSON: (DICOM_JSON, JSON), DICOM_XML: (DICOM_XML, "application/xml", "text/xml")}
 """What parts of metadata are called, by the `type` of the whole."""
+
+MADE_AT_ONCE = 64
+MADE_BYTES_AT_ONCE = 8 * 1024 * 1024
 
 Headers = dict[str, str]
 Composed = tuple[Spool, StoreWarning]
@@ -41,13 +49,26 @@ async def instances(
         async with aclosing(parts):
             async for headers, spool in parts:
                 await run_in_threadpool(incoming.take, headers, spool)
-                # One by one, for metadata alone may complete very many.
-                while (made := await run_in_threadpool(incoming.next_made)) is not None:
-                    yield made
+                # A few at a time, for metadata alone may complete very many.
+                while made := await run_in_threadpool(incoming.next_made):
+                    for each in _closing_rest(made):
+                        yield each
         for refusal in incoming.matcher.leftovers():
             yield refusal
     finally:
         incoming.close()
+
+
+def _closing_rest(made: list[Composed | StoreResult]) -> Iterator[Composed | StoreResult]:
+    """Return each, and close the files of those that nobody takes any more."""
+    rest = deque(made)
+    try:
+        while rest:
+            yield rest.popleft()
+    finally:
+        for each in rest:
+            if not isinstance(each, StoreResult):
+                each[0].close()
 
 
 def is_metadata(headers: Headers, kind: str) -> bool:
@@ -77,13 +98,22 @@ class MetadataRequest:
         else:
             self._add_bulk_data(headers, BulkPart(media_type.name, syntax, spool))
 
-    def next_made(self) -> Composed | StoreResult | None:
-        """The next file or refusal, None when more parts are needed for one."""
-        if self._refusals:
-            return self._refusals.popleft()
-        instance = next(self.matcher.complete(), None)
-        if instance is None:
-            return None
+    def next_made(self) -> list[Composed | StoreResult]:
+        """Return the next files and refusals, a few; none when more parts are needed for one."""
+        made: list[Composed | StoreResult] = []
+        size = 0
+        while len(made) < MADE_AT_ONCE and size < MADE_BYTES_AT_ONCE:
+            if self._refusals:
+                made.append(self._refusals.popleft())
+                continue
+            instance = next(self.matcher.complete(), None)
+            if instance is None:
+                break
+            made.append(one := self._compose(instance))
+            size += 0 if isinstance(one, StoreResult) else one[0].size
+        return made
+
+    def _compose(self, instance: IncomingInstance) -> Composed | StoreResult:
         try:
             return compose(instance, self._services.new_spool)
         except errors.InvalidInstance as error:
