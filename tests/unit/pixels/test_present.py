@@ -247,8 +247,8 @@ def palette(entries, bits: int, first: int = 0) -> dict:
     }
 
 
-@pytest.mark.parametrize(("scale", "bits"), [(257, 16), (1, 16), (1, 8)])
-def test_palettes_have_eight_bits_or_sixteen_whatever_they_say(scale, bits):
+@pytest.mark.parametrize(("scale", "bits"), [(257, 16), (257, 8), (1, 16), (1, 8), (16, 12)])
+def test_palettes_have_the_bits_of_their_entries_whatever_they_say(scale, bits):
     entries = np.arange(200) * scale
     indices = (UNSIGNED % 256).astype(np.uint8)
     dataset = like(indices, PhotometricInterpretation="PALETTE COLOR")

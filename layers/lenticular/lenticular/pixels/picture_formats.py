@@ -27,7 +27,7 @@ PAM = "image/x-portable-arbitrarymap"
 _MAX_JPEG_SIDE = 65500
 _MAX_GIF_SIDE = 65535
 MAX_GIF_MILLISECONDS = 655_350
-"""How long an image of a GIF can be shown: a word counts hundredths of a second."""
+"""The longest time for which a GIF shows an image: a word counts hundredths of a second."""
 _ICC_PIECE = 65519  # what a segment holds beside its head
 _PNG_HEAD = 33  # signature and IHDR
 

@@ -43,7 +43,7 @@ def annotated(
     frame_number: int | None = None,
     window: Window | None = None,
 ) -> Array:
-    """The picture with the patient written above, the technique below."""
+    """Return the picture with the patient written above, the technique below."""
     from PIL import Image, ImageDraw
 
     if not annotations or picture.dtype != np.uint8:
@@ -93,7 +93,7 @@ def technique_lines(
 
 
 def tile(word: str, side: int) -> Array:
-    """A neutral tile that names what is there: a document, a report, a video."""
+    """Return a neutral tile with a word for what is there: a document, a report, a video."""
     from PIL import Image, ImageDraw
 
     image = Image.new("L", (side, side), 24)

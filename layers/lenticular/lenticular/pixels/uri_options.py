@@ -24,7 +24,7 @@ PARAMETERS = (
     *("annotation", "imageAnnotation", "rows", "columns", "region", "windowCenter"),
     *("windowWidth", "imageQuality", "iccprofile", "presentationUID", "presentationSeriesUID"),
 )
-"""What speaks of a picture; a DICOM object has none of it."""
+"""The parameters of pictures; they are refused for a DICOM object."""
 
 
 def parse_uri_options(parameters: Mapping[str, str], media_type: str) -> RenderOptions:

@@ -14,10 +14,10 @@ from enum import Enum
 from lenticular.dicom.transfer_syntaxes import RLE_LOSSLESS
 
 SEARCHED_BYTES = 65536
-"""How far into a frame a codestream may begin: file formats put boxes before it."""
+"""A codestream begins within so many bytes of a frame: file formats put boxes before it."""
 
 SHOWN_BYTES = 4 * SEARCHED_BYTES
-"""How much of a stream is looked at where not all of it is at hand."""
+"""The bytes of a stream that are enough to read its head, where not all of it is at hand."""
 
 _RLE_HEADER = struct.Struct("<16I")
 

@@ -74,7 +74,7 @@ def _is_lossy(description: PixelDescription) -> bool:
 
 
 def compress(frame: DecodedFrame, transfer_syntax_uid: str, bits_stored: int) -> Compressed:
-    """The frame in this transfer syntax; its values are written in Bits Stored bits."""
+    """Return the frame in this transfer syntax; its values are written in Bits Stored bits."""
     space = frame.colour_space
     if frame.samples.ndim == 3 and space not in _COLOURS:
         raise Unacceptable(f"Pixels in {space} cannot be compressed; ask for them as stored.")

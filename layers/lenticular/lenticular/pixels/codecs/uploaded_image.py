@@ -53,7 +53,7 @@ def media_types() -> frozenset[str]:
 
 
 def syntax_of(media_type: str, beginning: bytes) -> str:
-    """The transfer syntax that a stream of this media type needs."""
+    """Return the transfer syntax that a stream of this media type needs."""
     if media_type in _UNTOLD:
         return _UNTOLD[media_type]
     return _head(media_type, beginning).transfer_syntax_uid

@@ -53,7 +53,7 @@ class GreyTransformation:
 def present(
     frame: DecodedFrame, attributes: Dataset, bulk: BulkReader, window: Window | None = None
 ) -> Array:
-    """The picture of a frame: bytes in the shape (rows, columns) or (rows, columns, 3)."""
+    """Return the picture of a frame: bytes in the shape (rows, columns) or (rows, columns, 3)."""
     if frame.colour_space == "PALETTE COLOR":
         return _palette_colours(frame, attributes, bulk)
     if not frame.colour_space.startswith("MONOCHROME"):
@@ -103,7 +103,7 @@ def read_voi(attributes: Dataset, bulk: BulkReader, *, signed: bool) -> Window |
 
 
 def apply(transformation: GreyTransformation, samples: Array) -> Array:
-    """The greys of these samples."""
+    """Return the greys of these samples."""
     transformation = _between_whole_numbers(transformation, samples)
     if samples.dtype.kind not in "iu" or samples.dtype.itemsize > 2:
         return _computed(transformation, samples)

@@ -88,19 +88,20 @@ def read_lut(item: Dataset, bulk: BulkReader, signed: bool) -> Lut | None:
 
 def read_palette(dataset: Dataset, bulk: BulkReader, signed: bool) -> Palette | None:
     """The palette of a PALETTE COLOR image, None when a colour of it is missing."""
-    channels, first = [], 0
+    channels, first, bits = [], 0, 0
     for index in range(3):
         descriptor = _descriptor(dataset, _PALETTE_DESCRIPTORS[index], signed)
         channel = None if descriptor is None else _channel(dataset, index, bulk, descriptor)
         if descriptor is None or channel is None or not channel.size:
             return None
-        first = descriptor.first
+        first, bits = descriptor.first, max(bits, min(descriptor.bits, 16))
         channels.append(channel)
     length = max(map(len, channels))
     padded = [np.pad(channel, (0, length - len(channel)), mode="edge") for channel in channels]
     colours = np.stack(padded, axis=1)
-    # 16 bits are often declared where the entries have 8.
-    shift = 8 if colours.max() > 255 else 0
+    # 16 bits are often declared where the entries have 8, and some writers have 12.
+    needed = int(colours.max()).bit_length()
+    shift = max(bits if bits > 8 else 16, needed) - 8 if needed > 8 else 0
     return Palette(first, (colours >> shift).astype(np.uint8))
 
 

@@ -21,7 +21,7 @@ class LruBytes:
             return self._kept.get(key)
 
     def put(self, key: str, value: bytes) -> None:
-        """Keep it, unless it is large: one must not drive out all others."""
+        """Cache the bytes, unless they are many: one value must not drive out all others."""
         if len(value) > self._budget // 16:
             return
         with self._lock:

@@ -25,7 +25,7 @@ _FILES, _PICTURES, _ENDING = "instances/", "renditions/", ".dcm"
 
 
 def get(services: Services, instance: StoredInstance, etag: str) -> bytes | None:
-    """The picture with this entity tag, if it is kept; the instance was just found in the index."""
+    """Return the picture with this entity tag, None when it is not cached."""
     bucket = services.bucket
     if bucket is None:
         return None
@@ -39,14 +39,14 @@ def get(services: Services, instance: StoredInstance, etag: str) -> bytes | None
 
 
 def put(services: Services, instance: StoredInstance, etag: str, picture: bytes) -> None:
-    """Keep a picture for the next who asks, unless its instance went while it was drawn."""
+    """Cache a picture, unless its instance was deleted or replaced while it was drawn."""
     bucket = services.bucket
     if bucket is None or len(picture) > LARGEST:
         return
     try:
         _write(bucket, _key(instance, etag), picture)
-        # Whoever removes an instance does so in the index first and lists its pictures then: it
-        # has seen this one, or we see now that the instance is gone.
+        # A delete removes the row first and lists the renditions then: either its list has this
+        # one, or we see now that the row is gone.
         found = services.index.retrieval.locate(instance.target)
         if found is None or found.instance.key != instance.key:
             bucket.delete(_key(instance, etag))

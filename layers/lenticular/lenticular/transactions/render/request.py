@@ -13,7 +13,7 @@ from lenticular.transactions.render.resource_category import ResourceCategory, c
 
 COSTLY_BYTES = 4 << 20
 COSTLY_COMPRESSED = 512 << 10
-"""Where this much is read for a picture, it is kept in a bucket (docs/decisions/0023)."""
+"""A picture for which so much is read is cached in a bucket (docs/decisions/0023)."""
 
 
 class PictureKind(StrEnum):

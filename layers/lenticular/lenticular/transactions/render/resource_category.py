@@ -76,7 +76,7 @@ def refuse_to_show(located: LocatedInstance) -> NoReturn:
 
 
 def document(services: Services, located: LocatedInstance) -> BulkData:
-    """The encapsulated document: a PDF, a clinical document, a model."""
+    """Return the encapsulated document: a PDF, a clinical document, a model."""
     if tags.ENCAPSULATED_DOCUMENT in located.layout.bulkdata:
         return instances.bulk_data(services, located, tags.ENCAPSULATED_DOCUMENT)
     dataset = instances.dataset_of(services, located)  # a short one is in its dataset
@@ -87,6 +87,6 @@ def document(services: Services, located: LocatedInstance) -> BulkData:
 
 
 def video(services: Services, located: LocatedInstance) -> BulkData:
-    """The video as one stream, as PS3.5 8.2 has it: no DICOM is in it any more."""
+    """Return the video as one stream, as PS3.5 8.2 has it, without any DICOM."""
     media_type = lookup(located.instance.transfer_syntax_uid).media_type
     return BulkData(frames.whole_pixel_data(services, located), media_type)
