@@ -32,10 +32,10 @@ def test_a_limit_and_an_offset_are_numbers():
     assert (parsed.limit, parsed.offset, parsed.limit_given) == (25, 50, True)
 
 
-def test_the_largest_limit_is_taken_and_the_next_is_not():
-    assert query(("limit", str(MAXIMUM_RESULTS))).limit == MAXIMUM_RESULTS
-    with pytest.raises(InvalidRequest, match=str(MAXIMUM_RESULTS)):
-        query(("limit", str(MAXIMUM_RESULTS + 1)))
+def test_a_larger_limit_than_the_largest_is_as_none():
+    largest, larger = (query(("limit", str(MAXIMUM_RESULTS + more))) for more in (0, 1))
+    assert (largest.limit, largest.limit_given) == (MAXIMUM_RESULTS, True)
+    assert (larger.limit, larger.limit_given) == (MAXIMUM_RESULTS, False)
 
 
 def test_a_parameter_that_contradicts_itself_is_refused():

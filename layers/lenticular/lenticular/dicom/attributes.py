@@ -154,7 +154,7 @@ _SERIES = """
     NumberOfTemporalPositions NumberOfSlices NumberOfTimeSlices SeriesType ImageOrientationPatient
     SpecificCharacterSet TimezoneOffsetFromUTC
 """
-# What lists of instances show: the picture's place, and Orthanc's main tags of the level.
+# What lists of instances show: the image's position, and Orthanc's main tags of the level.
 _INSTANCE = """
     InstanceCreationDate InstanceCreationTime ContentDate ContentTime AcquisitionDate
     AcquisitionTime AcquisitionDateTime AcquisitionNumber ImageType ImageComments

@@ -26,6 +26,28 @@ class Level(StrEnum):
     SERIES = "Series"
     INSTANCE = "Instance"
 
+    @property
+    def depth(self) -> int:
+        """Return how many levels are above it."""
+        return LEVELS.index(self)
+
+    @property
+    def above(self) -> "Level":
+        """Return the level above it."""
+        return LEVELS[self.depth - 1]
+
+    @property
+    def below(self) -> "Level":
+        """Return the level below it."""
+        return LEVELS[self.depth + 1]
+
+
+LEVELS = tuple(Level)
+"""All levels, from patients down to instances."""
+
+DICOMWEB_LEVELS = LEVELS[1:]
+"""The levels that have paths in DICOMweb."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:

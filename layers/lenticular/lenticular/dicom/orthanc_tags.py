@@ -113,7 +113,7 @@ _UNKNOWN_NAME = "Unknown Tag & Data"
 def full(dataset: Dataset, untruncated: Set[str] = frozenset()) -> dict[str, Any]:
     """Tag → Name, Type, Value and, for a private element, PrivateCreator.
 
-    A string in one of the `untruncated` tags is told however long it is.
+    A string in one of the `untruncated` tags is shown however long it is.
     """
     described: dict[str, Any] = {}
     for tag, element in dataset.items():
@@ -135,7 +135,7 @@ def short(dataset: Dataset, untruncated: Set[str] = frozenset()) -> dict[str, An
 
 
 def simplified(dataset: Dataset, untruncated: Set[str] = frozenset()) -> dict[str, Any]:
-    """Name → value; of several elements with one name the last is told, as Orthanc does."""
+    """Name → value; of several elements with one name the last counts, as in Orthanc."""
     return {
         name_of(tag, _creator(tag, dataset) if tag[3] in _ODD else None): _value(
             tag, element, simplified, untruncated

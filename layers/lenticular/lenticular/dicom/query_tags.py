@@ -26,7 +26,7 @@ from lenticular.dicom.attributes import (
 from lenticular.dicom.match.decimal_values import normal_decimal
 from lenticular.dicom.match.matching import name_groups, normal_text
 from lenticular.dicom.match.temporal import date_bounds, datetime_bounds, time_bounds
-from lenticular.dicom.model import Dataset, Level
+from lenticular.dicom.model import DICOMWEB_LEVELS, Dataset, Level
 from lenticular.dicom.tags import TIMEZONE_OFFSET_FROM_UTC
 from lenticular.dicom.uids import MAX_IDENTIFIER_LENGTH
 
@@ -41,7 +41,7 @@ MAXIMUM_VALUES = 1000
 
 LONGEST_CREATOR = 64
 
-_LEVELS = {"study": Level.STUDY, "series": Level.SERIES, "instance": Level.INSTANCE}
+_LEVELS = {level.lower(): level for level in DICOMWEB_LEVELS}
 _KINDS = {
     **dict.fromkeys(
         ("AE", "AS", "CS", "LO", "LT", "SH", "ST", "UC", "UR", "UT"), MatchingKind.TEXT
@@ -69,7 +69,7 @@ class InvalidQueryTag(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class QueryTag(Attribute):
-    """An attribute that is searched for by configuration; `tag_id` is told by all else of it."""
+    """An attribute that a configuration makes searchable; `tag_id` is a hash of the rest."""
 
     creator: str = ""
     tag_id: int = 0
@@ -184,8 +184,8 @@ def _define(written: str, level: str, vr: str, creator: str) -> QueryTag:
     if vr not in _KINDS:
         why = f"what is {vr} cannot be searched for" if vr else "its VR must be named"
         raise InvalidQueryTag(f"{written}: {why}")
-    told = "|".join((*path, vr, creator, level.lower()))
-    tag_id = int.from_bytes(hashlib.sha256(told.encode()).digest()[:8]) >> 1
+    fields = "|".join((*path, vr, creator, level.lower()))
+    tag_id = int.from_bytes(hashlib.sha256(fields.encode()).digest()[:8]) >> 1
     return QueryTag(path, vr, _LEVELS[level.lower()], _KINDS[vr], "query_tag", creator, tag_id)
 
 

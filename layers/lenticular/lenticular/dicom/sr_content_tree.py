@@ -67,7 +67,7 @@ def _item(
         reference=_reference(dataset, evidence),
         same_as=same_as,
         children=tuple(
-            _item(child, f"{position}.{place}", evidence, depth - 1) for place, child in children
+            _item(child, f"{position}.{number}", evidence, depth - 1) for number, child in children
         ),
     )
 
@@ -122,8 +122,8 @@ def _moments(dataset: Dataset) -> str:
         tags.REFERENCED_TIME_OFFSETS: "s",
         tags.REFERENCED_DATE_TIME: "",
     }
-    places = (f"{text(dataset, tag)} {unit}" for tag, unit in units.items() if tag in dataset)
-    return " ".join([text(dataset, tags.TEMPORAL_RANGE_TYPE).lower(), *places]).strip()
+    coordinates = (f"{text(dataset, tag)} {unit}" for tag, unit in units.items() if tag in dataset)
+    return " ".join([text(dataset, tags.TEMPORAL_RANGE_TYPE).lower(), *coordinates]).strip()
 
 
 def _referenced(dataset: Dataset) -> str:
@@ -141,10 +141,10 @@ def _reference(
 ) -> ReferencedInstance | None:
     for sop in items(dataset, tags.REFERENCED_SOP_SEQUENCE)[:1]:
         uid = text(sop, tags.REFERENCED_SOP_INSTANCE_UID)
-        known = evidence.get(uid, ReferencedInstance(uid))
+        found = evidence.get(uid, ReferencedInstance(uid))
         frames = text(sop, tags.REFERENCED_FRAME_NUMBER).replace(" ", "")
-        place = (known.study_instance_uid, known.series_instance_uid)
-        return ReferencedInstance(uid, *place, frames) if uid else None
+        series = (found.study_instance_uid, found.series_instance_uid)
+        return ReferencedInstance(uid, *series, frames) if uid else None
     return None
 
 

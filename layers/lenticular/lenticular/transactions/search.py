@@ -23,7 +23,6 @@ from lenticular.services import Services
 MAXIMUM_RESULTS = 10_000
 """The most that one search answers; without a limit it is the limit."""
 
-_DEPTH = {Level.STUDY: 1, Level.SERIES: 2, Level.INSTANCE: 3}
 _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 _SWITCHES = ("fuzzymatching", "emptyvaluematching", "multiplevaluematching")
 _ELSEWHERE = frozenset({"accept", "charset"})  # for content negotiation, PS3.18 8.3.3
@@ -59,10 +58,10 @@ def parse_query(
         given.setdefault(name.strip(), []).append(value)
     warnings: list[str] = []
     fuzzy, empty, multiple = (_switch(given, name) for name in _SWITCHES)
-    manner = MatchOptions(fuzzy, empty, multiple, _offset(given))
+    options = MatchOptions(fuzzy, empty, multiple, _offset(given))
     limit, offset = _number(given, "limit"), _number(given, "offset")
     included, include_all = _included(given.pop("includefield", []), warnings)
-    conditions, matched = _conditions(level, given, manner, query_tags, warnings)
+    conditions, matched = _conditions(level, given, options, query_tags, warnings)
     return Query(
         level=level,
         conditions=conditions,
@@ -86,7 +85,7 @@ def search(services: Services, query: Query, base_url: str) -> SearchAnswer:
 def _conditions(
     level: Level,
     given: dict[str, list[str]],
-    manner: MatchOptions,
+    options: MatchOptions,
     query_tags: QueryTags,
     warnings: list[str],
 ) -> tuple[tuple[tuple[Attribute, Matcher], ...], frozenset[str]]:
@@ -98,7 +97,7 @@ def _conditions(
             by_attribute.setdefault(attribute, []).extend(values)
         elif name.lower() not in _ELSEWHERE:
             warnings.append(f"The parameter {_shown(name)} is not supported and was ignored.")
-    conditions = tuple(timezone_matching.conditions(by_attribute, manner))
+    conditions = tuple(timezone_matching.conditions(by_attribute, options))
     return conditions, frozenset(attribute.tag for attribute in by_attribute)
 
 
@@ -108,7 +107,7 @@ def _attribute(level: Level, name: str, query_tags: QueryTags) -> Attribute | No
     if path == _MODALITY and level is Level.STUDY:
         path = _MODALITIES_IN_STUDY  # what people mean, for a study has no modality of its own
     attribute = searchable(path) or query_tags.by_path.get(path) if path else None
-    return attribute if attribute and _DEPTH[attribute.level] <= _DEPTH[level] else None
+    return attribute if attribute and attribute.level.depth <= level.depth else None
 
 
 def _included(values: Sequence[str], warnings: list[str]) -> tuple[frozenset[str], bool]:

@@ -139,7 +139,7 @@ class MatchOptions:
 
 
 def parse(
-    attribute: Attribute, keys: Sequence[str], manner: MatchOptions = MatchOptions()
+    attribute: Attribute, keys: Sequence[str], options: MatchOptions = MatchOptions()
 ) -> Matcher | None:
     """Return the matcher for the keys of an attribute; None if any value matches.
 
@@ -149,18 +149,18 @@ def parse(
     """
     given = [key for key in keys if not _is_universal(attribute, key)]
     _check_size(attribute, given)
-    return _any_of([_parse_key(attribute, key, manner) for key in given])
+    return _any_of([_parse_key(attribute, key, options) for key in given])
 
 
-def _parse_key(attribute: Attribute, key: str, manner: MatchOptions) -> Matcher:
-    if manner.empty and key.strip() == '""':
+def _parse_key(attribute: Attribute, key: str, options: MatchOptions) -> Matcher:
+    if options.empty and key.strip() == '""':
         return Empty()
     values = [value for value in _split(attribute.vr, key) if not _is_universal(attribute, value)]
     if not values:
         raise InvalidRequest(f"'{_shown(key)}' is a list without a value.")
-    if manner.multiple and attribute.has_several and len(values) > 1:
-        return AllOf(tuple(_parse_value(attribute, value, manner) for value in values))
-    matcher = _any_of([_parse_value(attribute, value, manner) for value in values])
+    if options.multiple and attribute.has_several and len(values) > 1:
+        return AllOf(tuple(_parse_value(attribute, value, options) for value in values))
+    matcher = _any_of([_parse_value(attribute, value, options) for value in values])
     assert matcher is not None
     return matcher
 
@@ -189,11 +189,11 @@ def _any_of(matchers: list[Matcher]) -> Matcher | None:
     return AnyOf(tuple(joined)) if len(joined) > 1 else joined[0] if joined else None
 
 
-def _parse_value(attribute: Attribute, value: str, manner: MatchOptions) -> Matcher:
+def _parse_value(attribute: Attribute, value: str, options: MatchOptions) -> Matcher:
     if attribute.vr == "PN":
-        return _name(attribute, value, manner)
+        return _name(attribute, value, options)
     if attribute.kind is MatchingKind.DATETIME:
-        return _datetime(value, manner)
+        return _datetime(value, options)
     if attribute.kind is MatchingKind.DECIMAL:
         return _decimal(attribute, value)
     return _PARSERS.get(attribute.kind, _text)(value)
@@ -234,8 +234,8 @@ def _plain_or_wildcard(folded: str) -> Matcher:
     return OneOf((folded[:COMPARED_LENGTH],))
 
 
-def _name(attribute: Attribute, value: str, manner: MatchOptions) -> Matcher:
-    if manner.fuzzy:
+def _name(attribute: Attribute, value: str, options: MatchOptions) -> Matcher:
+    if options.fuzzy:
         return _words(value)
     if "=" not in value:
         return _name_group(value)
@@ -291,8 +291,8 @@ _PARSERS: dict[MatchingKind, Callable[[str], Matcher]] = {
 }
 
 
-def _datetime(value: str, manner: MatchOptions) -> Matcher:
-    offset = None if manner.offset is None else written_offset(manner.offset)
+def _datetime(value: str, options: MatchOptions) -> Matcher:
+    offset = None if options.offset is None else written_offset(options.offset)
     bounds = partial(datetime_bounds, offset=offset)
     what = "a date and time such as 20240229142530+0100"
     return _range_of(bounds, split_datetime_range, what)(value)

@@ -32,7 +32,7 @@ _OFFSET = re.compile(r"([+ -]?)([0-9]{2})([0-9]{2})", re.ASCII)
 _QUARTER = 15
 _FURTHEST_WEST, _FURTHEST_EAST = -12 * 60, 14 * 60
 _MIDNIGHT, _LAST_OF_DAY = "000000.000000", "235959.999999"
-_FIRST_DAY, _LAST_DAY = "00000000", "99999999"
+_FIRST_DAY, _LAST_DAY = "0" * 8, "9" * 8
 
 MAXIMUM_IN_ZONES = 20
 """Dates and times of a question with a zone: each is compared in a hundred of them."""
@@ -62,24 +62,24 @@ def parse_offset(value: str) -> int:
     raise InvalidRequest("TimezoneOffsetFromUTC is an offset such as +0100 or -0530.")
 
 
-def conditions(keys: Keys, manner: MatchOptions) -> Iterator[Condition]:
+def conditions(keys: Keys, options: MatchOptions) -> Iterator[Condition]:
     """Yield the conditions of a search; dates and times are combined and moved to the zone."""
     combined = {date: time for date, time in _TIME_OF.items() if _are_combined(keys, date, time)}
     in_zones = 0
     for attribute, values in keys.items():
-        matcher = matching.parse(attribute, values, manner)
+        matcher = matching.parse(attribute, values, options)
         if attribute in combined.values() or matcher is None:
             continue
         if attribute in combined:
             time = combined[attribute]
-            times = matching.parse(time, keys[time], manner)
+            times = matching.parse(time, keys[time], options)
             matcher = _together(time, matcher, times)
         in_zones += _count(matcher) if attribute in _TIME_OF or attribute in _DATE_OF else 0
-        if manner.offset is not None and in_zones > MAXIMUM_IN_ZONES:
+        if options.offset is not None and in_zones > MAXIMUM_IN_ZONES:
             raise InvalidRequest(
                 f"A search in a time zone has {MAXIMUM_IN_ZONES} dates and times at most."
             )
-        yield attribute, _in_zones(attribute, matcher, manner)
+        yield attribute, _in_zones(attribute, matcher, options)
 
 
 def _count(matcher: Matcher) -> int:
@@ -111,20 +111,20 @@ def _together(time: Attribute, dates: Matcher, times: Matcher | None) -> Matcher
     return Moments(time, low, high)
 
 
-def _in_zones(attribute: Attribute, matcher: Matcher, manner: MatchOptions) -> Matcher:
+def _in_zones(attribute: Attribute, matcher: Matcher, options: MatchOptions) -> Matcher:
     """The matcher for whatever time zone an instance is of, if the keys are of a certain one."""
-    if manner.offset is None or matcher == Empty():
+    if options.offset is None or matcher == Empty():
         return matcher
     if isinstance(matcher, AnyOf) and Empty() in matcher.matchers:
         # What has no value is in no zone.
-        return AnyOf(tuple(_in_zones(attribute, each, manner) for each in matcher.matchers))
+        return AnyOf(tuple(_in_zones(attribute, each, options) for each in matcher.matchers))
     if attribute in _TIME_OF:
         time, moments = _TIME_OF[attribute], _as_moments(_TIME_OF[attribute], matcher)
-        zones = InZones(time, matcher, _by_offset(moments, manner.offset, _moved))
+        zones = InZones(time, matcher, _by_offset(moments, options.offset, _moved))
         # An index leads to the days, but not to moments in a hundred time zones.
         return AllOf((_days(moments), zones))
     if attribute in _DATE_OF:
-        return InZones(attribute, matcher, _by_offset(matcher, manner.offset, _turned))
+        return InZones(attribute, matcher, _by_offset(matcher, options.offset, _turned))
     return matcher
 
 

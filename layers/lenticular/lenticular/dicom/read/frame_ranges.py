@@ -173,8 +173,8 @@ def _is_true(table: "array[int]", items: "array[int]") -> bool:
     A table of 32 bits wraps round in an object of more than 4 GB; then it is not true.
     """
     # Looked up in one iterator, each has to lie behind the one before.
-    places = iter(items)
-    return table[0] == 0 and all(items[0] + offset in places for offset in table)
+    remaining = iter(items)
+    return table[0] == 0 and all(items[0] + offset in remaining for offset in table)
 
 
 def _extended_offset_table(data: memoryview, reader: ElementReader) -> "array[int]":

@@ -14,7 +14,7 @@ import orjson
 from sqlalchemy import ColumnElement, LargeBinary, String, Table, and_, cast, func, literal, select
 
 from lenticular.dicom.attributes import ALWAYS, ANSWERED, LEVEL_TAGS
-from lenticular.dicom.model import Level
+from lenticular.dicom.model import DICOMWEB_LEVELS, Level
 from lenticular.dicom.query_tags import NO_TAGS, QueryTags
 from lenticular.dicom.tags import (
     AVAILABLE_TRANSFER_SYNTAX_UID,
@@ -42,7 +42,6 @@ _EMPTY = {
 }
 """What is answered of attributes that are answered even without a value."""
 
-SEARCHED_LEVELS = (Level.STUDY, Level.SERIES, Level.INSTANCE)
 
 _ATTRIBUTES: dict[Level, tuple[Table, ColumnElement[bool]]] = {
     Level.STUDY: (study_attributes, study_attributes.c.study_row_id == studies.c.row_id),
@@ -168,7 +167,7 @@ def _parts(
     include_all: bool,
     query_tags: QueryTags,
 ) -> Iterator[_LevelProjection]:
-    levels = SEARCHED_LEVELS[: SEARCHED_LEVELS.index(level) + 1]
+    levels = DICOMWEB_LEVELS[: level.depth]
     # An instance answers with what it has itself.
     kept = query_tags if level is not Level.INSTANCE else NO_TAGS
     for each in levels:

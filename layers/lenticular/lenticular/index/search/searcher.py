@@ -28,7 +28,7 @@ from lenticular.index.search.page import (
     numbered_page,
     page_in_order,
 )
-from lenticular.index.search.projection import SEARCHED_LEVELS, Projection
+from lenticular.index.search.projection import Projection
 from lenticular.index.search.query_tag_selectivity import Selectivity
 from lenticular.index.sql.database import Database, Statement
 from lenticular.index.sql.schema import instances, patients, series, studies
@@ -98,7 +98,7 @@ class Searcher:
         prepare = self._kept_results if keeps else self._prepare_results
         recipe, statement = prepare(form, query.included, query.include_all)
         found = self._rows(statement, values)
-        depth = _depth(query.level)
+        depth = query.level.depth
         matches = [
             Match(Target(*row[:depth]), recipe.attributes(row[depth:]))
             for row in found[: query.limit]
@@ -142,7 +142,7 @@ class Searcher:
             rows = rows.join(studies, studies.c.row_id == series.c.study_row_id)
         for attributes, key in recipe.tables:
             rows = rows.join(attributes, key)
-        columns = (*_UIDS[: _depth(form.level)], *recipe.columns)
+        columns = (*_UIDS[: form.level.depth], *recipe.columns)
         return recipe, self._database.prepare(self._in_order(form, page, columns, rows))
 
     def _prepare_ids(self, level: Level, form: SearchShape) -> Statement:
@@ -196,7 +196,3 @@ def _form(query: Query, limit: int) -> tuple[SearchShape, dict[str, Any]]:
         "offset": query.offset,
         "end": query.offset + limit,
     }
-
-
-def _depth(level: Level) -> int:
-    return SEARCHED_LEVELS.index(level) + 1

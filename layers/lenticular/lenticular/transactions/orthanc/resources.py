@@ -31,8 +31,7 @@ PLURAL = {
     Level.SERIES: "series",
     Level.INSTANCE: "instances",
 }
-LEVELS = tuple(PLURAL)
-"""From the top of the hierarchy down."""
+"""The names of the collections, from the top of the hierarchy down."""
 
 PAGE = 500
 MEGABYTE = 1024 * 1024
@@ -63,7 +62,7 @@ def describe(resource: OrthancResource, style: Style = simplified) -> dict[str, 
     }
     if level is Level.INSTANCE:
         return answer | _of_instance(resource)
-    below = LEVELS[LEVELS.index(level) + 1]
+    below = level.below
     answer[PLURAL[below].capitalize()] = resource.child_ids
     answer["IsStable"] = resource.is_stable
     answer["LastUpdate"] = orthanc_time(resource.last_update)
@@ -124,7 +123,7 @@ def all_resources(
 
 def parent(services: Services, resource: OrthancResource) -> OrthancResource:
     """The resource that this one belongs to."""
-    above = LEVELS[LEVELS.index(resource.level) - 1]
+    above = resource.level.above
     return find(services, above, resource.parent_id or "")
 
 
