@@ -25,7 +25,7 @@ Handler = Callable[[dict[str, Any], Any], Any]
 Result = TypeVar("Result")
 
 SECONDS_TO_WAKE = 60
-"""How long a database that nobody worked with may take to be there again; mostly it is 15."""
+"""The longest time that a paused database takes to resume; mostly it takes 15."""
 
 DICOMWEB = "/dicom-web/"
 UNITS = {"bytes": MetricUnit.Bytes}

@@ -19,7 +19,7 @@ EXPOSED_HEADERS = [
     *("Accept-Ranges", "Allow", "Content-Disposition", "Content-Location", "Content-Range"),
     *("Date", "ETag", "Location", "Preference-Applied", "Retry-After", "Vary", "Warning"),
 ]
-"""What a page may read of an answer beside what it may read of any (WHATWG Fetch 2.2.2)."""
+"""Headers that a page may read, beside those it may always read (WHATWG Fetch 2.2.2)."""
 
 
 def create_app(

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from lenticular.web.http.media_types import MULTIPART_RELATED, TEXTS
 
 AT_LEAST = 16 * 1024
-"""What is smaller fits into the first round trip of a connection (RFC 6928), and gains nothing."""
+"""A smaller body fits into the first round trip of a connection (RFC 6928)."""
 
 _LEVEL = 1
 _GZIP = 16 + zlib.MAX_WBITS

@@ -110,7 +110,7 @@ class MediaRange:
 
 Ranges = tuple[MediaRange, ...]
 Accept = tuple[Ranges, ...]
-"""What a client accepts: the ranges of the query parameter, then those of the header."""
+"""The media ranges that a client accepts: those of the query parameter, then of the header."""
 
 COMMON_LENGTH = 1000
 """Characters of an Accept header that clients send again and again; longer ones are not kept."""

@@ -55,7 +55,7 @@ class DeferredBody:
     pieces: Callable[[], Iterable[bytes]]
     size: int | None = None
     about: int = 0
-    """What it will have at least, where nobody knows the size."""
+    """The least size it will have, where the size is not known."""
     stored_key: str | None = None
     """The file whose bytes it is, when it is nothing else."""
     file_name: str | None = None

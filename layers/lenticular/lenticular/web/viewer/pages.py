@@ -25,8 +25,8 @@ PATH = "/ohif"
 PAGE = "index.html"
 CONFIGURATION = "app-config.js"
 OFF = (
-    "There is no viewer here: LENTICULAR_VIEWER names no place for its files. On AWS it is there"
-    " with the parameter OidcClientId, since a browser that opens a page cannot sign the request."
+    "This server has no viewer: LENTICULAR_VIEWER is empty. On AWS, set the parameter"
+    " OidcClientId: a browser that opens a page cannot sign the request."
 )
 MISSING = (
     "The viewer is not here yet: `make viewer` fetches it, or LENTICULAR_VIEWER names the folder"
@@ -120,7 +120,9 @@ def _file(request: Request, files: Files, file: Known, coding: dict[str, str]) -
     """A file as it lies there."""
     ceiling = services_of(request).settings.payload_ceiling
     if ceiling and file.size > ceiling:
-        raise Unacceptable("Here this file is sent to who accepts gzip only: it is too large.")
+        raise Unacceptable(
+            "This file is only available with Accept-Encoding: gzip; unpacked it exceeds the limit."
+        )
     etag = entity_tag(file.name, file.size, file.moment)
     headers = _headers(request, file.name.removesuffix(".gz"), etag) | coding
     return _answer(request, headers, file.size, lambda: files.read(file.name))
