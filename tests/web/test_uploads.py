@@ -253,3 +253,29 @@ def test_a_bucket_that_takes_nothing_is_503_with_a_sentence(client, cloud, s3_en
     ):
         wire.assert_error(answer, 503)
         assert "Retry-After" in answer.headers
+
+
+def test_a_url_that_is_used_again_does_not_turn_stored_to_refused(client, cloud):
+    content = samples.ct("used again")
+    upload = begin(client, ("a", len(content)))
+    url = upload["files"][0]["url"]
+    put(url, content)
+    take_all(cloud)
+    put(url, samples.ct("used again", PatientName="Other")[: len(content)].ljust(len(content)))
+    take_all(cloud)
+    (file,) = look(client, upload)["files"]
+    assert file["status"] == "stored"
+    assert file["instances"]
+    assert len(list(cloud.bucket.keys("rejected/"))) == 2
+
+
+def test_an_upload_whose_parts_have_expired_is_to_be_begun_anew(client, cloud):
+    upload = begin(client, ("a", 2 * uploads.PART_BYTES))
+    storage = cloud.storage
+    for each in storage.client.list_multipart_uploads(Bucket=storage.bucket)["Uploads"]:
+        storage.client.abort_multipart_upload(
+            Bucket=storage.bucket, Key=each["Key"], UploadId=each["UploadId"]
+        )
+    answer = client.post(f"/uploads/{upload['id']}/files/1")
+    assert answer.status_code == 409
+    assert "upload it anew" in answer.json()["detail"]

@@ -177,7 +177,9 @@ def complete(services: Services, upload_id: str, number: int) -> UploadedFile:
         return there
     if entry.parts_id is None:
         raise errors.Conflict(f"File {number} has not arrived; GET /uploads/{upload_id} tells how.")
-    arrived = _parts(bucket, entry) or []
+    arrived = _parts(bucket, entry)
+    if arrived is None:
+        raise errors.Conflict(f"The parts of file {number} have expired: upload it anew.")
     missing = [str(part.number) for part in _states(entry, arrived) if not part.arrived]
     if missing:
         raise errors.Conflict(f"Parts of file {number} have not arrived: {', '.join(missing)}.")
@@ -193,8 +195,21 @@ def upload_key(key: str) -> UploadKey | None:
 
 
 def record(bucket: Bucket, place: UploadKey, outcome: UploadOutcome) -> None:
-    """Write down what became of a file, for whoever asks for the upload."""
+    """Write down what became of a file, for whoever asks for the upload.
+
+    What was stored stays so: a URL that is used again brings another object.
+    """
+    if outcome.refusals and _was_stored(bucket, place):
+        return
     _put_json(bucket, outcome_key(place.upload_id, place.number), asdict(outcome))
+
+
+def _was_stored(bucket: Bucket, place: UploadKey) -> bool:
+    try:
+        content = orjson.loads(bucket.read(outcome_key(place.upload_id, place.number)))
+    except FileNotFoundError:
+        return False
+    return not content["refusals"]
 
 
 def outcome_key(upload_id: str, number: int) -> str:
@@ -277,7 +292,7 @@ def _arrived(entry: _Entry) -> UploadedFile:
 
 
 def _expired(entry: _Entry) -> UploadedFile:
-    refusal = {"file": entry.name, "reason": "The bucket gave its parts up; upload it anew."}
+    refusal = {"file": entry.name, "reason": "Its parts have expired: upload it anew."}
     outcome = UploadOutcome([], [refusal])
     return UploadedFile(entry.number, entry.name, entry.size, "refused", outcome=outcome)
 
