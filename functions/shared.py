@@ -27,6 +27,8 @@ Result = TypeVar("Result")
 SECONDS_TO_WAKE = 60
 """The longest time that a paused database takes to resume; mostly it takes 15."""
 
+SECONDS_AFTER_HICCUP = 5
+
 DICOMWEB = "/dicom-web/"
 UNITS = {"bytes": MetricUnit.Bytes}
 
@@ -92,24 +94,26 @@ def _traced(answer: Handler) -> Handler:
     return choose
 
 
-def patiently(work: Callable[[], Result]) -> Result:
-    """Do what no client waits for, and again while the database wakes up.
+def patiently(work: Callable[[], Result], hiccups: tuple[type[Exception], ...] = ()) -> Result:
+    """Do what no client waits for, and again while the database wakes up or after a hiccup.
 
     A message that goes back to its queue comes again after an hour and a half, and a deployment
     that fails is rolled back.
     """
     from lenticular.errors import Unavailable
 
+    passing: tuple[type[Exception], ...] = (Unavailable, *hiccups)
     deadline = None
     while True:
         try:
             return work()
-        except Unavailable as error:
+        except passing as error:
             deadline = deadline or time.monotonic() + SECONDS_TO_WAKE
             if time.monotonic() >= deadline:
                 raise
-            logger.info("tried again soon", reason=error.detail)
-            time.sleep(min(error.retry_after, SECONDS_TO_WAKE))
+            logger.info("tried again soon", reason=type(error).__name__)
+            wait = error.retry_after if isinstance(error, Unavailable) else SECONDS_AFTER_HICCUP
+            time.sleep(min(wait, SECONDS_TO_WAKE))
 
 
 def http(

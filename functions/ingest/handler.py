@@ -33,7 +33,7 @@ def take_dropped(record: SQSRecord) -> None:
         for dropped in dropped_objects(record.body):
             if dropped.bucket == bucket.bucket:
                 key = dropped.key.removeprefix(bucket.prefix)
-                patiently(partial(take, services, bucket, key))
+                patiently(partial(take, services, bucket, key), (OSError,))
             else:
                 logger.warning("an event of another bucket is ignored")
     except Exception:

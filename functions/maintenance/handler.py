@@ -15,6 +15,7 @@ from typing import Any
 from lenticular import settings
 from lenticular.services import open_services
 from lenticular.transactions.deferred_results import JOBS
+from lenticular.transactions.ingest.drop_bucket import take_lost
 from lenticular.transactions.upkeep import sweep_and_reindex
 from lenticular.transactions.upkeep.stability import mark_stable
 from maintenance.deployment import answer, is_deployment
@@ -79,6 +80,14 @@ def put_off(should_stop: Callable[[], bool], keys: Sequence[str]) -> None:
     JobRunner(services).perform_all(keys, should_stop)
 
 
+def sweep(spread: str, should_stop: Callable[[], bool]) -> dict[str, Any]:
+    """Remove files that no row names, and take what was dropped without an event."""
+    swept = asdict(sweep_and_reindex.sweep(services, spread, should_stop=should_stop))
+    bucket = services.bucket
+    taken = take_lost(services, bucket, should_stop) if bucket is not None else 0
+    return {**swept, "taken": taken}
+
+
 def perform(event: dict[str, Any], should_stop: Callable[[], bool]) -> dict[str, Any]:
     """Carry out one action; `complete` in its result says whether to call again."""
     match event:
@@ -88,9 +97,7 @@ def perform(event: dict[str, Any], should_stop: Callable[[], bool]) -> dict[str,
         case {"action": "settle"}:
             return asdict(mark_stable(services, should_stop=should_stop))
         case {"action": "sweep"}:
-            return asdict(
-                sweep_and_reindex.sweep(services, event.get("spread", ""), should_stop=should_stop)
-            )
+            return sweep(event.get("spread", ""), should_stop)
         case {"action": "reindex"}:
             return asdict(sweep_and_reindex.reindex(services, event.get("spread", ""), should_stop))
         case {"action": "index"}:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from lenticular.index import Index
+from lenticular.transactions.ingest.drop_bucket import take_lost
 from tests import samples
 from tests.functions.test_ingest import drop, found, keys, run, s3_event, sqs_event, tell
 
@@ -122,3 +123,75 @@ def test_a_message_without_a_body_does_not_hold_up_the_others(ingest, storage, d
 
     assert answer == ["message-0"]
     assert found(ingest, "other one") == 1
+
+
+def rejected(storage, folder: str) -> dict[str, bytes]:
+    """What lies in a folder of `rejected/`, without the reports."""
+    there = {key: storage.read(key) for key in keys(storage, f"rejected/{folder}/")}
+    return {key: content for key, content in there.items() if b'"refused"' not in content}
+
+
+def test_what_is_refused_twice_under_one_name_is_kept_twice(storage, drop, tell):
+    for content in (b"first scan", b"second scan", b"second scan", b"third scan"):
+        tell(drop("incoming/twice/scan", content))
+
+    assert sorted(rejected(storage, "twice").values()) == [
+        b"first scan",
+        b"second scan",
+        b"third scan",
+    ]
+    for key in rejected(storage, "twice"):
+        assert json.loads(storage.read(f"{key}.json"))["refused"]
+
+
+@pytest.mark.parametrize("names", [("scan", "scan.json"), ("scan.json", "scan")])
+def test_the_report_of_one_file_never_replaces_another_file(storage, drop, tell, names):
+    folder = f"{names[0]} first"
+    for name in names:
+        tell(drop(f"incoming/{folder}/{name}", f"content of {name}".encode()))
+
+    assert sorted(rejected(storage, folder).values()) == [
+        b"content of scan",
+        b"content of scan.json",
+    ]
+
+
+def test_a_hiccup_of_the_storage_is_waited_for(ingest, storage, drop, tell, monkeypatch):
+    key = drop("incoming/hiccup", samples.ct("hiccup"))
+    put, failures = type(storage).put, [TimeoutError("The storage is overloaded.")]
+
+    def put_later(self, key, body):
+        if failures:
+            raise failures.pop()
+        put(self, key, body)
+
+    monkeypatch.setattr("shared.SECONDS_AFTER_HICCUP", 0)
+    monkeypatch.setattr(type(storage), "put", put_later)
+    assert tell(key) == []
+    assert found(ingest, "hiccup") == 1
+
+
+def test_an_object_that_vanishes_while_it_is_taken_is_no_fault_and_not_named_in_the_log(
+    storage, drop, tell, monkeypatch, caplog, capsys
+):
+    key = drop(f"incoming/{NAME}.dcm", samples.ct("vanishes"))
+    fetch = type(storage).fetch
+
+    def fetch_too_late(self, found):
+        self.client.delete_object(Bucket=self.bucket, Key=key)
+        return fetch(self, found)
+
+    monkeypatch.setattr(type(storage), "fetch", fetch_too_late)
+    assert tell(key) == []
+    assert "Confidential" not in caplog.text + "".join(capsys.readouterr())
+
+
+def test_an_object_whose_event_was_lost_is_taken_after_some_hours(ingest, storage, drop):
+    drop("incoming/lost", samples.ct("lost"))
+    drop("incoming/lost letter", b"no DICOM")
+    services = ingest.services
+
+    assert take_lost(services, storage, lambda: False) == 0
+    assert take_lost(services, storage, lambda: False, older_than_seconds=-1) >= 2
+    assert found(ingest, "lost") == 1
+    assert keys(storage, "incoming/lost") == []

@@ -163,6 +163,7 @@ def test_a_message_that_cannot_be_worked_on_does_not_hold_up_the_others(
             raise PermissionError("The storage does not allow this.")
         put(self, key, body)
 
+    monkeypatch.setattr("shared.SECONDS_TO_WAKE", 0)
     monkeypatch.setattr(type(storage), "put", refuse_one)
     bodies = [s3_event(storage.bucket, bad), "no JSON", s3_event(storage.bucket, good)]
     assert run(ingest, *bodies) == ["message-0", "message-1"]

@@ -41,7 +41,8 @@ def is_missing(error: ClientError) -> bool:
 
 def _own_error(code: str, key: str) -> Exception:
     if code in _MISSING:
-        return FileNotFoundError(key)
+        # Not the whole key: errors are logged, and who drops a file may name it after a patient.
+        return FileNotFoundError(f"There is no such object under {key.partition('/')[0]}/.")
     if code in _PAST_THE_END:
         return PastTheEnd()
     if code in _DENIED:

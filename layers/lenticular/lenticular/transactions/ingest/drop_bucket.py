@@ -7,6 +7,8 @@ copy inside the service.
 
 import hashlib
 import logging
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from lenticular import errors
@@ -25,6 +27,8 @@ INCOMING = "incoming/"
 REJECTED = "rejected/"
 # Less than S3's 1,024, so that a storage below a prefix has room too.
 LONGEST_KEY_BYTES = 800
+LOST_AFTER_SECONDS = 6 * 3600
+"""An object that old has no event in the queue any more."""
 
 
 @dataclass(slots=True)
@@ -36,7 +40,7 @@ class _Taken:
 
 
 def take(services: Services, bucket: Bucket, key: str) -> list[Refusal]:
-    """Take one object out of the drop folder; why parts of it were refused, if any were.
+    """Take one object out of the drop folder; return why parts of it were refused.
 
     Raises OSError when it is worth another try later; then nothing has changed.
     """
@@ -44,14 +48,35 @@ def take(services: Services, bucket: Bucket, key: str) -> list[Refusal]:
         return []  # not dropped, or a folder as consoles draw them
     try:
         found = bucket.find(key)
+        taken = _store(services, bucket, found)
+        if taken.refusals:
+            _reject(bucket, found, taken.refusals)
     except FileNotFoundError:
-        return []
-    taken = _store(services, bucket, found)
-    if taken.refusals:
-        _reject(bucket, found, taken.refusals)
+        return []  # taken already, or taken away by whoever dropped it
     _record(bucket, found, taken)
     bucket.discard(found)
     return taken.refusals
+
+
+def take_lost(
+    services: Services,
+    bucket: Bucket,
+    should_stop: Callable[[], bool],
+    older_than_seconds: float = LOST_AFTER_SECONDS,
+) -> int:
+    """Take what has lain in the drop folder for hours, as its event was lost; return how many."""
+    latest = time.time() - older_than_seconds
+    taken = 0
+    for key in [key for key, _, changed in bucket.keys(INCOMING) if changed <= latest]:
+        if should_stop():
+            break
+        try:
+            take(services, bucket, key)
+            taken += 1
+        except Exception:
+            # One strange object must not hold up the others; it is tried again the next time.
+            log.exception("a dropped object whose event was lost cannot be taken")
+    return taken
 
 
 def _store(services: Services, bucket: Bucket, found: Found) -> _Taken:
@@ -118,7 +143,7 @@ def _instance(result: StoreResult) -> dict[str, str]:
 
 
 def _checked(results: list[StoreResult]) -> list[StoreResult]:
-    """The results, unless one is no fault of the file."""
+    """Return the results; raise OSError when one of them is no fault of the file."""
     for result in results:
         if result.is_temporary:
             raise OSError(result.detail)
@@ -126,12 +151,34 @@ def _checked(results: list[StoreResult]) -> list[StoreResult]:
 
 
 def _reject(bucket: Bucket, found: Found, refusals: list[Refusal]) -> None:
-    key = rejected_key(found.key)
+    key = _free_key(bucket, found)
     with Spool() as report:
         report.write(rejection_report(found.key.removeprefix(INCOMING), refusals))
         bucket.put(key + REPORT, report)
     bucket.copy(found, key)
     log.info("a dropped object was refused: %s", refusals[0].detail)
+
+
+def _free_key(bucket: Bucket, found: Found) -> str:
+    """Return a key at which a refused object and its report replace nothing else.
+
+    The same bytes come to the same key when their event comes again.
+    """
+    key = rejected_key(found.key)
+    there = _find(bucket, key)
+    if there is None and _find(bucket, key + REPORT) is None:
+        return key
+    # The report is written first, so the one beside the same bytes is theirs.
+    if there is not None and (there.size, there.etag) == (found.size, found.etag):
+        return key
+    return f"{key}.{found.etag.strip(chr(34))}"
+
+
+def _find(bucket: Bucket, key: str) -> Found | None:
+    try:
+        return bucket.find(key)
+    except FileNotFoundError:
+        return None
 
 
 def rejected_key(key: str) -> str:
