@@ -21,7 +21,7 @@ from lenticular.transactions.retrieve.instances import dataset_of
 AT_ONCE = 8 * 1024 * 1024
 
 ITEM = b"\xfe\xff\x00\xe0"
-"""How the head of a fragment begins (PS3.5 7.5)."""
+"""The tag that begins the header of a fragment (PS3.5 7.5)."""
 
 
 @dataclass(frozen=True, slots=True)

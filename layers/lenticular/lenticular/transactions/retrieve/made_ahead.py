@@ -18,7 +18,7 @@ Item = TypeVar("Item")
 
 AHEAD_BYTES = 256 * 1024 * 1024
 AHEAD_SECONDS = 10.0
-"""What is made before an answer begins: clients and proxies wait for a minute as a rule."""
+"""Limits of the work before an answer begins: most clients and proxies wait for a minute."""
 
 PART_BYTES = 128 * 1024 * 1024
 """A larger part begins to go out before all of it is made."""
