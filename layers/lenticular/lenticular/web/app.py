@@ -7,7 +7,6 @@ from starlette.routing import BaseRoute
 
 from lenticular import __version__
 from lenticular.services import Services
-from lenticular.web.access.control import AccessControl
 from lenticular.web.access_log import AccessLog
 from lenticular.web.errors import add_error_handlers
 from lenticular.web.http.plain_paths import PlainPaths
@@ -49,6 +48,9 @@ def create_app(
     add_routes(app, routers)
     add_error_handlers(app)
     if guarded:
+        # Functions are not, and start sooner without it.
+        from lenticular.web.access.control import AccessControl
+
         app.add_middleware(AccessControl, settings=services.settings)
     if services.settings.allowed_origins:
         _allow_origins(app, services.settings.allowed_origins)
