@@ -19,11 +19,11 @@ from lenticular.transactions.ingest.drop_bucket import take
 from shared import logger, observed, patiently
 
 if TYPE_CHECKING:
-    from lenticular.storage.s3 import S3Storage
+    from lenticular.storage.protocol import Bucket
 
 services = open_services(settings.load())
 # The drop folder is in a bucket, so the storage is one.
-bucket = cast("S3Storage", services.storage)
+bucket = cast("Bucket", services.storage)
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 

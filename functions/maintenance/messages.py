@@ -13,7 +13,7 @@ from lenticular.services import Services
 from shared import logger
 
 if TYPE_CHECKING:
-    from lenticular.storage.s3 import S3Storage
+    from lenticular.storage.protocol import Bucket
 
 Action = Callable[[Sequence[str]], None]
 """Does what new objects with these keys ask for; raises when they should come again."""
@@ -28,7 +28,7 @@ def answer_queue(
     services: Services, event: dict[str, Any], actions: Mapping[str, Action]
 ) -> dict[str, Any]:
     """Do what the messages ask for, by prefix of keys; tell which of them are to come again."""
-    bucket = cast("S3Storage", services.storage)
+    bucket = cast("Bucket", services.storage)
     failed: dict[str, None] = {}
     asked: dict[str, dict[str, list[str]]] = {prefix: {} for prefix in actions}
     for record in event["Records"]:
@@ -47,7 +47,7 @@ def answer_queue(
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
-def _keys(bucket: "S3Storage", body: str) -> Iterator[str]:
+def _keys(bucket: "Bucket", body: str) -> Iterator[str]:
     for new in dropped_objects(body):
         if new.bucket == bucket.bucket:
             yield new.key.removeprefix(bucket.prefix)

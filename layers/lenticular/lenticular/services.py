@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lenticular.storage.protocol import Bucket, Storage
 
 
-READS_AT_ONCE = 8
+THREADS = 16
 Shared = TypeVar("Shared")
 
 
@@ -30,7 +30,7 @@ class Services:
 
     def new_spool(self) -> Spool:
         """A spool for a body on its way in, on the file system where it will be kept."""
-        return Spool(folder=getattr(self.storage, "spool_folder", None))
+        return Spool(folder=self.storage.spool_folder)
 
     @property
     def bucket(self) -> "Bucket | None":
@@ -40,11 +40,14 @@ class Services:
         return self.storage if isinstance(self.storage, Bucket) else None
 
     @cached_property
-    def readers(self) -> "ThreadPoolExecutor":
-        """The threads that read small files from a bucket side by side."""
+    def threads(self) -> "ThreadPoolExecutor":
+        """The threads for calls that wait for a disk or a bucket, and run side by side.
+
+        None of these calls may wait for another one of them.
+        """
         from concurrent.futures import ThreadPoolExecutor
 
-        return ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="read")
+        return ThreadPoolExecutor(THREADS, thread_name_prefix="wait")
 
     def shared(self, kind: type[Shared]) -> Shared:
         """Return the one object of this class that everybody with these services uses."""
@@ -53,9 +56,11 @@ class Services:
         return found
 
     def close(self) -> None:
-        """Let go of connections and threads."""
-        if "readers" in vars(self):
-            self.readers.shutdown(cancel_futures=True)
+        """End all threads and connections."""
+        if "threads" in vars(self):
+            self.threads.shutdown(cancel_futures=True)
+        if "storage" in vars(self):  # a lazy one may never have been opened
+            self.storage.close()
         self.index.close()
 
 

@@ -21,10 +21,15 @@ class FolderStorage:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.spool_folder = root / "spool"
-        self.spool_folder.mkdir(parents=True, exist_ok=True)
+        self._spool = root / "spool"
+        self._spool.mkdir(parents=True, exist_ok=True)
+        self.spool_folder: Path | None = self._spool
         self._discard_abandoned()
         self._syncing = ThreadPoolExecutor(SYNCS_AT_ONCE, thread_name_prefix="sync")
+
+    def close(self) -> None:
+        """End the threads."""
+        self._syncing.shutdown()
 
     def put(self, key: str, body: Spool) -> None:
         """Write the file and sync it together with its folder, whose new name is in it.
@@ -102,7 +107,7 @@ class FolderStorage:
     def _discard_abandoned(self) -> None:
         """Remove what a killed server left in the spool; what is young may belong to another."""
         latest = time.time() - ABANDONED_SECONDS
-        for path in self.spool_folder.iterdir():
+        for path in self._spool.iterdir():
             with suppress(FileNotFoundError):  # kept or removed since it was listed
                 if path.stat().st_mtime < latest:
                     path.unlink()

@@ -7,6 +7,7 @@ once, read any number of times and deleted at most once. Adapters raise the lang
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from lenticular.storage.spool import Spool
@@ -14,6 +15,12 @@ from lenticular.storage.spool import Spool
 
 class Storage(Protocol):
     """A place that keeps files."""
+
+    spool_folder: Path | None
+    """The folder for large bodies on their way in; None for the system's temporary folder."""
+
+    def close(self) -> None:
+        """End the threads and connections."""
 
     def put(self, key: str, body: Spool) -> None:
         """Keep the body under the key; when this returns it survives a crash of the machine.
@@ -56,6 +63,11 @@ class UploadedPart:
 @runtime_checkable
 class Bucket(Storage, Protocol):
     """A storage into which others put objects too, and out of which they read with our leave."""
+
+    bucket: str
+    """The name of the bucket."""
+    prefix: str
+    """The beginning of the names of all objects in the bucket, before their keys."""
 
     def find(self, key: str) -> Found:
         """Return the object under any key; raise FileNotFoundError if there is none."""

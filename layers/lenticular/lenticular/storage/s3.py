@@ -7,7 +7,9 @@ brought from the bucket is put elsewhere in it by a copy inside the service, not
 import base64
 import io
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -42,6 +44,9 @@ COPY_PART_BYTES = 64 * MEBIBYTE
 LONGEST_KEY_BYTES = 1024
 PAGE_KEYS = 1000
 STREAM_ATTEMPTS = 4
+SENDERS = 12
+"""Threads that send parts of objects; each object in the making uses three at most."""
+
 RETRIES = 2
 CONNECT_SECONDS = 3
 READ_SECONDS = 7
@@ -63,13 +68,18 @@ class FetchedSpool(Spool):
 class S3Storage:
     """Objects below a prefix of one bucket."""
 
-    # Bodies on their way in go to the system's temporary folder, /tmp in Lambda.
-    spool_folder = None
-
     def __init__(self, bucket: str, prefix: str = "") -> None:
         self.bucket = bucket
         self.prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
+        # Bodies on their way in go to the system's temporary folder, /tmp in Lambda.
+        self.spool_folder: Path | None = None
         self.client = make_client()
+        self._sending = ThreadPoolExecutor(SENDERS, thread_name_prefix="send")
+
+    def close(self) -> None:
+        """End the threads and connections."""
+        self._sending.shutdown(cancel_futures=True)
+        self.client.close()
 
     def put(self, key: str, body: Spool) -> None:
         """Send the body; the service keeps it only when the checksum fits."""
@@ -249,7 +259,7 @@ class S3Storage:
         Nothing is kept when the pieces end with an error.
         """
         with own_errors(key):
-            writer = MultipartWriter(self.client, self.bucket, self._name(key))
+            writer = MultipartWriter(self.client, self.bucket, self._name(key), self._sending)
             return writer.write(pieces, media_type, disposition(file_name))
 
     def _name(self, key: str) -> str:

@@ -5,7 +5,7 @@ What S3 knows as a multipart upload; an object that fits in one part is put as i
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -31,8 +31,11 @@ def disposition(file_name: str | None) -> str:
 class MultipartWriter:
     """Writes one object."""
 
-    def __init__(self, client: "S3Client", bucket: str, key: str) -> None:
+    def __init__(
+        self, client: "S3Client", bucket: str, key: str, threads: ThreadPoolExecutor
+    ) -> None:
         self._client = client
+        self._threads = threads
         self._bucket = bucket
         self._key = key
         self._sent: list[CompletedPartTypeDef] = []
@@ -70,13 +73,18 @@ class MultipartWriter:
 
     def _write_parts(self, parts: Iterable[bytes], upload_id: str) -> int:
         size = 0
-        with ThreadPoolExecutor(PARTS_AT_ONCE) as executor:
+        try:
             for number, part in enumerate(parts, 1):
                 size += len(part)
-                self._waiting.append(executor.submit(self._send, upload_id, number, part))
+                self._waiting.append(self._threads.submit(self._send, upload_id, number, part))
                 if len(self._waiting) >= PARTS_AT_ONCE:
                     self._sent.append(self._waiting.popleft().result())
             self._sent += [part.result() for part in self._waiting]
+        finally:
+            # After an error no part may be on its way when the upload is given up.
+            for waiting in self._waiting:
+                waiting.cancel()
+            wait(self._waiting)
         self._client.complete_multipart_upload(
             Bucket=self._bucket,
             Key=self._key,

@@ -9,7 +9,6 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from threading import Thread
 
 from lenticular.services import Services
@@ -91,7 +90,7 @@ def _check_storage(services: Services) -> None:
     """Read a key that is missing, and write where bodies are spooled."""
     with suppress(FileNotFoundError):
         services.storage.read(MISSING_KEY, 0, 1)
-    folder: Path | None = getattr(services.storage, "spool_folder", None)
+    folder = services.storage.spool_folder
     if folder is not None:
         with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
             file.write(bytes(TRIED_BYTES))

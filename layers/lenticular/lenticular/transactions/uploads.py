@@ -9,7 +9,6 @@ for what has not arrived, so that is also how an upload is resumed.
 import re
 import secrets
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -33,7 +32,6 @@ LARGEST_FILE = 5 * 1024 * MEBIBYTE
 LONGEST_NAME_BYTES = 1024
 PART_BYTES = 64 * MEBIBYTE
 URL_SECONDS = 3600
-REQUESTS_AT_ONCE = 16
 
 _FOLDER = "incoming/uploads/"
 _KEY = re.compile(r"incoming/uploads/([\w-]{22})/(\d{1,4})-(\d{1,10})/[^/]+", re.ASCII)
@@ -135,10 +133,8 @@ def begin(services: Services, announced: Sequence[RequestedFile]) -> Upload:
         _Entry(number, file.name, file.size, _key(upload_id, number, file))
         for number, file in files
     ]
-    with ThreadPoolExecutor(REQUESTS_AT_ONCE) as executor:
-        manifest = _Manifest(
-            upload_id, list(executor.map(partial(_with_multipart_id, bucket), entries))
-        )
+    begun = services.threads.map(partial(_with_multipart_id, bucket), entries)
+    manifest = _Manifest(upload_id, list(begun))
     _put_json(bucket, _manifest_key(upload_id), asdict(manifest))
     return Upload(upload_id, _expiry(), [_waiting(bucket, entry, []) for entry in manifest.files])
 
@@ -162,8 +158,7 @@ def status(services: Services, upload_id: str) -> Upload:
             return _find(bucket, upload_id, entry) or _expired(entry)
         return _waiting(bucket, entry, parts)
 
-    with ThreadPoolExecutor(REQUESTS_AT_ONCE) as executor:
-        return Upload(upload_id, _expiry(), list(executor.map(look_at, manifest.files)))
+    return Upload(upload_id, _expiry(), list(services.threads.map(look_at, manifest.files)))
 
 
 def complete(services: Services, upload_id: str, number: int) -> UploadedFile:

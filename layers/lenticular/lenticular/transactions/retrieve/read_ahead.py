@@ -10,10 +10,12 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
-from lenticular.services import READS_AT_ONCE, Services
+from lenticular.services import Services
 
 SMALL_BYTES = 2 * 1024 * 1024
 """A larger file is streamed when its turn comes, so that an answer takes bounded memory."""
+
+READS_AT_ONCE = 8
 
 
 class _File(Protocol):
@@ -36,7 +38,7 @@ def read_ahead(services: Services, files: Iterable[File]) -> Iterator[File]:
     try:
         for file in files:
             is_small = file.size is not None and file.size <= SMALL_BYTES
-            read = services.readers.submit(_read, file) if is_small else None
+            read = services.threads.submit(_read, file) if is_small else None
             waiting.append((file, read))
             if len(waiting) > READS_AT_ONCE:
                 yield _turn(*waiting.popleft())

@@ -8,7 +8,6 @@ import errno
 import logging
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -26,7 +25,6 @@ from lenticular.transactions.store.keys import new_key
 log = logging.getLogger(__name__)
 
 
-FILES_AT_ONCE = 8
 STRICT = "strict"
 
 
@@ -174,8 +172,7 @@ def _keep_all(
     """Keep the files, several at a time: what takes long is to wait until they are safe."""
     if len(spools) == 1:
         return [_keep(services, read[0], spools[0])]
-    with ThreadPoolExecutor(FILES_AT_ONCE) as executor:
-        return list(executor.map(partial(_keep, services), read, spools))
+    return list(services.threads.map(partial(_keep, services), read, spools))
 
 
 def _check_storage(kept: Sequence[NewInstance | StoreResult]) -> None:

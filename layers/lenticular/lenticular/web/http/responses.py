@@ -204,7 +204,7 @@ def scratch_for(request: Request) -> "Scratch":
     """
     from lenticular.transactions.retrieve.made_ahead import Scratch
 
-    folder = getattr(services_of(request).storage, "spool_folder", None)
+    folder = services_of(request).storage.spool_folder
     if request.method == "HEAD":
         return Scratch(folder, ahead_bytes=0, part_bytes=0)
     if payload_limit.payload_limit_of(request) is not None:
