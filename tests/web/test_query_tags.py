@@ -70,7 +70,7 @@ def test_a_key_of_a_lower_level_is_ignored_and_said_so(client):
 
 def test_a_value_that_cannot_be_one_of_its_vr_is_refused(client):
     for path, key, value in (
-        ("series", "DeviceUID", "x"),
+        ("series", "DeviceUID", "x/y"),
         ("series", "00191010", "x"),
         ("instances", "AcquisitionDuration", "NaN"),
     ):
