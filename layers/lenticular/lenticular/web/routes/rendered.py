@@ -104,9 +104,9 @@ def frame_thumbnail(
     request: Request, study: str, series: str, instance: str, frame_list: str
 ) -> Response:
     """A small picture of a frame; of several frames, of the first that is named."""
-    frame_number, *_ = frame_numbers_of(frame_list, MAX_FRAMES)
+    frame_numbers = frame_numbers_of(frame_list, MAX_FRAMES)
     target = target_of(study, series, instance)
-    return _frames(request, target, [frame_number], thumbnail=True)
+    return _frames(request, target, frame_numbers, thumbnail=True)
 
 
 def _rendered(request: Request, target: Target, *, thumbnail: bool = False) -> Response:
@@ -188,15 +188,15 @@ def _kept_part(request: Request, drawing: RenderRequest, scratch: Scratch) -> Pa
 def _frames(
     request: Request, target: Target, frame_numbers: Sequence[int], *, thumbnail: bool
 ) -> Response:
-    single = len(frame_numbers) == 1
+    single = thumbnail or len(frame_numbers) == 1
     offer, options = _wanted(request, IN_DICOMWEB, single=single, thumbnail=thumbnail)
     services = services_of(request)
     located = prepare.find(services, target)
     drawings = [
         prepare.prepare(services, located, number, options, thumbnail=thumbnail)
-        for number in frame_numbers
+        for number in frame_numbers  # each of which must exist
     ]
-    return _answer(request, drawings, offer)
+    return _answer(request, drawings[:1] if thumbnail else drawings, offer)
 
 
 def _wanted(
