@@ -14,6 +14,9 @@ PIECE_BYTES = 1024 * 1024
 PUT_ATTEMPTS = 10
 ABANDONED_SECONDS = 24 * 3600
 SYNCS_AT_ONCE = 16
+RESERVE = "reserve"
+RESERVE_BYTES = 8 * 1024 * 1024
+"""A delete writes to the database first, which needs room in its log."""
 
 
 class FolderStorage:
@@ -25,6 +28,7 @@ class FolderStorage:
         self._spool.mkdir(parents=True, exist_ok=True)
         self.spool_folder: Path | None = self._spool
         self._discard_abandoned()
+        self.keep_reserve()
         self._syncing = ThreadPoolExecutor(SYNCS_AT_ONCE, thread_name_prefix="sync")
 
     def close(self) -> None:
@@ -87,6 +91,28 @@ class FolderStorage:
             except OSError:  # another file lies in it, or another delete was quicker
                 return
 
+    def release_reserve(self) -> bool:
+        """Free the disk space that is kept so that deletes work on a full disk; False for none."""
+        try:
+            (self.root / RESERVE).unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def keep_reserve(self) -> None:
+        """Take the disk space back, as far as there is room."""
+        path = self.root / RESERVE
+        try:
+            file_descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:
+            return
+        try:
+            os.posix_fallocate(file_descriptor, 0, RESERVE_BYTES)
+        except OSError:
+            path.unlink(missing_ok=True)
+        finally:
+            os.close(file_descriptor)
+
     def keys(self, prefix: str = "") -> Iterator[tuple[str, int, float]]:
         """Key, size in bytes and time of last change (seconds since 1970) of all under a prefix."""
         start = self.root / prefix
@@ -97,7 +123,7 @@ class FolderStorage:
             for name in sorted(names):
                 path = os.path.join(folder, name)
                 key = path[above:]
-                if key.startswith(prefix):
+                if key.startswith(prefix) and key != RESERVE:
                     try:
                         status = os.stat(path)
                     except FileNotFoundError:  # deleted since it was listed, or a dangling link

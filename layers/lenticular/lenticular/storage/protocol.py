@@ -37,6 +37,12 @@ class Storage(Protocol):
     def delete(self, key: str) -> None:
         """Forget the object; a missing key is no error."""
 
+    def release_reserve(self) -> bool:
+        """Free the disk space that is kept so that deletes work on a full disk; False for none."""
+
+    def keep_reserve(self) -> None:
+        """Take the disk space back, as far as there is room."""
+
     def keys(self, prefix: str = "") -> Iterator[tuple[str, int, float]]:
         """Key, size in bytes and time of last change (seconds since 1970) of all under a prefix."""
 

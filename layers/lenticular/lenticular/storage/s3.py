@@ -81,6 +81,13 @@ class S3Storage:
         self._sending.shutdown(cancel_futures=True)
         self.client.close()
 
+    def release_reserve(self) -> bool:
+        """Return False: a bucket is never full."""
+        return False
+
+    def keep_reserve(self) -> None:
+        """Do nothing: a bucket is never full."""
+
     def put(self, key: str, body: Spool) -> None:
         """Send the body; the service keeps it only when the checksum fits."""
         name = self._name(key)

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable
 
 from lenticular.dicom.model import Target
-from lenticular.errors import NotFound
+from lenticular.errors import NotFound, StorageFull
 from lenticular.index.records import Removed
 from lenticular.services import Services
 from lenticular.transactions import deferred_results
@@ -18,12 +18,19 @@ log = logging.getLogger(__name__)
 
 def delete(services: Services, *targets: Target) -> Removed:
     """Delete what the targets name, all or nothing; NotFound when there is nothing."""
-    removed = services.index.writer.remove(*targets)
+    try:
+        removed = services.index.writer.remove(*targets)
+    except StorageFull:
+        # A delete makes room, so it may use what is kept for it.
+        if not services.storage.release_reserve():
+            raise
+        removed = services.index.writer.remove(*targets)
     if removed is None:
         raise NotFound("There is no such study, series or instance.")
     _forget_results(services, targets)
     remove_files(services, removed.keys)
     _remove_returned_rows(services, targets, frozenset(removed.keys))
+    services.storage.keep_reserve()
     return removed
 
 

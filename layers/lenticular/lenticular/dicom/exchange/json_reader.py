@@ -20,6 +20,8 @@ _TAG = re.compile(r"[0-9A-Fa-f]{8}")
 _CONTENTS = ("Value", "InlineBinary", "BulkDataURI")
 _FILE_META = "0002"
 
+MAX_DATASETS = 100_000
+"""Instances in one part of metadata."""
 MAX_OBJECTS = 1_000_000
 """Objects and arrays in one part of metadata; an empty one takes 64 bytes of memory for its 2."""
 MAX_VALUES = 4_000_000
@@ -48,6 +50,8 @@ def objects(document: bytes) -> list[Any]:
         raise InvalidRequest(
             f"The metadata is no JSON: line {error.lineno}, column {error.colno}."
         ) from error
+    if isinstance(found, list) and len(found) > MAX_DATASETS:
+        raise TooLarge(f"The metadata has more than {MAX_DATASETS:,} instances.")
     return found if isinstance(found, list) else [found]
 
 
