@@ -125,7 +125,7 @@ def reindex(
         if should_stop():
             complete = False
             break
-        instances = [new for file in batch if (new := _read(services, file))]
+        instances = [new for files in batch if (new := _read_first(services, files))]
         looked_at += seen
         filed += _file(services, instances)
         unreadable += len(batch) - len(instances)
@@ -167,7 +167,7 @@ def _remove_unnamed(services: Services, files: list[_File]) -> int:
     return removed
 
 
-def _unfiled(services: Services, prefix: str) -> Iterator[tuple[int, list[_File]]]:
+def _unfiled(services: Services, prefix: str) -> Iterator[tuple[int, list[list[_File]]]]:
     """Yield the files without a row, some at a time, and how many files were looked at for them."""
     for study in _studies_by_age(services, prefix):
         for files in _series(services, study):
@@ -175,7 +175,7 @@ def _unfiled(services: Services, prefix: str) -> Iterator[tuple[int, list[_File]
             yield len(files), batches[0] if batches else []
             yield from ((0, batch) for batch in batches[1:])
     strange = [
-        _File(Target(""), "", key, changed)
+        [_File(Target(""), "", key, changed)]
         for key, _, changed in services.storage.keys(prefix)
         if target_of_key(key) is None
     ]
@@ -210,11 +210,16 @@ def _target(parsed: ParsedInstance) -> Target:
     return Target(parsed.study_instance_uid, parsed.series_instance_uid, parsed.sop_instance_uid)
 
 
+def has_lost_index(services: Services) -> bool:
+    """Return True if there are files and the index knows of none."""
+    return services.index.retrieval.statistics().instances == 0 and any(
+        True for _ in services.storage.keys(INSTANCES)
+    )
+
+
 def _require_index(services: Services) -> None:
     """Refuse to take an index that was lost, or the wrong one, for leave to remove everything."""
-    if services.index.retrieval.statistics().instances == 0 and next(
-        services.storage.keys(INSTANCES), None
-    ):
+    if has_lost_index(services):
         raise errors.Conflict("The index is empty and the storage is not: reindex, then sweep.")
 
 
@@ -241,22 +246,35 @@ def _files(services: Services, prefix: str) -> Iterator[_File]:
             yield _File(series, target.sop_instance_uid, key, changed)
 
 
-def _without_row(services: Services, files: list[_File]) -> list[_File]:
-    """One file for each instance without a row: the oldest, or the newest if new ones replace."""
+def _without_row(services: Services, files: list[_File]) -> list[list[_File]]:
+    """Return the files of each instance without a row, the one to be filed first.
+
+    That is the oldest, or the newest if new ones replace. The others stand in for it where a crash
+    has left only a part of it.
+    """
     filed = {
         instance.sop_instance_uid for instance in services.index.retrieval.find(files[0].series)
     }
-    chosen: dict[str, _File] = {}
-    in_order = sorted(files, key=lambda file: (file.time, file.key))
-    for file in reversed(in_order) if not services.settings.replace else in_order:
+    candidates: dict[str, list[_File]] = {}
+    in_order = sorted(files, key=_age, reverse=services.settings.replace)
+    for file in in_order:
         if file.sop_instance_uid not in filed:
-            chosen[file.sop_instance_uid] = file
-    return sorted(chosen.values(), key=lambda file: (file.time, file.key))
+            candidates.setdefault(file.sop_instance_uid, []).append(file)
+    return sorted(candidates.values(), key=lambda each: _age(each[0]))
 
 
-def _batches(files: list[_File]) -> Iterator[list[_File]]:
-    for start in range(0, len(files), BATCH_INSTANCES):
-        yield files[start : start + BATCH_INSTANCES]
+def _age(file: _File) -> tuple[float, str]:
+    return file.time, file.key
+
+
+def _batches(instances: list[list[_File]]) -> Iterator[list[list[_File]]]:
+    for start in range(0, len(instances), BATCH_INSTANCES):
+        yield instances[start : start + BATCH_INSTANCES]
+
+
+def _read_first(services: Services, candidates: list[_File]) -> _Unfiled | None:
+    """Read the first of the files that can be read; None when none can."""
+    return next(filter(None, (_read(services, file) for file in candidates)), None)
 
 
 def _read(services: Services, file: _File) -> _Unfiled | None:
