@@ -41,7 +41,8 @@ MAY_IMPORT = {
 }
 # What the web knows of pixels: how a picture may be asked for, and no codec.
 PIXELS_FOR_WEB = ("picture_formats", "render_options", "uri_options")
-ENTRANCES = {"__main__", "__init__"}
+# The commands are entrances, too.
+ENTRANCES = {"__main__", "__init__", "cli"}
 
 # What knows neither HTTP nor SQL nor AWS, and what does no input or output.
 WEB = {"fastapi", "starlette", "uvicorn", "httpx", "mangum"}

@@ -9,6 +9,7 @@ import click
 
 from lenticular import __version__
 from lenticular import settings as configuration
+from lenticular.cli import upkeep
 from lenticular.settings import InvalidSettings, Settings
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ INTERRUPTED = 130
 @click.version_option(__version__)
 def main() -> None:
     """Lenticular, a serverless PACS."""
+
+
+main.add_command(upkeep.reindex)
+main.add_command(upkeep.sweep)
 
 
 def _load(**overrides: Any) -> Settings:
@@ -56,6 +61,7 @@ def serve(
     from lenticular.errors import LenticularError
     from lenticular.services import open_services
     from lenticular.storage.private_files import keep_private
+    from lenticular.transactions.upkeep.sweep_and_reindex import has_lost_index
     from lenticular.web.server import check_address, check_exposure, run
 
     try:
@@ -64,6 +70,7 @@ def serve(
         keep_private(settings.data)
         services = open_services(settings)
         services.index.migrate()
+        is_index_lost = has_lost_index(services)
     except InvalidSettings as error:
         raise click.ClickException(str(error)) from error
     except LenticularError as error:
@@ -72,6 +79,8 @@ def serve(
         raise click.ClickException(f"{settings.data}: {error.strerror or error}") from error
     services.close()
     _welcome(settings)
+    if is_index_lost:
+        click.echo("The index is empty, but there are files: run `lenticular reindex`.", err=True)
     run(settings)
 
 

@@ -21,6 +21,7 @@ from lenticular.transactions.ingest.drop_bucket import INCOMING, take
 from lenticular.transactions.ingest.drop_folder import DropFolder
 from lenticular.transactions.upkeep.query_tag_watch import QueryTagWatch
 from lenticular.transactions.upkeep.stability_watch import StabilityWatch
+from lenticular.transactions.upkeep.sweep_watch import SweepWatch
 from lenticular.transactions.watch import Watch
 from lenticular.web.access.control import LOOPBACK_HOSTS
 from lenticular.web.access_log import configure
@@ -122,6 +123,7 @@ def _join(watches: list[Watch]) -> None:
 def _watches(services: Services) -> list[Watch]:
     """Return what runs beside the requests: drop folder, bucket, and upkeep."""
     watches: list[Watch] = [DropFolder(services), StabilityWatch(services), QueryTagWatch(services)]
+    watches.append(SweepWatch(services))
     bucket = services.bucket
     if bucket is not None:
         watches.append(BucketPoller(services, bucket, INCOMING, partial(take, services, bucket)))

@@ -1,0 +1,1 @@
+"""Commands that keep files and index in step."""
