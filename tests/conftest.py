@@ -37,6 +37,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--fuzz-seconds", type=int, default=20, help="how long the fuzzer asks")
     parser.addoption("--fuzz-seed", type=int, help="what it asks follows from; another each time")
+    parser.addoption("--kills", type=int, default=10, help="how often a server is killed")
+    parser.addoption("--model-seconds", type=int, default=30, help="how long histories are made")
+    parser.addoption("--model-seed", type=int, default=0, help="with which they begin")
 
 
 @pytest.fixture(scope="session")

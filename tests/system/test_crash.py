@@ -6,16 +6,22 @@ import random
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from lenticular.index.sql.schema import instances
+from lenticular.services import open_services
+from lenticular.settings import Settings
+from lenticular.transactions.upkeep.sweep_and_reindex import sweep
 from tests import samples, wire
+from tests.databases import MariaDB
+from tests.model.invariants import check_counts, check_feed, rows_of
 from tests.server import Server
 
-KILLS = 20
 CLIENTS = 4
 LARGE_BYTES = 3_000_000  # more than is kept in memory while it arrives
 
@@ -84,30 +90,29 @@ def all_paths(client: httpx2.Client) -> list[str]:
         paths += [url[url.index("/studies/") :] for url in urls]
 
 
+@pytest.fixture(params=["SQLite", "MariaDB"])
+def index_setting(request: pytest.FixtureRequest) -> dict[str, str]:
+    """The setting that makes the server keep its index there."""
+    if request.param == "SQLite":
+        return {}
+    mariadb: MariaDB = request.getfixturevalue("mariadb")
+    return {"LENTICULAR_INDEX": mariadb.new_database()}
+
+
 @pytest.mark.slow
-def test_whatever_was_acknowledged_survives_twenty_kills(tmp_path: Path):
+def test_whatever_was_acknowledged_survives_kills(tmp_path, index_setting, pytestconfig):
     chance = random.Random(2)
     acknowledged = Acknowledged()
-    for round_number in range(KILLS):
-        server = Server(tmp_path / "data", workers=2 if round_number % 5 == 4 else 1).start()
-        stop = threading.Event()
+    data = tmp_path / "data"
+    for round_number in range(pytestconfig.getoption("--kills")):
+        workers = 2 if round_number % 5 == 4 else 1
+        server = Server(data, workers=workers, environment=index_setting).start()
         before = len(acknowledged.instances)
-        acknowledged.first.clear()
-        with ThreadPoolExecutor(CLIENTS) as clients:
-            uploads = [
-                clients.submit(acknowledged.upload, server, f"{round_number} {number}", stop)
-                for number in range(CLIENTS)
-            ]
-            acknowledged.first.wait(20)
-            stop.wait(chance.uniform(0, 0.6))
-            server.kill()
-            stop.set()
-        for upload in uploads:
-            upload.result()
+        upload_until_killed(server, acknowledged, round_number, chance.uniform(0, 0.6))
         print(f"round {round_number}: {len(acknowledged.instances) - before} acknowledged")
     assert acknowledged.instances, "no upload ever got through"
 
-    with Server(tmp_path / "data", workers=2) as server, server.client() as client:
+    with Server(data, workers=2, environment=index_setting) as server, server.client() as client:
         paths = all_paths(client)
         assert set(acknowledged.instances) <= set(paths)
         with ThreadPoolExecutor(CLIENTS) as readers:
@@ -115,6 +120,38 @@ def test_whatever_was_acknowledged_survives_twenty_kills(tmp_path: Path):
                 zip(paths, readers.map(lambda path: sha256_of(client, path), paths), strict=True)
             )
     assert {path: found[path] for path in acknowledged.instances} == acknowledged.instances
+    assert_nothing_is_left_over(data, index_setting.get("LENTICULAR_INDEX", ""))
+
+
+def upload_until_killed(
+    server: Server, acknowledged: Acknowledged, round_number: int, seconds: float
+) -> None:
+    """Store from several clients; kill the server some time after the first success."""
+    stop = threading.Event()
+    acknowledged.first.clear()
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        uploads = [
+            clients.submit(acknowledged.upload, server, f"{round_number} {number}", stop)
+            for number in range(CLIENTS)
+        ]
+        acknowledged.first.wait(20)
+        stop.wait(seconds)
+        server.kill()
+        stop.set()
+    for upload in uploads:
+        upload.result()
+
+
+def assert_nothing_is_left_over(data: Path, index: str) -> None:
+    """Counts and feed are right, and after a sweep every file has its row."""
+    with closing(open_services(Settings(data=data, index=index))) as services:
+        check_counts(services.index)
+        check_feed(services.index, with_stability=False)
+        swept = sweep(services, older_than_seconds=0)
+        print(f"{swept.removed} files were left over")
+        files = {key for key, _, _ in services.storage.keys("instances/")}
+        rows = rows_of(services.index, instances)
+    assert {row["storage_key"] for row in rows} == files
 
 
 def test_a_killed_worker_is_replaced_and_the_others_carry_on(tmp_path: Path):
