@@ -216,13 +216,26 @@ def test_a_study_that_arrives_under_a_second_patient_joins_the_study_it_names(cl
     second = samples.ct("a", instance=2, PatientID="TWO", PatientName="Other^Name")
 
     wire.must_store(client, first)
-    wire.must_store(client, second)
+    answer = wire.store(client, second)
 
+    assert answer.status_code == 202
+    (stored,) = answer.json()["00081199"]["Value"]
+    assert stored["00081196"]["Value"] == [0xB000]
+    assert "another Patient ID" in stored["00000902"]["Value"][0]
     (match,) = wire.search(client, "/studies", StudyInstanceUID=study)
     assert wire.value(match, "00100020") == "ONE"
     assert wire.value(match, "00201208") == 2
     assert whole(client, samples.path("a", 1, 1)) == first
     assert whole(client, samples.path("a", 1, 2)) == second
+
+
+def test_a_file_of_a_second_patient_is_stored_with_a_warning_by_orthancs_rest(client):
+    assert "warning" not in client.post("/instances", content=samples.ct("a")).headers
+
+    answer = client.post("/instances", content=samples.ct("a", instance=2, PatientID="TWO"))
+
+    assert answer.status_code == 200
+    assert "another Patient ID" in answer.headers["warning"]
 
 
 def test_a_series_uid_under_a_second_study_is_another_series(client):

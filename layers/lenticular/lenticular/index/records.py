@@ -45,11 +45,13 @@ class Added:
 
     `obsolete_key` is the file that no row needs any more once this is known: the new one when
     the instance was already stored or was refused, the old one when it was replaced.
+    `is_of_other_patient` is True if the study belongs to another Patient ID than the instance.
     """
 
     outcome: Outcome
     orthanc_ids: dict[Level, str]
     obsolete_key: str | None = None
+    is_of_other_patient: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from lenticular.index import migrations
 from lenticular.index.records import Added, Outcome, Removed
 from lenticular.index.write.changes import Action, ChangeEntry, now, to_row
 from lenticular.index.write.parent_rows import Created, ExistingInstance, ParentRows, SeriesRow
-from lenticular.index.write.rows import InstanceRows, Row
+from lenticular.index.write.rows import InstanceRows, Row, patient_id
 
 Remove = Callable[[Sequence[Target]], Removed | None]
 """Removes instances within the transaction."""
@@ -134,7 +134,8 @@ class InstanceInserter:
             study.sop_classes.append(parsed.sop_class_uid)
         self._waiting.append(_PendingInstance(new, series, orthanc_id, created, action))
         outcome = Outcome.STORED if obsolete_key is None else Outcome.REPLACED
-        return Added(outcome, _ids(series, orthanc_id), obsolete_key)
+        is_of_other_patient = patient_id(parsed.dataset) != study.patient_id
+        return Added(outcome, _ids(series, orthanc_id), obsolete_key, is_of_other_patient)
 
     def _add_instances(self, waiting: Sequence[_PendingInstance]) -> None:
         cursor, statements = self.parents.cursor, self.parents.statements

@@ -25,6 +25,7 @@ from lenticular.transactions.store.keys import new_key
 log = logging.getLogger(__name__)
 
 
+OTHER_PATIENT = "Its study already belongs to another Patient ID."
 STRICT = "strict"
 
 
@@ -234,6 +235,9 @@ def _add(services: Services, instances: list[NewInstance]) -> list[StoreResult]:
             )
         else:
             result = _accepted(instance.parsed, answer.outcome, answer.orthanc_ids)
+            if answer.is_of_other_patient and not result.warning_reason:
+                reason = WarningReason.COERCION_OF_DATA_ELEMENTS
+                result = replace(result, warning_reason=reason, detail=OTHER_PATIENT)
         results.append(result)
     return results
 
