@@ -160,7 +160,7 @@ def test_a_file_does_not_say_what_the_service_says(client, base):
 
 
 def test_an_instance_is_told_with_the_patient_of_its_study(client):
-    must_store(client, samples.ct("a", 1, 1), samples.ct("a", 1, 2, PatientID="other"))
+    wire.store(client, samples.ct("a", 1, 1), samples.ct("a", 1, 2, PatientID="other"))
 
     for matches in (search(client, "/instances"), search(client, "/instances", includefield="all")):
         assert [wire.value(match, "00100020") for match in matches] == ["Pa", "Pa"]
@@ -173,7 +173,7 @@ def test_matched_attributes_are_answered_too(client, study):
 
 
 def test_a_study_keeps_the_attributes_of_its_first_instance(client):
-    must_store(client, samples.ct("a", 1, 1), samples.ct("a", 1, 2, PatientID="other"))
+    wire.store(client, samples.ct("a", 1, 1), samples.ct("a", 1, 2, PatientID="other"))
 
     (match,) = search(client)
 

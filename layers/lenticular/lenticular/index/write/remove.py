@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from lenticular.dicom.model import Level, Target
 from lenticular.dicom.orthanc_id import from_digest
+from lenticular.dicom.query_tags import QueryTags
 from lenticular.index import migrations
 from lenticular.index.records import Removed
 from lenticular.index.sql.schema import (
@@ -26,6 +27,7 @@ from lenticular.index.sql.schema import (
 )
 from lenticular.index.write import rows
 from lenticular.index.write.changes import Action, ChangeEntry, add_changes
+from lenticular.index.write.inherited import inherit_again, inherit_patient_again
 from lenticular.index.write.statements import ORDER_COMMITS, pending_of_patient
 
 AT_ONCE = 500
@@ -70,11 +72,13 @@ class _Above:
 
 
 def remove(
-    connection: Connection, targets: Sequence[Target], *, replacing: bool = False
+    connection: Connection, targets: Sequence[Target], tags: QueryTags, *, replacing: bool = False
 ) -> Removed | None:
-    """Remove what the targets name; None when there is nothing of it."""
+    """Remove all targets; None when none of them exists."""
     action = Action.NONE if replacing else Action.DELETE
-    removed = [each for target in targets if (each := _remove_one(connection, target, action))]
+    removed = [
+        each for target in targets if (each := _remove_one(connection, target, tags, action))
+    ]
     if not removed:
         return None
     keys = tuple(key for each in removed for key in each.keys)
@@ -82,10 +86,11 @@ def remove(
 
 
 def remove_rows_of_files(
-    connection: Connection, files: Sequence[tuple[Target, str]]
+    connection: Connection, files: Sequence[tuple[Target, str]], tags: QueryTags
 ) -> Removed | None:
     """Remove the instances whose rows name these keys; one that names another file stays."""
-    return remove(connection, [target for target, key in files if _key(connection, target) == key])
+    targets = [target for target, key in files if _key(connection, target) == key]
+    return remove(connection, targets, tags)
 
 
 def unnamed_keys(connection: Connection, of_series: Target, keys: Sequence[str]) -> list[str]:
@@ -112,12 +117,17 @@ def _key(connection: Connection, target: Target) -> str | None:
     return place.instance.storage_key if place is not None and place.instance else None
 
 
-def _remove_one(connection: Connection, target: Target, action: Action) -> Removed | None:
+def _remove_one(
+    connection: Connection, target: Target, tags: QueryTags, action: Action
+) -> Removed | None:
     place = _find(connection, target)
     if place is None:
         return None
     gone = _remove_instances(connection, place)
     emptied_series = _remove_empty_series(connection, place)
+    oldest = min((row.row_id for row in gone), default=0)
+    if place.series is not None and not emptied_series:
+        inherit_again(connection, Level.SERIES, place.series.row_id, oldest, tags)
     above = _shrink_study(connection, place.study, len(gone), sum(row.size for row in gone))
     told = [
         ChangeEntry("Deleted", Level.INSTANCE, row.orthanc_id, _target(target, row), action)
@@ -125,6 +135,11 @@ def _remove_one(connection: Connection, target: Target, action: Action) -> Remov
     ]
     told += [ChangeEntry("Deleted", Level.SERIES, orthanc_id) for orthanc_id in emptied_series]
     add_changes(connection, told + above.told)
+    levels = {level for level, _ in above.remaining}
+    if Level.STUDY in levels:
+        inherit_again(connection, Level.STUDY, place.study.row_id, oldest, tags)
+    if Level.PATIENT in levels:
+        inherit_patient_again(connection, place.study.patient_row_id, oldest)
     ancestors = above.remaining
     if place.series is not None and not emptied_series:
         ancestors = [(Level.SERIES, place.series.orthanc_id), *ancestors]

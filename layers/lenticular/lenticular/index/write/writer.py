@@ -81,7 +81,8 @@ class Writer:
         # Repeated after a commit whose answer was lost, it would say that nothing was there.
         return self._repeat(
             lambda deadline: self._transact(
-                lambda connection: removal.remove(connection, targets), deadline
+                lambda connection: removal.remove(connection, targets, self._tags_of(connection)),
+                deadline,
             ),
             after_loss=False,
         )
@@ -89,7 +90,9 @@ class Writer:
     def remove_rows_of_files(self, files: Sequence[tuple[Target, str]]) -> Removed | None:
         """Remove the instances whose rows name these keys, as their files are gone."""
         return self.run_in_transaction(
-            lambda connection: removal.remove_rows_of_files(connection, files)
+            lambda connection: removal.remove_rows_of_files(
+                connection, files, self._tags_of(connection)
+            )
         )
 
     def remove_unnamed_files(
@@ -161,13 +164,17 @@ class Writer:
         cursor = raw_cursor(connection)
         parents = ParentRows(self._statements, cursor, now(), self._tags_in_schema(cursor))
         inserter = InstanceInserter(
-            parents, lambda targets: removal.remove(connection, targets, replacing=True)
+            parents,
+            lambda targets: removal.remove(connection, targets, parents.tags, replacing=True),
         )
         # All at once, for they are locked in an order that all writers keep.
         inserter.prefetch([each for batch in queue for each in batch.instances])
         results = [inserter.insert(batch.instances, batch.replace) for batch in queue]
         inserter.flush()
         return results
+
+    def _tags_of(self, connection: Connection) -> QueryTags:
+        return self._tags_in_schema(raw_cursor(connection))
 
     def _tags_in_schema(self, cursor: DBAPICursor) -> QueryTags:
         """Return the tags, once the schema has tables for their values."""
