@@ -51,7 +51,7 @@ class Status(StrEnum):
 
 
 IDLE = -1
-"""What `since` is when there is nothing to be looked at."""
+"""Value of `since` when nothing is to be read."""
 
 
 @dataclass(frozen=True, slots=True)

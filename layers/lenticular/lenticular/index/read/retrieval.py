@@ -20,7 +20,7 @@ from lenticular.index.sql.schema import documents, frames, instances, patients, 
 DOCUMENTS_AT_ONCE = 200
 STORED_AT_ONCE = 32
 _SIZES = (1, 30, DOCUMENTS_AT_ONCE)
-"""How many documents one statement asks for; on SQLite, where asking costs nothing, one."""
+"""Numbers of documents that one statement asks for; on SQLite, where that is free, one."""
 
 STORED = (
     instances.c.row_id,

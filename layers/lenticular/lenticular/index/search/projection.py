@@ -40,7 +40,7 @@ _EMPTY = {
     level: {tag.encode(): f'"{tag}":{{"vr":"{vr}"}}'.encode() for tag, vr in attributes}
     for level, attributes in ALWAYS.items()
 }
-"""What is answered of attributes that are answered even without a value."""
+"""Answers of attributes that are answered even without a value."""
 
 
 _ATTRIBUTES: dict[Level, tuple[Table, ColumnElement[bool]]] = {

@@ -38,15 +38,15 @@ BEYOND_POOL = 8
 """Connections opened beyond those that are kept, while many requests are answered at once."""
 
 SECONDS_FOR_CONNECTION = 10
-"""How long a request waits for one of the pool, and at most for the server to take a new one."""
+"""Seconds that a request waits for a connection of the pool, and for a new one at most."""
 
 SECONDS_TO_BE_ALONE = 600
 
 SECONDS_TO_ANSWER = 20
-"""How long an answer of the server may take before the connection counts as lost."""
+"""Seconds that an answer of the server may take before the connection counts as lost."""
 
 SECONDS_TO_PING = 3
-"""How long the server may take to say that a connection still lives."""
+"""Seconds that the server may take to say that a connection still lives."""
 
 SECONDS_IDLE_IN_WRITER = 10
 """After this time the server ends a connection that has written and says nothing more.
@@ -56,7 +56,7 @@ then. MySQL has no time-out for idle transactions alone. The pool replaces what 
 """
 
 SECONDS_FOR_LOCK = 2
-"""How long a statement waits for a lock; then other threads write, and it is tried again."""
+"""Seconds that a statement waits for a lock; then others write, and it is tried again."""
 
 PATIENCE = 20.0
 """Seconds after which a write is not tried again. A writer that hangs is ended before, and clients
@@ -74,7 +74,7 @@ _LIMITS = (
 )
 
 _IN_TRANSACTION = 1
-"""What the server says with every answer while a transaction is open (SERVER_STATUS_IN_TRANS)."""
+"""Flag in every answer of the server while a transaction is open (SERVER_STATUS_IN_TRANS)."""
 
 _OURS = ("authentication", "secret", "region", "pool_size", "read_timeout")
 _LAST_USED = "last_used"

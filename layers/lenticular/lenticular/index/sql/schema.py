@@ -58,7 +58,7 @@ Whatever is stored leaves it alone, so that those who do not know it may write t
 """
 
 NAME_GROUPS = ("", "_ideographic", "_phonetic")
-"""What the columns of a name's three groups end with."""
+"""Endings of the columns of a name's three groups."""
 
 _TYPES: dict[MatchingKind, TypeEngine[Any]] = {
     MatchingKind.TEXT: String(COMPARED_LENGTH),

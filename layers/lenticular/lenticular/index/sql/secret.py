@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.parameters import SecretsProvider
 
 SECONDS_KEPT = 900
-"""How long new connections are made with what was read, as long as the database takes it."""
+"""Seconds for which a secret that was read is used, as long as the database accepts it."""
 
 _SECONDS_TO_CONNECT = 3
 _SECONDS_TO_READ = 5

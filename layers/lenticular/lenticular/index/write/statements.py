@@ -21,7 +21,7 @@ from lenticular.index.sql.schema import (
 )
 
 KNOWN_AT_ONCE = 64
-"""How many instances one `find_many_known` looks up."""
+"""Number of instances that one `find_many_known` looks up."""
 
 _OF_INSTANCES = ("study_instance_uid", "series_instance_uid", "sop_instance_uid", "action")
 """The columns of changes that the schema before `migrations.INSTANCE_FEED` does not have."""

@@ -35,7 +35,7 @@ from lenticular.index.write.statements import Statements
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 20
-"""How often a transaction is tried that loses to another one, or loses its connection."""
+"""Number of tries of a transaction that loses to another one, or loses its connection."""
 
 LONGEST_PAUSE = 0.5
 BUSY = "The index is busy; try again in a moment."
