@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from lenticular import services
 from lenticular.transactions import uploads
-from lenticular.transactions.store import store
 from tests.model.world import Bucket, Folder, World
 from tests.s3 import s3_server
 
@@ -46,8 +46,7 @@ def bucket_world(request: pytest.FixtureRequest, folder: Path) -> Iterator[World
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """One thing after the other, so that a history is the same each time, and no waiting."""
-    monkeypatch.setattr(store, "FILES_AT_ONCE", 1)
-    monkeypatch.setattr(uploads, "REQUESTS_AT_ONCE", 1)
+    monkeypatch.setattr(services, "THREADS", 1)
     monkeypatch.setattr(uploads, "PART_BYTES", 700)
     # What dies here is processes, not machines.
     monkeypatch.setattr(os, "fsync", lambda _: None)
