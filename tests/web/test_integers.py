@@ -5,10 +5,11 @@ import io
 import pydicom
 import pytest
 from pydicom.dataelem import RawDataElement
+from pydicom.encaps import generate_frames
 from pydicom.tag import Tag
 
 from tests import samples
-from tests.wire import DICOM_JSON, DICOMWEB, must_store, search, uids
+from tests.wire import DICOM_JSON, DICOMWEB, must_store, parts, search, uids
 
 METADATA = {"Accept": DICOM_JSON}
 
@@ -49,3 +50,18 @@ def test_frames_are_counted_and_rendered(client):
     for number in (1, 2, 3):
         assert client.get(f"{DICOMWEB}{samples.path('a')}/frames/{number}").status_code == 200
     assert client.get(f"{DICOMWEB}{samples.path('a')}/frames/4").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("3.0", 3), ("0", 10), ("-3", 10), ("99", 10), ("3\\3", 3), ("", 1), ("many", 10)],
+)
+def test_a_transcoded_file_counts_the_frames_that_it_has(client, text, count):
+    must_store(client, written(samples.multi_frame("a"), NumberOfFrames=text))
+    kind = 'multipart/related; type="application/dicom"; transfer-syntax=1.2.840.10008.1.2.5'
+    answer = client.get(f"{DICOMWEB}{samples.path('a')}", headers={"Accept": kind})
+    assert answer.status_code == 200, answer.text
+    ((_, body),) = parts(answer)
+    dataset = pydicom.dcmread(io.BytesIO(body))
+    assert dataset.NumberOfFrames == count
+    assert len(list(generate_frames(dataset.PixelData, number_of_frames=count))) == count

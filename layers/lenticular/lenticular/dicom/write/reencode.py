@@ -50,6 +50,7 @@ _MAY_CHANGE = frozenset(
         tags.DERIVATION_DESCRIPTION,
         tags.SOURCE_IMAGE_SEQUENCE,
         tags.PHOTOMETRIC_INTERPRETATION,
+        tags.NUMBER_OF_FRAMES,
         tags.PLANAR_CONFIGURATION,
         tags.BITS_STORED,
         tags.HIGH_BIT,

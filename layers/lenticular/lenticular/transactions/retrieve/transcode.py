@@ -11,6 +11,8 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from lenticular.dicom import tags
@@ -184,7 +186,7 @@ def _compressed(
 def _state_frames(dataset: Dataset, pixels: PixelLayout) -> None:
     """Let Number of Frames count the frames that are written, whatever the file claims."""
     if pixels.number_of_frames > 1 or "NumberOfFrames" in dataset:
-        dataset.NumberOfFrames = pixels.number_of_frames
+        _change(dataset, {"NumberOfFrames": pixels.number_of_frames})
 
 
 def _description(services: Services, located: LocatedInstance) -> PixelDescription:
@@ -207,7 +209,8 @@ def _change(dataset: Dataset, attributes: Mapping[str, Any]) -> None:
     """Write these attributes, by keyword, which say how the pixels are encoded now."""
     with refusing_what_cannot_be_written():
         for keyword, value in attributes.items():
-            setattr(dataset, keyword, value)
+            # Assigned by name, pydicom would first read the old value, which may be damaged.
+            dataset[keyword] = DataElement(keyword, dictionary_VR(keyword), value)
 
 
 def _derive(located: LocatedInstance, dataset: Dataset, syntax: str, ratio: float) -> None:
