@@ -227,6 +227,20 @@ def test_without_a_count_all_images_are_frames(count: str) -> None:
     assert stored_frames(compressed(count, b"one ", b"two ")) == [b"one two "]
 
 
+@pytest.mark.parametrize("count", [2, 3])
+def test_frames_of_rle_may_be_divided(count: int) -> None:
+    images = [struct.pack("<16I", 1, 64, *[0] * 14) + bytes([number] * 6) for number in (1, 2)]
+    pieces = [images[0][:68], images[0][68:], images[1][:66], images[1][66:]]
+    assert stored_frames(compressed(count, *pieces, syntax=RLE)) == images
+
+
+def test_a_lone_frame_of_rle_may_be_divided() -> None:
+    image = struct.pack("<16I", 2, 64, 100, *[0] * 13) + bytes(90)
+    for count in ("", "1"):
+        pieces = compressed(count, image[:64], image[64:128], image[128:], syntax=RLE)
+        assert stored_frames(pieces) == [image]
+
+
 @pytest.mark.parametrize("count", ["3.0", "3.", "3e0", "+3", "03", "30e-1", " 3.000 "])
 def test_a_count_may_be_written_as_a_decimal(count: str) -> None:
     assert stored_frames(compressed(count, b"a1", b"b1", b"c1")) == [b"a1", b"b1", b"c1"]

@@ -4,6 +4,7 @@ Only the headers of fragments are read, and the first bytes of fragments when no
 frames apart, so an object of any size is done in a moment.
 """
 
+import struct
 import sys
 from array import array
 
@@ -28,6 +29,8 @@ _IMAGE_STARTS = (
     b"\x00\x00\x00\x0cJX",
 )
 _START_LENGTH = 8
+_RLE_HEADER = struct.Struct("<16I")
+_RLE_SEGMENTS = 15
 
 
 def pixel_layout(
@@ -110,7 +113,7 @@ def _encapsulated(
 ) -> PixelLayout:
     claimed = _number(reader.dataset, tags.NUMBER_OF_FRAMES)
     tables = [_extended_offset_table(data, reader), _basic_offset_table(data, fragments)]
-    starts = _starts_as_claimed(data, fragments, claimed, tables)
+    starts = _starts_as_claimed(data, fragments, claimed, tables, syntax)
     if not starts and not syntax.is_video:
         if not fragments.is_closed and len(fragments.items) - 1 < claimed:
             raise cut_off("the pixel data", pixels.offset + pixels.length + 8, len(data))
@@ -130,7 +133,11 @@ def _encapsulated(
 
 
 def _starts_as_claimed(
-    data: memoryview, fragments: Fragments, claimed: int, tables: "list[array[int]]"
+    data: memoryview,
+    fragments: Fragments,
+    claimed: int,
+    tables: "list[array[int]]",
+    syntax: TransferSyntax,
 ) -> "array[int]":
     """Return the item that each frame begins with, by the first rule that gives their number."""
     items = fragments.items[1:]
@@ -141,7 +148,7 @@ def _starts_as_claimed(
             return array("Q", (items[0] + offset for offset in table))
     if len(items) == claimed:
         return items
-    images = _image_starts(data, items)
+    images = _image_starts(data, items, syntax)
     return images if len(images) == claimed else array("Q")
 
 
@@ -154,9 +161,9 @@ def _starts_found(
 ) -> "array[int]":
     """Return the item that each image begins with, where their number is not the claimed one."""
     items = fragments.items[1:]
-    if not items or syntax.uid == RLE_LOSSLESS:
-        return items  # a frame of RLE is one fragment (A.4.2)
-    images = _image_starts(data, items)
+    if not items:
+        return items
+    images = _image_starts(data, items, syntax)
     if claimed <= 1:
         return images if len(images) == len(items) else items[:1]
     for table in tables:
@@ -164,7 +171,7 @@ def _starts_found(
             return array("Q", (items[0] + offset for offset in table))
     if len(images) > 1:
         return images
-    return items if len(items) < claimed else array("Q")
+    return items if syntax.uid == RLE_LOSSLESS or len(items) < claimed else array("Q")
 
 
 def _is_true(table: "array[int]", items: "array[int]") -> bool:
@@ -200,13 +207,28 @@ def _little_endian_words(code: str, raw: bytes) -> "array[int]":
     return words
 
 
-def _image_starts(data: memoryview, items: "array[int]") -> "array[int]":
+def _image_starts(data: memoryview, items: "array[int]", syntax: TransferSyntax) -> "array[int]":
     """The fragments with which an image begins, by what compressed images begin with."""
-    starts = array("Q")
-    for item in items:
-        if data[item + 8 : item + 8 + _START_LENGTH].tobytes().startswith(_IMAGE_STARTS):
-            starts.append(item)
+    begins = _begins_rle if syntax.uid == RLE_LOSSLESS else _begins_image
+    starts = array("Q", (item for item in items if begins(data, item + 8)))
     return starts if starts and starts[0] == items[0] else array("Q")
+
+
+def _begins_image(data: memoryview, offset: int) -> bool:
+    return data[offset : offset + _START_LENGTH].tobytes().startswith(_IMAGE_STARTS)
+
+
+def _begins_rle(data: memoryview, offset: int) -> bool:
+    """True for the header of an RLE frame, PS3.5 G.5.
+
+    A frame of RLE is one fragment (A.4.2), but some writers divide it.
+    """
+    header = data[offset : offset + _RLE_HEADER.size]
+    if len(header) < _RLE_HEADER.size:
+        return False
+    segments, first, *others = _RLE_HEADER.unpack(header)
+    counted = 1 <= segments <= _RLE_SEGMENTS and first == _RLE_HEADER.size
+    return counted and not any(others[segments - 1 :])
 
 
 def _runs(starts: "array[int]", stop: int) -> "array[int]":
