@@ -51,7 +51,7 @@ def create_app(
         # Functions are not, and start sooner without it.
         from lenticular.web.access.control import AccessControl
 
-        app.add_middleware(AccessControl, settings=services.settings)
+        app.add_middleware(AccessControl, settings=services.settings, routes=app.routes)
     if services.settings.allowed_origins:
         _allow_origins(app, services.settings.allowed_origins)
     app.add_middleware(PlainPaths)

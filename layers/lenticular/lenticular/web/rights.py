@@ -23,12 +23,23 @@ def right_of_route(route: BaseRoute) -> Right:
     return _named(route) or _right_of_methods(set(getattr(route, "methods", None) or ()))
 
 
-def right_of_request(routes: Iterable[BaseRoute], scope: Scope) -> Right:
-    """Return the right that a request needs, whether or not a route answers it."""
-    for route in routes:
-        if _named(route) is not None and route.matches(scope)[0] is Match.FULL:
-            return right_of_route(route)
-    return _right_of_methods({scope["method"]})
+class RightsOfRequests:
+    """The rights that requests need; made once, since few of the many routes name one."""
+
+    def __init__(self, routes: Iterable[BaseRoute]) -> None:
+        self._naming: dict[str, list[BaseRoute]] = {}
+        for route in routes:
+            if _named(route) is not None:
+                for method in getattr(route, "methods", None) or ():
+                    self._naming.setdefault(method, []).append(route)
+
+    def needed(self, scope: Scope) -> Right:
+        """Return the right that a request needs, whether or not a route answers it."""
+        method = scope["method"]
+        for route in self._naming.get(method, ()):
+            if route.matches(scope)[0] is Match.FULL:
+                return right_of_route(route)
+        return _right_of_methods({method})
 
 
 def _named(route: BaseRoute) -> Right | None:

@@ -8,6 +8,7 @@ nor write with a form.
 import base64
 import hashlib
 from collections import OrderedDict
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +16,7 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lenticular.settings import Right, Settings
@@ -23,7 +25,7 @@ from lenticular.web.access.guessing import Brake, GuessingLimits, NewestFirst, T
 from lenticular.web.access.passwords import Users, same
 from lenticular.web.access_log import USER
 from lenticular.web.errors import error_response
-from lenticular.web.rights import right_of_request
+from lenticular.web.rights import RightsOfRequests
 
 LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
 OPEN_PATHS = {"/health"}
@@ -60,9 +62,10 @@ class _Credentials:
 class AccessControl:
     """Let a request through when its credentials hold the right that its route needs."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, routes: Iterable[BaseRoute]) -> None:
         limits = GuessingLimits()
         self._app = app
+        self._needed_rights = RightsOfRequests(routes)
         self._settings = settings
         self._users = Users(settings.users)
         self._brake = Brake(limits)
@@ -87,7 +90,7 @@ class AccessControl:
 
     async def _refusal(self, scope: Scope) -> Refusal | None:
         headers = Headers(scope=scope)
-        needed = right_of_request(scope["app"].routes, scope)
+        needed = self._needed_rights.needed(scope)
         authorization = headers.get("authorization", "")
         # A page adds a bearer token itself; the browser never does.
         is_bearer = authorization[:7].lower() == "bearer "
