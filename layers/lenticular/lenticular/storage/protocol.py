@@ -47,6 +47,13 @@ class Storage(Protocol):
         """Key, size in bytes and time of last change (seconds since 1970) of all under a prefix."""
 
 
+def put_bytes(storage: Storage, key: str, content: bytes) -> None:
+    """Keep a small content that is in memory under the key."""
+    with Spool() as spool:
+        spool.write(content)
+        storage.put(key, spool)
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """One version of an object, whoever put it there and whatever its key looks like."""

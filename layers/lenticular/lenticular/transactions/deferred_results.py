@@ -21,8 +21,7 @@ from typing import NoReturn
 import orjson
 
 from lenticular import errors
-from lenticular.storage.protocol import Bucket
-from lenticular.storage.spool import Spool
+from lenticular.storage.protocol import Bucket, put_bytes
 
 RESULTS = "results/"
 JOBS = "results/jobs/"
@@ -118,7 +117,7 @@ def write(
     Unavailable when something of these studies was deleted meanwhile, which may be in it.
     """
     for study in about.studies:
-        _put(bucket, f"{_study_folder(study)}{result}", result.encode())
+        put_bytes(bucket, f"{_study_folder(study)}{result}", result.encode())
     registered_after = time.monotonic() - about.begun if about.studies else 0.0
     bucket.write(_answer_key(result), pieces, about.media_type, about.file_name)
     if any(_is_deleted(bucket, study, result, registered_after) for study in about.studies):
@@ -126,7 +125,7 @@ def write(
         raise errors.Unavailable("Something of the study was just deleted; ask again.", 2)
     found = tuple(warnings())
     if found:
-        _put(bucket, _warnings_key(result), orjson.dumps(found))
+        put_bytes(bucket, _warnings_key(result), orjson.dumps(found))
     return Result(bucket.presign(_answer_key(result), URL_SECONDS), found)
 
 
@@ -137,7 +136,7 @@ def forget(bucket: Bucket, studies: Iterable[str]) -> None:
     this one, or its result is found here.
     """
     for study in studies:
-        _put(bucket, f"{_study_folder(study)}{_DELETED}{secrets.token_hex(8)}", b"deleted")
+        put_bytes(bucket, f"{_study_folder(study)}{_DELETED}{secrets.token_hex(8)}", b"deleted")
         for key, _, _ in list(bucket.keys(_study_folder(study))):
             result = key.rpartition("/")[2]
             if _ID.fullmatch(result):
@@ -157,7 +156,7 @@ def enqueue(bucket: Bucket, job: Job) -> None:
     if not is_enqueued(bucket, job.result_id):
         bucket.delete(_error_key(job.result_id))
         bucket.delete(_made_as_key(job.result_id))
-        _put(bucket, _job_key(job.result_id), orjson.dumps(asdict(job)))
+        put_bytes(bucket, _job_key(job.result_id), orjson.dumps(asdict(job)))
 
 
 def is_enqueued(bucket: Bucket, result: str) -> bool:
@@ -178,9 +177,9 @@ def finish(
 ) -> None:
     """End a job: its answer is filed under an id, or cannot be made."""
     if failure is not None:
-        _put(bucket, _error_key(job.result_id), orjson.dumps(asdict(failure)))
+        put_bytes(bucket, _error_key(job.result_id), orjson.dumps(asdict(failure)))
     elif made_as not in (None, job.result_id):
-        _put(bucket, _made_as_key(job.result_id), str(made_as).encode())
+        put_bytes(bucket, _made_as_key(job.result_id), str(made_as).encode())
     bucket.delete(_job_key(job.result_id))
 
 
@@ -272,9 +271,3 @@ def _study_folder(study_instance_uid: str) -> str:
 
 def _job_key(result: str) -> str:
     return f"{JOBS}{result}.json"
-
-
-def _put(bucket: Bucket, key: str, content: bytes) -> None:
-    with Spool() as spool:
-        spool.write(content)
-        bucket.put(key, spool)

@@ -19,8 +19,7 @@ import orjson
 
 from lenticular import errors
 from lenticular.services import Services
-from lenticular.storage.protocol import Bucket, UploadedPart
-from lenticular.storage.spool import Spool
+from lenticular.storage.protocol import Bucket, UploadedPart, put_bytes
 
 Status = Literal["waiting", "arrived", "stored", "refused"]
 
@@ -135,7 +134,7 @@ def begin(services: Services, announced: Sequence[RequestedFile]) -> Upload:
     ]
     begun = services.threads.map(partial(_with_multipart_id, bucket), entries)
     manifest = _Manifest(upload_id, list(begun))
-    _put_json(bucket, _manifest_key(upload_id), asdict(manifest))
+    put_bytes(bucket, _manifest_key(upload_id), orjson.dumps(asdict(manifest)))
     return Upload(upload_id, _expiry(), [_waiting(bucket, entry, []) for entry in manifest.files])
 
 
@@ -196,7 +195,7 @@ def record(bucket: Bucket, place: UploadKey, outcome: UploadOutcome) -> None:
     """
     if outcome.refusals and _was_stored(bucket, place):
         return
-    _put_json(bucket, outcome_key(place.upload_id, place.number), asdict(outcome))
+    put_bytes(bucket, outcome_key(place.upload_id, place.number), orjson.dumps(asdict(outcome)))
 
 
 def _was_stored(bucket: Bucket, place: UploadKey) -> bool:
@@ -336,9 +335,3 @@ def _with_url(bucket: Bucket, entry: _Entry, part: UploadPart) -> UploadPart:
 
 def _expiry() -> datetime:
     return datetime.now(UTC) + timedelta(seconds=URL_SECONDS)
-
-
-def _put_json(bucket: Bucket, key: str, content: object) -> None:
-    with Spool() as spool:
-        spool.write(orjson.dumps(content))
-        bucket.put(key, spool)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from lenticular import errors
 from lenticular.index.records import Level
 from lenticular.services import Services
-from lenticular.storage.protocol import Bucket, Found
+from lenticular.storage.protocol import Bucket, Found, put_bytes
 from lenticular.storage.spool import Spool
 from lenticular.transactions import uploads
 from lenticular.transactions.ingest.rejection import REPORT, Refusal, rejection_report
@@ -152,9 +152,8 @@ def _checked(results: list[StoreResult]) -> list[StoreResult]:
 
 def _reject(bucket: Bucket, found: Found, refusals: list[Refusal]) -> None:
     key = _free_key(bucket, found)
-    with Spool() as report:
-        report.write(rejection_report(found.key.removeprefix(INCOMING), refusals))
-        bucket.put(key + REPORT, report)
+    report = rejection_report(found.key.removeprefix(INCOMING), refusals)
+    put_bytes(bucket, key + REPORT, report)
     bucket.copy(found, key)
     log.info("a dropped object was refused: %s", refusals[0].detail)
 

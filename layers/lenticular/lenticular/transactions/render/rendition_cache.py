@@ -13,8 +13,7 @@ from os.path import commonpath
 from lenticular.errors import LenticularError
 from lenticular.index.records import StoredInstance
 from lenticular.services import Services
-from lenticular.storage.protocol import Bucket
-from lenticular.storage.spool import Spool
+from lenticular.storage.protocol import put_bytes
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +43,7 @@ def put(services: Services, instance: StoredInstance, etag: str, picture: bytes)
     if bucket is None or len(picture) > LARGEST:
         return
     try:
-        _write(bucket, _key(instance, etag), picture)
+        put_bytes(bucket, _key(instance, etag), picture)
         # A delete removes the row first and lists the renditions then: either its list has this
         # one, or we see now that the row is gone.
         found = services.index.retrieval.locate(instance.target)
@@ -81,9 +80,3 @@ def _folder(key: str) -> str:
 
 def _key(instance: StoredInstance, etag: str) -> str:
     return _folder(instance.key) + etag.strip('"')
-
-
-def _write(bucket: Bucket, key: str, picture: bytes) -> None:
-    with Spool() as spool:
-        spool.write(picture)
-        bucket.put(key, spool)
