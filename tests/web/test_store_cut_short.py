@@ -1,6 +1,6 @@
 """STOW-RS of a body that is cut short, PS3.18 10.5.3."""
 
-from lenticular.web.routes.stow import BATCH_INSTANCES
+from lenticular.transactions.store.batch import BATCH_INSTANCES
 from tests import samples, wire
 
 

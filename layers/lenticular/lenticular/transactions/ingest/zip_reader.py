@@ -16,14 +16,12 @@ from lenticular import errors
 from lenticular.services import Services
 from lenticular.settings import Settings
 from lenticular.storage.spool import Spool
-from lenticular.transactions.store.store import StoreResult, store
+from lenticular.transactions.store.batch import Batch
+from lenticular.transactions.store.store import StoreResult
 
 SMALL_BYTES = 1024**3
 LARGEST_RATIO = 250
 PIECE_BYTES = 1024 * 1024
-# One transaction takes this much, so that memory and open files stay few.
-BATCH_FILES = 64
-BATCH_BYTES = 32 * 1024 * 1024
 
 _END = b"PK\x05\x06"
 _END_BYTES = 22
@@ -71,29 +69,15 @@ def zip_entries(services: Services, source: BinaryIO | Spool) -> Iterator[tuple[
 
 def store_zip(services: Services, source: Spool) -> Iterator[tuple[str, StoreResult]]:
     """Store each file of a zip, several in one transaction; the name and the result of each."""
-    batch: list[tuple[str, Spool]] = []
+    batch: Batch[str] = Batch(services)
     try:
-        for entry in zip_entries(services, source):
-            batch.append(entry)
-            if len(batch) >= BATCH_FILES or sum(one.size for _, one in batch) >= BATCH_BYTES:
-                yield from _stored(services, batch)
-        yield from _stored(services, batch)
+        for name, spool in zip_entries(services, source):
+            batch.add(spool, name)
+            if batch.is_full:
+                yield from batch.store()
+        yield from batch.store()
     finally:
-        _close(batch)
-
-
-def _stored(services: Services, batch: list[tuple[str, Spool]]) -> list[tuple[str, StoreResult]]:
-    try:
-        results = store(services, [spool for _, spool in batch])
-        return [(name, result) for (name, _), result in zip(batch, results, strict=True)]
-    finally:
-        _close(batch)
-
-
-def _close(batch: list[tuple[str, Spool]]) -> None:
-    for _, spool in batch:
-        spool.close()
-    batch.clear()
+        batch.close()
 
 
 def _name(entry: zipfile.ZipInfo) -> str:

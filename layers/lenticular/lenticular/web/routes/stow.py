@@ -3,16 +3,17 @@
 from contextlib import aclosing
 from dataclasses import replace
 from http import HTTPStatus
+from itertools import starmap
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from lenticular import errors
-from lenticular.services import Services
 from lenticular.storage.spool import Spool
+from lenticular.transactions.store.batch import Batch
 from lenticular.transactions.store.compose_instance import StoreWarning
-from lenticular.transactions.store.store import StoreResult, store
+from lenticular.transactions.store.store import StoreResult
 from lenticular.web.context import DICOMWEB, base_url, services_of
 from lenticular.web.http.paths import target_of
 from lenticular.web.http.request_body import refuse_encoded, require_body
@@ -22,9 +23,6 @@ from lenticular.web.store.store_response import store_answer
 
 router = APIRouter(prefix=DICOMWEB, tags=["Store"])
 
-# One durable transaction takes this much at a time, so that memory stays bounded.
-BATCH_INSTANCES = 64
-BATCH_BYTES = 32 * 1024 * 1024
 MAX_UNREADABLE_PARTS = 10_000
 """Parts, or datasets of metadata, of one request from which no instance can be made."""
 
@@ -47,7 +45,7 @@ async def _store(request: Request, study: str | None) -> Response:
     refuse_encoded(request)
     body = require_body(request, services.settings.maximum_body)
     results = Results()
-    batch = Batch(services, study)
+    batch: Batch[StoreWarning] = Batch(services, study)
     try:
         async with aclosing(received(request, body, services)) as arriving:
             async for arrived in arriving:
@@ -55,15 +53,17 @@ async def _store(request: Request, study: str | None) -> Response:
                     case StoreResult():
                         results.add(arrived)
                     case Spool():
-                        results.add(*await batch.take(arrived, StoreWarning()))
-                    case spool, remark:
-                        results.add(*await batch.take(spool, remark))
-        results.add(*await batch.flush())
+                        batch.add(arrived, StoreWarning())
+                    case spool, warning:
+                        batch.add(spool, warning)
+                if batch.is_full:
+                    results.add(*await _store_batch(batch))
+        results.add(*await _store_batch(batch))
     except (errors.InvalidRequest, errors.TooLarge) as error:
         if not results:
             raise
         # Some are stored already, so the answer has to say which, and what stopped the rest.
-        results += await batch.flush()
+        results += await _store_batch(batch)
         reason = errors.FailureReason.CANNOT_UNDERSTAND
         results.append(StoreResult(None, failure_reason=reason, detail=error.detail))
     finally:
@@ -97,43 +97,14 @@ class Results(list[StoreResult]):
             )
 
 
-class Batch:
-    """Received instances that wait to be stored together."""
-
-    def __init__(self, services: Services, study: str | None) -> None:
-        self._services = services
-        self._study = study
-        self._spools: list[Spool] = []
-        self._remarks: list[StoreWarning] = []
-
-    async def take(self, spool: Spool, remark: StoreWarning) -> list[StoreResult]:
-        """Add one and what is to be said of it; when the batch is full, the results."""
-        self._spools.append(spool)
-        self._remarks.append(remark)
-        full = len(self._spools) >= BATCH_INSTANCES
-        if full or sum(waiting.size for waiting in self._spools) >= BATCH_BYTES:
-            return await self.flush()
-        return []
-
-    async def flush(self) -> list[StoreResult]:
-        """Store what waits."""
-        try:
-            results = await run_in_threadpool(store, self._services, self._spools, self._study)
-            return list(map(_remarked, results, self._remarks))
-        finally:
-            self.close()
-
-    def close(self) -> None:
-        """Let go of what waits."""
-        for spool in self._spools:
-            spool.close()
-        self._spools, self._remarks = [], []
+async def _store_batch(batch: Batch[StoreWarning]) -> list[StoreResult]:
+    return list(starmap(_with_warning, await run_in_threadpool(batch.store)))
 
 
-def _remarked(result: StoreResult, remark: StoreWarning) -> StoreResult:
-    """The result with a warning, unless it is a refusal."""
-    if not remark.reason or result.outcome is None:
+def _with_warning(warning: StoreWarning, result: StoreResult) -> StoreResult:
+    """Return the result with a warning, unless it is a refusal."""
+    if not warning.reason or result.outcome is None:
         return result
     return replace(
-        result, warning_reason=remark.reason, detail=remark.detail, original=remark.original
+        result, warning_reason=warning.reason, detail=warning.detail, original=warning.original
     )
