@@ -68,6 +68,10 @@ def test_what_cannot_be_shortened_says_what_its_number_means(reason):
             "The Study Instance UID (0020,000D) has neither a letter nor a digit.",
             "The Study Instance UID has neither a letter nor a digit.",
         ),
+        (
+            "The file is cut off or damaged: (7FE0,0010) runs to byte 828 of 798.",
+            "The file is cut off or damaged.",
+        ),
     ],
 )
 def test_a_sentence_is_never_cut_in_the_middle(sentence, comment):

@@ -20,7 +20,8 @@ _PRIVATE_CREATOR = {"vr": "LO", "Value": ["LENTICULAR"]}
 
 # Where a sentence may end early and still be true.
 _BREAKS = ("; ", ": ")
-_PARENTHESES = re.compile(r" \([^()]*\)")
+# What may be left out; a tag that begins a clause is its subject.
+_PARENTHESES = re.compile(r"(?<![:;,]) \([^()]*\)")
 _WITHOUT_DETAIL = {
     FailureReason.PROCESSING_FAILURE: "The instance could not be processed.",
     FailureReason.DUPLICATE_SOP_INSTANCE: "Different bytes are stored under this SOP Instance UID.",
