@@ -122,9 +122,22 @@ def test_an_answered_request_s_body_is_read_to_its_end_if_that_is_near(port):
         assert answer(connection)[0] == 200
 
 
-def test_an_answered_request_s_body_is_not_read_to_a_far_end(port):
+@pytest.mark.parametrize("version", [b"1.1", b"1.0"])
+def test_a_client_that_sends_its_whole_body_first_gets_its_answer_and_the_end(port, version):
+    head = post("/", "Content-Length: 90000", "Connection: close")
     with connect(port) as connection:
-        connection.sendall(post("/", "Content-Length: 400000000"))
+        connection.sendall(head.replace(b"HTTP/1.1", b"HTTP/" + version))
+        for _ in range(9):  # the answer is out long before the last of it
+            time.sleep(0.03)
+            connection.sendall(b"x" * 10_000)
+        assert answer(connection) == (200, b"xx")
+        assert received(connection) == 0
+
+
+@pytest.mark.parametrize("headers", [[], ["Connection: close"]], ids=["kept", "closed"])
+def test_an_answered_request_s_body_is_not_read_to_a_far_end(port, headers):
+    with connect(port) as connection:
+        connection.sendall(post("/", "Content-Length: 400000000", *headers))
         assert answer(connection)[0] == 200
 
         assert accepted(connection, 400_000_000) < 50_000_000
@@ -138,9 +151,10 @@ def test_a_head_without_an_end_is_refused(port, head):
         assert accepted(connection, 50_000_000) < 25_000_000
 
 
-def test_a_body_that_is_refused_is_not_awaited(port):
+@pytest.mark.parametrize("headers", [[], ["Connection: close"]], ids=["kept", "closed"])
+def test_a_body_that_is_refused_is_not_awaited(port, headers):
     with connect(port) as connection:
-        connection.sendall(post("/", "Content-Length: 1000", "Expect: 100-continue"))
+        connection.sendall(post("/", "Content-Length: 1000", "Expect: 100-continue", *headers))
         assert answer(connection)[0] == 200
 
         received(connection)  # ends, or fails by a time-out

@@ -7,8 +7,9 @@ for ever.
 
 import asyncio
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -54,6 +55,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._last_received = self._waiting_since = self.loop.time()
         self._unsent = (0, self.loop.time())
         self._unread: int | None = None
+        self._closes = False
         self._head_bytes = 0
         self._is_in_head = True
         self._check_task: asyncio.TimerHandle | None = None
@@ -96,11 +98,16 @@ class LimitedProtocol(HttpToolsProtocol):
         """The head has been read; take up the request."""
         self._is_in_head = False
         super().on_headers_complete()
+        self.cycle.transport = cast(
+            asyncio.Transport, _PatientTransport(self.transport, self._close)
+        )
 
     def on_message_complete(self) -> None:
         """The whole body has been read."""
         self._unread = None
         super().on_message_complete()
+        if self._closes:
+            self.transport.close()
 
     def on_response_complete(self) -> None:
         """Wait for the next request; for the rest of the body of this one only a short while."""
@@ -109,6 +116,14 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if is_unread and not self.transport.is_closing():
             self._unread = 0
+
+    def _close(self) -> None:
+        """Close, but read the rest of the body first: else the client would lose the answer."""
+        if self.cycle.response_complete and self.cycle.more_body and not self.pipeline:
+            self._closes = True
+            self.transport.write_eof()
+        else:
+            self.transport.close()
 
     @property
     def idle_since(self) -> float | None:
@@ -149,6 +164,17 @@ class LimitedProtocol(HttpToolsProtocol):
             return now - since > limit
         is_receiving = self.cycle.more_body and not self.flow.read_paused
         return is_receiving and now - self._last_received > self.limits.receive_seconds
+
+
+class _PatientTransport:
+    """The transport of a connection, which a response closes as it is told here."""
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        self._transport = transport
+        self.close = close
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 def allow_many_files() -> None:
