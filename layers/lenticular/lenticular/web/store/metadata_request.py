@@ -1,12 +1,13 @@
-"""The parts of a store with metadata and bulk data, PS3.18 10.5.1.4 and 8.7.3.
+"""Read the parts of a store with metadata and bulk data, PS3.18 10.5.1.4 and 8.7.3.
 
 Metadata is one part of DICOM JSON, or a part of XML for each instance; every further part is bulk
 data under the Content-Location that a BulkDataURI of the metadata names.
 """
 
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -30,9 +31,6 @@ from lenticular.web.http.media_types import DICOM_JSON, DICOM_XML, JSON, OCTET_S
 MAXIMUM_METADATA = 64 * 1024 * 1024
 """Bytes of one part of metadata."""
 
-KINDS = {DICOM_JSON: (DICOM_JSON, JSON), DICOM_XML: (DICOM_XML, "application/xml", "text/xml")}
-"""What parts of metadata are called, by the `type` of the whole."""
-
 MADE_AT_ONCE = 64
 MADE_BYTES_AT_ONCE = 8 * 1024 * 1024
 
@@ -40,15 +38,43 @@ Headers = dict[str, str]
 Composed = tuple[Spool, StoreWarning]
 
 
+@dataclass(frozen=True, slots=True)
+class MetadataFormat:
+    """A format of metadata: the media types of its parts, and the function that reads one.
+
+    The function returns the datasets of the part. It raises InvalidInstance if only this part
+    cannot be used.
+    """
+
+    media_types: tuple[str, ...]
+    read: Callable[[bytes], list[Any]]
+
+
+def _read_xml(document: bytes) -> list[Any]:
+    from lenticular.dicom.exchange.xml_reader import from_xml
+
+    return [from_xml(document)]
+
+
+FORMATS = {
+    DICOM_JSON: MetadataFormat((DICOM_JSON, JSON), json_reader.objects),
+    DICOM_XML: MetadataFormat((DICOM_XML, "application/xml", "text/xml"), _read_xml),
+}
+"""The formats of metadata that can be stored, by the `type` of the request."""
+
+
 async def instances(
-    parts: AsyncGenerator[tuple[Headers, Spool], None], kind: str, services: Services, base: str
+    parts: AsyncGenerator[tuple[Headers, Spool], None],
+    metadata_format: MetadataFormat,
+    services: Services,
+    base: str,
 ) -> AsyncGenerator[Composed | StoreResult, None]:
-    """The files that can be made of the parts, as soon as they can, and what cannot be used."""
-    incoming = MetadataRequest(services, kind, base)
+    """Yield a file for each instance as soon as all its parts are there, and the refusals."""
+    incoming = MetadataRequest(services, metadata_format, base)
     try:
         async with aclosing(parts):
             async for headers, spool in parts:
-                await run_in_threadpool(incoming.take, headers, spool)
+                await run_in_threadpool(incoming.add, headers, spool)
                 # A few at a time, for metadata alone may complete very many.
                 while made := await run_in_threadpool(incoming.next_made):
                     for each in _closing_rest(made):
@@ -60,7 +86,7 @@ async def instances(
 
 
 def _closing_rest(made: list[Composed | StoreResult]) -> Iterator[Composed | StoreResult]:
-    """Return each, and close the files of those that nobody takes any more."""
+    """Yield each; close the files of the rest if the caller stops."""
     rest = deque(made)
     try:
         while rest:
@@ -71,35 +97,35 @@ def _closing_rest(made: list[Composed | StoreResult]) -> Iterator[Composed | Sto
                 each[0].close()
 
 
-def is_metadata(headers: Headers, kind: str) -> bool:
+def is_metadata(headers: Headers, metadata_format: MetadataFormat) -> bool:
     """Return True if a part is metadata; without a type it is, unless it has a name."""
     content_type = headers.get("content-type")
     if content_type is None:
         return _location(headers) is None
-    return MediaType.parse(content_type).name in KINDS[kind]
+    return MediaType.parse(content_type).name in metadata_format.media_types
 
 
 class MetadataRequest:
-    """Takes part after part, and makes files of what is complete."""
+    """The parts of a request so far; instances that are complete become files."""
 
-    def __init__(self, services: Services, kind: str, base: str) -> None:
+    def __init__(self, services: Services, metadata_format: MetadataFormat, base: str) -> None:
         self._services = services
-        self._kind = kind
+        self._format = metadata_format
         self.matcher = BulkDataMatcher(base)
         self._refusals: deque[StoreResult] = deque()
 
-    def take(self, headers: Headers, spool: Spool) -> None:
-        """Take a part."""
+    def add(self, headers: Headers, spool: Spool) -> None:
+        """Add a part of metadata or of bulk data."""
         media_type = MediaType.parse(headers.get("content-type") or OCTET_STREAM)
         syntax = _uid(media_type.parameters.get("transfer-syntax"))
-        if is_metadata(headers, self._kind):
+        if is_metadata(headers, self._format):
             with spool:
                 self._add_metadata(bytes(spool.view()), syntax)
         else:
             self._add_bulk_data(headers, BulkPart(media_type.name, syntax, spool))
 
     def next_made(self) -> list[Composed | StoreResult]:
-        """Return the next files and refusals, a few; none when more parts are needed for one."""
+        """Return the next few files and refusals; an empty list if more parts are needed."""
         made: list[Composed | StoreResult] = []
         size = 0
         while len(made) < MADE_AT_ONCE and size < MADE_BYTES_AT_ONCE:
@@ -122,27 +148,21 @@ class MetadataRequest:
             self.matcher.release(instance)
 
     def close(self) -> None:
-        """Let go of everything that waits."""
+        """Close all parts that wait."""
         self.matcher.close()
 
     def _add_metadata(self, document: bytes, syntax: str | None) -> None:
-        for found in self._datasets(document):
+        try:
+            datasets = self._format.read(document)
+        except errors.InvalidInstance as error:
+            self._refusals.append(refused(None, error.detail))
+            return
+        for found in datasets:
             try:
                 metadata = json_reader.checked(found)
                 self.matcher.add_metadata(metadata, syntax or _syntax_of(metadata))
             except errors.InvalidInstance as error:
                 self._refusals.append(refused(found, error.detail))
-
-    def _datasets(self, document: bytes) -> list[Any]:
-        if self._kind == DICOM_JSON:
-            return json_reader.objects(document)
-        from lenticular.dicom.exchange.xml_reader import from_xml
-
-        try:
-            return [from_xml(document)]
-        except errors.InvalidInstance as error:
-            self._refusals.append(refused(None, error.detail))
-            return []
 
     def _add_bulk_data(self, headers: Headers, part: BulkPart) -> None:
         location = _location(headers)
@@ -154,7 +174,7 @@ class MetadataRequest:
 
 
 def _location(headers: Headers) -> str | None:
-    """The URI of a part: its Content-Location, or its Content-ID (RFC 2392)."""
+    """Return the URI of a part: its Content-Location, or its Content-ID (RFC 2392)."""
     if location := headers.get("content-location"):
         return location
     identifier = headers.get("content-id", "").strip("<> ")
@@ -162,7 +182,7 @@ def _location(headers: Headers) -> str | None:
 
 
 def _syntax_of(metadata: Metadata) -> str | None:
-    """The transfer syntax of the bulk data, as far as the metadata says it."""
+    """Return the transfer syntax of the bulk data if the metadata gives it."""
     for tag in (tags.AVAILABLE_TRANSFER_SYNTAX_UID, tags.TRANSFER_SYNTAX_UID):
         values = metadata.file_meta.get(tag, {}).get("Value") or [None]
         if uid := _uid(values[0]):

@@ -1,4 +1,4 @@
-"""Bodies of a store transaction taken apart: files, or metadata and bulk data, PS3.18 10.5.1."""
+"""Read the body of a store transaction: files, or metadata and bulk data, PS3.18 10.5.1."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
@@ -14,11 +14,11 @@ from lenticular.web.http import media_types
 from lenticular.web.http.media_types import MediaType
 from lenticular.web.http.multipart import MultipartReader, PartBegin, PartData, PartEnd, boundary_of
 from lenticular.web.store import metadata_request
-from lenticular.web.store.metadata_request import Composed, Headers
+from lenticular.web.store.metadata_request import FORMATS, Composed, Headers, MetadataFormat
 
 EXPECTED = (
-    'Send multipart/related; type="application/dicom" (or application/dicom+json or'
-    " application/dicom+xml with bulk data), or one application/dicom body."
+    f'Send multipart/related; type="application/dicom" (or {" or ".join(FORMATS)} with bulk data),'
+    " or one application/dicom body."
 )
 
 Parts = AsyncGenerator[tuple[Headers, Spool], None]
@@ -36,14 +36,16 @@ def received(
         return _lone_instance(body, services)
     if media_type.name != media_types.MULTIPART_RELATED:
         raise errors.UnsupportedMedia(f"{media_type.name} cannot be stored. {EXPECTED}")
-    kind = MediaType.parse(media_type.parameters.get("type", media_types.DICOM)).name
-    if kind != media_types.DICOM and kind not in metadata_request.KINDS:
-        raise errors.UnsupportedMedia(f"Parts of type {kind} cannot be stored. {EXPECTED}")
+    part_type = MediaType.parse(media_type.parameters.get("type", media_types.DICOM)).name
+    if part_type != media_types.DICOM and part_type not in FORMATS:
+        raise errors.UnsupportedMedia(f"Parts of type {part_type} cannot be stored. {EXPECTED}")
     reader = MultipartReader(boundary_of(content_type))
-    if kind == media_types.DICOM:
+    if part_type == media_types.DICOM:
         return _files(_parts(body, reader, services))
-    parts = _parts(body, reader, services, metadata_kind=kind)
-    return metadata_request.instances(parts, kind, services, base_url(request) + "/studies")
+    metadata_format = FORMATS[part_type]
+    parts = _parts(body, reader, services, metadata_format)
+    base = base_url(request) + "/studies"
+    return metadata_request.instances(parts, metadata_format, services, base)
 
 
 async def _lone_instance(
@@ -66,9 +68,12 @@ async def _files(parts: Parts) -> AsyncGenerator[Spool, None]:
 
 
 async def _parts(
-    body: AsyncIterator[bytes], reader: MultipartReader, services: Services, metadata_kind: str = ""
+    body: AsyncIterator[bytes],
+    reader: MultipartReader,
+    services: Services,
+    metadata_format: MetadataFormat | None = None,
 ) -> Parts:
-    """Headers and content of each part."""
+    """Yield the headers and content of each part."""
     part: _Part | None = None
     count = 0
     try:
@@ -76,7 +81,7 @@ async def _parts(
             for event in reader.feed(piece):
                 match event:
                     case PartBegin(headers):
-                        part = _Part(headers, services.new_spool(), metadata_kind)
+                        part = _Part(headers, services.new_spool(), metadata_format)
                     case PartData(data):
                         assert part is not None
                         part.write(data)
@@ -94,13 +99,15 @@ async def _parts(
 
 
 class _Part:
-    """A part on its way in; metadata is held to a limit of its own."""
+    """A part that is being received; metadata has a size limit of its own."""
 
-    def __init__(self, headers: Headers, spool: Spool, metadata_kind: str) -> None:
+    def __init__(
+        self, headers: Headers, spool: Spool, metadata_format: MetadataFormat | None
+    ) -> None:
         self.headers = headers
         self.spool = spool
-        is_metadata = metadata_kind and metadata_request.is_metadata(headers, metadata_kind)
-        self._limit = metadata_request.MAXIMUM_METADATA if is_metadata else None
+        has_limit = metadata_format and metadata_request.is_metadata(headers, metadata_format)
+        self._limit = metadata_request.MAXIMUM_METADATA if has_limit else None
 
     def write(self, data: bytes) -> None:
         """Append a piece."""
