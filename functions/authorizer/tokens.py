@@ -32,7 +32,7 @@ class Issuer:
         """The claims of a bearer token that is genuine, meant for us and in force."""
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token:
-            raise InvalidToken("it is no bearer token")
+            raise InvalidToken("not a bearer token")
         try:
             jwt.get_unverified_header(token)  # nonsense must not make us ask for new keys
             key = self._key_client().get_signing_key_from_jwt(token.strip())
@@ -56,11 +56,11 @@ class Issuer:
 
     def _check(self, claims: Mapping[str, Any]) -> None:
         if str(claims["iss"]).rstrip("/") != self._url:
-            raise InvalidToken("another issuer gave it out")
+            raise InvalidToken("wrong issuer")
         # Cognito's access tokens name the client in place of an audience.
         audiences = claims.get("aud", claims.get("client_id", ""))
         if self._audience not in ([audiences] if isinstance(audiences, str) else audiences):
-            raise InvalidToken("it is meant for others")
+            raise InvalidToken("wrong audience")
 
     def _key_client(self) -> jwt.PyJWKClient:
         if self._keys is None:

@@ -23,7 +23,7 @@ def dropped_objects(body: str) -> list[Dropped]:
     try:
         return _objects(json.loads(body))
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise UnknownEvent("The message is no event of S3 that tells of new objects.") from error
+        raise UnknownEvent("The message is not an event of S3 about new objects.") from error
 
 
 def _objects(event: dict[str, Any]) -> list[Dropped]:

@@ -78,7 +78,7 @@ def test_keys_that_are_written_in_any_way_are_found(ingest, storage, drop, tell,
 )
 def test_an_event_of_another_shape_is_left_to_the_dead_letters(ingest, body, caplog):
     assert run(ingest, body) == ["message-0"]
-    assert "The message is no event of S3" in caplog.text
+    assert "The message is not an event of S3" in caplog.text
 
 
 def test_an_event_of_another_kind_is_done_with(ingest, storage):

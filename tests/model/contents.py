@@ -51,7 +51,7 @@ class Junk:
     @property
     def data(self) -> bytes:
         """The file."""
-        return f"This is no DICOM file: {self.number}".encode()
+        return f"This is not a DICOM file: {self.number}".encode()
 
     @property
     def sha256(self) -> bytes:

@@ -58,7 +58,7 @@ def test_files_folders_and_zips_are_stored_and_removed(running):
 
 
 def test_what_is_refused_is_moved_aside_with_the_reason(running):
-    content = b"this is no DICOM file"
+    content = b"this is not a DICOM file"
     path = drop(running, "odd/letter.txt", content)
     rejected = running.data / "rejected" / "odd" / "letter.txt"
 

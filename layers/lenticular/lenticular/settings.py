@@ -203,7 +203,7 @@ def _convert(name: str, value: Any) -> Any:
         if isinstance(default, bool):
             return _truth(value)
         if name in CHOICES and value not in CHOICES[name]:
-            raise ValueError(f"{value!r} is none of {', '.join(CHOICES[name])}")
+            raise ValueError(f"{value!r} is not one of {', '.join(CHOICES[name])}")
         return type(default)(value)
     except (TypeError, ValueError, KeyError) as error:
         raise InvalidSettings(f"The setting {name!r} is wrong: {error}") from error
@@ -211,7 +211,7 @@ def _convert(name: str, value: Any) -> Any:
 
 def _one_of(words: Sequence[str], value: Any) -> str:
     if value not in words:
-        raise ValueError(f"{value!r} is none of {', '.join(words)}")
+        raise ValueError(f"{value!r} is not one of {', '.join(words)}")
     return str(value)
 
 

@@ -130,7 +130,7 @@ def test_values_are_written_as_their_vr_has_them(vr: str, values: list, expected
 
 @pytest.mark.parametrize("document", [b"", b"{", b"[}", b"nan"])
 def test_what_is_no_json_is_a_bad_request(document: bytes):
-    with pytest.raises(InvalidRequest, match="no JSON"):
+    with pytest.raises(InvalidRequest, match="not JSON"):
         objects(document)
 
 

@@ -134,9 +134,9 @@ def test_a_second_file_behind_the_pixels_does_not_change_the_first() -> None:
     ("content", "says"),
     [
         (b"", "empty"),
-        (b"D", "no DICOM file"),
-        (b"Some text that is certainly not DICOM.\n" * 20, "no DICOM file"),
-        (b"\0" * 10_000, "no DICOM file"),
+        (b"D", "not a DICOM file"),
+        (b"Some text that is certainly not DICOM.\n" * 20, "not a DICOM file"),
+        (b"\0" * 10_000, "not a DICOM file"),
         (gzip.compress(raw.file()), "gzip"),
         (b"PK\x03\x04" + b"\0" * 100, "zip"),
         (b"\xff\xd8\xff\xe0" + b"\0" * 100, "JPEG"),

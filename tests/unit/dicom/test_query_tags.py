@@ -45,7 +45,7 @@ def test_the_vr_of_a_private_attribute_is_looked_up_or_named():
 @pytest.mark.parametrize(
     ("definitions", "why"),
     [
-        ([("Nonsense", "series", "", "")], "no keyword"),
+        ([("Nonsense", "series", "", "")], "not a keyword"),
         ([("DeviceUID", "", "", "")], "level"),
         ([("DeviceUID", "patient", "", "")], "level"),
         ([("StudyDate", "study", "", "")], "anyway"),
@@ -54,7 +54,7 @@ def test_the_vr_of_a_private_attribute_is_looked_up_or_named():
         ([("PixelData", "instance", "", "")], "OB or OW cannot"),
         ([("ContentSequence", "instance", "", "")], "SQ cannot"),
         ([("DeviceUID", "series", "ZZ", "")], "ZZ cannot"),
-        ([("PatientWeight.CodeValue", "series", "", "")], "no sequence"),
+        ([("PatientWeight.CodeValue", "series", "", "")], "not a sequence"),
         ([("00191010", "series", "DS", "")], "private_creator"),
         ([("00191010", "series", "", "ACME")], "VR must be named"),
         ([("00191010", "series", "DS", "A" * 65)], "64 characters"),

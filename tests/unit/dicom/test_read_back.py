@@ -80,7 +80,7 @@ def test_values_of_every_vr_and_length_are_written_even_and_read_back(vr, key, p
 @pytest.mark.parametrize("vr", [*NUMBERS, "SQ"])
 def test_numbers_of_an_odd_length_are_refused_for_padding_would_make_one_up(vr, key):
     value = base64.b64encode(b"777").decode() if key == "InlineBinary" else "bulk"
-    with pytest.raises(InvalidInstance, match=f"{TAG} is no {vr}"):
+    with pytest.raises(InvalidInstance, match=f"{TAG} is not a valid {vr}"):
         written(placed({"vr": vr, key: value}, "at the root"), b"777")
 
 

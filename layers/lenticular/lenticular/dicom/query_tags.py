@@ -159,7 +159,7 @@ def define(definitions: Iterable[Definition]) -> QueryTags:
     for definition in definitions:
         tag = _define(*definition)
         if tag.path in tags:
-            raise InvalidQueryTag(f"{definition[0]} is there twice")
+            raise InvalidQueryTag(f"{definition[0]} is configured twice")
         tags[tag.path] = tag
         for private in filter(_is_private, tag.path):
             if creators.setdefault(private[:6], tag.creator) != tag.creator:
@@ -173,9 +173,9 @@ def define(definitions: Iterable[Definition]) -> QueryTags:
 def _define(written: str, level: str, vr: str, creator: str) -> QueryTag:
     path = path_of(written)
     if path is None:
-        raise InvalidQueryTag(f"{written!r} is no keyword, tag or path of them")
+        raise InvalidQueryTag(f"{written!r} is not a keyword, tag or path of them")
     if level.lower() not in _LEVELS:
-        raise InvalidQueryTag(f"the level of {written} is study, series or instance")
+        raise InvalidQueryTag(f"the level of {written} must be study, series or instance")
     native = searchable(path)
     if native is not None:
         raise InvalidQueryTag(f"{written} can be searched for anyway, at the level {native.level}")
@@ -196,16 +196,20 @@ def _check_path(written: str, path: tuple[str, ...], creator: str) -> None:
     if creator and not private:
         raise InvalidQueryTag(f"{written} is not private and has no private_creator")
     if len(creator) > LONGEST_CREATOR:
-        raise InvalidQueryTag(f"{written}: a private creator has {LONGEST_CREATOR} characters")
+        raise InvalidQueryTag(
+            f"{written}: a private creator may have at most {LONGEST_CREATOR} characters"
+        )
     if any(tag[4:] < "1000" for tag in private):
         raise InvalidQueryTag(f"{written}: private attributes are numbered from gggg1000")
     if any(tag < "0008" for tag in path):
-        raise InvalidQueryTag(f"{written} is not in a data set")
+        raise InvalidQueryTag(f"{written} never occurs in a data set")
     if path == (TIMEZONE_OFFSET_FROM_UTC,):
-        raise InvalidQueryTag(f"{written} in a query says in which time zone its keys are")
+        raise InvalidQueryTag(
+            f"{written} cannot be a query tag: as a query parameter it sets the time zone"
+        )
     for tag in path[:-1]:
         if not _is_private(tag) and _public_vr(tag) != "SQ":
-            raise InvalidQueryTag(f"{written}: {tag} is no sequence")
+            raise InvalidQueryTag(f"{written}: {tag} is not a sequence, so nothing can be below it")
 
 
 def _vr(tag: str, creator: str) -> str:

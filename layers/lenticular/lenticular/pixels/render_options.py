@@ -99,7 +99,7 @@ def parse_thumbnail_options(parameters: Mapping[str, str], media_type: str) -> R
         return RenderOptions(media_type, viewport=THUMBNAIL)
     viewport = parse_viewport(parameters["viewport"])
     if not viewport.is_whole:
-        raise InvalidRequest("The `viewport` of a thumbnail is its width and height: vw,vh.")
+        raise InvalidRequest("The `viewport` of a thumbnail must be vw,vh: its width and height.")
     return RenderOptions(media_type, viewport=viewport)
 
 
@@ -119,7 +119,7 @@ def parse_annotations(text: str) -> tuple[str, ...]:
     """A list of `patient` and `technique` (PS3.18 8.3.5.1.1)."""
     named = tuple(dict.fromkeys(part.strip().lower() for part in text.split(",") if part.strip()))
     if not set(named) <= set(ANNOTATIONS):
-        raise InvalidRequest("`annotation` is a list of: patient, technique.")
+        raise InvalidRequest("`annotation` must be a list of: patient, technique.")
     return named
 
 
@@ -127,14 +127,14 @@ def parse_icc_profile(text: str) -> str:
     """Return the ICC profile or colour space that is asked for (PS3.18 8.3.5.1.5)."""
     name = text.strip().lower()
     if name not in ICC_PROFILES:
-        raise InvalidRequest(f"`iccprofile` is one of: {', '.join(ICC_PROFILES)}.")
+        raise InvalidRequest(f"`iccprofile` must be one of: {', '.join(ICC_PROFILES)}.")
     return name
 
 
 def parse_quality(text: str) -> int:
     """An integer from 1 to 100 (PS3.18 8.3.5.1.2)."""
     if not re.fullmatch(r"[1-9]\d?|100", text.strip()):
-        raise InvalidRequest("`quality` is an integer from 1 to 100.")
+        raise InvalidRequest("`quality` must be an integer from 1 to 100.")
     return int(text)
 
 
@@ -143,10 +143,14 @@ def parse_window(text: str) -> Window:
     center, width, function, *more = [part.strip() for part in text.split(",")] + [""] * 3
     name = _FUNCTIONS.get(function.lower())
     if any(more) or text.count(",") > 2 or name is None:
-        raise InvalidRequest("`window` is center,width,function: linear, linear-exact or sigmoid.")
+        raise InvalidRequest(
+            "`window` must be center,width,function: linear, linear-exact, sigmoid."
+        )
     window = Window(decimal(center, "window"), decimal(width, "window"), name)
     if window.width < (1 if name == "LINEAR" else 1e-9):
-        raise InvalidRequest("The width of a `window` is at least 1, or above 0 if not linear.")
+        raise InvalidRequest(
+            "The width of a `window` must be at least 1, or above 0 if not linear."
+        )
     return window
 
 
@@ -154,7 +158,7 @@ def parse_viewport(text: str) -> Viewport:
     """`vw,vh` or `vw,vh,sx,sy,sw,sh`, where what is left empty is the image's (8.3.5.1.3)."""
     parts = [part.strip() for part in text.split(",")]
     if len(parts) not in (2, 6):
-        raise InvalidRequest("`viewport` is vw,vh or vw,vh,sx,sy,sw,sh.")
+        raise InvalidRequest("`viewport` must be vw,vh or vw,vh,sx,sy,sw,sh.")
     width, height = (_side(part) for part in parts[:2])
     if len(parts) == 2:
         return Viewport(width, height)
@@ -163,7 +167,7 @@ def parse_viewport(text: str) -> Viewport:
     )
     x, y = x or 0.0, y or 0.0
     if x < 0 or y < 0 or not _is_visible(region_width, region_height):
-        raise InvalidRequest("The region of a `viewport` is at least a pixel within the image.")
+        raise InvalidRequest("The region of a `viewport` must be at least a pixel in the image.")
     return Viewport(
         width,
         height,
@@ -183,7 +187,7 @@ def _is_visible(*sides: float | None) -> bool:
 def _side(text: str) -> int:
     if not re.fullmatch(r"\d{1,9}", text) or not 1 <= int(text) <= MAX_VIEWPORT_SIDE:
         raise InvalidRequest(
-            f"Width and height of a `viewport` are integers from 1 to {MAX_VIEWPORT_SIDE}."
+            f"Width and height of a `viewport` must be integers from 1 to {MAX_VIEWPORT_SIDE}."
         )
     return int(text)
 
@@ -191,5 +195,5 @@ def _side(text: str) -> int:
 def decimal(text: str, parameter: str) -> float:
     """A number as parameters write it."""
     if not _DECIMAL.fullmatch(text):
-        raise InvalidRequest(f"`{parameter}` has something in it that is not a number.")
+        raise InvalidRequest(f"`{parameter}` contains something that is not a number.")
     return float(text)

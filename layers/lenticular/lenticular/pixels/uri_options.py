@@ -44,7 +44,7 @@ def _quality(text: str) -> int:
     try:
         return parse_quality(text)
     except InvalidRequest:
-        raise InvalidRequest("`imageQuality` is an integer from 1 to 100.") from None
+        raise InvalidRequest("`imageQuality` must be an integer from 1 to 100.") from None
 
 
 def _window(parameters: Mapping[str, str]) -> Window | None:
@@ -53,10 +53,10 @@ def _window(parameters: Mapping[str, str]) -> Window | None:
     if center is None and width is None:
         return None
     if center is None or width is None:
-        raise InvalidRequest("`windowCenter` and `windowWidth` are given together or not at all.")
+        raise InvalidRequest("`windowCenter` and `windowWidth` must be given together.")
     window = Window(decimal(center, "windowCenter"), decimal(width, "windowWidth"))
     if window.width < 1:
-        raise InvalidRequest("`windowWidth` is at least 1.")
+        raise InvalidRequest("`windowWidth` must be at least 1.")
     return window
 
 
@@ -84,7 +84,7 @@ def _side(parameters: Mapping[str, str], name: str) -> int | None:
     if text is None:
         return None
     if not re.fullmatch(r"\d{1,9}", text) or not 1 <= int(text) <= MAX_VIEWPORT_SIDE:
-        raise InvalidRequest(f"`{name}` is an integer from 1 to {MAX_VIEWPORT_SIDE}.")
+        raise InvalidRequest(f"`{name}` must be an integer from 1 to {MAX_VIEWPORT_SIDE}.")
     return int(text)
 
 
@@ -92,8 +92,8 @@ def _region(text: str) -> tuple[float, float, float, float]:
     """Left, upper, right and lower edge in fractions of the image (PS3.18 9.5.1.2.5)."""
     edges = [decimal(part.strip(), "region") for part in text.split(",")]
     if len(edges) != 4:
-        raise InvalidRequest("`region` is four numbers: left, upper, right, lower.")
+        raise InvalidRequest("`region` must be four numbers: left, upper, right, lower.")
     left, upper, right, lower = edges
     if not (0 <= left < right <= 1 and 0 <= upper < lower <= 1):
-        raise InvalidRequest("`region` lies between 0 and 1, its left and upper edge first.")
+        raise InvalidRequest("`region` must lie between 0 and 1, its left and upper edge first.")
     return left, upper, right, lower

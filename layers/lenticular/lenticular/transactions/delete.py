@@ -83,7 +83,7 @@ def remove_files(services: Services, keys: Iterable[str]) -> None:
     try:
         rendition_cache.evict(services, keys)
     except OSError:
-        log.exception("kept pictures of deleted instances could not be removed")
+        log.exception("cached pictures of deleted instances could not be removed")
         return
     for key in keys:
         try:

@@ -30,7 +30,7 @@ def query_tag(services: Services, name: str) -> dict[str, Any]:
     # With another VR or level it is there twice while what it was before is removed.
     for tag in sorted(found, key=lambda tag: tag["Status"] == "Deleting"):
         return tag
-    raise NotFound("No such attribute is configured to be searched for.")
+    raise NotFound("No such query tag is configured.")
 
 
 def _described(path: str, vr: str, creator: str, level: str, status: str) -> dict[str, Any]:

@@ -126,7 +126,7 @@ def _switch(given: dict[str, list[str]], name: str) -> bool:
     value = _single(given, name)
     if value is None or value.lower() in ("true", "false", ""):
         return value is not None and value.lower() == "true"
-    raise InvalidRequest(f"{name} is true or false.")
+    raise InvalidRequest(f"{name} must be true or false.")
 
 
 def _offset(given: dict[str, list[str]]) -> int | None:
@@ -142,7 +142,7 @@ def _number(given: dict[str, list[str]], name: str) -> int | None:
     if value is None or value == "":
         return None
     if not _NUMBER.fullmatch(value):
-        raise InvalidRequest(f"{name} is a whole number from 0.")
+        raise InvalidRequest(f"{name} must be a whole number from 0.")
     return int(value)
 
 

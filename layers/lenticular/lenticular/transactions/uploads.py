@@ -170,7 +170,7 @@ def complete(services: Services, upload_id: str, number: int) -> UploadedFile:
     if there is not None:
         return there
     if entry.parts_id is None:
-        raise errors.Conflict(f"File {number} has not arrived; GET /uploads/{upload_id} tells how.")
+        raise errors.Conflict(f"File {number} has not arrived; see GET /uploads/{upload_id}.")
     arrived = _parts(bucket, entry)
     if arrived is None:
         raise errors.Conflict(f"The parts of file {number} have expired: upload it anew.")
@@ -228,7 +228,7 @@ def _check(announced: Sequence[RequestedFile]) -> None:
     if not announced:
         raise errors.InvalidRequest("Name the files to upload, at least one.")
     if len(announced) > MOST_FILES:
-        raise errors.TooLarge(f"An upload has {MOST_FILES:,} files at most; begin several.")
+        raise errors.TooLarge(f"An upload may have at most {MOST_FILES:,} files; begin several.")
     for number, file in enumerate(announced, 1):
         if file.size > LARGEST_FILE:
             raise errors.TooLarge(f"File {number} is larger than {LARGEST_FILE:,} bytes.")

@@ -48,7 +48,7 @@ def objects(document: bytes) -> list[Any]:
         found = orjson.loads(document)
     except orjson.JSONDecodeError as error:
         raise InvalidRequest(
-            f"The metadata is no JSON: line {error.lineno}, column {error.colno}."
+            f"The metadata is not JSON: line {error.lineno}, column {error.colno}."
         ) from error
     if isinstance(found, list) and len(found) > MAX_DATASETS:
         raise TooLarge(f"The metadata has more than {MAX_DATASETS:,} instances.")
@@ -72,13 +72,13 @@ def checked(found: Any) -> Metadata:
 
 def _dataset(found: Any, metadata: Metadata, depth: int) -> Dataset:
     if not isinstance(found, dict):
-        raise InvalidInstance("A dataset in DICOM JSON is an object.")
+        raise InvalidInstance("A dataset in DICOM JSON must be an object.")
     if depth > MAX_JSON_DEPTH:
         raise InvalidInstance(f"Sequences are nested deeper than {MAX_JSON_DEPTH}.")
     dataset: Dataset = {}
     for key, element in found.items():
         if not _TAG.fullmatch(key):
-            raise InvalidInstance("A name in a dataset is no tag of eight hexadecimal digits.")
+            raise InvalidInstance("A name in a dataset is not a tag of eight hexadecimal digits.")
         tag = key.upper()
         if tag in dataset:
             raise InvalidInstance(f"The attribute {tag} occurs twice.")
@@ -96,7 +96,7 @@ def _dataset(found: Any, metadata: Metadata, depth: int) -> Dataset:
 
 def _element(tag: str, element: Any, metadata: Metadata, depth: int) -> dict[str, Any]:
     if not isinstance(element, dict):
-        raise InvalidInstance(f"The attribute {tag} is no object with a vr.")
+        raise InvalidInstance(f"The attribute {tag} is not an object with a vr.")
     vr = element.get("vr") or dictionary.PUBLIC[int(tag, 16)]
     if not isinstance(vr, str) or vr not in LITTLE_ENDIAN:
         raise InvalidInstance(f"The attribute {tag} has no valid vr.")

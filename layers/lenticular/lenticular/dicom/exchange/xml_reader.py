@@ -171,7 +171,7 @@ class _Reader:
             try:
                 values = values_of(attribute.vr, values)
             except ValueError as error:
-                what = f"A value of {attribute.tag} is no {attribute.vr}."
+                what = f"A value of {attribute.tag} is not a valid {attribute.vr}."
                 raise InvalidInstance(what) from error
         if values:
             attribute.element["Value"] = values
@@ -179,7 +179,7 @@ class _Reader:
     def _start_item(self, attributes: dict[str, str]) -> None:
         attribute = self._attributes[-1]
         if attribute.vr != "SQ":
-            raise InvalidInstance(f"The attribute {attribute.tag} has items, but is no SQ.")
+            raise InvalidInstance(f"The attribute {attribute.tag} has items, but is not an SQ.")
         if len(self._levels) > MAX_JSON_DEPTH:
             raise InvalidInstance(f"Sequences are nested deeper than {MAX_JSON_DEPTH}.")
         self._number(attributes)
@@ -210,7 +210,7 @@ class _Reader:
     def _start_person_name(self, attributes: dict[str, str]) -> None:
         attribute = self._attributes[-1]
         if attribute.vr != "PN":
-            raise InvalidInstance(f"The attribute {attribute.tag} has a name, but is no PN.")
+            raise InvalidInstance(f"The attribute {attribute.tag} has a name, but is not a PN.")
         self._number(attributes)
         self._name = {}
 
@@ -283,7 +283,7 @@ def inline_binary(vr: str, raw: bytes) -> tuple[str, Any]:
     """Key and content of an element that came as bytes; of text as bytes in UTF-8."""
     kind = LITTLE_ENDIAN[vr]
     if vr == "SQ":
-        raise ValueError("a sequence is no bytes")
+        raise ValueError("a sequence cannot be given as bytes")
     return kind.key, kind.encode(raw, UTF8) if kind.key == "Value" else binary(raw, UTF8)
 
 

@@ -174,7 +174,7 @@ def _check_size(attribute: Attribute, keys: Sequence[str]) -> None:
     values = sum(len(_split(attribute.vr, key)) for key in keys)
     if attribute.kind is MatchingKind.UID:
         if values > MAXIMUM_UIDS:
-            raise InvalidRequest(f"A list holds {MAXIMUM_UIDS} UIDs at most.")
+            raise InvalidRequest(f"A list may hold at most {MAXIMUM_UIDS} UIDs.")
     elif values > MAXIMUM_VALUES or sum(map(len, keys)) > MAXIMUM_KEY:
         raise InvalidRequest(
             f"What to search for has {MAXIMUM_KEY} characters and {MAXIMUM_VALUES} values at most."
@@ -248,7 +248,7 @@ def _name(attribute: Attribute, value: str, options: MatchOptions) -> Matcher:
 def _words(value: str) -> Words:
     patterns = tuple(filter(None, map(_wildcard_word, _WORD_BREAKS.split(fold(value)))))
     if not 0 < len(patterns) <= MAXIMUM_WORDS:
-        raise InvalidRequest(f"A name to search for has 1 to {MAXIMUM_WORDS} words.")
+        raise InvalidRequest(f"A name to search for must have 1 to {MAXIMUM_WORDS} words.")
     return Words(patterns)
 
 

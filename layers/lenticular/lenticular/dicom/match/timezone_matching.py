@@ -59,7 +59,7 @@ def parse_offset(value: str) -> int:
         minutes = -minutes if match[1] == "-" else minutes
         if _FURTHEST_WEST <= minutes <= _FURTHEST_EAST:
             return minutes
-    raise InvalidRequest("TimezoneOffsetFromUTC is an offset such as +0100 or -0530.")
+    raise InvalidRequest("TimezoneOffsetFromUTC must be an offset such as +0100 or -0530.")
 
 
 def conditions(keys: Keys, options: MatchOptions) -> Iterator[Condition]:
@@ -77,7 +77,7 @@ def conditions(keys: Keys, options: MatchOptions) -> Iterator[Condition]:
         in_zones += _count(matcher) if attribute in _TIME_OF or attribute in _DATE_OF else 0
         if options.offset is not None and in_zones > MAXIMUM_IN_ZONES:
             raise InvalidRequest(
-                f"A search in a time zone has {MAXIMUM_IN_ZONES} dates and times at most."
+                f"A search in a time zone may have at most {MAXIMUM_IN_ZONES} dates and times."
             )
         yield attribute, _in_zones(attribute, matcher, options)
 

@@ -249,7 +249,7 @@ class ElementReader:
             return level
         if start + 8 <= level.end and coding.tag_at(self._data, start)[0] in (ITEM, SEQUENCE_END):
             return self._open(level, key, coding, start, None)
-        raise Damaged(f"({key[:4]},{key[4:]}) is of undefined length, but no sequence.")
+        raise Damaged(f"({key[:4]},{key[4:]}) is of undefined length, but not a sequence.")
 
     def _open(
         self, level: OpenDataset, key: str, coding: Encoding, start: int, stop: int | None

@@ -178,10 +178,10 @@ def _check_that_a_data_set_begins(view: memoryview) -> None:
     begin = bytes(view[:8])
     for magic, what in _OTHER_FILES.items():
         if begin.startswith(magic):
-            raise InvalidInstance(f"This is no DICOM file, but {what}.")
+            raise InvalidInstance(f"This is not a DICOM file, but {what}.")
     if len(view) < 8 or begin[:2] not in (b"\x08\x00", b"\x00\x08"):
         raise InvalidInstance(
-            "This is no DICOM file: it has neither the prefix DICM nor a data set at its start."
+            "This is not a DICOM file: it has neither the prefix DICM nor a data set at its start."
         )
 
 

@@ -144,7 +144,7 @@ def _numbers(layout: struct.Struct, raw: bytes, _: CharacterSet) -> list[Any] | 
     if len(raw) == layout.size:
         return list(layout.unpack(raw))
     if len(raw) % layout.size:
-        raise ValueError("the length is no multiple of the size of a number")
+        raise ValueError("the length is not a multiple of the size of a number")
     return [number for (number,) in layout.iter_unpack(raw)] or None
 
 
@@ -169,7 +169,7 @@ def _long_integers(layout: struct.Struct, raw: bytes, _: CharacterSet) -> list[i
 
 def _tags(layout: struct.Struct, raw: bytes, _: CharacterSet) -> list[str] | None:
     if len(raw) % layout.size:
-        raise ValueError("the length is no multiple of the size of a tag")
+        raise ValueError("the length is not a multiple of the size of a tag")
     return [f"{group:04X}{element:04X}" for group, element in layout.iter_unpack(raw)] or None
 
 

@@ -125,7 +125,7 @@ class _Encoder:
             else:
                 raw = value_bytes(vr, element["Value"]) if "Value" in element else b""
         except (Base64Error, ValueError, TypeError) as error:
-            raise InvalidInstance(f"A value of {tag} is no {vr}.") from error
+            raise InvalidInstance(f"A value of {tag} is not a valid {vr}.") from error
         if is_text(vr) and not raw.isascii():
             self._is_ascii = False
         return WritableElement(tag, vr, raw)
@@ -135,7 +135,9 @@ class _Encoder:
         try:
             check_size(vr, element.size)
         except ValueError as error:
-            raise InvalidInstance(f"The bulk data of {tag} is no {vr}: {error}.") from error
+            raise InvalidInstance(
+                f"The bulk data of {tag} is not a valid {vr}: {error}."
+            ) from error
         if is_text(vr) and not all(piece.isascii() for piece in element.value_pieces()):
             self._is_ascii = False
         return element

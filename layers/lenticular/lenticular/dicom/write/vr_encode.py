@@ -46,9 +46,9 @@ def inline_bytes(vr: str, text: str) -> bytes:
 def check_size(vr: str, size: int) -> None:
     """Raise a ValueError when no value of this VR has so many bytes."""
     if vr == "SQ":
-        raise ValueError("a sequence is no bytes")
+        raise ValueError("a sequence cannot be given as bytes")
     if size % _UNIT_BYTES.get(vr, 1):
-        raise ValueError(f"{size} bytes are no whole numbers")
+        raise ValueError(f"{size} bytes are not a whole number of values")
 
 
 def padding(vr: str) -> bytes:

@@ -136,7 +136,9 @@ def _decompress(frame: bytes, head: Head, description: PixelDescription) -> Deco
     if samples.ndim == 3 and samples.shape[2] == 1:
         samples = samples[:, :, 0]
     if samples.shape[:2] != (head.rows, head.columns) or samples.ndim > 3:
-        raise NotRenderable(f"The {head.codec.value} frame is not one picture.")
+        raise NotRenderable(
+            f"The {head.codec.value} frame does not decode to the shape that its header declares."
+        )
     space = _colour_space(space, samples)
     return _rescued_sign(
         DecodedFrame(samples, space, _bits(samples, head, description)), description
@@ -148,7 +150,9 @@ def _check_head(head: Head, description: PixelDescription) -> None:
     check_size(head.rows, head.columns, head.components or description.samples_per_pixel)
     work = head.rows * head.columns * head.scans
     if work < 1 or work > MAX_SCANNED_PIXELS or head.tiles > MAX_TILES:
-        raise NotRenderable(f"The {head.codec.value} frame does not make sense.")
+        raise NotRenderable(
+            f"The {head.codec.value} frame declares no pixels, or too many to decode."
+        )
     declared = description.rows * description.columns
     if head.rows * head.columns > max(2 * declared, SPARE_PIXELS):
         raise NotRenderable(

@@ -88,7 +88,7 @@ def unpack(media_type: str, picture: bytes) -> Unpacked:
     """A PNG or GIF as native pixels; transparency is left out (PS3.18 10.5.2)."""
     size = _picture_size(picture)
     if size is None or not 0 < size[0] * size[1] * 3 <= MAX_SAMPLES:
-        raise InvalidInstance(f"A part is no {media_type}, or too large.")
+        raise InvalidInstance(f"A part is not {media_type}, or too large.")
     try:
         import imagecodecs
         import numpy as np
@@ -130,7 +130,7 @@ def _picture_size(picture: bytes) -> tuple[int, int] | None:
 def _head(media_type: str, beginning: bytes) -> Head:
     head = read_head(beginning)
     if head is None or head.codec not in _CODECS[media_type]:
-        raise InvalidInstance(f"A part is called {media_type}, but is none.")
+        raise InvalidInstance(f"A part is declared as {media_type}, but is not one.")
     if head.components not in (1, 3):
         raise InvalidInstance(
             f"A part of type {media_type} has {head.components} components; DICOM knows images in"

@@ -96,7 +96,9 @@ def read_displayed_area(picture: Array, state: Dataset, area: Dataset) -> Displa
     rows, columns = picture.shape[:2]
     rotation = number(state, tags.IMAGE_ROTATION) or 0
     if rotation not in (0, 90, 180, 270):
-        raise NotRenderable("The presentation state turns the image by no multiple of 90 degrees.")
+        raise NotRenderable(
+            "The presentation state does not turn the image by a multiple of 90 degrees."
+        )
     corners = (
         numbers(area, tags.DISPLAYED_AREA_TOP_LEFT_HAND_CORNER)[:2]
         + numbers(area, tags.DISPLAYED_AREA_BOTTOM_RIGHT_HAND_CORNER)[:2]
@@ -108,7 +110,7 @@ def read_displayed_area(picture: Array, state: Dataset, area: Dataset) -> Displa
         number(area, tags.PRESENTATION_PIXEL_MAGNIFICATION_RATIO),
     )
     if any(abs(corner) > _FARTHEST for corner in corners) or not 0.01 < height < 100:
-        raise NotRenderable("The displayed area of the presentation state makes no sense.")
+        raise NotRenderable("The displayed area of the presentation state is not valid.")
     (left, right), (upper, lower) = (sorted(map(int, corners[axis::2])) for axis in (0, 1))
     is_magnified = code(area, tags.PRESENTATION_SIZE_MODE) == "MAGNIFY" and (magnification or 0) > 0
     return DisplayedArea(

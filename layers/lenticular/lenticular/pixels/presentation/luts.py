@@ -166,7 +166,7 @@ def _expand(data: bytes, letter: str, count: int) -> list[int]:
 
 
 def _segments(data: bytes, letter: str, position: int) -> Iterator[_Segment]:
-    """The segments from a position to the end, or to the first that makes no sense."""
+    """The segments from a position to the end, or to the first invalid one."""
     width = struct.calcsize(letter)
     while position + 2 * width <= len(data):
         kind, length = struct.unpack_from(f"<2{letter}", data, position)

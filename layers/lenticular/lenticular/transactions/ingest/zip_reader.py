@@ -94,7 +94,7 @@ def check_expansion(packed: int, unpacked: int) -> None:
     """Refuse what unpacks to far more than pixels do; a small amount is always let through."""
     if unpacked > SMALL_BYTES and unpacked > LARGEST_RATIO * packed:
         raise errors.TooLarge(
-            f"{packed:,} bytes unpack to {unpacked:,} or more; that is no collection of images."
+            f"{packed:,} bytes unpack to {unpacked:,} or more; that is not a collection of images."
         )
 
 

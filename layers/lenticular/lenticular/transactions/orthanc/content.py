@@ -68,7 +68,7 @@ def _value(
     rest: list[str],
 ) -> ByteSource:
     if rest:
-        raise NotFound("There is nothing below a value.")
+        raise NotFound("The path continues below an element that is not a sequence.")
     if "BulkDataURI" in element:
         return instances.bulk_data(services, located, "/".join(walked)).content
     if "InlineBinary" in element:

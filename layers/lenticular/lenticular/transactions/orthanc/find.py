@@ -160,7 +160,7 @@ def _level(name: Any) -> Level:
     for level, plural in browse.PLURAL.items():
         if name.lower() in (level.lower(), plural):
             return level
-    raise errors.InvalidRequest("The level is Patient, Study, Series or Instance.")
+    raise errors.InvalidRequest("The level must be Patient, Study, Series or Instance.")
 
 
 def _keys(query: Any) -> dict[str, str]:

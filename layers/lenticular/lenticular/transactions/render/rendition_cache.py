@@ -33,7 +33,7 @@ def get(services: Services, instance: StoredInstance, etag: str) -> bytes | None
     except FileNotFoundError:
         return None
     except OSError as error:
-        log.warning("a kept picture could not be read: %s", error)
+        log.warning("a cached picture could not be read: %s", error)
         return None
 
 
@@ -50,7 +50,7 @@ def put(services: Services, instance: StoredInstance, etag: str, picture: bytes)
         if found is None or found.instance.key != instance.key:
             bucket.delete(_key(instance, etag))
     except (OSError, LenticularError) as error:
-        log.warning("a picture could not be kept: %s", error)
+        log.warning("a picture could not be cached: %s", error)
 
 
 def evict(services: Services, keys: Iterable[str]) -> None:

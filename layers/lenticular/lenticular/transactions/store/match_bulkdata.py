@@ -243,5 +243,5 @@ def _number_of_frames(dataset: Dataset) -> int:
         return 1
     number = first_integer(dataset, tags.NUMBER_OF_FRAMES)
     if number is None:
-        raise InvalidInstance("The Number of Frames (0028,0008) is no number.")
+        raise InvalidInstance("The Number of Frames (0028,0008) is not a number.")
     return max(number, 1)

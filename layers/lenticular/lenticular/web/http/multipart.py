@@ -60,7 +60,7 @@ class MultipartReader:
 
     def __init__(self, boundary: str) -> None:
         if not 0 < len(boundary) <= MAX_BOUNDARY:
-            raise InvalidRequest(f"A boundary has 1 to {MAX_BOUNDARY} characters.")
+            raise InvalidRequest(f"A boundary must have 1 to {MAX_BOUNDARY} characters.")
         self._delimiter = b"\n--" + boundary.encode("latin-1")
         self._state = _State.PREAMBLE
         self._held = b""

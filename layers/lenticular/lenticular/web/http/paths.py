@@ -73,7 +73,7 @@ def frame_numbers_of(frame_list: str, maximum: int) -> list[int]:
     """The frames that a path names, numbered from 1, in their order (PS3.18 10.1.2)."""
     elements = frame_list.split(",")
     if len(elements) > maximum:
-        raise TooLarge(f"One request may name {maximum:,} frames.")
+        raise TooLarge(f"One request may name at most {maximum:,} frames.")
     # More than nine digits are beyond the frames that any object can have (PS3.5, VR IS).
     numbers = [int(element) for element in elements if element.isdecimal() and len(element) < 11]
     if len(numbers) < len(elements) or 0 in numbers:

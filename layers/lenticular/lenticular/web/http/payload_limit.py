@@ -117,7 +117,7 @@ def too_large_to_take(request: Request) -> errors.TooLarge:
     """The refusal of a body above the ceiling: it names the way."""
     ceiling = services_of(request).settings.payload_ceiling
     return errors.TooLarge(
-        f"One request may carry {ceiling:,} bytes here. Larger files go by presigned URLs:"
+        f"One request may carry at most {ceiling:,} bytes here. Larger files go by presigned URLs:"
         " POST /uploads with their names and sizes, as the upload command does."
     )
 

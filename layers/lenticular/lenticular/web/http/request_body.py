@@ -48,6 +48,6 @@ async def _pieces(request: Request, maximum: int) -> AsyncIterator[bytes]:
 
 def _too_large(maximum: int) -> errors.TooLarge:
     return errors.TooLarge(
-        f"One request may carry {maximum:,} bytes; send fewer instances at a time,"
+        f"One request may carry at most {maximum:,} bytes; send fewer instances at a time,"
         " or put the files into the drop folder."
     )

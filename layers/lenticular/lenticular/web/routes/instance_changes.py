@@ -33,7 +33,7 @@ def read_changefeed(request: Request) -> Response:
     media_type = choose(accepted(request), OFFERS).media_type
     limit = _number(request, "limit", AT_ONCE)
     if not 1 <= limit <= MOST_AT_ONCE:
-        raise InvalidRequest(f"limit is a number from 1 to {MOST_AT_ONCE}.")
+        raise InvalidRequest(f"limit must be a number from 1 to {MOST_AT_ONCE}.")
     entries = instance_changes.page(
         services_of(request),
         _number(request, "offset", 0),
@@ -69,7 +69,7 @@ def _window(request: Request) -> "TimeWindow":
 def _metadata_below(request: Request) -> str | None:
     switch = SWITCH.get(_given(request, "includeMetadata").lower())
     if switch is None:
-        raise InvalidRequest("includeMetadata is true or false.")
+        raise InvalidRequest("includemetadata must be true or false.")
     return base_url(request) if switch else None
 
 
@@ -80,7 +80,7 @@ def _moment(request: Request, name: str) -> int | None:
     text = _given(request, name)
     found = instance_changes.moment(text) if text else None
     if text and found is None:
-        raise InvalidRequest(f"{name} is a time such as 2026-01-31T16:00:00Z.")
+        raise InvalidRequest(f"{name} must be a time such as 2026-01-31T16:00:00Z.")
     return found
 
 
@@ -89,7 +89,7 @@ def _number(request: Request, name: str, default: int) -> int:
     if not text:
         return default
     if not (text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS):
-        raise InvalidRequest(f"{name} is a whole number from 0.")
+        raise InvalidRequest(f"{name} must be a whole number from 0.")
     return int(text)
 
 

@@ -132,7 +132,9 @@ def _every_instance(request: Request, target: Target, options: RenderOptions) ->
     services = services_of(request)
     instances = retrieve.find(services, target)
     if len(instances) > MAX_INSTANCES:
-        raise TooLarge(f"One request may have {MAX_INSTANCES:,} instances drawn; ask by series.")
+        raise TooLarge(
+            f"One request may render at most {MAX_INSTANCES:,} instances; ask by series."
+        )
     # A presentation state shows what may lie elsewhere, and be replaced.
     state = (
         services.index.changes.last_sequence()

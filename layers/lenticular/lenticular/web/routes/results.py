@@ -17,7 +17,7 @@ def result(request: Request, result_id: str) -> Response:
     """303 to an answer that was put off, 202 while it is made, or the error that came of it."""
     bucket = services_of(request).bucket
     if bucket is None:
-        raise NotFound("Answers are never put off here.")
+        raise NotFound("Responses are never deferred here.")
     state = deferred_results.status(bucket, result_id)
     if state.result is not None:
         return payload_limit.see_other_303(request, state.result)

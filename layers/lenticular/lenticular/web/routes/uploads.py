@@ -60,7 +60,7 @@ def _announced(body: bytes) -> list[RequestedFile]:
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise errors.InvalidRequest(f"The body is no JSON. {EXPECTED}.") from error
+        raise errors.InvalidRequest(f"The body is not JSON. {EXPECTED}.") from error
     files = content.get("files") if isinstance(content, dict) else None
     if not isinstance(files, list):
         raise errors.InvalidRequest(f"The body names no files. {EXPECTED}.")

@@ -68,7 +68,7 @@ def retrieve_by_uri(request: Request) -> Response:
 def _target(parameters: QueryParams) -> Target:
     """The instance that is named (PS3.18 9.1.2.1)."""
     if parameters.get("requestType") != "WADO":
-        raise InvalidRequest("`requestType` is WADO.")
+        raise InvalidRequest("`requestType` must be WADO.")
     named = [parameters.get(name, "") for name in _UIDS]
     for name, uid in zip(_UIDS, named, strict=True):
         if problem := uids.problem_of(uid):
@@ -80,7 +80,7 @@ def _refuse_what_is_not_done(parameters: QueryParams) -> None:
     """Nobody shall take for anonymous what is not."""
     anonymize = parameters.get("anonymize")
     if anonymize not in (None, "yes"):
-        raise InvalidRequest("`anonymize` is yes, or is left out.")
+        raise InvalidRequest("`anonymize` must be yes, or be left out.")
     if anonymize is not None:
         raise Unacceptable(
             "Objects are not anonymized here: somebody has to look at their pixels for that (PS3.15"
@@ -94,7 +94,7 @@ def _presentation_state(parameters: QueryParams, target: Target) -> Target | Non
     if named == [None, None]:
         return None
     if any(uid is None or uids.problem_of(uid) for uid in named):
-        raise InvalidRequest("`presentationSeriesUID` and `presentationUID` are two UIDs, or none.")
+        raise InvalidRequest("`presentationSeriesUID` and `presentationUID` must be two UIDs.")
     return Target(target.study_instance_uid, *named)
 
 
@@ -105,7 +105,7 @@ def _frame_number(parameters: QueryParams, located: LocatedInstance) -> int | No
         return None
     last = max(located.instance.number_of_frames, 1)
     if not text.isdecimal() or len(text) > 10 or not 1 <= int(text) <= last:
-        raise InvalidRequest(f"`frameNumber` is a number from 1 to {last}.")
+        raise InvalidRequest(f"`frameNumber` must be a number from 1 to {last}.")
     return int(text)
 
 
@@ -133,7 +133,7 @@ def _asks_for_utf_8(parameters: QueryParams) -> bool:
     if "*" in named:
         return False
     if not set(named) & set(_UTF_8):
-        raise Unacceptable("`charset` names none that text can be had in here: UTF-8.")
+        raise Unacceptable("`charset` must include UTF-8, the only one available.")
     return True
 
 
@@ -153,9 +153,9 @@ def _syntaxes(parameters: QueryParams, located: LocatedInstance, *, recode: bool
     if wanted == "*":
         return [stored] if stored in possible else possible
     if not uids.is_valid(wanted):
-        raise InvalidRequest("`transferSyntax` is no UID.")
+        raise InvalidRequest("`transferSyntax` must be a UID or *.")
     if wanted not in possible:
-        raise Unacceptable("The instance cannot be had in that transfer syntax.")
+        raise Unacceptable("The instance is not available in that transfer syntax.")
     return [wanted]
 
 
@@ -163,7 +163,7 @@ def _refuse_of_objects(parameters: QueryParams) -> None:
     given = [name for name in PARAMETERS if name in parameters]
     if given or "frameNumber" in parameters:
         name = (*given, "frameNumber")[0]
-        raise InvalidRequest(f"`{name}` is for pictures, and this would be {DICOM}.")
+        raise InvalidRequest(f"`{name}` applies to pictures, and this response would be {DICOM}.")
 
 
 def _refuse_beside_a_state(parameters: QueryParams) -> None:
@@ -175,7 +175,7 @@ def _refuse_beside_a_state(parameters: QueryParams) -> None:
 
 def _refuse_of_renditions(parameters: QueryParams) -> None:
     if "transferSyntax" in parameters:
-        raise InvalidRequest(f"`transferSyntax` is for contentType={DICOM} alone.")
+        raise InvalidRequest(f"`transferSyntax` applies only to contentType={DICOM}.")
 
 
 def _object(request: Request, instance: StoredInstance, offer: Offer, *, recode: bool) -> Response:

@@ -113,4 +113,4 @@ class _Part:
         """Append a piece."""
         self.spool.write(data)
         if self._limit is not None and self.spool.size > self._limit:
-            raise errors.TooLarge(f"Metadata is at most {self._limit:,} bytes a part.")
+            raise errors.TooLarge(f"A part of metadata may have at most {self._limit:,} bytes.")

@@ -104,7 +104,7 @@ async def _question(request: Request) -> bytes:
     async for piece in request.stream():
         body += piece
         if len(body) > LARGEST_QUESTION:
-            raise errors.TooLarge(f"A question may have {LARGEST_QUESTION:,} bytes.")
+            raise errors.TooLarge(f"A question may have at most {LARGEST_QUESTION:,} bytes.")
     return bytes(body)
 
 
