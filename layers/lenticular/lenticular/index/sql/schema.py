@@ -175,7 +175,7 @@ instances = Table(
     Column("row_id", _ROW_ID, primary_key=True),
     Column("series_row_id", ForeignKey(series.c.row_id), nullable=False),
     Column("orthanc_id", _DIGEST, nullable=False, unique=True),
-    Column("storage_key", String(255), nullable=False),
+    Column("storage_key", String(1024), nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("sha256", _SHA256, nullable=False),
     Column("frame_count", BigInteger, nullable=False),

@@ -1,7 +1,8 @@
 """Columns for identifiers that are no UIDs and longer than 64 characters (expand).
 
-Wider columns hold everything that the release before writes. SQLite holds text of any length in
-any column, so nothing is to be done there.
+Wider columns hold everything that the release before writes. The keys of files name the
+identifiers, so they grow too: to 1024, which is the most that S3 takes. SQLite holds text of any
+length in any column, so nothing is to be done there.
 """
 
 import sqlalchemy as sa
@@ -10,7 +11,7 @@ from alembic import op
 revision = "0005"
 down_revision = "0004"
 
-WIDENED = {
+IDENTIFIERS = {
     "studies": {"study_instance_uid": False},
     "series": {"series_instance_uid": False, "frame_of_reference_uid": True},
     "instances": {
@@ -28,15 +29,20 @@ WIDENED = {
 
 
 def upgrade() -> None:
-    """Widen the columns from 64 to 128 characters; MySQL changes nothing but their description."""
+    """Widen the columns; MySQL changes nothing but their description."""
     if op.get_bind().dialect.name == "sqlite":
         return
-    for table, columns in WIDENED.items():
+    for table, columns in IDENTIFIERS.items():
         for name, nullable in columns.items():
-            op.alter_column(
-                table,
-                name,
-                type_=sa.String(128),
-                existing_type=sa.String(64),
-                existing_nullable=nullable,
-            )
+            _widen(table, name, nullable, 64, 128)
+    _widen("instances", "storage_key", False, 255, 1024)
+
+
+def _widen(table: str, column: str, nullable: bool, old: int, new: int) -> None:
+    op.alter_column(
+        table,
+        column,
+        type_=sa.String(new),
+        existing_type=sa.String(old),
+        existing_nullable=nullable,
+    )
