@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from lenticular.services import READS_AT_ONCE, Services
+from lenticular.services import Services
+from lenticular.transactions.retrieve.read_ahead import READS_AT_ONCE
 from tests import samples, wire
 from tests.backends import Backend
 from tests.web.retrieving import ANY_DICOM, get

@@ -37,11 +37,11 @@ def read_ahead(services: Services, files: Iterable[File]) -> Iterator[File]:
     waiting: deque[tuple[File, Future[list[bytes]] | None]] = deque()
     try:
         for file in files:
+            if len(waiting) == READS_AT_ONCE:
+                yield _turn(*waiting.popleft())
             is_small = file.size is not None and file.size <= SMALL_BYTES
             read = services.threads.submit(_read, file) if is_small else None
             waiting.append((file, read))
-            if len(waiting) > READS_AT_ONCE:
-                yield _turn(*waiting.popleft())
         while waiting:
             yield _turn(*waiting.popleft())
     finally:
