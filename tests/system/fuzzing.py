@@ -146,7 +146,7 @@ class Fuzzer:
         )
         if answer is not None and answer.status_code in (200, 202) and len(files) == 1:
             (item,) = wire.items(answer.json(), "00081199")
-            self._remember(httpx2.URL(wire.value(item, "00081190")).path, files[0])
+            self._remember(httpx2.URL(wire.value(item, "00081190")).raw_path.decode(), files[0])
 
     def _remember(self, path: str, content: bytes) -> None:
         if len(self._acknowledged) < REMEMBERED:
@@ -208,10 +208,12 @@ class Fuzzer:
                 self._remember(f"/instances/{found['ID']}/file", content)
 
     def _instance(self) -> tuple[str, str, str]:
-        """The UIDs of something stored."""
+        """The UIDs of something stored, as a URL has them."""
         paths = [path for path in self._acknowledged if path.startswith("/dicom-web")]
-        uids = re.findall(r"/([0-9.]+)", self._rng.choice(sorted(paths))) if paths else ["1"] * 3
-        return (*uids[:2], uids[2])
+        if not paths:
+            return "1", "1", "1"
+        _, study, _, series, _, instance = self._rng.choice(sorted(paths)).split("/")[2:]
+        return study, series, instance
 
     def _values(self) -> dict[str, str]:
         study, series, instance = self._instance()
@@ -294,7 +296,7 @@ class Fuzzer:
         answer = self._ask("POST", "/dicom-web/studies", content=body, headers=headers)
         if answer is not None and answer.status_code in (200, 202):
             (item,) = wire.items(answer.json(), "00081199")
-            place = httpx2.URL(wire.value(item, "00081190")).path
+            place = httpx2.URL(wire.value(item, "00081190")).raw_path.decode()
             query = self._query(most=2) if self._rng.random() < 0.3 else ""
             self._ask("GET", f"{place}/rendered?{query}", headers={"Accept": "image/png"})
             self._ask("DELETE", place)
