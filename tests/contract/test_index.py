@@ -75,7 +75,7 @@ def test_other_bytes_under_a_known_path_are_kept_out(index):
 
     (added,) = index.writer.add([second])
 
-    assert (added.outcome, added.obsolete_key) == (Outcome.KEPT, second.key)
+    assert (added.outcome, added.obsolete_key) == (Outcome.REFUSED_DUPLICATE, second.key)
     assert added.orthanc_ids == before.orthanc_ids
     assert [found.key for found in index.retrieval.find(target())] == [first.key]
 
@@ -92,7 +92,7 @@ def test_a_batch_may_hold_anything_even_itself(index):
 
     outcomes = [each.outcome for each in added]
     assert outcomes[:140] == [Outcome.STORED] * 140
-    assert outcomes[140:] == [Outcome.ALREADY_STORED, Outcome.KEPT, Outcome.STORED]
+    assert outcomes[140:] == [Outcome.ALREADY_STORED, Outcome.REFUSED_DUPLICATE, Outcome.STORED]
     assert counts(index, "a") == (2, 140, [70, 70])
     numbers = [
         orjson.loads(each)["00200013"]["Value"]

@@ -176,7 +176,7 @@ def test_a_replaced_instance_has_its_new_values(url):
         assert found(index, Level.INSTANCE, ImageComments="old") == []
         assert found(index, Level.INSTANCE, ImageComments="new") == [target("s", 1, 1)]
         kept = index.writer.add([new("s", 1, 2, 1, ImageComments="refused")])
-        assert kept[0].outcome is Outcome.KEPT
+        assert kept[0].outcome is Outcome.REFUSED_DUPLICATE
         assert found(index, Level.INSTANCE, ImageComments="refused") == []
 
 

@@ -93,5 +93,7 @@ def _taken(items: Sequence[Content | Junk], refused: set[str] | None) -> list[St
         elif refused is None:
             changes.append(Stored(item))
         else:
-            changes.append(Stored(item, Outcome.KEPT) if is_refused else SafelyStored(item))
+            changes.append(
+                Stored(item, Outcome.REFUSED_DUPLICATE) if is_refused else SafelyStored(item)
+            )
     return changes

@@ -301,7 +301,7 @@ def _store(state: bytes | None, digest: bytes, replace: bool) -> tuple[bytes, Ou
         return digest, Outcome.STORED
     if state == digest:
         return digest, Outcome.ALREADY_STORED
-    return (digest, Outcome.REPLACED) if replace else (state, Outcome.KEPT)
+    return (digest, Outcome.REPLACED) if replace else (state, Outcome.REFUSED_DUPLICATE)
 
 
 def _target(change: Change) -> Target:

@@ -101,7 +101,7 @@ class Store(Operation):
 def _outcome(result: StoreResult) -> Outcome | None:
     if result.outcome is None and not result.is_temporary:
         assert result.failure_reason == DUPLICATE, result
-        return Outcome.KEPT
+        return Outcome.REFUSED_DUPLICATE
     return result.outcome
 
 

@@ -195,6 +195,20 @@ def test_what_contradicts_the_pixels_is_corrected_with_a_warning(client):
     assert found.OriginalAttributesSequence[0].ModifiedAttributesSequence[0].Rows == 4000
 
 
+def test_an_instance_with_two_warnings_is_answered_with_both(client):
+    wire.must_store(client, samples.ct("a", PatientID="ONE"))
+    metadata = metadata_of(samples.ct("a", instance=2, PatientID="TWO"))
+    metadata["00280010"]["Value"] = [4000]
+    grey = picture("JPEG", np.full((16, 16), 99, np.uint8))
+    answer = send(client, as_json(metadata), bulk(grey, kind="image/jpeg"))
+    (item,) = wire.items(answer.json(), "00081199")
+    assert wire.value(item, "00081196") == 0xB000
+    assert "another Patient ID" in wire.value(item, "00000902")
+    assert "another Patient ID" in wire.value(item, "00091001")
+    assert "Corrected by the bulk data: 00280010." in wire.value(item, "00091001")
+    assert wire.value(wire.value(item, "04000561"), "04000550")
+
+
 def test_what_has_no_place_in_an_instance_is_left_out_with_a_warning(client):
     content = samples.ct("a")
     metadata = metadata_of(content) | {"00000002": {"vr": "UI", "Value": ["1.2"]}}

@@ -35,8 +35,8 @@ class Outcome(StrEnum):
 
     STORED = "stored"
     ALREADY_STORED = "already stored"  # the very same bytes; nothing changed
-    REPLACED = "replaced"  # other bytes, policy `replace`
-    KEPT = "kept"  # other bytes, policy `keep`: refused
+    REPLACED = "replaced"  # other bytes, with the setting `replace`
+    REFUSED_DUPLICATE = "refused duplicate"  # other bytes, without it
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class LocatedInstance:
     """One instance, and where its frames and bulk data lie in its file.
 
     The frames of an encapsulated object with many of them are not in `layout.pixels.frames`;
-    ask `Index.frame_ranges`.
+    ask `RetrievalReader.frame_ranges`.
     """
 
     instance: StoredInstance

@@ -1,6 +1,6 @@
 """Values: from the bytes of an element to its JSON, PS3.5 6.2 and PS3.18 F.2.
 
-A `Kind` is what the reader has to know of a VR in one byte order. Its `encode` gives what stands
+A `VrCodec` is what the reader has to know of a VR in one byte order. Its `encode` gives what stands
 under `key` in the element's JSON, None when the value is empty, and raises ValueError when the
 bytes cannot be a value of this VR.
 """

@@ -39,7 +39,7 @@ works may go on for a quarter of an hour.
 """
 
 CLOCKS_APART = 60_000
-"""Milliseconds by which the clocks of those who write may differ."""
+"""Milliseconds by which the clocks of servers and functions are taken to differ at most."""
 
 
 class Status(StrEnum):

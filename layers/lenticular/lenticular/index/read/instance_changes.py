@@ -1,6 +1,6 @@
 """The change feed of instances as others have it: created, updated, deleted, and what is left.
 
-It is read from the same rows as Orthanc's (`feed.py`). A row that the release before has written
+It is read from the same rows as Orthanc's (`changes.py`). A row that the release before has written
 lacks the UIDs; they are those of the instance, or of any other row about it.
 """
 
@@ -21,7 +21,7 @@ from lenticular.index.write.changes import Action, now
 from lenticular.index.write.statements import ORDER_COMMITS
 
 SKEW = 3_600_000
-"""Milliseconds by which the clocks of those who write may differ."""
+"""Milliseconds by which clocks may differ, very generously: a search by time only starts there."""
 
 SETTLED_AFTER = 60_000
 """Milliseconds after which nobody who writes can still be about to tell of a time."""

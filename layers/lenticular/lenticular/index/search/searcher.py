@@ -1,6 +1,6 @@
 """Search: one statement for a page of studies, series or instances.
 
-The page is found first (`pages.py`), over narrow rows in the order of an index, and what is
+The page is found first (`page.py`), over narrow rows in the order of an index, and what is
 answered is fetched for it alone.
 """
 

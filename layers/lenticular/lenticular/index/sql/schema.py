@@ -230,7 +230,7 @@ changes = Table(
 
 # The attributes that are searched for by configuration (`dicom/query_tags.py`), and how far what is
 # stored has been looked through for each: studies up to `done`, and of the next one instances up to
-# `within`, as far as they changed since `since`; see `tagging.py`.
+# `within`, as far as they changed since `since`; see `query_tags/registry.py`.
 query_tags = Table(
     "query_tags",
     metadata,

@@ -88,7 +88,7 @@ class InstanceInserter:
         if known.sha256 == new.new.sha256:
             return _already_there(Outcome.ALREADY_STORED, series, known, new)
         if not replace:
-            return _already_there(Outcome.KEPT, series, known, new)
+            return _already_there(Outcome.REFUSED_DUPLICATE, series, known, new)
         # The batch itself has this instance twice, with different bytes.
         self._remove({_target(new): known.key})
         return self._insert_one(new, replace)

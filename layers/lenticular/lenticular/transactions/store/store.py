@@ -54,6 +54,17 @@ class StoreResult:
         """True if the same bytes may be taken later."""
         return self.temporary_failure is not None
 
+    def with_warning(
+        self, reason: int, detail: str, original: Dataset | None = None
+    ) -> "StoreResult":
+        """Return the result with this warning after the one it has; the first gives the reason."""
+        return replace(
+            self,
+            warning_reason=self.warning_reason or reason,
+            detail=" ".join(filter(None, (self.detail, detail))),
+            original=original or self.original,
+        )
+
 
 def store(
     services: Services, spools: Sequence[Spool], study_instance_uid: str | None = None
@@ -226,7 +237,7 @@ def _add(services: Services, instances: list[NewInstance]) -> list[StoreResult]:
         raise
     _remove_obsolete(services, added)
     for instance, answer in zip(instances, added, strict=True):
-        if answer.outcome is Outcome.KEPT:
+        if answer.outcome is Outcome.REFUSED_DUPLICATE:
             result = _refused(
                 instance.parsed,
                 FailureReason.DUPLICATE_SOP_INSTANCE,
@@ -235,9 +246,8 @@ def _add(services: Services, instances: list[NewInstance]) -> list[StoreResult]:
             )
         else:
             result = _accepted(instance.parsed, answer.outcome, answer.orthanc_ids)
-            if answer.is_of_other_patient and not result.warning_reason:
-                reason = WarningReason.COERCION_OF_DATA_ELEMENTS
-                result = replace(result, warning_reason=reason, detail=OTHER_PATIENT)
+            if answer.is_of_other_patient:
+                result = result.with_warning(WarningReason.COERCION_OF_DATA_ELEMENTS, OTHER_PATIENT)
         results.append(result)
     return results
 
@@ -260,8 +270,7 @@ def _accepted(
 ) -> StoreResult:
     result = StoreResult(outcome, parsed.sop_class_uid, _target(parsed), orthanc_ids)
     if warning := warning_of_uids(parsed):
-        reason = WarningReason.DATA_SET_DOES_NOT_MATCH_SOP_CLASS
-        return replace(result, warning_reason=reason, detail=warning)
+        return result.with_warning(WarningReason.DATA_SET_DOES_NOT_MATCH_SOP_CLASS, warning)
     return result
 
 

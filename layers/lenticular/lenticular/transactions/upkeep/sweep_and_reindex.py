@@ -193,7 +193,7 @@ def _file(services: Services, read: list[_Unfiled]) -> int:
             continue
         if answer.obsolete_key == unfiled.new.key:
             services.storage.delete(unfiled.new.key)
-        if answer.outcome is not Outcome.KEPT:
+        if answer.outcome is not Outcome.REFUSED_DUPLICATE:
             # The same bytes are safe under a key of ours.
             services.storage.delete(unfiled.copied_from)
     return new - _remove_gone(services, [unfiled.new for unfiled in instances])

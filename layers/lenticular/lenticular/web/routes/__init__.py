@@ -1,1 +1,1 @@
-"""The routes, one file for each service of the standard and one for Orthanc's REST."""
+"""The routes: a file for each service of the standard, and a folder for Orthanc's REST."""

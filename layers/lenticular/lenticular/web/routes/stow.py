@@ -1,7 +1,6 @@
 """Store transaction (STOW-RS), PS3.18 10.5, as instances arrive: nothing is held that is done."""
 
 from contextlib import aclosing
-from dataclasses import replace
 from http import HTTPStatus
 from itertools import starmap
 
@@ -105,6 +104,4 @@ def _with_warning(warning: StoreWarning, result: StoreResult) -> StoreResult:
     """Return the result with a warning, unless it is a refusal."""
     if not warning.reason or result.outcome is None:
         return result
-    return replace(
-        result, warning_reason=warning.reason, detail=warning.detail, original=warning.original
-    )
+    return result.with_warning(warning.reason, warning.detail, warning.original)

@@ -19,7 +19,7 @@ CREATOR_TAG, REASON_TAG = "00090010", "00091001"
 _PRIVATE_CREATOR = {"vr": "LO", "Value": ["LENTICULAR"]}
 
 # Where a sentence may end early and still be true.
-_BREAKS = ("; ", ": ")
+_BREAKS = ("; ", ": ", ". ")
 # What may be left out; a tag that begins a clause is its subject.
 _PARENTHESES = re.compile(r"(?<![:;,]) \([^()]*\)")
 _WITHOUT_DETAIL = {
