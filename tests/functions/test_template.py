@@ -9,13 +9,13 @@ from fastapi.routing import APIRoute
 from lenticular import settings as configuration
 from lenticular.settings import Settings
 from lenticular.web.routes import (
+    deferred_results,
     delete,
+    health,
     orthanc,
     qido,
     query_tags,
     rendered,
-    results,
-    service,
     stow,
     uploads,
     wado_rs,
@@ -47,11 +47,17 @@ def routes():
     """Method and path of every route, and the function whose it is."""
     for router in (stow.router, delete.router, uploads.router):
         yield from owned(router, "UploadFunction")
-    for router in (qido.router, query_tags.router, wado_rs.router, results.router, pages.router):
+    for router in (
+        qido.router,
+        query_tags.router,
+        wado_rs.router,
+        deferred_results.router,
+        pages.router,
+    ):
         yield from owned(router, "DicomwebFunction")
     for router in (rendered.router, wado_uri.router):
         yield from owned(router, "PreviewFunction")
-    yield from owned(service.router, "DicomwebFunction")
+    yield from owned(health.router, "DicomwebFunction")
     for route in orthanc.router.routes:
         for method in route.methods:
             path = fill(route)

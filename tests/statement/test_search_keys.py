@@ -5,8 +5,8 @@ from pydicom.datadict import dictionary_VM, keyword_for_tag
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from lenticular.dicom.attributes import SEARCHED
 from lenticular.dicom.model import Level
+from lenticular.dicom.search_attributes import SEARCHED
 from tests import samples, wire
 from tests.statement.reader import Row, codes, rows
 

@@ -11,7 +11,7 @@ from lenticular.dicom.model import Target
 from lenticular.services import Services, open_services
 from lenticular.settings import Settings
 from lenticular.transactions.delete import delete
-from lenticular.transactions.render import rendering
+from lenticular.transactions.render import cached_render
 from lenticular.transactions.upkeep import sweep_and_reindex
 from lenticular.web.app import create_app
 from tests import samples, wire
@@ -38,7 +38,7 @@ def client(services) -> Iterator[TestClient]:
 @pytest.fixture(autouse=True)
 def _new_process(monkeypatch):
     """Nothing is in memory, as in a function that has just started."""
-    monkeypatch.setattr(rendering, "THUMBNAIL_BYTES", 0)
+    monkeypatch.setattr(cached_render, "THUMBNAIL_BYTES", 0)
 
 
 def picture(client, study: str, resource: str = "thumbnail", instance: int = 1, **headers: str):

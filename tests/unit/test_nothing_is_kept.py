@@ -6,9 +6,9 @@ from contextlib import closing
 import pytest
 
 from lenticular.dicom import dictionary, orthanc_tags
-from lenticular.dicom.attributes import path_of
 from lenticular.dicom.model import Level
 from lenticular.dicom.read import character_sets
+from lenticular.dicom.search_attributes import path_of
 from lenticular.index.search.searcher import Query
 from lenticular.services import open_services
 from lenticular.settings import Settings

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lenticular.transactions.render import rendering
+from lenticular.transactions.render import cached_render
 from tests import samples, wire
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
@@ -196,7 +196,7 @@ def test_what_shows_nothing_is_refused_but_has_a_tile(client):
 def test_a_picture_that_the_client_has_is_not_drawn_again(client, ct, monkeypatch):
     first = get(client, ct + "/rendered?window=40,400")
     other = get(client, ct + "/rendered?window=40,401")
-    monkeypatch.delattr(rendering, "_draw")
+    monkeypatch.delattr(cached_render, "_draw")
 
     same = {"If-None-Match": first.headers["etag"]}
     again = get(client, ct + "/rendered?window=40,400", **same)
@@ -209,7 +209,7 @@ def test_a_picture_that_the_client_has_is_not_drawn_again(client, ct, monkeypatc
 @pytest.mark.not_on_stack("takes the drawing away in the server's own memory")
 def test_a_thumbnail_is_drawn_once_and_gone_with_its_instance(client, ct, monkeypatch):
     first = get(client, ct + "/thumbnail")
-    monkeypatch.delattr(rendering, "_draw")
+    monkeypatch.delattr(cached_render, "_draw")
 
     assert get(client, ct + "/thumbnail").content == first.content
     assert client.delete(wire.DICOMWEB + ct).status_code in (200, 204)

@@ -60,7 +60,7 @@ def serve(
     os.environ.update(configuration.to_environment(settings))
     from lenticular.errors import LenticularError
     from lenticular.services import open_services
-    from lenticular.storage.private_files import keep_private
+    from lenticular.storage.file_permissions import keep_private
     from lenticular.transactions.upkeep.sweep_and_reindex import has_lost_index
     from lenticular.web.server import check_address, check_exposure, run
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lenticular.dicom.attributes import SEARCHED
 from lenticular.dicom.model import Level
+from lenticular.dicom.search_attributes import SEARCHED
 from lenticular.errors import InvalidRequest
 from lenticular.index import Index
 from lenticular.transactions.search import parse_query

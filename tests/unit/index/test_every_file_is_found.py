@@ -3,9 +3,9 @@
 import orjson
 import pytest
 
-from lenticular.dicom.attributes import SEARCHED, Attribute, MatchingKind
 from lenticular.dicom.model import Dataset, Target
 from lenticular.dicom.read import part10
+from lenticular.dicom.search_attributes import SEARCHED, Attribute, MatchingKind
 from lenticular.errors import InvalidInstance, InvalidRequest
 from lenticular.index import Index
 from lenticular.index.records import NewInstance

@@ -3,7 +3,6 @@
 
 import pytest
 
-from lenticular.dicom.attributes import path_of, searchable
 from lenticular.dicom.match.matching import (
     AllOf,
     AnyOf,
@@ -19,6 +18,7 @@ from lenticular.dicom.match.matching import (
     parse,
 )
 from lenticular.dicom.match.temporal import date_bounds, datetime_bounds, time_bounds
+from lenticular.dicom.search_attributes import path_of, searchable
 from lenticular.errors import InvalidRequest
 
 

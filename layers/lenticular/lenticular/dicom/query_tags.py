@@ -14,7 +14,11 @@ from functools import cached_property
 from typing import Any
 
 from lenticular.dicom import pydicom_tables
-from lenticular.dicom.attributes import (
+from lenticular.dicom.match.decimal_values import normal_decimal
+from lenticular.dicom.match.matching import name_groups, normal_text
+from lenticular.dicom.match.temporal import date_bounds, datetime_bounds, time_bounds
+from lenticular.dicom.model import DICOMWEB_LEVELS, Dataset, Level
+from lenticular.dicom.search_attributes import (
     ANSWERED,
     LEVEL_TAGS,
     PATIENT_TAGS,
@@ -23,10 +27,6 @@ from lenticular.dicom.attributes import (
     path_of,
     searchable,
 )
-from lenticular.dicom.match.decimal_values import normal_decimal
-from lenticular.dicom.match.matching import name_groups, normal_text
-from lenticular.dicom.match.temporal import date_bounds, datetime_bounds, time_bounds
-from lenticular.dicom.model import DICOMWEB_LEVELS, Dataset, Level
 from lenticular.dicom.tags import TIMEZONE_OFFSET_FROM_UTC
 from lenticular.dicom.uids import MAX_IDENTIFIER_LENGTH
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lenticular.pixels.font_choice import font, legible
 from lenticular.pixels.right_to_left import visual
 from lenticular.pixels.waveform import MAX_CHANNELS, Channel, Group
-from lenticular.pixels.writing import font, legible
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw

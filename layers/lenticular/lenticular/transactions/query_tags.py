@@ -7,7 +7,7 @@ are called extended query tags.
 from collections.abc import Iterator
 from typing import Any
 
-from lenticular.dicom.attributes import path_of
+from lenticular.dicom.search_attributes import path_of
 from lenticular.errors import NotFound
 from lenticular.services import Services
 

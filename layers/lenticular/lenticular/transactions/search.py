@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import orjson
 
-from lenticular.dicom.attributes import Attribute, path_of, searchable
 from lenticular.dicom.match import timezone_matching
 from lenticular.dicom.match.matching import Matcher, MatchOptions
 from lenticular.dicom.model import BULKDATA_BASE, Level, Target
 from lenticular.dicom.query_tags import NO_TAGS, QueryTags
+from lenticular.dicom.search_attributes import Attribute, path_of, searchable
 from lenticular.dicom.tags import MODALITIES_IN_STUDY, MODALITY, TIMEZONE_OFFSET_FROM_UTC
 from lenticular.errors import InvalidRequest
 from lenticular.index.search.searcher import Match, Query

@@ -42,9 +42,9 @@ def create_app(
     # What a path answers is known from all routers, also where others answer them (on AWS).
     app.state.all_routers = all_routers
     if routers is None:
-        from lenticular.web import reference
+        from lenticular.web import api_reference
 
-        routers = [*all_routers(), reference.router]
+        routers = [*all_routers(), api_reference.router]
     add_routes(app, routers)
     add_error_handlers(app)
     if guarded:

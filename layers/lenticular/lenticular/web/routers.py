@@ -11,14 +11,14 @@ def all_routers() -> list[APIRouter]:
     from lenticular.web.routes import (
         bulkdata,
         capabilities,
+        deferred_results,
         delete,
+        health,
         instance_changes,
         orthanc,
         qido,
         query_tags,
         rendered,
-        results,
-        service,
         stow,
         uploads,
         wado_rs,
@@ -28,6 +28,6 @@ def all_routers() -> list[APIRouter]:
 
     modules = (
         *(stow, qido, query_tags, wado_rs, bulkdata, rendered, delete),
-        *(instance_changes, uploads, results, service, capabilities, wado_uri, orthanc),
+        *(instance_changes, uploads, deferred_results, health, capabilities, wado_uri, orthanc),
     )
     return [module.router for module in (*modules, pages)]

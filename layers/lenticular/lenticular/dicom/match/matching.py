@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from lenticular.dicom.attributes import Attribute, MatchingKind
 from lenticular.dicom.integers import integer
 from lenticular.dicom.match.decimal_values import normal_decimal
 from lenticular.dicom.match.temporal import (
@@ -23,6 +22,7 @@ from lenticular.dicom.match.temporal import (
     written_offset,
 )
 from lenticular.dicom.match.text_folding import fold
+from lenticular.dicom.search_attributes import Attribute, MatchingKind
 from lenticular.dicom.uids import problem_of
 from lenticular.errors import InvalidRequest
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from lenticular.dicom.attributes import SEARCHED, Attribute, MatchingKind
 from lenticular.dicom.match import matching
 from lenticular.dicom.match.matching import (
     AllOf,
@@ -26,6 +25,7 @@ from lenticular.dicom.match.matching import (
     ValueRange,
 )
 from lenticular.dicom.match.temporal import split_range, written_offset
+from lenticular.dicom.search_attributes import SEARCHED, Attribute, MatchingKind
 from lenticular.errors import InvalidRequest
 
 _OFFSET = re.compile(r"([+ -]?)([0-9]{2})([0-9]{2})", re.ASCII)

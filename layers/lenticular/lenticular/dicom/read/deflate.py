@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from lenticular.dicom.read.encoding import EXPLICIT_LITTLE
+from lenticular.dicom.read.element_encoding import EXPLICIT_LITTLE
 from lenticular.errors import FailureReason, InvalidInstance
 
 PIECE = 64 * 1024

@@ -11,7 +11,7 @@ from lenticular.dicom import dictionary, tags
 from lenticular.dicom.model import Dataset
 from lenticular.dicom.read import character_sets
 from lenticular.dicom.read.character_sets import CharacterSet
-from lenticular.dicom.read.encoding import (
+from lenticular.dicom.read.element_encoding import (
     DELIMITERS,
     EXPLICIT_LITTLE,
     ITEM,

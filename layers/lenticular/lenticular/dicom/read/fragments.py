@@ -4,7 +4,7 @@ import struct
 from array import array
 from dataclasses import dataclass
 
-from lenticular.dicom.read.encoding import (
+from lenticular.dicom.read.element_encoding import (
     SEQUENCE_END,
     TRAILING_PADDING,
     Damaged,

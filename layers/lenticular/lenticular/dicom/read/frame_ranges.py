@@ -11,8 +11,8 @@ from array import array
 from lenticular.dicom import tags
 from lenticular.dicom.integers import first_integer
 from lenticular.dicom.model import Dataset, PixelLayout
+from lenticular.dicom.read.element_encoding import cut_off
 from lenticular.dicom.read.elements import ElementReader
-from lenticular.dicom.read.encoding import cut_off
 from lenticular.dicom.read.fragments import Fragments
 from lenticular.dicom.read.open_elements import OpenBulk
 from lenticular.dicom.transfer_syntaxes import RLE_LOSSLESS, TransferSyntax

@@ -6,7 +6,7 @@ from typing import Any
 
 from lenticular.dicom.model import Dataset
 from lenticular.dicom.read.character_sets import CharacterSet
-from lenticular.dicom.read.encoding import Encoding
+from lenticular.dicom.read.element_encoding import Encoding
 
 _FAR = 100
 

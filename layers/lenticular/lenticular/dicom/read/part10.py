@@ -14,8 +14,7 @@ from lenticular.dicom.model import BULKDATA_BASE, Dataset, Layout, ParsedInstanc
 from lenticular.dicom.pydicom_tables import uid_names
 from lenticular.dicom.read import character_sets
 from lenticular.dicom.read.deflate import inflated
-from lenticular.dicom.read.elements import ElementReader
-from lenticular.dicom.read.encoding import (
+from lenticular.dicom.read.element_encoding import (
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
     IMPLICIT_BIG,
@@ -24,6 +23,7 @@ from lenticular.dicom.read.encoding import (
     cut_off,
     encoding_of,
 )
+from lenticular.dicom.read.elements import ElementReader
 from lenticular.dicom.read.frame_ranges import pixel_layout
 from lenticular.dicom.read.vr_decode import VrCodec
 from lenticular.errors import FailureReason, InvalidInstance

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from lenticular.dicom.model import Dataset, Layout, ParsedInstance
 from lenticular.dicom.read.character_sets import character_set
+from lenticular.dicom.read.element_encoding import Encoding
 from lenticular.dicom.read.elements import ElementReader
-from lenticular.dicom.read.encoding import Encoding
 from lenticular.dicom.read.vr_decode import LITTLE_ENDIAN, little_endian
 from lenticular.dicom.write.element import UNDEFINED, WritableElement
 

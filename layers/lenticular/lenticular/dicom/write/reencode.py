@@ -22,7 +22,7 @@ from pydicom.filewriter import write_dataset
 from lenticular.dicom import tags
 from lenticular.dicom.model import Dataset as JsonDataset
 from lenticular.dicom.read import part10
-from lenticular.dicom.read.encoding import EXPLICIT_LITTLE
+from lenticular.dicom.read.element_encoding import EXPLICIT_LITTLE
 from lenticular.dicom.read.vr_decode import little_endian
 from lenticular.dicom.transfer_syntaxes import lookup
 from lenticular.dicom.write.part10_file import file_head

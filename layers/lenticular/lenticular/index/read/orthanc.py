@@ -21,9 +21,9 @@ from sqlalchemy import (
     select,
 )
 
-from lenticular.dicom.attributes import PATIENT_TAGS
 from lenticular.dicom.model import Dataset, Level, Target
 from lenticular.dicom.orthanc_id import from_digest, to_digest
+from lenticular.dicom.search_attributes import PATIENT_TAGS
 from lenticular.index.read.retrieval import STORED, stored_instance
 from lenticular.index.records import OrthancResource
 from lenticular.index.sql.database import Database

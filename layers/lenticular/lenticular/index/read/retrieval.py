@@ -13,7 +13,7 @@ from lenticular.dicom.model import Level, Target
 from lenticular.dicom.orthanc_id import from_digest
 from lenticular.errors import NotFound
 from lenticular.index.records import LocatedInstance, Statistics, StoredInstance
-from lenticular.index.sql import layout_codec
+from lenticular.index.sql import layout_bytes
 from lenticular.index.sql.database import Database, Statement
 from lenticular.index.sql.schema import documents, frames, instances, patients, series, studies
 
@@ -85,7 +85,7 @@ class RetrievalReader:
     def locate(self, target: Target) -> LocatedInstance | None:
         """One instance and where its frames and bulk data lie."""
         for *stored, layout in self._rows(self._locate, target):
-            return LocatedInstance(stored_instance(stored), layout_codec.decode(layout))
+            return LocatedInstance(stored_instance(stored), layout_bytes.decode(layout))
         return None
 
     def already_stored(
@@ -123,7 +123,7 @@ class RetrievalReader:
             return [_range_inline(inline, frame_number) for frame_number in frame_numbers]
         chunks: dict[int, bytes] = {}
         with self._database.cursor() as cursor:
-            for number in sorted({layout_codec.chunk_of(frame) for frame in frame_numbers}):
+            for number in sorted({layout_bytes.chunk_of(frame) for frame in frame_numbers}):
                 found: Any = self._frames.run(
                     cursor, {"instance_row_id": located.instance.row_id, "number": number}
                 ).fetchone()
@@ -280,8 +280,8 @@ def _range_inline(frames: Sequence[int], frame_number: int) -> tuple[int, int]:
 
 
 def _range_in(chunks: dict[int, bytes], frame_number: int) -> tuple[int, int]:
-    chunk = chunks.get(layout_codec.chunk_of(frame_number), b"")
-    found = layout_codec.range_in(chunk, frame_number) if frame_number > 0 else None
+    chunk = chunks.get(layout_bytes.chunk_of(frame_number), b"")
+    found = layout_bytes.range_in(chunk, frame_number) if frame_number > 0 else None
     if found is None:
         raise NotFound(f"There is no frame {frame_number}.")
     return found

@@ -15,7 +15,6 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, case, or_, select
 
-from lenticular.dicom.attributes import Attribute
 from lenticular.dicom.match.matching import (
     AllOf,
     AnyOf,
@@ -31,6 +30,7 @@ from lenticular.dicom.match.matching import (
 )
 from lenticular.dicom.model import Level
 from lenticular.dicom.query_tags import QueryTag
+from lenticular.dicom.search_attributes import Attribute
 from lenticular.index.search.projection import offset_from_utc
 from lenticular.index.sql.schema import (
     NAME_GROUPS,

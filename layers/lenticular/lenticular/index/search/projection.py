@@ -13,9 +13,9 @@ from typing import Any
 import orjson
 from sqlalchemy import ColumnElement, LargeBinary, String, Table, and_, cast, func, literal, select
 
-from lenticular.dicom.attributes import ALWAYS, ANSWERED, LEVEL_TAGS
 from lenticular.dicom.model import DICOMWEB_LEVELS, Level
 from lenticular.dicom.query_tags import NO_TAGS, QueryTags
+from lenticular.dicom.search_attributes import ALWAYS, ANSWERED, LEVEL_TAGS
 from lenticular.dicom.tags import (
     AVAILABLE_TRANSFER_SYNTAX_UID,
     MODALITIES_IN_STUDY,

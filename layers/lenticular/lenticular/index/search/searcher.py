@@ -12,11 +12,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Select, Subquery, select
 
-from lenticular.dicom.attributes import Attribute
 from lenticular.dicom.match.matching import Matcher
 from lenticular.dicom.model import Level, Target
 from lenticular.dicom.orthanc_id import from_digest
 from lenticular.dicom.query_tags import QueryTag, QueryTags
+from lenticular.dicom.search_attributes import Attribute
 from lenticular.index.search.conditions import TABLES, Values, is_common, parameters, shape_of
 from lenticular.index.search.page import (
     LIMIT,

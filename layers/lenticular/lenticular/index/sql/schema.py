@@ -1,9 +1,10 @@
 """The tables: four levels, and beside each what is answered of it.
 
 The rows that are searched are narrow: identifiers, folded matching columns (named after the
-attributes, `dicom/attributes.py`) and counts. What is answered lies beside them as encoded DICOM
-JSON, one attribute a line: `answer` has what every search answers, `extra` the rest of the level.
-Times are milliseconds since 1970, UTC. Types and index lengths fit SQLite, MySQL and MariaDB.
+attributes, `dicom/search_attributes.py`) and counts. What is answered lies beside them as encoded
+DICOM JSON, one attribute a line: `answer` has what every search answers, `extra` the rest of the
+level. Times are milliseconds since 1970, UTC. Types and index lengths fit SQLite, MySQL and
+MariaDB.
 """
 
 from typing import Any
@@ -26,9 +27,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.mysql import LONGBLOB, MEDIUMBLOB
 from sqlalchemy.types import TypeEngine
 
-from lenticular.dicom.attributes import SEARCHED, Attribute, MatchingKind
 from lenticular.dicom.match.matching import COMPARED_LENGTH
 from lenticular.dicom.model import Level
+from lenticular.dicom.search_attributes import SEARCHED, Attribute, MatchingKind
 from lenticular.dicom.uids import MAX_IDENTIFIER_LENGTH
 
 metadata = MetaData(

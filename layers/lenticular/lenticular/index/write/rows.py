@@ -10,7 +10,12 @@ from typing import Any
 
 import orjson
 
-from lenticular.dicom.attributes import (
+from lenticular.dicom.integers import integer
+from lenticular.dicom.match.matching import name_groups, normal_text
+from lenticular.dicom.match.temporal import date_bounds, datetime_bounds, time_bounds
+from lenticular.dicom.model import Dataset, Level
+from lenticular.dicom.query_tags import QueryTags
+from lenticular.dicom.search_attributes import (
     ANSWERED,
     LEVEL_TAGS,
     PATIENT_TAGS,
@@ -18,15 +23,10 @@ from lenticular.dicom.attributes import (
     Attribute,
     MatchingKind,
 )
-from lenticular.dicom.integers import integer
-from lenticular.dicom.match.matching import name_groups, normal_text
-from lenticular.dicom.match.temporal import date_bounds, datetime_bounds, time_bounds
-from lenticular.dicom.model import Dataset, Level
-from lenticular.dicom.query_tags import QueryTags
 from lenticular.dicom.tags import PATIENT_ID, TIMEZONE_OFFSET_FROM_UTC
 from lenticular.dicom.uids import MAX_IDENTIFIER_LENGTH
 from lenticular.index.records import NewInstance
-from lenticular.index.sql import layout_codec
+from lenticular.index.sql import layout_bytes
 from lenticular.index.sql.schema import column_names
 
 COMPRESSION_LEVEL = 1
@@ -59,7 +59,7 @@ def of_instance(new: NewInstance, tags: QueryTags) -> InstanceRows:
     """The rows of an instance."""
     parsed = new.parsed
     dataset, pixels = parsed.dataset, parsed.layout.pixels
-    layout, frames = layout_codec.encode(parsed.layout)
+    layout, frames = layout_bytes.encode(parsed.layout)
     instance = {
         **matching_values(Level.INSTANCE, dataset),
         "sop_instance_uid": parsed.sop_instance_uid,

@@ -6,7 +6,7 @@ from lenticular.dicom.transfer_syntaxes import lookup
 from lenticular.errors import Unacceptable
 from lenticular.pixels.codecs.compress import can_hold, compress
 from lenticular.pixels.codecs.decode import DecodedFrame, decode
-from lenticular.pixels.codecs.uncompress import uncompressed
+from lenticular.pixels.codecs.to_native import uncompressed
 from lenticular.pixels.image_pixel import PixelDescription
 
 Converter = Callable[[bytes], bytes]

@@ -15,11 +15,11 @@ from lenticular.dicom import display_text, tags
 from lenticular.dicom.model import Dataset
 from lenticular.errors import NotRenderable
 from lenticular.pixels.dataset_values import code, integer, numbers, values
+from lenticular.pixels.font_choice import LEGIBLE_UNIFONT, MISSING, font, legible
 from lenticular.pixels.presentation.colour import Colour, colour_of, in_colour
 from lenticular.pixels.presentation.displayed_area import DisplayedArea
 from lenticular.pixels.presentation.state import GRAPHICS, TEXTS
 from lenticular.pixels.right_to_left import visual
-from lenticular.pixels.writing import LEGIBLE_UNIFONT, MISSING, font, legible
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw

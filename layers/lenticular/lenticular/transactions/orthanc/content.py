@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from lenticular.dicom import tags
-from lenticular.dicom.attributes import path_of
 from lenticular.dicom.model import Dataset
 from lenticular.dicom.orthanc_tags import orthanc_tag, short
+from lenticular.dicom.search_attributes import path_of
 from lenticular.errors import NotFound
 from lenticular.index.records import LocatedInstance, StoredInstance
 from lenticular.services import Services

@@ -12,11 +12,11 @@ from typing import Any
 
 from lenticular import errors
 from lenticular.dicom import uids
-from lenticular.dicom.attributes import path_of
 from lenticular.dicom.model import Dataset, Level
 from lenticular.dicom.orthanc_id import orthanc_id
 from lenticular.dicom.orthanc_tags import Style, full, orthanc_tag, short, simplified
 from lenticular.dicom.query_tags import QueryTags
+from lenticular.dicom.search_attributes import path_of
 from lenticular.index.records import OrthancResource
 from lenticular.index.search.searcher import Query
 from lenticular.services import Services

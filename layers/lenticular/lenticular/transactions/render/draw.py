@@ -23,7 +23,7 @@ from lenticular.pixels.presentation.grey import present
 from lenticular.pixels.presentation.orthanc_views import clamp, stretch
 from lenticular.pixels.render_options import THUMBNAIL_SIDE
 from lenticular.pixels.viewport import fit
-from lenticular.transactions.render.request import PictureKind, RenderRequest
+from lenticular.transactions.render.render_request import PictureKind, RenderRequest
 from lenticular.transactions.render.resource_category import (
     ResourceCategory,
     category_of,
@@ -125,7 +125,7 @@ def _annotate(
     options = drawing.options
     if not options.annotations:
         return picture
-    from lenticular.pixels.text import annotated
+    from lenticular.pixels.text_drawing import annotated
 
     many = (integer(dataset, tags.NUMBER_OF_FRAMES) or 1) > 1
     shown = frame_number if many else None
@@ -234,7 +234,7 @@ def _beginning(
 
 
 def _tile(drawing: RenderRequest, dataset: Dataset, form: ResourceCategory) -> Array:
-    from lenticular.pixels.text import tile
+    from lenticular.pixels.text_drawing import tile
 
     viewport = drawing.options.viewport
     side = THUMBNAIL_SIDE if viewport is None else min(viewport.width, viewport.height)

@@ -1,7 +1,7 @@
 """Rendered resources (PS3.18 8.2.4 and 10.4.1.1.3): which frame is to be drawn, and how.
 
 A picture is prepared first, which costs a look into the index, and drawn afterwards
-(`rendering.py`): its entity tag is known before anything is decoded.
+(`cached_render.py`): its entity tag is known before anything is decoded.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from lenticular.pixels.presentation.state import APPLICABLE
 from lenticular.pixels.render_options import RenderOptions
 from lenticular.services import Services
 from lenticular.transactions.render import presentation_states
-from lenticular.transactions.render.request import PictureKind, RenderRequest
+from lenticular.transactions.render.render_request import PictureKind, RenderRequest
 from lenticular.transactions.render.resource_category import (
     ResourceCategory,
     category_of,

@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 
 from lenticular.dicom import tags
 from lenticular.dicom.model import PixelLayout
-from lenticular.dicom.read.encoding import Encoding
+from lenticular.dicom.read.element_encoding import Encoding
 from lenticular.dicom.read.part10 import data_set_start
 from lenticular.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, lookup
 from lenticular.dicom.write import reencode
@@ -28,7 +28,7 @@ from lenticular.index.records import LocatedInstance, StoredInstance
 from lenticular.pixels.codecs import compress
 from lenticular.pixels.codecs.convert import bits_needed, require
 from lenticular.pixels.codecs.decode import DecodedFrame, decode
-from lenticular.pixels.codecs.uncompress import uncompressed
+from lenticular.pixels.codecs.to_native import uncompressed
 from lenticular.pixels.image_pixel import PixelDescription, describe
 from lenticular.services import Services
 from lenticular.storage.spool import Spool

@@ -128,13 +128,13 @@ def _open(part: BulkPart, files: ExitStack, start: int = 0) -> BufferedIOBase:
 
 
 def _pixels(reference: BulkDataReference, instance: IncomingInstance, files: ExitStack) -> _Pixels:
-    from lenticular.pixels.codecs import uploaded_image
+    from lenticular.pixels.codecs import received_pixels
 
     parts = _in_order(reference)
     media_type = parts[0].media_type
     if any(part.media_type != media_type for part in parts):
         raise InvalidInstance("The parts of its pixels are of several media types.")
-    if media_type in uploaded_image.UNPACKED:
+    if media_type in received_pixels.UNPACKED:
         return _unpacked(media_type, parts, files)
     syntax = parts[0].transfer_syntax_uid or instance.transfer_syntax_uid
     if media_type == OCTET_STREAM and not (syntax and lookup(syntax).encapsulated):
@@ -145,19 +145,19 @@ def _pixels(reference: BulkDataReference, instance: IncomingInstance, files: Exi
 def _compressed(
     media_type: str, syntax: str | None, parts: list[BulkPart], files: ExitStack
 ) -> _Pixels:
-    from lenticular.pixels.codecs import uploaded_image
+    from lenticular.pixels.codecs import received_pixels
 
     beginning = _beginning(parts[0])
     if media_type == OCTET_STREAM:
         media_type = lookup(syntax or "").media_type.lower()
-    known = media_type in uploaded_image.media_types()
+    known = media_type in received_pixels.media_types()
     if syntax is None or lookup(syntax).media_type.lower() != media_type:
         if not known:
             raise InvalidInstance(f"Pixels of type {media_type[:30]} cannot be stored.")
-        syntax = uploaded_image.syntax_of(media_type, beginning)
-    description = uploaded_image.description_of(media_type, syntax, beginning) if known else {}
+        syntax = received_pixels.syntax_of(media_type, beginning)
+    description = received_pixels.description_of(media_type, syntax, beginning) if known else {}
     frames = [
-        _open(part, files, uploaded_image.codestream_start(_beginning(part))) for part in parts
+        _open(part, files, received_pixels.codestream_start(_beginning(part))) for part in parts
     ]
     return _Pixels(syntax, frames, None, description)
 
@@ -186,7 +186,7 @@ def _native(parts: list[BulkPart], files: ExitStack) -> _Pixels:
 
 
 def _unpacked(media_type: str, parts: list[BulkPart], files: ExitStack) -> _Pixels:
-    from lenticular.pixels.codecs.uploaded_image import unpack
+    from lenticular.pixels.codecs.received_pixels import unpack
 
     pictures = [unpack(media_type, bytes(part.spool.view())) for part in parts]
     if any(picture.description != pictures[0].description for picture in pictures):

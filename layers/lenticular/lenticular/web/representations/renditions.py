@@ -14,8 +14,8 @@ from lenticular.index.records import LocatedInstance
 from lenticular.pixels.picture_formats import IN_DICOMWEB
 from lenticular.pixels.render_options import RenderOptions
 from lenticular.transactions.render import prepare, resource_category
-from lenticular.transactions.render.rendering import render
-from lenticular.transactions.render.request import RenderRequest
+from lenticular.transactions.render.cached_render import render
+from lenticular.transactions.render.render_request import RenderRequest
 from lenticular.transactions.render.resource_category import ResourceCategory
 from lenticular.transactions.retrieve import instances
 from lenticular.transactions.retrieve.instances import BulkData

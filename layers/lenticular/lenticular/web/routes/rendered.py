@@ -22,8 +22,8 @@ from lenticular.pixels.render_options import (
     parse_thumbnail_options,
 )
 from lenticular.transactions.render import prepare
-from lenticular.transactions.render.rendering import render
-from lenticular.transactions.render.request import RenderRequest
+from lenticular.transactions.render.cached_render import render
+from lenticular.transactions.render.render_request import RenderRequest
 from lenticular.transactions.render.resource_category import ResourceCategory
 from lenticular.transactions.retrieve import instances as retrieve
 from lenticular.transactions.retrieve.made_ahead import Scratch

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from lenticular import errors
 from lenticular.dicom.model import Level
 from lenticular.dicom.orthanc_tags import Style, full, short, simplified
-from lenticular.transactions.render.request import PictureKind
+from lenticular.transactions.render.render_request import PictureKind
 from lenticular.web.http import responses
 
 LARGEST = 2**63 - 1

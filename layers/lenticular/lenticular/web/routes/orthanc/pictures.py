@@ -13,8 +13,8 @@ from lenticular.pixels.picture_formats import in_orthanc
 from lenticular.pixels.render_options import RenderOptions, parse_options
 from lenticular.transactions.orthanc import resources
 from lenticular.transactions.render import prepare
-from lenticular.transactions.render.rendering import render
-from lenticular.transactions.render.request import PictureKind
+from lenticular.transactions.render.cached_render import render
+from lenticular.transactions.render.render_request import PictureKind
 from lenticular.web.context import services_of
 from lenticular.web.http import responses
 from lenticular.web.http.media_types import Offer, accepted, choose

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from lenticular.pixels.font_choice import MISSING, font, legible
 from lenticular.pixels.right_to_left import join_arabic, visual
-from lenticular.pixels.text import annotated, patient_lines
-from lenticular.pixels.writing import MISSING, font, legible
+from lenticular.pixels.text_drawing import annotated, patient_lines
 
 NAMES = [
     "山田 太郎",

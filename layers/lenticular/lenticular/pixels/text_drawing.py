@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from lenticular.dicom import display_text, tags
 from lenticular.dicom.model import Dataset
+from lenticular.pixels.font_choice import LEGIBLE_UNIFONT, font, legible
 from lenticular.pixels.render_options import Window
 from lenticular.pixels.right_to_left import visual
-from lenticular.pixels.writing import LEGIBLE_UNIFONT, font, legible
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw

@@ -10,7 +10,7 @@ from threading import BoundedSemaphore
 
 from lenticular.transactions.render import rendition_cache
 from lenticular.transactions.render.lru_bytes import LruBytes
-from lenticular.transactions.render.request import RenderRequest
+from lenticular.transactions.render.render_request import RenderRequest
 
 THUMBNAIL_BYTES = 32 << 20
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from lenticular.storage.private_files import keep_private
+from lenticular.storage.file_permissions import keep_private
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +66,7 @@ def test_the_server_s_files_are_private(tmp_path):
     program = (
         "import os; os.umask(0); from pathlib import Path;"
         "from lenticular.settings import Settings; from lenticular.services import open_services;"
-        "from lenticular.storage.private_files import keep_private;"
+        "from lenticular.storage.file_permissions import keep_private;"
         f"data = Path({str(tmp_path / 'data')!r}); keep_private(data);"
         "services = open_services(Settings(data=data)); services.index.migrate()"
     )
