@@ -226,9 +226,13 @@ def canonical(index: Index) -> dict[str, list[dict[str, Any]]]:
     references = {name.lower(): ids for name, ids in references.items()}
     result: dict[str, list[dict[str, Any]]] = {}
     for table in schema.metadata.sorted_tables:
-        if table.name in ("changes", "query_tags") or table.name.endswith("_tag_values"):
+        if table.name in ("changes", "query_tags") or table in schema.TAG_VALUES.values():
             continue
         rows = [_named(row, references) for row in rows_of(index, table)]
+        result[table.name] = sorted(rows, key=repr)
+    for level, table in schema.TAG_VALUES.items():
+        ids = names[LEVELS[level].name]
+        rows = [row | {"row_id": ids[row["row_id"]]} for row in rows_of(index, table)]
         result[table.name] = sorted(rows, key=repr)
     return result
 

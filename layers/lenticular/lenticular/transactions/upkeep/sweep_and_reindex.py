@@ -10,7 +10,7 @@ any moment and called again.
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -67,10 +67,14 @@ class Indexed:
 class _File:
     """A file of the storage, and what its key says of it (see `store/keys.py`)."""
 
-    series: Target
-    sop_instance_uid: str
+    instance: Target
     key: str
     time: float
+
+    @property
+    def series(self) -> Target:
+        """The series of the instance."""
+        return Target(self.instance.study_instance_uid, self.instance.series_instance_uid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +173,13 @@ def _remove_unnamed(services: Services, files: list[_File]) -> int:
 
 def _unfiled(services: Services, prefix: str) -> Iterator[tuple[int, list[list[_File]]]]:
     """Yield the files without a row, some at a time, and how many files were looked at for them."""
-    for study in _studies_by_age(services, prefix):
-        for files in _series(services, study):
-            batches = list(_batches(_without_row(services, files)))
-            yield len(files), batches[0] if batches else []
-            yield from ((0, batch) for batch in batches[1:])
+    for folder in _studies_by_age(services, prefix):
+        files = list(_files(services, folder))
+        batches = list(_batches(_without_row(services, files)))
+        yield len(files), batches[0] if batches else []
+        yield from ((0, batch) for batch in batches[1:])
     strange = [
-        [_File(Target(""), "", key, changed)]
+        [_File(Target(""), key, changed)]
         for key, _, changed in services.storage.keys(prefix)
         if target_of_key(key) is None
     ]
@@ -224,12 +228,19 @@ def _require_index(services: Services) -> None:
 
 
 def _studies_by_age(services: Services, prefix: str) -> list[str]:
-    """The prefixes of all studies, that with the oldest file first."""
-    oldest: dict[str, float] = {}
-    for key, _, changed in services.storage.keys(prefix):
-        study = "/".join(key.split("/", 3)[:3]) + "/"
-        oldest[study] = min(changed, oldest.get(study, changed))
-    return sorted(oldest, key=lambda study: (oldest[study], study))
+    """Return the folders of all studies; first the one whose oldest instance is the oldest.
+
+    The attributes of a patient are those of its oldest instance (`index/write/inherited.py`).
+    """
+    ages: dict[str, tuple[float, str]] = {}
+    for folder, files in groupby(_files(services, prefix), key=_study_folder):
+        # Leftovers of replaced instances are no candidates, so they make no study older.
+        ages[folder] = _age(_by_age(services, files)[0][0])
+    return sorted(ages, key=lambda folder: ages[folder])
+
+
+def _study_folder(file: _File) -> str:
+    return "/".join(file.key.split("/", 3)[:3]) + "/"
 
 
 def _series(services: Services, prefix: str) -> Iterator[list[_File]]:
@@ -241,25 +252,28 @@ def _series(services: Services, prefix: str) -> Iterator[list[_File]]:
 def _files(services: Services, prefix: str) -> Iterator[_File]:
     for key, _, changed in services.storage.keys(prefix):
         target = target_of_key(key)
-        if target is not None and target.sop_instance_uid is not None:
-            series = Target(target.study_instance_uid, target.series_instance_uid)
-            yield _File(series, target.sop_instance_uid, key, changed)
+        if target is not None:
+            yield _File(target, key, changed)
 
 
 def _without_row(services: Services, files: list[_File]) -> list[list[_File]]:
-    """Return the files of each instance without a row, the one to be filed first.
+    """Return the files of each instance of a study without a row, the oldest instance first."""
+    if not files:  # deleted since the studies were listed
+        return []
+    study = Target(files[0].instance.study_instance_uid)
+    filed = {instance.target for instance in services.index.retrieval.find(study)}
+    return _by_age(services, (file for file in files if file.instance not in filed))
 
-    That is the oldest, or the newest if new ones replace. The others stand in for it where a crash
-    has left only a part of it.
+
+def _by_age(services: Services, files: Iterable[_File]) -> list[list[_File]]:
+    """Return the files of each instance, the one to be added first; the oldest instance first.
+
+    The one to be added is the oldest, or the newest if new ones replace. The others stand in for
+    it where a crash has left only a part of it.
     """
-    filed = {
-        instance.sop_instance_uid for instance in services.index.retrieval.find(files[0].series)
-    }
-    candidates: dict[str, list[_File]] = {}
-    in_order = sorted(files, key=_age, reverse=services.settings.replace)
-    for file in in_order:
-        if file.sop_instance_uid not in filed:
-            candidates.setdefault(file.sop_instance_uid, []).append(file)
+    candidates: dict[Target, list[_File]] = {}
+    for file in sorted(files, key=_age, reverse=services.settings.replace):
+        candidates.setdefault(file.instance, []).append(file)
     return sorted(candidates.values(), key=lambda each: _age(each[0]))
 
 
