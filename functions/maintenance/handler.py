@@ -1,4 +1,4 @@
-"""Maintenance: `{"action": "migrate" | "settle" | "sweep" | "reindex" | "index"}`.
+"""Maintenance: `{"action": "migrate" | "settle" | "sweep" | "reindex" | "check" | "index"}`.
 
 By hand or by schedule. Deployments call it to migrate, and queues with what the bucket tells of new
 objects.
@@ -17,6 +17,8 @@ from lenticular.services import open_services
 from lenticular.transactions.deferred_results import JOBS
 from lenticular.transactions.ingest.drop_bucket import take_lost
 from lenticular.transactions.upkeep import sweep_and_reindex
+from lenticular.transactions.upkeep.check import Checked, CheckRequest, check
+from lenticular.transactions.upkeep.listed_files import INSTANCES
 from lenticular.transactions.upkeep.stability import mark_stable
 from maintenance.deployment import answer, is_deployment
 from maintenance.messages import Action, answer_queue, is_queue
@@ -64,7 +66,7 @@ def respond(event: dict[str, Any], context: Any) -> dict[str, Any]:
         return answer(event, context, partial(patiently, deploy))
     if is_queue(event):
         actions: dict[str, Action] = {
-            sweep_and_reindex.INSTANCES: settle_recent,
+            INSTANCES: settle_recent,
             JOBS: partial(put_off, should_stop),
         }
         return answer_queue(services, event, actions)
@@ -88,6 +90,17 @@ def sweep(spread: str, should_stop: Callable[[], bool]) -> dict[str, Any]:
     return {**swept, "taken": taken}
 
 
+def check_from(event: dict[str, Any], should_stop: Callable[[], bool]) -> Checked:
+    """Prove rows and files; `next` in the result is where the next call continues."""
+    request = CheckRequest(
+        spread=event.get("spread", ""),
+        start=event.get("next", ""),
+        with_hash=event.get("hash") is True,
+        repair=event.get("repair") is True,
+    )
+    return check(services, request, should_stop)
+
+
 def perform(event: dict[str, Any], should_stop: Callable[[], bool]) -> dict[str, Any]:
     """Carry out one action; `complete` in its result says whether to call again."""
     match event:
@@ -100,11 +113,13 @@ def perform(event: dict[str, Any], should_stop: Callable[[], bool]) -> dict[str,
             return sweep(event.get("spread", ""), should_stop)
         case {"action": "reindex"}:
             return asdict(sweep_and_reindex.reindex(services, event.get("spread", ""), should_stop))
+        case {"action": "check"}:
+            return asdict(check_from(event, should_stop))
         case {"action": "index"}:
             services.index.query_tag_registry.register(starting=False)
             return asdict(sweep_and_reindex.index_query_tags(services, should_stop))
         case _:
-            actions = '"migrate", "settle", "sweep", "reindex" or "index"'
+            actions = '"migrate", "settle", "sweep", "reindex", "check" or "index"'
             raise ValueError(f'The event should be {{"action": {actions}}}.')
 
 

@@ -280,7 +280,7 @@ def test_sample_events_of_the_drop_folder_and_of_maintenance_are_answered(import
 
     assert call("ingest-dropped.json") == {"batchItemFailures": []}
     assert call("maintenance-stored.json") == {"batchItemFailures": []}
-    for action in ("migrate", "settle", "sweep", "reindex", "index"):
+    for action in ("migrate", "settle", "sweep", "reindex", "check", "index"):
         assert "complete" in call(f"maintenance-{action}.json")
     with pytest.raises(Exception, match="Unauthorized"):
         call("authorizer-token.json")

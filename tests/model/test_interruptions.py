@@ -100,7 +100,6 @@ def test_an_operation_at_any_point_of_another_loses_nothing(quick, folder_world,
             made.do(Act(OPERATIONS[one]), Act(OPERATIONS[other]), runs=[number])
 
 
-@pytest.mark.xfail(reason="the attributes of a study stay those of its first instance")
 def test_an_index_made_anew_equals_one_whose_first_instance_was_deleted(quick, folder_world):
     with history(folder_world, replace=False) as made:
         made.do(Act(Delete((INSTANCE,))))

@@ -14,7 +14,7 @@ from lenticular.storage.spool import Spool
 from lenticular.transactions.store.store import store
 from lenticular.transactions.upkeep.sweep_watch import SweepWatch
 from tests import samples
-from tests.server import environment_with
+from tests.server import Server, environment_with
 
 
 def lenticular(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -78,3 +78,48 @@ def test_one_machine_sweeps_once_a_day_by_itself(services):
     SweepWatch(services).turn()
     assert files() == 3
     assert time.time() - swept.stat().st_mtime < 60
+
+
+def check(services, *options: str) -> tuple[int, dict]:
+    """Run `check` on the archive; return its exit status and its counts."""
+    ended = lenticular("check", "--data", str(services.settings.data), "--json", *options)
+    return ended.returncode, json.loads(ended.stdout)
+
+
+def test_check_finds_nothing_wrong_in_a_whole_archive(services):
+    status, found = check(services, "--hash")
+    assert status == 0
+    assert found == {
+        **{"rows": 3, "files": 4, "missing": 0, "damaged": 0, "unindexed": 0, "added": 0},
+        **{"left_over": 1, "complete": True, "next": ""},
+    }
+
+
+def test_check_names_a_missing_file_and_ends_with_1(services):
+    (gone, *_) = (key for key, _, _ in services.storage.keys("instances/") if "orphan" not in key)
+    services.storage.delete(gone)
+    ended = lenticular("check", "--data", str(services.settings.data))
+    assert ended.returncode == 1
+    assert "1 missing" in ended.stdout
+    assert f"{gone} is missing" in ended.stderr
+
+
+def test_check_stops_and_continues_where_it_says(services):
+    status, found = check(services, "--continue", "row:2")
+    assert (status, found["rows"], found["files"]) == (0, 1, 4)
+    status, found = check(services, "--continue", "folder:fff")
+    assert (status, found["rows"]) == (0, 0)
+    wrong = lenticular("check", "--data", str(services.settings.data), "--continue", "there")
+    assert wrong.returncode == 2
+
+
+def test_a_server_says_at_its_start_that_the_index_is_empty_beside_files(services, tmp_path):
+    data = services.settings.data
+    with Server(data) as server:
+        assert "reindex" not in server.output()
+    for path in data.glob("index.sqlite*"):
+        path.unlink()
+    with Server(data) as server:
+        assert (
+            "The index is empty, but there are files: run `lenticular reindex`." in server.output()
+        )

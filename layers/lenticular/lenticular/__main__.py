@@ -27,6 +27,7 @@ def main() -> None:
 
 main.add_command(upkeep.reindex)
 main.add_command(upkeep.sweep)
+main.add_command(upkeep.check)
 
 
 def _load(**overrides: Any) -> Settings:

@@ -1,12 +1,14 @@
-"""The commands `reindex` and `sweep`, also beside a running server.
+"""The commands `reindex`, `sweep` and `check`, also beside a running server.
 
 The exit status is 0 when everything is done, 1 when something is left, 2 for wrong usage.
 """
 
 import json
 import re
+import signal
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -15,16 +17,24 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lenticular import settings as configuration
+from lenticular.cli.counter import Counter
 
 if TYPE_CHECKING:
     from lenticular.services import Services
 
 _SPREAD = re.compile("[0-9a-f]{0,3}")
+_POSITION = re.compile("(row:[0-9]+|folder:[0-9a-f]{3})?")
 
 
 def _spread(context: click.Context, parameter: click.Parameter, value: str) -> str:
     if not _SPREAD.fullmatch(value):
         raise click.BadParameter("give up to three digits from 0 to f, for example a or 3f.")
+    return value
+
+
+def _position(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    if not _POSITION.fullmatch(value):
+        raise click.BadParameter("give what a check that was stopped has printed.")
     return value
 
 
@@ -48,8 +58,8 @@ def reindex(data: Path | None, spread: str, as_json: bool) -> None:
     """
     from lenticular.transactions.upkeep import sweep_and_reindex
 
-    with _services(data) as services:
-        done = sweep_and_reindex.reindex(services, spread)
+    with _services(data) as services, Counter("files", services) as counter:
+        done = sweep_and_reindex.reindex(services, spread, progress=counter.add)
     text = f"{done.looked_at:,} files, {done.filed:,} added to the index"
     text += f", {done.unreadable:,} cannot be read (see above)." if done.unreadable else "."
     _report(text, asdict(done), as_json)
@@ -67,10 +77,61 @@ def sweep(data: Path | None, spread: str, as_json: bool) -> None:
     """
     from lenticular.transactions.upkeep import sweep_and_reindex
 
-    with _services(data) as services:
-        done = sweep_and_reindex.sweep(services, spread)
+    with _services(data) as services, Counter("files", services) as counter:
+        done = sweep_and_reindex.sweep(services, spread, progress=counter.add)
     _report(f"{done.looked_at:,} files, {done.removed:,} removed.", asdict(done), as_json)
     sys.exit(0 if done.complete else 1)
+
+
+@click.command()
+@_DATA
+@_PART
+@click.option("--repair", is_flag=True, help="Add files to the index that are missing there.")
+@click.option("--hash", "with_hash", is_flag=True, help="Read every file and compare its SHA-256.")
+@click.option(
+    "--continue", "start", default="", callback=_position, help="Where an earlier check stopped."
+)
+@_JSON
+def check(data: Path | None, as_json: bool, **options: Any) -> None:
+    """Compare the index with the files, in both directions.
+
+    Each problem is a line; nothing is changed without --repair. Ctrl-C stops it.
+    """
+    from lenticular.transactions.upkeep import check as checking
+
+    with (
+        _services(data) as services,
+        Counter("rows and files", services) as counter,
+        _interruptions() as is_interrupted,
+    ):
+        done = checking.check(
+            services, checking.CheckRequest(**options), is_interrupted, counter.add
+        )
+    text = (
+        f"{done.rows:,} rows and {done.files:,} files: {done.missing:,} missing, "
+        f"{done.damaged:,} damaged, {done.unindexed:,} not in the index ({done.added:,} added), "
+        f"{done.left_over:,} left over for a sweep."
+    )
+    if not done.complete:
+        text += f"\nStopped. Continue with --continue {done.next}"
+    _report(text, asdict(done), as_json)
+    sys.exit(1 if done.problems or not done.complete else 0)
+
+
+@contextmanager
+def _interruptions() -> Iterator[Callable[[], bool]]:
+    """Return a function that tells if Ctrl-C was pressed; a second time it ends the program."""
+    pressed = threading.Event()
+
+    def note(*_: object) -> None:
+        pressed.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield pressed.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
@@ -90,6 +151,8 @@ def _services(data: Path | None) -> "Iterator[Services]":
         raise click.ClickException(str(error)) from error
     except LenticularError as error:
         raise click.ClickException(error.detail) from error
+    except OSError as error:
+        raise click.ClickException(f"The files cannot be reached: {error}") from error
 
 
 def _report(text: str, result: dict[str, Any], as_json: bool) -> None:

@@ -49,12 +49,13 @@ def _remove_returned_rows(
 
 def remove_rows_without_file(services: Services, files: Iterable[tuple[Target, str]]) -> int:
     """Remove the rows that name a file that is not there; return how many were."""
-    gone = [(target, key) for target, key in files if not _exists(services, key)]
+    gone = [(target, key) for target, key in files if not has_file(services, key)]
     removed = services.index.writer.remove_rows_of_files(gone) if gone else None
     return len(removed.keys) if removed else 0
 
 
-def _exists(services: Services, key: str) -> bool:
+def has_file(services: Services, key: str) -> bool:
+    """Return True if there is a file under the key."""
     try:
         services.storage.read(key, 0, 1)
     except FileNotFoundError:

@@ -82,6 +82,19 @@ class RetrievalReader:
         """All instances of the target by SeriesNumber and InstanceNumber."""
         return [stored_instance(row) for row in self._rows(self._find[_depth(target)], target)]
 
+    def after(self, row_id: int, beginning: str, limit: int) -> list[StoredInstance]:
+        """Return some instances after a row whose keys begin so, in the order of their rows."""
+        wanted = (
+            select(*STORED)
+            .select_from(_ALL)
+            .where(instances.c.row_id > row_id)
+            .where(instances.c.storage_key.startswith(beginning, autoescape=True))
+            .order_by(instances.c.row_id)
+            .limit(limit)
+        )
+        with self._database.connect() as connection:
+            return [stored_instance(row) for row in connection.execute(wanted)]
+
     def locate(self, target: Target) -> LocatedInstance | None:
         """One instance and where its frames and bulk data lie."""
         for *stored, layout in self._rows(self._locate, target):

@@ -23,10 +23,18 @@ from lenticular.storage.spool import Spool
 from lenticular.transactions.delete import remove_rows_without_file
 from lenticular.transactions.render import rendition_cache
 from lenticular.transactions.store.keys import new_key, target_of_key
+from lenticular.transactions.upkeep.listed_files import (
+    INSTANCES,
+    ListedFile,
+    Progress,
+    foreign_files,
+    ignore,
+    listed_files,
+    study_folder,
+)
 
 log = logging.getLogger(__name__)
 
-INSTANCES = "instances/"
 UNREFERENCED_SECONDS = 24 * 3600
 BATCH_INSTANCES = 64
 KEYS_AT_ONCE = 500
@@ -64,20 +72,6 @@ class Indexed:
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
-    """A file of the storage, and what its key says of it (see `store/keys.py`)."""
-
-    instance: Target
-    key: str
-    time: float
-
-    @property
-    def series(self) -> Target:
-        """The series of the instance."""
-        return Target(self.instance.study_instance_uid, self.instance.series_instance_uid)
-
-
-@dataclass(frozen=True, slots=True)
 class _Unfiled:
     """A file that was read; `copied_from` is where it lay, if its key told other UIDs."""
 
@@ -96,18 +90,20 @@ def sweep(
     spread: str = "",
     older_than_seconds: float = UNREFERENCED_SECONDS,
     should_stop: Callable[[], bool] = never,
+    progress: Progress = ignore,
 ) -> Swept:
     """Remove files that no row names and that are too old to belong to a store in progress."""
     latest = time.time() - older_than_seconds
     looked_at = removed = 0
     complete = True
-    unnamed: list[_File] = []
+    unnamed: list[ListedFile] = []
     _require_index(services)
     for files in _series(services, INSTANCES + spread):
         if should_stop():
             complete = False
             break
         looked_at += len(files)
+        progress(len(files))
         # The files were listed before the rows are read, so no row can come too late.
         named = {instance.key for instance in services.index.retrieval.find(files[0].series)}
         unnamed += [file for file in files if file.key not in named and file.time < latest]
@@ -120,7 +116,10 @@ def sweep(
 
 
 def reindex(
-    services: Services, spread: str = "", should_stop: Callable[[], bool] = never
+    services: Services,
+    spread: str = "",
+    should_stop: Callable[[], bool] = never,
+    progress: Progress = ignore,
 ) -> Reindexed:
     """File every instance that has no row, from its file alone, in the order of arrival."""
     looked_at = filed = unreadable = 0
@@ -129,10 +128,11 @@ def reindex(
         if should_stop():
             complete = False
             break
-        instances = [new for files in batch if (new := _read_first(services, files))]
+        added, unread = _add(services, batch)
         looked_at += seen
-        filed += _file(services, instances)
-        unreadable += len(batch) - len(instances)
+        filed += added
+        unreadable += unread
+        progress(seen)
     log.info("reindexed", extra={"counts": {"reindexed": filed}})
     return Reindexed(looked_at, filed, unreadable, complete)
 
@@ -155,7 +155,7 @@ def index_query_tags(services: Services, should_stop: Callable[[], bool] = never
     return Indexed(looked_through, complete)
 
 
-def _remove_unnamed(services: Services, files: list[_File]) -> int:
+def _remove_unnamed(services: Services, files: list[ListedFile]) -> int:
     """Remove the files that no row names, even if a reindex adds rows at the same time."""
     # A row of another series may name a file: earlier releases filed files of any name.
     named = services.index.retrieval.named_keys([file.key for file in files])
@@ -171,19 +171,32 @@ def _remove_unnamed(services: Services, files: list[_File]) -> int:
     return removed
 
 
-def _unfiled(services: Services, prefix: str) -> Iterator[tuple[int, list[list[_File]]]]:
+def _unfiled(services: Services, prefix: str) -> Iterator[tuple[int, list[list[ListedFile]]]]:
     """Yield the files without a row, some at a time, and how many files were looked at for them."""
     for folder in _studies_by_age(services, prefix):
-        files = list(_files(services, folder))
+        files = list(listed_files(services, folder))
         batches = list(_batches(_without_row(services, files)))
         yield len(files), batches[0] if batches else []
         yield from ((0, batch) for batch in batches[1:])
-    strange = [
-        [_File(Target(""), key, changed)]
-        for key, _, changed in services.storage.keys(prefix)
-        if target_of_key(key) is None
-    ]
+    strange = [[file] for file in foreign_files(services, prefix)]
     yield from ((len(batch), batch) for batch in _batches(strange))
+
+
+def add_files(services: Services, files: list[ListedFile]) -> tuple[int, int]:
+    """Add rows for files without one; return how many, and how many cannot be read."""
+    filed = unreadable = 0
+    ours = [file for file in files if target_of_key(file.key)]
+    foreign = [[file] for file in files if not target_of_key(file.key)]
+    for batch in _batches(_by_age(services, ours) + foreign):
+        added, unread = _add(services, batch)
+        filed += added
+        unreadable += unread
+    return filed, unreadable
+
+
+def _add(services: Services, batch: list[list[ListedFile]]) -> tuple[int, int]:
+    instances = [new for files in batch if (new := _read_first(services, files))]
+    return _file(services, instances), len(batch) - len(instances)
 
 
 def _file(services: Services, read: list[_Unfiled]) -> int:
@@ -233,30 +246,19 @@ def _studies_by_age(services: Services, prefix: str) -> list[str]:
     The attributes of a patient are those of its oldest instance (`index/write/inherited.py`).
     """
     ages: dict[str, tuple[float, str]] = {}
-    for folder, files in groupby(_files(services, prefix), key=_study_folder):
+    for folder, files in groupby(listed_files(services, prefix), key=study_folder):
         # Leftovers of replaced instances are no candidates, so they make no study older.
         ages[folder] = _age(_by_age(services, files)[0][0])
     return sorted(ages, key=lambda folder: ages[folder])
 
 
-def _study_folder(file: _File) -> str:
-    return "/".join(file.key.split("/", 3)[:3]) + "/"
-
-
-def _series(services: Services, prefix: str) -> Iterator[list[_File]]:
+def _series(services: Services, prefix: str) -> Iterator[list[ListedFile]]:
     """The files of each series together; keys are listed in order, so they are neighbours."""
-    for _, files in groupby(_files(services, prefix), key=lambda file: file.series):
+    for _, files in groupby(listed_files(services, prefix), key=lambda file: file.series):
         yield list(files)
 
 
-def _files(services: Services, prefix: str) -> Iterator[_File]:
-    for key, _, changed in services.storage.keys(prefix):
-        target = target_of_key(key)
-        if target is not None:
-            yield _File(target, key, changed)
-
-
-def _without_row(services: Services, files: list[_File]) -> list[list[_File]]:
+def _without_row(services: Services, files: list[ListedFile]) -> list[list[ListedFile]]:
     """Return the files of each instance of a study without a row, the oldest instance first."""
     if not files:  # deleted since the studies were listed
         return []
@@ -265,33 +267,33 @@ def _without_row(services: Services, files: list[_File]) -> list[list[_File]]:
     return _by_age(services, (file for file in files if file.instance not in filed))
 
 
-def _by_age(services: Services, files: Iterable[_File]) -> list[list[_File]]:
+def _by_age(services: Services, files: Iterable[ListedFile]) -> list[list[ListedFile]]:
     """Return the files of each instance, the one to be added first; the oldest instance first.
 
     The one to be added is the oldest, or the newest if new ones replace. The others stand in for
     it where a crash has left only a part of it.
     """
-    candidates: dict[Target, list[_File]] = {}
+    candidates: dict[Target, list[ListedFile]] = {}
     for file in sorted(files, key=_age, reverse=services.settings.replace):
         candidates.setdefault(file.instance, []).append(file)
     return sorted(candidates.values(), key=lambda each: _age(each[0]))
 
 
-def _age(file: _File) -> tuple[float, str]:
+def _age(file: ListedFile) -> tuple[float, str]:
     return file.time, file.key
 
 
-def _batches(instances: list[list[_File]]) -> Iterator[list[list[_File]]]:
+def _batches(instances: list[list[ListedFile]]) -> Iterator[list[list[ListedFile]]]:
     for start in range(0, len(instances), BATCH_INSTANCES):
         yield instances[start : start + BATCH_INSTANCES]
 
 
-def _read_first(services: Services, candidates: list[_File]) -> _Unfiled | None:
+def _read_first(services: Services, candidates: list[ListedFile]) -> _Unfiled | None:
     """Read the first of the files that can be read; None when none can."""
     return next(filter(None, (_read(services, file) for file in candidates)), None)
 
 
-def _read(services: Services, file: _File) -> _Unfiled | None:
+def _read(services: Services, file: ListedFile) -> _Unfiled | None:
     """Read a stored file; None when it is none of ours or was deleted meanwhile."""
     with services.new_spool() as spool:
         try:
@@ -318,6 +320,6 @@ def _has_row(services: Services, new: NewInstance) -> bool:
     )
 
 
-def _fill(services: Services, file: _File, spool: Spool) -> None:
+def _fill(services: Services, file: ListedFile, spool: Spool) -> None:
     for piece in services.storage.stream(file.key):
         spool.write(piece)
