@@ -173,6 +173,15 @@ def test_a_form_without_files_is_refused(client):
 
 
 @pytest.mark.not_on_stack("LocalStack reads forms and writes them anew")
+def test_a_form_of_countless_bad_files_is_refused_on_the_way(client):
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    file = b'--x\r\nContent-Disposition: form-data; name="a"; filename="a"\r\n\r\nb\r\n'
+    answer = client.post(INSTANCES, content=file * 10_001 + b"--x--\r\n", headers=headers)
+    assert answer.status_code == 413
+    assert "10,000 files of the form" in answer.json()["Details"]
+
+
+@pytest.mark.not_on_stack("LocalStack reads forms and writes them anew")
 @pytest.mark.parametrize(
     ("content_type", "content"),
     [

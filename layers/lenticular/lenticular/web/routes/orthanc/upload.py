@@ -24,6 +24,9 @@ from lenticular.web.routes.orthanc.parameters import answer
 
 router = APIRouter(tags=["Orthanc"])
 
+MAX_UNREADABLE_FILES = 10_000
+"""Files of one form that are no DICOM."""
+
 _NEW = (Outcome.STORED, Outcome.REPLACED)
 
 
@@ -55,9 +58,17 @@ async def _store_form(
     request: Request, services: Services, body: AsyncIterator[bytes]
 ) -> list[StoreResult]:
     results: list[StoreResult] = []
+    unreadable = 0
     async for spool in files_of_form(request, body, services):
         with spool:
-            results += await run_in_threadpool(_store, services, spool)
+            stored = await run_in_threadpool(_store, services, spool)
+        results += stored
+        unreadable += all(result.target is None for result in stored)
+        if unreadable > MAX_UNREADABLE_FILES:
+            raise errors.TooLarge(
+                f"More than {MAX_UNREADABLE_FILES:,} files of the form are no DICOM; the rest is"
+                " left out."
+            )
     return results
 
 
