@@ -10,7 +10,14 @@ import pytest
 
 from tests import samples
 from tests.browser import browser
-from tests.databases import index_url, mariadb, mariadb_url, migrated_mariadb
+from tests.databases import (
+    index_url,
+    mariadb,
+    mariadb_url,
+    migrated_mariadb,
+    sqlite,
+    sqlite_url,
+)
 from tests.s3 import bucket, s3_environment
 
 if TYPE_CHECKING:
@@ -21,7 +28,7 @@ if TYPE_CHECKING:
     from tests.server import Server
 
 __all__ = ["browser", "bucket", "index_url", "mariadb", "mariadb_url", "migrated_mariadb"]
-__all__ += ["s3_environment"]
+__all__ += ["s3_environment", "sqlite", "sqlite_url"]
 
 BACKENDS = ("embedded", "aws", "stack")
 SEEDS_ELSEWHERE = 25

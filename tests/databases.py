@@ -1,4 +1,4 @@
-"""A real MariaDB on this machine for the tests: a process of its own, in a temporary folder."""
+"""The databases of the tests: files of SQLite, and a real MariaDB as a process of its own."""
 
 import os
 import secrets
@@ -103,6 +103,13 @@ def empty_tables(index: Index) -> None:
             connection.execute(table.delete())
 
 
+def _migrated(url: str) -> str:
+    opened = Index(url)
+    opened.migrate()
+    opened.close()
+    return url
+
+
 @contextmanager
 def mariadb_server(folder: Path, *options: str) -> Iterator[MariaDB]:
     """A server that runs while this lasts; the test is skipped where there can be none."""
@@ -138,11 +145,7 @@ def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
 @pytest.fixture(scope="session")
 def migrated_mariadb(mariadb: MariaDB) -> str:
     """The URL of a database with our tables, which tests empty before they use it."""
-    url = mariadb.new_database()
-    opened = Index(url)
-    opened.migrate()
-    opened.close()
-    return url
+    return _migrated(mariadb.new_database())
 
 
 @pytest.fixture
@@ -152,12 +155,48 @@ def mariadb_url(mariadb: MariaDB, migrated_mariadb: str) -> str:
     return migrated_mariadb
 
 
-@pytest.fixture(scope="module", params=["SQLite", "MariaDB"])
-def index_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The URL of an empty database for all tests of a module; each uses studies of its own."""
-    if request.param == "MariaDB":
-        server: MariaDB = request.getfixturevalue("mariadb")
-        url: str = request.getfixturevalue("migrated_mariadb")
-        server.empty(url)
-        return url
-    return f"sqlite:///{tmp_path_factory.mktemp('index') / 'index.sqlite'}"
+@dataclass
+class SQLiteFiles:
+    """A folder of databases."""
+
+    folder: Path
+
+    def new_database(self) -> str:
+        """The URL of a new, empty database."""
+        return f"sqlite:///{self.folder / secrets.token_hex(8)}.sqlite"
+
+
+@pytest.fixture(scope="session")
+def sqlite(tmp_path_factory: pytest.TempPathFactory) -> SQLiteFiles:
+    """A folder for the databases of all tests."""
+    return SQLiteFiles(tmp_path_factory.mktemp("sqlite"))
+
+
+@pytest.fixture
+def sqlite_url(sqlite: SQLiteFiles) -> str:
+    """The URL of a database on SQLite that is empty but for its tables."""
+    return _migrated(sqlite.new_database())
+
+
+DATABASES = ("SQLite", "MariaDB")
+"""The databases that must pass the contract. Each has two fixtures that are named after it: one
+with a method `new_database` (`sqlite`), and the URL of a database with our tables only
+(`sqlite_url`)."""
+
+
+def new_database(request: pytest.FixtureRequest) -> str:
+    """The URL of a new database without tables, for a fixture with `params=DATABASES`."""
+    url: str = request.getfixturevalue(request.param.lower()).new_database()
+    return url
+
+
+def empty_database(request: pytest.FixtureRequest) -> str:
+    """The URL of a database with empty tables, for a fixture with `params=DATABASES`."""
+    url: str = request.getfixturevalue(f"{request.param.lower()}_url")
+    return url
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+def index_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a new database for all tests of a module; each uses studies of its own."""
+    return new_database(request)

@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,20 +14,14 @@ from lenticular.dicom.read import part10
 from lenticular.index import Index
 from lenticular.index.records import Level, NewInstance
 from tests import samples
+from tests.databases import DATABASES, empty_database
 from tests.samples import Label
 
 
-@pytest.fixture(params=["SQLite", "MariaDB"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+@pytest.fixture(params=DATABASES)
+def url(request: pytest.FixtureRequest) -> str:
     """The URL of a database that is empty but for its tables."""
-    if request.param == "MariaDB":
-        address: str = request.getfixturevalue("mariadb_url")
-        return address
-    address = f"sqlite:///{tmp_path / 'index.sqlite'}"
-    opened = Index(address)
-    opened.migrate()
-    opened.close()
-    return address
+    return empty_database(request)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select, text
@@ -12,6 +11,7 @@ from lenticular.index import Index
 from lenticular.index.read.instance_changes import InstanceChange, TimeWindow
 from lenticular.index.sql.schema import changes
 from tests.contract.test_migrations import opened, replay, upgraded
+from tests.databases import DATABASES, new_database
 from tests.indexes import new, target
 
 ALWAYS = TimeWindow()
@@ -165,13 +165,10 @@ def test_who_follows_the_feed_while_many_write_misses_nothing_and_sees_it_only_g
         index.close()
 
 
-@pytest.fixture(params=["SQLite", "MariaDB"])
-def before(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+@pytest.fixture(params=DATABASES)
+def before(request: pytest.FixtureRequest) -> str:
     """A database as the release before left it, with what it had stored and deleted."""
-    if request.param == "MariaDB":
-        address = request.getfixturevalue("mariadb").new_database()
-    else:
-        address = f"sqlite:///{tmp_path / 'index.sqlite'}"
+    address = new_database(request)
     with opened(address) as index:
         upgraded(index, "0001")
         replay(index, "rows")

@@ -18,6 +18,7 @@ from lenticular.index.records import Outcome
 from lenticular.index.sql import errors
 from lenticular.index.sql.schema import series, studies
 from lenticular.transactions.search import parse_query
+from tests.databases import DATABASES, new_database
 from tests.indexes import counts, in_threads, new, target
 
 RECORDED = Path(__file__).with_name("schema_0001.sql")
@@ -25,13 +26,10 @@ LEVELS = (Level.STUDY, Level.SERIES, Level.INSTANCE)
 FOREVER = 4_000_000_000_000  # milliseconds, the year 2096
 
 
-@pytest.fixture(params=["SQLite", "MariaDB"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+@pytest.fixture(params=DATABASES)
+def url(request: pytest.FixtureRequest) -> str:
     """A database as the release before left it, with what it had stored."""
-    if request.param == "MariaDB":
-        address = request.getfixturevalue("mariadb").new_database()
-    else:
-        address = f"sqlite:///{tmp_path / 'index.sqlite'}"
+    address = new_database(request)
     with opened(address) as index:
         upgraded(index, "0001")
         replay(index, "rows")
@@ -191,4 +189,6 @@ def test_the_schema_of_a_later_release_is_left_alone(url):
 def test_a_reader_whom_a_migration_overtakes_is_asked_to_come_again():
     # What MySQL says when a table is not any more what it was when the snapshot was taken.
     overtaken = pymysql.err.OperationalError(1412, "Table definition has changed")
-    assert isinstance(errors.refusal(overtaken), Unavailable)
+    assert isinstance(
+        Database("mysql+pymysql://127.0.0.1/none").dialect.refusal(overtaken), Unavailable
+    )
