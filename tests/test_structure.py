@@ -41,6 +41,12 @@ MAY_IMPORT = {
 }
 # What the web knows of pixels: how a picture may be asked for, and no codec.
 PIXELS_FOR_WEB = ("picture_formats", "render_options", "uri_options")
+# The port and its dialects, the types of their columns, and the one place that chooses by the URL.
+NAMES_DATABASES = {
+    *("index.sql.sqlite", "index.sql.mysql", "index.sql.mysql_errors", "index.sql.rds_token"),
+    *("index.sql.column_types", "index.sql.dialect", "index.sql.database"),
+}
+DATABASE = "sqlite|mysql|mariadb|aurora|postgres|instr$|FORCE INDEX|STRAIGHT_JOIN|lastrowid"
 # The commands are entrances, too.
 ENTRANCES = {"__main__", "__init__", "cli"}
 
@@ -123,6 +129,34 @@ def test_each_part_knows_only_the_libraries_of_its_trade(module):
     if name_of(module) in ("storage.s3", "index.sql.rds_token", "index.sql.secret", "client.sign"):
         forbidden -= AWS
     assert not libraries & forbidden
+
+
+@pytest.mark.parametrize(
+    "module", [each for each in MODULES if part_of(each) == "index"], ids=name_of
+)
+def test_the_index_asks_its_dialect_and_names_no_database(module):
+    """So that another database is one file, its types and a fixture for the contract tests."""
+    if name_of(module) in NAMES_DATABASES or "migrations.versions" in name_of(module):
+        return
+    words = set()
+    for node in ast.walk(_without_texts(module)):
+        values = (value for _, value in ast.iter_fields(node) if isinstance(value, str))
+        words |= {value for value in values if re.search(DATABASE, value, re.IGNORECASE)}
+
+    assert not words
+
+
+def _without_texts(module: Path) -> ast.Module:
+    """The code of a module without its docstrings, which may say why."""
+    tree = ast.parse(module.read_text("utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(body := getattr(node, "body", None), list):
+            node.body = [each for each in body if not _is_text(each)]
+    return tree
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def test_modules_import_one_another_in_no_circle_not_even_inside_functions():

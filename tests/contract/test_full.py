@@ -10,7 +10,7 @@ from sqlalchemy import event
 from starlette.testclient import TestClient
 
 from lenticular.errors import StorageFull
-from lenticular.index.sql import errors
+from lenticular.index.sql.database import Database
 from lenticular.services import open_services
 from lenticular.settings import Settings
 from lenticular.web.app import create_app
@@ -87,11 +87,12 @@ def test_a_full_table_on_mariadb_is_told(tmp_path):
 
 @pytest.mark.parametrize("code", [1021, 1114])
 def test_what_mysql_says_without_room_is_known(code):
-    full = errors.refusal(pymysql.err.OperationalError(code, "full"))
+    dialect = Database("mysql+pymysql://127.0.0.1/none").dialect
+    full = dialect.refusal(pymysql.err.OperationalError(code, "full"))
     assert isinstance(full, StorageFull)
     no_space = pymysql.err.OperationalError(1030, 'Got error 28 "No space left on device"')
-    assert isinstance(errors.refusal(no_space), StorageFull)
-    assert errors.refusal(pymysql.err.OperationalError(1030, "Got error 122")) is None
+    assert isinstance(dialect.refusal(no_space), StorageFull)
+    assert dialect.refusal(pymysql.err.OperationalError(1030, "Got error 122")) is None
 
 
 def test_a_store_that_the_index_cannot_take_leaves_no_file(tmp_path):

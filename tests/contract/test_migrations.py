@@ -15,7 +15,7 @@ from lenticular.errors import Unavailable
 from lenticular.index import Index, migrations
 from lenticular.index.migrations import upgrade
 from lenticular.index.records import Outcome
-from lenticular.index.sql import errors
+from lenticular.index.sql.database import Database
 from lenticular.index.sql.schema import series, studies
 from lenticular.transactions.search import parse_query
 from tests.databases import DATABASES, new_database

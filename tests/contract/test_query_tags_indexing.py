@@ -106,7 +106,7 @@ def test_who_still_stores_as_configured_before_is_looked_after(url, monkeypatch)
     clock = [1_000_000_000_000]
     monkeypatch.setattr("lenticular.index.write.changes.now", lambda: clock[0])
     with opened(url) as before, opened(url, GANTRY) as index:
-        is_one_machine = index.database.is_sqlite
+        is_one_machine = index.database.dialect.is_embedded
         before.writer.add([new("first", DeviceUID="1.2.3")])
         index_all(index)
         assert statuses(index) == {"00181002": "Ready" if is_one_machine else "Adding"}

@@ -32,7 +32,7 @@ def upgrade(database: Database) -> None:
 
     The schema of a later release is left as it is: this one works on it, after going back to it.
     """
-    database.make_room()
+    database.dialect.make_folder()
     if (_revision(database) or "") >= HEAD:
         return
     # Imported here, for it takes longer than everything else this does.

@@ -124,7 +124,7 @@ class QueryTagRegistry:
         """Do one step of the backfill: return how many studies it read; None if none is due."""
         migrations.require(self._database, migrations.QUERY_TAGS)
         # The processes of one machine are started together.
-        grace = 0 if self._database.is_sqlite else GRACE
+        grace = 0 if self._database.dialect.is_embedded else GRACE
         return self._writer.run_in_transaction(
             lambda connection: _advance(connection, self._tags, grace, changes.now())
         )

@@ -20,7 +20,7 @@ from lenticular.index.sql.schema import documents, frames, instances, patients, 
 DOCUMENTS_AT_ONCE = 200
 STORED_AT_ONCE = 32
 _SIZES = (1, 30, DOCUMENTS_AT_ONCE)
-"""Numbers of documents that one statement asks for; on SQLite, where that is free, one."""
+"""Numbers of documents that one statement reads; one where a statement costs no round trip."""
 
 STORED = (
     instances.c.row_id,
@@ -156,7 +156,7 @@ class RetrievalReader:
     def _bodies(self, cursor: DBAPICursor, keys: Sequence[tuple[int, int]]) -> list[bytes | None]:
         """The documents of these series and instances, those of a series in one statement."""
         found: dict[int, bytes] = {}
-        at_once = 1 if self._database.is_sqlite else DOCUMENTS_AT_ONCE
+        at_once = 1 if self._database.dialect.is_embedded else DOCUMENTS_AT_ONCE
         for series_row_id, of_series in groupby(keys, key=itemgetter(0)):
             rows = [instance_row_id for _, instance_row_id in of_series]
             for start in range(0, len(rows), at_once):

@@ -32,6 +32,7 @@ from lenticular.dicom.model import Level
 from lenticular.dicom.query_tags import QueryTag
 from lenticular.dicom.search_attributes import Attribute
 from lenticular.index.search.projection import offset_from_utc
+from lenticular.index.sql.dialect import Dialect
 from lenticular.index.sql.schema import (
     NAME_GROUPS,
     TAG_VALUES,
@@ -91,18 +92,18 @@ def shape_of(attribute: Attribute, matcher: Matcher, values: Values) -> Shape:
     return _shape(columns, matcher, values, attribute.has_several)
 
 
-def conditions(shapes: Iterable[Shape]) -> list[ColumnElement[bool]]:
+def conditions(shapes: Iterable[Shape], dialect: Dialect) -> list[ColumnElement[bool]]:
     """The shapes in SQL, whose parameters are `value_0`, `value_1` and so on."""
     numbers = count()
-    return [_condition(shape, numbers) for shape in shapes]
+    return [_condition(shape, numbers, dialect) for shape in shapes]
 
 
-def rows_tagged(shapes: Sequence[Shape], position: int) -> Select[Any]:
+def rows_tagged(shapes: Sequence[Shape], position: int, dialect: Dialect) -> Select[Any]:
     """The rows of the level for which that shape, one of values, holds."""
     numbers = count()
     for shape in shapes[:position]:
-        _condition(shape, numbers)  # for the numbers of its parameters
-    return _rows_tagged(shapes[position], numbers)
+        _condition(shape, numbers, dialect)  # for the numbers of its parameters
+    return _rows_tagged(shapes[position], numbers, dialect)
 
 
 def is_selective(shape: Shape) -> bool:
@@ -139,22 +140,28 @@ def is_common(parameters: Sized) -> bool:
     return len(parameters) < COMMON_PARAMETERS
 
 
-def _condition(shape: Shape, numbers: Iterator[int], tables: Mapping[Level, Table] = TABLES) -> Any:
+def _condition(
+    shape: Shape,
+    numbers: Iterator[int],
+    dialect: Dialect,
+    tables: Mapping[Level, Table] = TABLES,
+) -> Any:
     kind, *rest = shape
     if kind in _JOINS:
-        return _JOINS[kind](*(_condition(each, numbers, tables) for each in rest))
+        return _JOINS[kind](*(_condition(each, numbers, dialect, tables) for each in rest))
     if kind == "zone":
         level, otherwise, *by_offset = rest
-        unknown = _condition(otherwise, numbers)
-        known = {offset: _condition(each, numbers) for offset, each in by_offset}
-        return case(known, value=offset_from_utc(level), else_=unknown)
+        unknown = _condition(otherwise, numbers, dialect)
+        known = {offset: _condition(each, numbers, dialect) for offset, each in by_offset}
+        return case(known, value=offset_from_utc(level, dialect), else_=unknown)
     if kind in ("tagged", "untagged"):
         level = rest[0]
         same = TAG_VALUES[level].c.row_id == TABLES[level].c.row_id
-        found = _rows_tagged(shape, numbers).where(same).correlate(TABLES[level])
+        found = _rows_tagged(shape, numbers, dialect).where(same).correlate(TABLES[level])
         # No EXISTS, and this index: MariaDB would look for all rows that have such a value.
-        index = f"FORCE INDEX (ix_{TAG_VALUES[level].name}_row_id_tag_id)"
-        one = found.with_hint(TAG_VALUES[level], index).limit(1).scalar_subquery()
+        index = f"ix_{TAG_VALUES[level].name}_row_id_tag_id"
+        found = dialect.force_index(found, TAG_VALUES[level], index)
+        one = found.limit(1).scalar_subquery()
         return one.is_not(None) if kind == "tagged" else one.is_(None)
     (level, name), *how_many = rest
     column = tables[level].c[name]
@@ -166,10 +173,10 @@ def _condition(shape: Shape, numbers: Iterator[int], tables: Mapping[Level, Tabl
     return _COMPARISONS[kind](column, values[0])
 
 
-def _rows_tagged(shape: Shape, numbers: Iterator[int]) -> Select[Any]:
+def _rows_tagged(shape: Shape, numbers: Iterator[int], dialect: Dialect) -> Select[Any]:
     _, level, inner = shape
     found = select(TAG_VALUES[level].c.row_id)
-    return found.where(_condition(inner, numbers, TAG_VALUES))
+    return found.where(_condition(inner, numbers, dialect, TAG_VALUES))
 
 
 def _tagged(tag: QueryTag, matcher: Matcher, values: Values, part: int | None = None) -> Shape:

@@ -24,7 +24,6 @@ from sqlalchemy import (
     func,
     select,
 )
-from sqlalchemy.sql.operators import custom_op
 
 from lenticular.dicom.model import Level
 from lenticular.index.search.conditions import (
@@ -34,6 +33,7 @@ from lenticular.index.search.conditions import (
     rows_tagged,
     uses_study_index,
 )
+from lenticular.index.sql.dialect import Dialect
 from lenticular.index.sql.schema import instances, series, studies
 
 LIMIT = bindparam("limit", type_=BigInteger)
@@ -59,7 +59,7 @@ ORDER = {
 }
 _BELOW_STUDIES = {Level.SERIES: _WITHIN[:2], Level.INSTANCE: _WITHIN}
 _LOWER_KEYS = frozenset({"series_instance_uid", "sop_instance_uid"})
-_IN_ORDER = "FORCE INDEX (ix_studies_study_date_study_time_row_id)"
+_ORDER_INDEX = "ix_studies_study_date_study_time_row_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +98,9 @@ class SearchShape:
         """True if the search has conditions on query tags."""
         return "query_tag" in self.columns
 
-    def conditions(self) -> list[ColumnElement[bool]]:
+    def conditions(self, dialect: Dialect) -> list[ColumnElement[bool]]:
         """Return the conditions on the joined rows."""
-        found = conditions(self.shapes)
+        found = conditions(self.shapes, dialect)
         if self.start is not None:
             del found[self.start]  # the rows that are begun with are those for which it holds
         if self.in_study:
@@ -110,27 +110,31 @@ class SearchShape:
         return found
 
 
-def page_in_order(form: SearchShape) -> Subquery:
-    """The row ids of the results on SQLite."""
-    found = select(TABLES[form.level].c.row_id).select_from(joined(form)).where(*form.conditions())
+def page_in_order(form: SearchShape, dialect: Dialect) -> Subquery:
+    """Return the row ids of the results, from a database that keeps the order of joins."""
+    found = (
+        select(TABLES[form.level].c.row_id)
+        .select_from(joined(form, dialect))
+        .where(*form.conditions(dialect))
+    )
     return found.order_by(*ORDER[form.level]).limit(LIMIT).offset(OFFSET).subquery("page")
 
 
-def numbered_page(form: SearchShape) -> Subquery:
-    """The row ids of the results on MySQL, each with its position in the order."""
+def numbered_page(form: SearchShape, dialect: Dialect) -> Subquery:
+    """Return the row ids of the results, each with its position in the order."""
     is_narrow = form.in_study or form.has_lower_key or form.start is not None
     if form.level is Level.STUDY or is_narrow:
-        return _sorted_page(form)
-    return _page_by_study(form)
+        return _sorted_page(form, dialect)
+    return _page_by_study(form, dialect)
 
 
-def joined(form: SearchShape) -> FromClause:
+def joined(form: SearchShape, dialect: Dialect) -> FromClause:
     """Studies down to the level, or what is begun with up to its study and from there down."""
     if form.start is not None:
-        return _joined_to_tagged(form, form.start)
+        return _joined_to_tagged(form, form.start, dialect)
     down = not form.has_lower_key
-    study_row_id: Any = no_reorder(studies.c.row_id) if down else studies.c.row_id
-    series_row_id: Any = no_reorder(series.c.row_id) if down else series.c.row_id
+    study_row_id: Any = dialect.no_reorder(studies.c.row_id) if down else studies.c.row_id
+    series_row_id: Any = dialect.no_reorder(series.c.row_id) if down else series.c.row_id
     rows: FromClause = studies
     if form.level is not Level.STUDY:
         rows = rows.join(series, series.c.study_row_id == study_row_id)
@@ -139,38 +143,34 @@ def joined(form: SearchShape) -> FromClause:
     return rows
 
 
-def _joined_to_tagged(form: SearchShape, start: int) -> FromClause:
+def _joined_to_tagged(form: SearchShape, start: int, dialect: Dialect) -> FromClause:
     level = form.shapes[start][1]
-    tagged = rows_tagged(form.shapes, start).distinct().subquery("tagged")
+    tagged = rows_tagged(form.shapes, start, dialect).distinct().subquery("tagged")
     table = TABLES[level]
-    rows: FromClause = tagged.join(table, table.c.row_id == no_reorder(tagged.c.row_id))
+    rows: FromClause = tagged.join(table, table.c.row_id == dialect.no_reorder(tagged.c.row_id))
     if level is Level.INSTANCE:
-        rows = rows.join(series, series.c.row_id == no_reorder(instances.c.series_row_id))
+        rows = rows.join(series, series.c.row_id == dialect.no_reorder(instances.c.series_row_id))
     if level is not Level.STUDY:
-        rows = rows.join(studies, studies.c.row_id == no_reorder(series.c.study_row_id))
+        rows = rows.join(studies, studies.c.row_id == dialect.no_reorder(series.c.study_row_id))
     elif form.level is not Level.STUDY:
-        rows = rows.join(series, series.c.study_row_id == no_reorder(studies.c.row_id))
+        rows = rows.join(series, series.c.study_row_id == dialect.no_reorder(studies.c.row_id))
     if form.level is Level.INSTANCE and level is not Level.INSTANCE:
-        rows = rows.join(instances, instances.c.series_row_id == no_reorder(series.c.row_id))
+        rows = rows.join(
+            instances, instances.c.series_row_id == dialect.no_reorder(series.c.row_id)
+        )
     return rows
 
 
-def no_reorder(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """`+column`: the same value, but the planner does not turn the join or the order around."""
-    return UnaryExpression(column, operator=custom_op("+"))
-
-
-def _sorted_page(form: SearchShape) -> Subquery:
+def _sorted_page(form: SearchShape, dialect: Dialect) -> Subquery:
     """A page whose order one index gives, or of which there is little to sort."""
     order = ORDER[form.level]
     keys = [_plain(column).label(f"key_{number}") for number, column in enumerate(order)]
-    found = _force_order_index(
-        form, select(TABLES[form.level].c.row_id, *keys).select_from(joined(form))
-    )
+    found = select(TABLES[form.level].c.row_id, *keys).select_from(joined(form, dialect))
+    found = _force_order_index(form, found, dialect)
     if form.has_tags and not form.has_lower_key:
         # Or the server might begin with all that have a value, however many that are.
-        found = found.prefix_with("STRAIGHT_JOIN")
-    found = found.where(*form.conditions()).order_by(*order).limit(LIMIT).offset(OFFSET)
+        found = dialect.force_join_order(found)
+    found = found.where(*form.conditions(dialect)).order_by(*order).limit(LIMIT).offset(OFFSET)
     rows = found.subquery("found")
     again = [
         rows.c[key.name].desc() if number < len(_OF_STUDIES) else rows.c[key.name]
@@ -180,9 +180,9 @@ def _sorted_page(form: SearchShape) -> Subquery:
     return select(rows.c.row_id, position).subquery("page")
 
 
-def _page_by_study(form: SearchShape) -> Subquery:
+def _page_by_study(form: SearchShape, dialect: Dialect) -> Subquery:
     """A page across studies: those that it touches, then their rows."""
-    touched = _touched_studies(form)
+    touched = _touched_studies(form, dialect)
     table = TABLES[form.level]
     rows: FromClause = touched.join(studies, studies.c.row_id == touched.c.row_id)
     rows = rows.join(series, series.c.study_row_id == studies.c.row_id)
@@ -191,24 +191,19 @@ def _page_by_study(form: SearchShape) -> Subquery:
     in_study = func.row_number().over(
         partition_by=touched.c.row_id, order_by=_BELOW_STUDIES[form.level]
     )
-    numbered = (
-        select(table.c.row_id, (touched.c.before + in_study).label("position"))
-        .prefix_with("STRAIGHT_JOIN")
-        .select_from(rows)
-        .where(*form.conditions())
-        .subquery("numbered")
-    )
+    found = select(table.c.row_id, (touched.c.before + in_study).label("position"))
+    found = dialect.force_join_order(found.select_from(rows).where(*form.conditions(dialect)))
+    numbered = found.subquery("numbered")
     on_page = (numbered.c.position > OFFSET, numbered.c.position <= END)
     return select(numbered.c.row_id, numbered.c.position).where(*on_page).subquery("page")
 
 
-def _touched_studies(form: SearchShape) -> Subquery:
+def _touched_studies(form: SearchShape, dialect: Dialect) -> Subquery:
     """The studies with rows on the page, and how many matches come before each."""
-    walked = _force_order_index(
-        form, select(studies.c.row_id, studies.c.study_date, studies.c.study_time)
-    )
-    walked = walked.prefix_with("STRAIGHT_JOIN").select_from(joined(form))
-    rows = walked.where(*form.conditions()).order_by(*_OF_STUDIES).limit(END).subquery("walked")
+    walked: Select[Any] = select(studies.c.row_id, studies.c.study_date, studies.c.study_time)
+    walked = walked.select_from(joined(form, dialect)).where(*form.conditions(dialect))
+    walked = dialect.force_join_order(_force_order_index(form, walked, dialect))
+    rows = walked.order_by(*_OF_STUDIES).limit(END).subquery("walked")
     counted = select(*rows.c, func.count().label("matches")).group_by(*rows.c).subquery("counted")
     order = (counted.c.study_date.desc(), counted.c.study_time.desc(), counted.c.row_id.desc())
     until = func.sum(counted.c.matches).over(order_by=order)
@@ -217,9 +212,9 @@ def _touched_studies(form: SearchShape) -> Subquery:
     return select(summed.c.row_id, before).where(summed.c.until > OFFSET).subquery("touched")
 
 
-def _force_order_index(form: SearchShape, found: Select[Any]) -> Select[Any]:
-    """Say where to start when nothing narrows the search down; MySQL would read and sort all."""
-    return found.with_hint(studies, _IN_ORDER) if form.is_of_all_studies else found
+def _force_order_index(form: SearchShape, found: Select[Any], dialect: Dialect) -> Select[Any]:
+    """Say where to start when nothing narrows the search down, or all might be read and sorted."""
+    return dialect.force_index(found, studies, _ORDER_INDEX) if form.is_of_all_studies else found
 
 
 def _plain(column: ColumnElement[Any]) -> ColumnElement[Any]:

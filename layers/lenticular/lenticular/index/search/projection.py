@@ -26,6 +26,7 @@ from lenticular.dicom.tags import (
     SOP_CLASSES_IN_STUDY,
     STUDY_INSTANCE_UID,
 )
+from lenticular.index.sql.dialect import Dialect
 from lenticular.index.sql.schema import (
     documents,
     instances,
@@ -192,12 +193,12 @@ def level_of(tag: str) -> Level:
     return Level.SERIES if tag in LEVEL_TAGS[Level.SERIES] else Level.INSTANCE
 
 
-def offset_from_utc(level: Level) -> ColumnElement[Any]:
+def offset_from_utc(level: Level, dialect: Dialect) -> ColumnElement[Any]:
     """Select the Timezone Offset From UTC of a row, out of its attributes."""
     attributes, beside = _ATTRIBUTES[level]
     start = literal(b'"00080201":{"vr":"SH","Value":["', LargeBinary)
-    place = func.nullif(func.instr(attributes.c.answer, start), 0)
-    offset = func.substr(attributes.c.answer, place + func.length(start), len("+0100"))
+    position = func.nullif(dialect.position(attributes.c.answer, start), 0)
+    offset = func.substr(attributes.c.answer, position + func.length(start), len("+0100"))
     return select(cast(offset, String(5))).where(beside).scalar_subquery()
 
 

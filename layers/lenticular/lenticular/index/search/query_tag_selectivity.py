@@ -68,7 +68,9 @@ class Selectivity:
         )
         counts = (
             select(func.count())
-            .select_from(rows_tagged(shapes, position).limit(literal(FEW)).subquery())
+            .select_from(
+                rows_tagged(shapes, position, self._database.dialect).limit(literal(FEW)).subquery()
+            )
             .scalar_subquery()
             for position in candidates
         )

@@ -24,7 +24,6 @@ from lenticular.index.search.page import (
     ORDER,
     SearchShape,
     joined,
-    no_reorder,
     numbered_page,
     page_in_order,
 )
@@ -82,6 +81,7 @@ class Searcher:
 
     def __init__(self, database: Database, tags: QueryTags) -> None:
         self._database = database
+        self._dialect = database.dialect
         self._tags = tags
         self._scout = Selectivity(database)
         self._kept_results = lru_cache(STATEMENTS_KEPT)(self._prepare_results)
@@ -125,7 +125,7 @@ class Searcher:
     def _rows(self, statement: Statement, values: dict[str, Any]) -> list[Any]:
         with self._database.cursor() as cursor:
             found: list[Any] = list(statement.run(cursor, values).fetchall())
-        if self._database.is_sqlite:
+        if self._dialect.keeps_join_order:
             return found
         # The position stands first; recipes and ids know nothing of it.
         return [row[1:] for row in sorted(found, key=itemgetter(0))]
@@ -135,7 +135,7 @@ class Searcher:
     ) -> tuple[Projection, Statement]:
         recipe = Projection.of(form.level, form.in_path, included, include_all, self._tags)
         page, table = self._page(form), TABLES[form.level]
-        rows = page.join(table, table.c.row_id == no_reorder(page.c.row_id))
+        rows = page.join(table, table.c.row_id == self._dialect.no_reorder(page.c.row_id))
         if form.level is Level.INSTANCE:
             rows = rows.join(series, series.c.row_id == instances.c.series_row_id)
         if form.level is not Level.STUDY:
@@ -147,22 +147,27 @@ class Searcher:
 
     def _prepare_ids(self, level: Level, form: SearchShape) -> Statement:
         if level is Level.PATIENT:
-            matching = select(studies.c.patient_row_id).select_from(joined(form))
-            matching = matching.where(*form.conditions())
-            position = () if self._database.is_sqlite else (patients.c.row_id,)
+            matching = select(studies.c.patient_row_id).select_from(joined(form, self._dialect))
+            matching = matching.where(*form.conditions(self._dialect))
+            position = () if self._dialect.keeps_join_order else (patients.c.row_id,)
             found = select(*position, patients.c.orthanc_id)
             found = found.where(patients.c.row_id.in_(matching)).order_by(patients.c.row_id)
             return self._database.prepare(found.limit(LIMIT).offset(OFFSET))
         table = TABLES[level]
-        if not self._database.is_sqlite:
-            page = numbered_page(form)
+        if not self._dialect.keeps_join_order:
+            page = numbered_page(form, self._dialect)
             rows = page.join(table, table.c.row_id == page.c.row_id)
             return self._database.prepare(self._in_order(form, page, [table.c.orthanc_id], rows))
-        found = select(table.c.orthanc_id).select_from(joined(form)).where(*form.conditions())
+        found = (
+            select(table.c.orthanc_id)
+            .select_from(joined(form, self._dialect))
+            .where(*form.conditions(self._dialect))
+        )
         return self._database.prepare(found.order_by(*ORDER[level]).limit(LIMIT).offset(OFFSET))
 
     def _page(self, form: SearchShape) -> Subquery:
-        return page_in_order(form) if self._database.is_sqlite else numbered_page(form)
+        find = page_in_order if self._dialect.keeps_join_order else numbered_page
+        return find(form, self._dialect)
 
     def _in_order(
         self,
@@ -172,10 +177,11 @@ class Searcher:
         rows: FromClause,
     ) -> Select[Any]:
         """Columns of the rows of a page, to be sorted by their first where there is no order."""
-        if self._database.is_sqlite:
-            order = [no_reorder(column) for column in ORDER[form.level]]
+        if self._dialect.keeps_join_order:
+            order = [self._dialect.no_reorder(column) for column in ORDER[form.level]]
             return select(*columns).select_from(rows).order_by(*order)
-        return select(page.c.position, *columns).prefix_with("STRAIGHT_JOIN").select_from(rows)
+        found = select(page.c.position, *columns).select_from(rows)
+        return self._dialect.force_join_order(found)
 
 
 def _form(query: Query, limit: int) -> tuple[SearchShape, dict[str, Any]]:

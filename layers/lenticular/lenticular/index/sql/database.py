@@ -1,43 +1,29 @@
-"""Connections to the database, statements compiled once, and one writer at a time.
+"""Connections to the database, and statements compiled once."""
 
-SQLite lets one connection write and makes the others poll; a lock on a file beside the database
-lets the processes of one machine queue instead. Within a process `writer.py` merges what threads
-want to write, so the queue is short.
-"""
-
-import fcntl
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from pathlib import Path
-from threading import Lock
 from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy import URL
 from sqlalchemy.engine import Connection, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
-from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.engine.interfaces import DBAPICursor
+from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.sql.elements import CompilerElement
 
-from lenticular.index.sql import errors, mysql
+from lenticular.index.sql.dialect import Dialect
 
-# A commit returns when its data is on the disk; a reader sees the last commit and never waits.
-# `busy_timeout` only matters to tools that know nothing of our lock.
-_SQLITE_PRAGMAS = """
-    PRAGMA busy_timeout=10000;
-    PRAGMA journal_mode=WAL;
-    PRAGMA synchronous=FULL;
-    PRAGMA foreign_keys=ON;
-    PRAGMA cache_size=-8192;
-    PRAGMA mmap_size=268435456;
-    PRAGMA wal_autocheckpoint=4000;
-    PRAGMA temp_store=MEMORY;
-"""
-_POOL_SIZE = 50
 
-SQLITE_PATIENCE = 120.0
-"""Seconds for which a thread waits for its turn to write."""
+def dialect_of(url: URL) -> Dialect:
+    """Return the dialect that a URL names; the one place that chooses."""
+    # Imported here, so that a process loads only what its own database needs.
+    if url.get_backend_name() == "sqlite":
+        from lenticular.index.sql.sqlite import SQLite
+
+        return SQLite(url)
+    from lenticular.index.sql.mysql import MySQL
+
+    return MySQL(url)
 
 
 class Statement:
@@ -46,8 +32,9 @@ class Statement:
     Compiled when it is first run: a process that starts for one request runs few of them.
     """
 
-    def __init__(self, engine: Engine, statement: CompilerElement, **options: Any) -> None:
-        self._source = engine.dialect, statement, options
+    def __init__(self, database: "Database", statement: CompilerElement, **options: Any) -> None:
+        self._dialect = database.dialect
+        self._source = database.engine.dialect, statement, options
 
     @cached_property
     def _compiled(self) -> tuple[str, tuple[str, ...], dict[str, Any]]:
@@ -66,6 +53,10 @@ class Statement:
         """Execute it for each row, in as few round trips as the driver can."""
         cursor.executemany(self._compiled[0], [self._bind(row) for row in rows])
 
+    def insert(self, cursor: DBAPICursor, row: Mapping[str, Any]) -> int:
+        """Insert a row and return the row id that the database gives to it."""
+        return self._dialect.inserted_row_id(self.run(cursor, row))
+
     def _bind(self, parameters: Mapping[str, Any]) -> tuple[Any, ...]:
         _, names, fixed = self._compiled
         return tuple([parameters[name] if name in parameters else fixed[name] for name in names])
@@ -76,33 +67,30 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = make_url(url)
-        self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.patience = SQLITE_PATIENCE if self.is_sqlite else mysql.PATIENCE
-        self._writing = Lock()
-        self.engine = _open_sqlite(self.url) if self.is_sqlite else mysql.open_engine(self.url)
-
-    def make_room(self) -> None:
-        """Make the folder that an embedded database lies in."""
-        if self.is_sqlite and self.url.database:
-            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+        self.dialect = dialect_of(self.url)
+        self.engine = self.dialect.open_engine()
 
     def prepare(self, statement: CompilerElement, **options: Any) -> Statement:
         """Compile a statement for this database."""
-        return Statement(self.engine, statement, **options)
+        return Statement(self, statement, **options)
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
         """A connection for composed statements, within one snapshot of the data."""
-        with _refusing(), self.engine.connect() as connection, _dropping_lost(connection):
+        with (
+            self._refusing(),
+            self.engine.connect() as connection,
+            self._dropping_lost(connection),
+        ):
             yield connection
 
     @contextmanager
     def cursor(self) -> Iterator[DBAPICursor]:
         """A cursor to read with compiled statements."""
-        with _refusing():
+        with self._refusing():
             connection = self.engine.raw_connection()
             try:
-                with _dropping_lost(connection):
+                with self._dropping_lost(connection):
                     yield connection.cursor()
             finally:
                 connection.close()
@@ -111,9 +99,9 @@ class Database:
     def transaction(self) -> Iterator[Connection]:
         """A connection to write with: all of it is durable when this ends, or nothing happened."""
         with (
-            self._lock(),
+            self.dialect.write_lock(),
             self.engine.connect() as connection,
-            _dropping_lost(connection),
+            self._dropping_lost(connection),
             connection.execution_options(writes=True).begin(),
         ):
             yield connection
@@ -121,85 +109,33 @@ class Database:
     @contextmanager
     def alone(self) -> Iterator[Connection]:
         """A connection to change the schema with, while nobody else does."""
-        if self.is_sqlite:
-            with self.transaction() as connection:
-                yield connection
-            return
-        with _refusing(), self.engine.connect() as connection, mysql.named_lock(connection):
+        with self._refusing(), self.dialect.change_schema(self.engine) as connection:
             yield connection
-            connection.commit()
 
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
 
     @contextmanager
-    def _lock(self) -> Iterator[None]:
-        """Be the only one who writes, on SQLite: first among threads, then among processes."""
-        if not self.is_sqlite:
+    def _dropping_lost(self, connection: Connection | PoolProxiedConnection) -> Iterator[None]:
+        """See that nobody gets a connection that is of no more use, or left in mid-answer."""
+        try:
             yield
-            return
-        with self._writing:
-            # Opened each time, so that a forked process never shares it with its parent.
-            lock = os.open(
-                f"{self.url.database}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-            )
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                yield
-            finally:
-                os.close(lock)
-
-
-def _open_sqlite(url: URL) -> Engine:
-    engine = create_engine(
-        url,
-        pool_size=_POOL_SIZE,
-        max_overflow=-1,
-        paramstyle="qmark",  # by position, for Statement
-        connect_args={"check_same_thread": False},
-    )
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-@contextmanager
-def _dropping_lost(connection: Connection | PoolProxiedConnection) -> Iterator[None]:
-    """See that nobody gets a connection that is of no more use, or that was left in mid-answer."""
-    try:
-        yield
-    except BaseException as error:
-        if errors.is_lost(error) or not isinstance(error, Exception):
-            connection.invalidate(error)
-        raise
-
-
-@contextmanager
-def _refusing() -> Iterator[None]:
-    """Refuse what cannot be answered while the database is not there."""
-    try:
-        yield
-    except Exception as error:
-        refusal = errors.refusal(error)
-        if refusal is None:
+        except BaseException as error:
+            if self.dialect.is_lost(error) or not isinstance(error, Exception):
+                connection.invalidate(error)
             raise
-        raise refusal from error
 
-
-def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-    # Transactions begin where we say so, not where the driver guesses.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    for pragma in _SQLITE_PRAGMAS.strip().split(";"):
-        cursor.execute(pragma)
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # A transaction that starts by reading could not go on to write once another has written.
-    writes = connection.get_execution_options().get("writes")
-    raw_cursor(connection).execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """Refuse what cannot be answered while the database is not there."""
+        try:
+            yield
+        except Exception as error:
+            refusal = self.dialect.refusal(error)
+            if refusal is None:
+                raise
+            raise refusal from error
 
 
 def raw_cursor(connection: Connection) -> DBAPICursor:

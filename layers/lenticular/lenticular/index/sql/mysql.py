@@ -23,14 +23,16 @@ from pathlib import Path
 from ssl import CERT_NONE, PROTOCOL_TLS_CLIENT, SSLContext
 from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, event, func, select
+from sqlalchemy import URL, Engine, FromClause, Select, create_engine, event, func, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 
 from lenticular.errors import Unavailable
-from lenticular.index.sql import errors, rds_token
+from lenticular.index.sql import rds_token
+from lenticular.index.sql.dialect import DatabaseFailure, Dialect
+from lenticular.index.sql.mysql_errors import failure_of
 from lenticular.index.sql.secret import Secret
 
 POOL_SIZE = 8
@@ -81,8 +83,38 @@ _LAST_USED = "last_used"
 _HAS_WRITTEN = "has_written"
 
 
-def open_engine(url: URL) -> Engine:
-    """An engine for a URL of ours."""
+class MySQL(Dialect):
+    """The dialect of MySQL, MariaDB and Aurora."""
+
+    patience = PATIENCE
+    is_embedded = False
+    keeps_join_order = False
+
+    def open_engine(self) -> Engine:
+        """Return an engine with a pool that replaces what the server has ended."""
+        return _open_engine(self.url)
+
+    def failure(self, error: BaseException) -> DatabaseFailure | None:
+        """Return the failure by the number of an error of pymysql."""
+        return failure_of(error)
+
+    @contextmanager
+    def change_schema(self, engine: Engine) -> Iterator[Connection]:
+        """Return a connection that holds the lock on the schema of this database."""
+        with engine.connect() as connection, _schema_lock(connection):
+            yield connection
+            connection.commit()
+
+    def force_index(self, query: Select[Any], table: FromClause, index: str) -> Select[Any]:
+        """Add FORCE INDEX."""
+        return query.with_hint(table, f"FORCE INDEX ({index})")
+
+    def force_join_order(self, query: Select[Any]) -> Select[Any]:
+        """Add STRAIGHT_JOIN."""
+        return query.prefix_with("STRAIGHT_JOIN")
+
+
+def _open_engine(url: URL) -> Engine:
     options = {name: str(url.query[name]) for name in _OURS if name in url.query}
     url = url.difference_update_query(_OURS)
     url = url.update_query_dict({"charset": "utf8mb4"})
@@ -118,7 +150,7 @@ def open_engine(url: URL) -> Engine:
 
 
 @contextmanager
-def named_lock(connection: Connection) -> Iterator[None]:
+def _schema_lock(connection: Connection) -> Iterator[None]:
     """Be the only session of this database that is in here; ends with the session at the latest."""
     # Changing the schema of a large table takes long.
     with _read_timeout(connection.connection.dbapi_connection, None), _locked(connection):
@@ -226,7 +258,7 @@ def _reader(secret: Secret) -> Any:
             try:
                 return dialect.connect(*arguments, **{**parameters, **secret.read(anew=anew)})
             except dialect.dbapi.Error as error:
-                if not errors.is_refused(error):
+                if failure_of(error) is not DatabaseFailure.REFUSED:
                     raise
                 refused = error
         # A rotation changes the database some seconds before the secret says so.
@@ -237,18 +269,18 @@ def _reader(secret: Secret) -> Any:
 
 def _signer(url: URL, region: str | None) -> Any:
     """Return a hook that gives each new connection a token, which is valid for 15 minutes."""
+    unchecked = cache(_unchecked)  # made once for the engine, and only if it is needed
 
     def sign(dialect: Any, entry: Any, arguments: Any, parameters: dict[str, Any]) -> None:
         host, user = str(url.host), str(url.username)
         parameters["password"] = rds_token.token(host, url.port or 3306, user, region)
         # Never in clear text: without a certificate to check against, encrypted all the same.
         if "ssl" not in parameters:
-            parameters["ssl"] = _unchecked()
+            parameters["ssl"] = unchecked()
 
     return sign
 
 
-@cache
 def _unchecked() -> SSLContext:
     """Encryption without a certificate to check against, so none are loaded, which takes long."""
     context = SSLContext(PROTOCOL_TLS_CLIENT)

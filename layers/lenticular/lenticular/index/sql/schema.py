@@ -3,20 +3,17 @@
 The rows that are searched are narrow: identifiers, folded matching columns (named after the
 attributes, `dicom/search_attributes.py`) and counts. What is answered lies beside them as encoded
 DICOM JSON, one attribute a line: `answer` has what every search answers, `extra` the rest of the
-level. Times are milliseconds since 1970, UTC. Types and index lengths fit SQLite, MySQL and
-MariaDB.
+level. Times are milliseconds since 1970, UTC. Index lengths fit SQLite, MySQL and MariaDB.
 """
 
 from typing import Any
 
 from sqlalchemy import (
-    BINARY,
     BigInteger,
     Column,
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     SmallInteger,
     String,
@@ -24,13 +21,13 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.dialects.mysql import LONGBLOB, MEDIUMBLOB
 from sqlalchemy.types import TypeEngine
 
 from lenticular.dicom.match.matching import COMPARED_LENGTH
 from lenticular.dicom.model import Level
 from lenticular.dicom.search_attributes import SEARCHED, Attribute, MatchingKind
 from lenticular.dicom.uids import MAX_IDENTIFIER_LENGTH
+from lenticular.index.sql.column_types import DOCUMENT, LINES, ROW_ID, TABLE_OPTIONS, digest
 
 metadata = MetaData(
     naming_convention={
@@ -40,17 +37,6 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-
-_OPTIONS: dict[str, Any] = {
-    "mysql_charset": "utf8mb4",
-    "mysql_collate": "utf8mb4_bin",
-    "mysql_engine": "InnoDB",
-}
-_ROW_ID = BigInteger().with_variant(Integer(), "sqlite")
-_DIGEST = BINARY(20).with_variant(LargeBinary(20), "sqlite")
-_SHA256 = BINARY(32).with_variant(LargeBinary(32), "sqlite")
-_LINES = LargeBinary(2**24 - 1).with_variant(MEDIUMBLOB(), "mysql", "mariadb")
-_DOCUMENT = LargeBinary(2**32 - 1).with_variant(LONGBLOB(), "mysql", "mariadb")
 
 SETTLED = "settled"
 """Column of studies and series: their `updated` when they were last marked as stable.
@@ -103,20 +89,20 @@ def _matching(level: Level) -> list[Column[Any]]:
 patients = Table(
     "patients",
     metadata,
-    Column("row_id", _ROW_ID, primary_key=True),
-    Column("orthanc_id", _DIGEST, nullable=False, unique=True),
+    Column("row_id", ROW_ID, primary_key=True),
+    Column("orthanc_id", digest(20), nullable=False, unique=True),
     Column("patient_id", Text, nullable=False),
-    Column("answer", _LINES, nullable=False),
+    Column("answer", LINES, nullable=False),
     Column("created", BigInteger, nullable=False),
-    **_OPTIONS,
+    **TABLE_OPTIONS,
 )
 
 studies = Table(
     "studies",
     metadata,
-    Column("row_id", _ROW_ID, primary_key=True),
+    Column("row_id", ROW_ID, primary_key=True),
     Column("patient_row_id", ForeignKey(patients.c.row_id), nullable=False, index=True),
-    Column("orthanc_id", _DIGEST, nullable=False, unique=True),
+    Column("orthanc_id", digest(20), nullable=False, unique=True),
     Column("size", BigInteger, nullable=False),
     Column("created", BigInteger, nullable=False),
     Column("updated", BigInteger, nullable=False),
@@ -130,24 +116,24 @@ studies = Table(
     Index(None, "patient_name_phonetic"),
     Index(None, "accession_number"),
     Index(None, "updated", SETTLED),
-    **_OPTIONS,
+    **TABLE_OPTIONS,
 )
 
 study_attributes = Table(
     "study_attributes",
     metadata,
     Column("study_row_id", ForeignKey(studies.c.row_id), primary_key=True, autoincrement=False),
-    Column("answer", _LINES, nullable=False),
-    Column("extra", _LINES, nullable=False),
-    **_OPTIONS,
+    Column("answer", LINES, nullable=False),
+    Column("extra", LINES, nullable=False),
+    **TABLE_OPTIONS,
 )
 
 series = Table(
     "series",
     metadata,
-    Column("row_id", _ROW_ID, primary_key=True),
+    Column("row_id", ROW_ID, primary_key=True),
     Column("study_row_id", ForeignKey(studies.c.row_id), nullable=False),
-    Column("orthanc_id", _DIGEST, nullable=False, unique=True),
+    Column("orthanc_id", digest(20), nullable=False, unique=True),
     Column("size", BigInteger, nullable=False),
     Column("created", BigInteger, nullable=False),
     Column("updated", BigInteger, nullable=False),
@@ -156,16 +142,16 @@ series = Table(
     UniqueConstraint("series_instance_uid", "study_row_id"),
     Index(None, "study_row_id", "series_number", "row_id"),
     Index(None, "updated", SETTLED),
-    **_OPTIONS,
+    **TABLE_OPTIONS,
 )
 
 series_attributes = Table(
     "series_attributes",
     metadata,
     Column("series_row_id", ForeignKey(series.c.row_id), primary_key=True, autoincrement=False),
-    Column("answer", _LINES, nullable=False),
-    Column("extra", _LINES, nullable=False),
-    **_OPTIONS,
+    Column("answer", LINES, nullable=False),
+    Column("extra", LINES, nullable=False),
+    **TABLE_OPTIONS,
 )
 
 # `frame_count` is how many frames there are to show, 0 without pixels; the attribute
@@ -173,18 +159,18 @@ series_attributes = Table(
 instances = Table(
     "instances",
     metadata,
-    Column("row_id", _ROW_ID, primary_key=True),
+    Column("row_id", ROW_ID, primary_key=True),
     Column("series_row_id", ForeignKey(series.c.row_id), nullable=False),
-    Column("orthanc_id", _DIGEST, nullable=False, unique=True),
+    Column("orthanc_id", digest(20), nullable=False, unique=True),
     Column("storage_key", String(1024), nullable=False),
     Column("size", BigInteger, nullable=False),
-    Column("sha256", _SHA256, nullable=False),
+    Column("sha256", digest(32), nullable=False),
     Column("frame_count", BigInteger, nullable=False),
     Column("created", BigInteger, nullable=False),
     *_matching(Level.INSTANCE),
     UniqueConstraint("sop_instance_uid", "series_row_id"),
     Index(None, "series_row_id", "instance_number", "row_id"),
-    **_OPTIONS,
+    **TABLE_OPTIONS,
 )
 
 # On MySQL clustered by series, so that the metadata of a series is one range. SQLite keeps the
@@ -193,12 +179,12 @@ documents = Table(
     "documents",
     metadata,
     Column("series_row_id", ForeignKey(series.c.row_id), primary_key=True, autoincrement=False),
-    Column("instance_row_id", _ROW_ID, primary_key=True, autoincrement=False),
-    Column("layout", _LINES, nullable=False),
-    Column("answer", _LINES, nullable=False),
-    Column("extra", _LINES, nullable=False),
-    Column("body", _DOCUMENT, nullable=False),
-    **_OPTIONS,
+    Column("instance_row_id", ROW_ID, primary_key=True, autoincrement=False),
+    Column("layout", LINES, nullable=False),
+    Column("answer", LINES, nullable=False),
+    Column("extra", LINES, nullable=False),
+    Column("body", DOCUMENT, nullable=False),
+    **TABLE_OPTIONS,
 )
 
 # Where the frames of encapsulated objects with many of them lie, some hundreds in a row. On SQLite
@@ -206,10 +192,10 @@ documents = Table(
 frames = Table(
     "frames",
     metadata,
-    Column("instance_row_id", _ROW_ID, primary_key=True, autoincrement=False),
+    Column("instance_row_id", ROW_ID, primary_key=True, autoincrement=False),
     Column("chunk", Integer, primary_key=True, autoincrement=False),
-    Column("ranges", _LINES, nullable=False),
-    **_OPTIONS,
+    Column("ranges", LINES, nullable=False),
+    **TABLE_OPTIONS,
 )
 
 # Whoever prunes it keeps the newest row, from which the sequence goes on. What comes after
@@ -217,16 +203,16 @@ frames = Table(
 changes = Table(
     "changes",
     metadata,
-    Column("sequence", _ROW_ID, primary_key=True),
+    Column("sequence", ROW_ID, primary_key=True),
     Column("kind", String(16), nullable=False),
     Column("level", String(8), nullable=False),
-    Column("orthanc_id", _DIGEST, nullable=False, index=True),
+    Column("orthanc_id", digest(20), nullable=False, index=True),
     Column("created", BigInteger, nullable=False, index=True),
     Column("study_instance_uid", String(MAX_IDENTIFIER_LENGTH)),
     Column("series_instance_uid", String(MAX_IDENTIFIER_LENGTH)),
     Column("sop_instance_uid", String(MAX_IDENTIFIER_LENGTH)),
     Column("action", String(8)),
-    **_OPTIONS,
+    **TABLE_OPTIONS,
 )
 
 # The attributes that are searched for by configuration (`dicom/query_tags.py`), and how far what is
@@ -246,7 +232,7 @@ query_tags = Table(
     Column("since", BigInteger, nullable=False),
     Column("done", BigInteger, nullable=False),
     Column("within", BigInteger, nullable=False),
-    **_OPTIONS,
+    **TABLE_OPTIONS,
 )
 
 
@@ -266,7 +252,7 @@ def _tag_values(level: Table) -> Table:
         Column("row_id", row_id, primary_key=True, autoincrement=False),
         Column("part", SmallInteger, primary_key=True, autoincrement=False),
         Index(None, "row_id", "tag_id"),
-        **_OPTIONS,
+        **TABLE_OPTIONS,
     )
 
 

@@ -140,9 +140,7 @@ class InstanceInserter:
     def _add_instances(self, waiting: Sequence[_PendingInstance]) -> None:
         cursor, statements = self.parents.cursor, self.parents.statements
         if len(waiting) == 1:
-            waiting[0].row_id = statements.add_instance.run(
-                cursor, self._instance(waiting[0])
-            ).lastrowid
+            waiting[0].row_id = statements.add_instance.insert(cursor, self._instance(waiting[0]))
             return
         statements.add_instance.run_many(cursor, [self._instance(each) for each in waiting])
         by_series: dict[int, dict[str, _PendingInstance]] = {}

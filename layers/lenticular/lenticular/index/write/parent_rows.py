@@ -10,6 +10,7 @@ from lenticular.dicom.model import Dataset, Level
 from lenticular.dicom.orthanc_id import digest
 from lenticular.dicom.query_tags import QueryTags
 from lenticular.index.records import NewInstance
+from lenticular.index.sql.database import Statement
 from lenticular.index.write import rows
 from lenticular.index.write.statements import KNOWN_AT_ONCE, Statements
 
@@ -248,8 +249,8 @@ class ParentRows:
         zeros = dict.fromkeys((*counts, "size"), 0)
         return {**zeros, "orthanc_id": orthanc_id, "created": self.now, "updated": self.now}
 
-    def _insert_level(self, statement: Any, values: dict[str, Any]) -> int:
-        return int(statement.run(self.cursor, values).lastrowid)
+    def _insert_level(self, statement: Statement, values: dict[str, Any]) -> int:
+        return statement.insert(self.cursor, values)
 
 
 def _study(uid: str, *columns: Any) -> StudyRow:

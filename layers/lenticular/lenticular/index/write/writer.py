@@ -22,7 +22,6 @@ from lenticular.dicom.query_tags import NO_TAGS, QueryTags
 from lenticular.errors import OutcomeUnknown, Unavailable
 from lenticular.index import migrations
 from lenticular.index.records import Added, NewInstance, Removed
-from lenticular.index.sql import errors
 from lenticular.index.sql.database import Database, raw_cursor
 from lenticular.index.write import remove as removal
 from lenticular.index.write import rows
@@ -62,6 +61,7 @@ class Writer:
 
     def __init__(self, database: Database, tags: QueryTags) -> None:
         self._database = database
+        self._dialect = database.dialect
         self._tags = tags
         self._has_tag_tables = False
         self._statements = Statements(database)
@@ -149,7 +149,7 @@ class Writer:
             with self._database.transaction() as connection:
                 results = self._insert(connection, queue)
         except Exception as error:
-            if len(queue) == 1 or errors.is_lost(error):
+            if len(queue) == 1 or self._dialect.is_lost(error):
                 for batch in queue:
                     batch.error = error
                 return
@@ -199,25 +199,25 @@ class Writer:
 
     def _repeat(self, attempt: Callable[[float], Result], *, after_loss: bool) -> Result:
         """Try until it succeeds, as long as an error passes by itself and time is left."""
-        deadline = time.monotonic() + self._database.patience
+        deadline = time.monotonic() + self._database.dialect.patience
         was_lost = False
         for number in range(ATTEMPTS):
             try:
                 return attempt(deadline)
             except Exception as error:
-                was_lost = was_lost or errors.is_lost(error)
-                again = errors.is_contention(error) or (after_loss and errors.is_lost(error))
+                is_lost = self._dialect.is_lost(error)
+                was_lost = was_lost or is_lost
+                again = self._dialect.is_contention(error) or (after_loss and is_lost)
                 if not again or number == ATTEMPTS - 1 or time.monotonic() > deadline:
-                    raise _final(error, was_lost) from error
+                    raise self._final(error, was_lost) from error
                 # Of different length for each, or those that met would meet again.
                 pause = min(LONGEST_PAUSE, 0.005 * 2**number)
                 time.sleep(random.uniform(pause / 2, pause))  # noqa: S311
         raise AssertionError("unreachable")
 
-
-def _final(error: Exception, was_lost: bool) -> Exception:
-    """Return the error to raise; OutcomeUnknown if a lost attempt may have been committed."""
-    refusal = errors.refusal(error) or error
-    if was_lost and not isinstance(refusal, OutcomeUnknown):
-        return OutcomeUnknown("The index does not answer now; try again in a moment.")
-    return refusal
+    def _final(self, error: Exception, was_lost: bool) -> Exception:
+        """Return the error to raise; OutcomeUnknown if a lost attempt may have been committed."""
+        refusal = self._dialect.refusal(error) or error
+        if was_lost and not isinstance(refusal, OutcomeUnknown):
+            return OutcomeUnknown("The index does not answer now; try again in a moment.")
+        return refusal

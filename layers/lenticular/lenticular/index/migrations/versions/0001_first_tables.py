@@ -1,27 +1,15 @@
 """The first tables."""
 
-from typing import Any
-
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.types import TypeEngine
+
+from lenticular.index.sql.column_types import ROW_ID, TABLE_OPTIONS, digest
 
 revision = "0001"
 down_revision = None
 
-ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 LINES = sa.LargeBinary(2**24 - 1)
 DOCUMENT = sa.LargeBinary(2**32 - 1)
-OPTIONS: dict[str, Any] = {
-    "mysql_charset": "utf8mb4",
-    "mysql_collate": "utf8mb4_bin",
-    "mysql_engine": "InnoDB",
-}
-
-
-def binary(length: int) -> TypeEngine[bytes]:
-    """Bytes of a fixed length."""
-    return sa.BINARY(length).with_variant(sa.LargeBinary(length), "sqlite")
 
 
 def upgrade() -> None:
@@ -29,12 +17,12 @@ def upgrade() -> None:
     op.create_table(
         "patients",
         sa.Column("row_id", ROW_ID, primary_key=True),
-        sa.Column("orthanc_id", binary(20), nullable=False),
+        sa.Column("orthanc_id", digest(20), nullable=False),
         sa.Column("patient_id", sa.Text(), nullable=False),
         sa.Column("answer", LINES, nullable=False),
         sa.Column("created", sa.BigInteger(), nullable=False),
         sa.UniqueConstraint("orthanc_id", name="uq_patients_orthanc_id"),
-        **OPTIONS,
+        **TABLE_OPTIONS,
     )
     op.create_table(
         "studies",
@@ -45,7 +33,7 @@ def upgrade() -> None:
             sa.ForeignKey("patients.row_id", name="fk_studies_patient_row_id"),
             nullable=False,
         ),
-        sa.Column("orthanc_id", binary(20), nullable=False),
+        sa.Column("orthanc_id", digest(20), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("created", sa.BigInteger(), nullable=False),
         sa.Column("updated", sa.BigInteger(), nullable=False),
@@ -79,7 +67,7 @@ def upgrade() -> None:
         sa.Column("number_of_study_related_instances", sa.BigInteger(), nullable=False),
         sa.UniqueConstraint("orthanc_id", name="uq_studies_orthanc_id"),
         sa.UniqueConstraint("study_instance_uid", name="uq_studies_study_instance_uid"),
-        **OPTIONS,
+        **TABLE_OPTIONS,
     )
     op.create_index("ix_studies_accession_number", "studies", ["accession_number"])
     op.create_index("ix_studies_patient_id", "studies", ["patient_id"])
@@ -101,7 +89,7 @@ def upgrade() -> None:
         ),
         sa.Column("answer", LINES, nullable=False),
         sa.Column("extra", LINES, nullable=False),
-        **OPTIONS,
+        **TABLE_OPTIONS,
     )
     op.create_table(
         "series",
@@ -112,7 +100,7 @@ def upgrade() -> None:
             sa.ForeignKey("studies.row_id", name="fk_series_study_row_id"),
             nullable=False,
         ),
-        sa.Column("orthanc_id", binary(20), nullable=False),
+        sa.Column("orthanc_id", digest(20), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("created", sa.BigInteger(), nullable=False),
         sa.Column("updated", sa.BigInteger(), nullable=False),
@@ -145,7 +133,7 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "series_instance_uid", "study_row_id", name="uq_series_series_instance_uid_study_row_id"
         ),
-        **OPTIONS,
+        **TABLE_OPTIONS,
     )
     op.create_index(
         "ix_series_study_row_id_series_number_row_id",
@@ -163,7 +151,7 @@ def upgrade() -> None:
         ),
         sa.Column("answer", LINES, nullable=False),
         sa.Column("extra", LINES, nullable=False),
-        **OPTIONS,
+        **TABLE_OPTIONS,
     )
     op.create_table(
         "instances",
@@ -174,10 +162,10 @@ def upgrade() -> None:
             sa.ForeignKey("series.row_id", name="fk_instances_series_row_id"),
             nullable=False,
         ),
-        sa.Column("orthanc_id", binary(20), nullable=False),
+        sa.Column("orthanc_id", digest(20), nullable=False),
         sa.Column("storage_key", sa.String(255), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
-        sa.Column("sha256", binary(32), nullable=False),
+        sa.Column("sha256", digest(32), nullable=False),
         sa.Column("frame_count", sa.BigInteger(), nullable=False),
         sa.Column("created", sa.BigInteger(), nullable=False),
         sa.Column("sop_instance_uid", sa.String(64), nullable=False),
@@ -199,7 +187,7 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "sop_instance_uid", "series_row_id", name="uq_instances_sop_instance_uid_series_row_id"
         ),
-        **OPTIONS,
+        **TABLE_OPTIONS,
     )
     op.create_index(
         "ix_instances_series_row_id_instance_number_row_id",
@@ -220,7 +208,7 @@ def upgrade() -> None:
         sa.Column("answer", LINES, nullable=False),
         sa.Column("extra", LINES, nullable=False),
         sa.Column("body", DOCUMENT, nullable=False),
-        **OPTIONS,
+        **TABLE_OPTIONS,
     )
     op.create_table(
         "frames",
@@ -228,14 +216,14 @@ def upgrade() -> None:
         sa.Column("chunk", sa.Integer(), primary_key=True, autoincrement=False),
         sa.Column("ranges", LINES, nullable=False),
         sqlite_with_rowid=False,
-        **OPTIONS,
+        **TABLE_OPTIONS,
     )
     op.create_table(
         "changes",
         sa.Column("sequence", ROW_ID, primary_key=True),
         sa.Column("kind", sa.String(16), nullable=False),
         sa.Column("level", sa.String(8), nullable=False),
-        sa.Column("orthanc_id", binary(20), nullable=False),
+        sa.Column("orthanc_id", digest(20), nullable=False),
         sa.Column("created", sa.BigInteger(), nullable=False),
-        **OPTIONS,
+        **TABLE_OPTIONS,
     )

@@ -5,21 +5,15 @@ by the foreign keys. MySQL cannot take a schema change back, so each step looks 
 already: a migration that died half-way is simply run again.
 """
 
-from typing import Any
-
 import sqlalchemy as sa
 from alembic import op
+
+from lenticular.index.sql.column_types import ROW_ID, TABLE_OPTIONS
 
 revision = "0004"
 down_revision = "0003"
 
-ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 LEVELS = ("studies", "series", "instances")
-OPTIONS: dict[str, Any] = {
-    "mysql_charset": "utf8mb4",
-    "mysql_collate": "utf8mb4_bin",
-    "mysql_engine": "InnoDB",
-}
 
 
 def upgrade() -> None:
@@ -49,7 +43,7 @@ def _create_query_tags() -> None:
             sa.Column(name, sa.BigInteger(), nullable=False)
             for name in ("known", "started", "since", "done", "within")
         ),
-        **OPTIONS,
+        **TABLE_OPTIONS,
     )
 
 
@@ -68,5 +62,5 @@ def _create_values(table: str) -> None:
         ),
         sa.Column("part", sa.SmallInteger(), primary_key=True, autoincrement=False),
         sqlite_with_rowid=False,
-        **OPTIONS,
+        **TABLE_OPTIONS,
     )
