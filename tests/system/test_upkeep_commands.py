@@ -2,16 +2,22 @@
 
 import json
 import os
+import pty
 import subprocess
 import sys
 import time
+from threading import Thread
 
 import pytest
 
+from lenticular.dicom.model import Target
 from lenticular.services import open_services
 from lenticular.settings import Settings
 from lenticular.storage.spool import Spool
+from lenticular.transactions.delete import delete
 from lenticular.transactions.store.store import store
+from lenticular.transactions.upkeep.check import CheckRequest
+from lenticular.transactions.upkeep.check import check as run_check
 from lenticular.transactions.upkeep.sweep_watch import SweepWatch
 from tests import samples
 from tests.server import Server, environment_with
@@ -111,6 +117,45 @@ def test_check_stops_and_continues_where_it_says(services):
     assert (status, found["rows"]) == (0, 0)
     wrong = lenticular("check", "--data", str(services.settings.data), "--continue", "there")
     assert wrong.returncode == 2
+
+
+@pytest.mark.parametrize("command", ["reindex", "sweep", "check"])
+def test_a_terminal_shows_how_far_a_command_is(services, command):
+    terminal, of_command = pty.openpty()
+    ended = subprocess.run(
+        [sys.executable, "-m", "lenticular", command, "--data", str(services.settings.data)],
+        env=environment_with({}),
+        stdout=subprocess.PIPE,
+        stderr=of_command,
+        timeout=120,
+        check=True,
+    )
+    os.close(of_command)
+    shown = os.read(terminal, 4096).decode()
+    os.close(terminal)
+    assert "(3 instances in the index)" in shown
+    assert b"\r" not in ended.stdout
+
+
+def test_a_check_beside_stores_and_deletes_finds_nothing_wrong(services):
+    contents = samples.ct_series("busy", 6)
+
+    def store_and_delete() -> None:
+        for _ in range(4):
+            for content in contents:
+                with Spool() as spool:
+                    spool.write(content)
+                    store(services, [spool])
+            delete(services, Target(samples.study_uid("busy")))
+
+    busy = Thread(target=store_and_delete)
+    busy.start()
+    checks = 0
+    while busy.is_alive():
+        assert run_check(services, CheckRequest(with_hash=checks % 2 == 1)).problems == 0
+        checks += 1
+    busy.join()
+    assert checks > 1
 
 
 def test_a_server_says_at_its_start_that_the_index_is_empty_beside_files(services, tmp_path):
