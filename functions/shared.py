@@ -95,7 +95,7 @@ def _traced(answer: Handler) -> Handler:
 
 
 def patiently(work: Callable[[], Result], hiccups: tuple[type[Exception], ...] = ()) -> Result:
-    """Do what no client waits for, and again while the database wakes up or after a hiccup.
+    """Run a task; repeat it while the database wakes up or after a temporary error.
 
     A message that goes back to its queue comes again after an hour and a half, and a deployment
     that fails is rolled back.

@@ -1,4 +1,4 @@
-"""The first that each function imports, so that what it imports next takes less time.
+"""Imported first by every function: turns garbage collection off during imports.
 
 See docs/decisions/0014-cold-start.md.
 """
@@ -10,6 +10,6 @@ gc.disable()
 
 
 def finish() -> None:
-    """Collect again, and never search what is there now and stays."""
+    """Turn garbage collection on again, and exempt the objects that exist now."""
     gc.freeze()
     gc.enable()

@@ -29,7 +29,7 @@ class Issuer:
         self._keys: jwt.PyJWKClient | None = None
 
     def verify(self, authorization: str) -> dict[str, Any]:
-        """The claims of a bearer token that is genuine, meant for us and in force."""
+        """Return the claims of a bearer token that is genuine, for our audience and in force."""
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise InvalidToken("not a bearer token")

@@ -76,7 +76,7 @@ def respond(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def put_off(should_stop: Callable[[], bool], keys: Sequence[str]) -> None:
-    """Make the answers that took too long for one call."""
+    """Make the responses that were deferred because they took too long for one call."""
     from lenticular.web.deferred_jobs import JobRunner
 
     JobRunner(services).perform_all(keys, should_stop)

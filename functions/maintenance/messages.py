@@ -1,8 +1,7 @@
 """Messages of queues, about new objects in the bucket.
 
-What is to be done is told by where the objects lie. It is done once for all messages of a call;
-those for which it fails come again, and so do those that cannot be understood, until the queue puts
-them aside.
+The prefix of the keys selects the action, which runs once per call for all its messages. Messages
+that fail or are not understood return to the queue, until it moves them to its dead-letter queue.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The services a transaction works with: the only chooser of adapters."""
+"""The services a transaction works with: opens storage and index as configured."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,7 +34,7 @@ class Services:
 
     @property
     def bucket(self) -> "Bucket | None":
-        """The storage, if it is one out of which others read with our leave."""
+        """The storage, if it is one from which clients read by presigned URLs."""
         from lenticular.storage.protocol import Bucket
 
         return self.storage if isinstance(self.storage, Bucket) else None

@@ -149,7 +149,7 @@ def _require_store_service(server: Server, answer: urllib3.BaseHTTPResponse) -> 
 
 
 def _do_not_count(_: int) -> None:
-    """Files that share a request count when it has been answered: they may have to go again."""
+    """Do nothing: files that share a request count after its response, as it may be repeated."""
 
 
 def _all_stored(answer: urllib3.BaseHTTPResponse, count: int) -> bool:

@@ -1,7 +1,7 @@
 """The VRs of elements whose file does not give them: PS3.6, and vendors' dictionaries.
 
-Everything comes from the tables of the standard and of vendors; only what several VRs are possible
-for is decided here, by what the data set says of itself (PS3.5 Annex A.1).
+Everything comes from the tables of the standard and of vendors; only elements with several possible
+VRs are decided here, from other elements of the data set (PS3.5 Annex A.1).
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -279,7 +279,7 @@ def _compared(tag: QueryTag, dataset: Dataset) -> list[Compared]:
 
 
 def _values(element: Mapping[str, Any], vr: str) -> Iterable[Any]:
-    """The values of an element; its bytes are read where nobody knew a private one's VR."""
+    """Return the values of an element; of a private one of VR UN, those in its bytes."""
     if element["vr"] != "UN" or "InlineBinary" not in element:
         return element.get("Value") or ()
     from lenticular.dicom.read.character_sets import character_set
@@ -293,7 +293,7 @@ def _values(element: Mapping[str, Any], vr: str) -> Iterable[Any]:
 
 
 def _normal(tag: QueryTag, value: Any, offset: str) -> Iterator[Compared]:
-    """A value as it is compared; none of what cannot be one of its VR."""
+    """Yield a value in compared form; nothing if it is not valid for the VR."""
     if tag.kind is MatchingKind.NAME:
         groups = enumerate(name_groups(value))
         yield from ((part, group) for part, group in groups if group is not None)

@@ -41,10 +41,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """The answer to one NewInstance: outcome, Orthanc ids of the four levels, a file to remove.
+    """The result for one NewInstance: outcome, Orthanc ids of the four levels, a file to remove.
 
-    `obsolete_key` is the file that no row needs any more once this is known: the new one when
-    the instance was already stored or was refused, the old one when it was replaced.
+    `obsolete_key` is the key of the file to delete: the new file if the instance was already
+    stored or was refused, the old one if it was replaced.
     `is_of_other_patient` is True if the study belongs to another Patient ID than the instance.
     """
 

@@ -41,8 +41,8 @@ class Window:
 class Viewport:
     """The box to fit into, and the region of the image that is shown in it.
 
-    A region has positive sides; None is what the image has. `enlarge` is whether a smaller
-    region grows to fill the box. A `relative` region is in fractions of the image.
+    The sides of a region are positive; None means to the edge of the image. With `enlarge` a
+    smaller region grows to fill the box. A `relative` region is in fractions of the image.
     """
 
     width: int
@@ -89,7 +89,7 @@ NOT_FOR_THUMBNAILS = ("annotation", "quality", "window", "iccprofile")
 def parse_thumbnail_options(parameters: Mapping[str, str], media_type: str) -> RenderOptions:
     """Read the parameters of a thumbnail, PS3.18 8.3.5.2: nothing but the box to fit into.
 
-    Whatever else a rendered resource takes is refused; an annotation would put the patient's name
+    Other parameters of rendered resources are refused; an annotation would put the patient's name
     into a picture that "shall not contain any Patient Identifying Information" (10.4.1.1.4).
     """
     for name in NOT_FOR_THUMBNAILS:
@@ -104,7 +104,7 @@ def parse_thumbnail_options(parameters: Mapping[str, str], media_type: str) -> R
 
 
 def parse_options(parameters: Mapping[str, str], media_type: str = JPEG) -> RenderOptions:
-    """Read what PS3.18 8.3.5.1 names; other parameters are none of ours."""
+    """Read the parameters of PS3.18 8.3.5.1; others are ignored."""
     return RenderOptions(
         media_type=media_type,
         quality=parse_quality(parameters.get("quality", str(DEFAULT_QUALITY))),
@@ -116,7 +116,7 @@ def parse_options(parameters: Mapping[str, str], media_type: str = JPEG) -> Rend
 
 
 def parse_annotations(text: str) -> tuple[str, ...]:
-    """A list of `patient` and `technique` (PS3.18 8.3.5.1.1)."""
+    """Read a list of `patient` and `technique` (PS3.18 8.3.5.1.1)."""
     named = tuple(dict.fromkeys(part.strip().lower() for part in text.split(",") if part.strip()))
     if not set(named) <= set(ANNOTATIONS):
         raise InvalidRequest("`annotation` must be a list of: patient, technique.")
@@ -132,7 +132,7 @@ def parse_icc_profile(text: str) -> str:
 
 
 def parse_quality(text: str) -> int:
-    """An integer from 1 to 100 (PS3.18 8.3.5.1.2)."""
+    """Read an integer from 1 to 100 (PS3.18 8.3.5.1.2)."""
     if not re.fullmatch(r"[1-9]\d?|100", text.strip()):
         raise InvalidRequest("`quality` must be an integer from 1 to 100.")
     return int(text)

@@ -57,7 +57,7 @@ def _levels(text: str) -> list[int]:
 
 
 def _kinds(text: str) -> list[str]:
-    """Return the bidirectional type of each letter; what parts two numbers is part of one (W4)."""
+    """Return the bidirectional type of each letter; a separator between digits is a digit (W4)."""
     kinds = [unicodedata.bidirectional(letter) for letter in text]
     for place in range(1, len(kinds) - 1):
         if kinds[place] in ("ES", "CS") and kinds[place - 1] == kinds[place + 1]:

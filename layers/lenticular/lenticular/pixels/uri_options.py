@@ -48,7 +48,7 @@ def _quality(text: str) -> int:
 
 
 def _window(parameters: Mapping[str, str]) -> Window | None:
-    """Center and width, of which neither says anything without the other."""
+    """Return the window of center and width; refuse one without the other."""
     center, width = parameters.get("windowCenter"), parameters.get("windowWidth")
     if center is None and width is None:
         return None

@@ -75,7 +75,7 @@ class UploadedPart:
 
 @runtime_checkable
 class Bucket(Storage, Protocol):
-    """A storage into which others put objects too, and out of which they read with our leave."""
+    """A storage where others put objects too, and from which they read by presigned URLs."""
 
     bucket: str
     """The name of the bucket."""
@@ -101,21 +101,21 @@ class Bucket(Storage, Protocol):
         media_type: str | None = None,
         file_name: str | None = None,
     ) -> str:
-        """A URL from which anybody who has it reads the object for a while."""
+        """Return a URL from which anybody who has it reads the object for a while."""
 
     def presign_upload(self, key: str, size: int, seconds: int = 3600) -> str:
-        """A URL to which anybody who has it puts so many bytes for a while."""
+        """Return a URL to which anybody who has it puts so many bytes for a while."""
 
     def begin_parts(self, key: str) -> str:
-        """Begin an upload in parts: its id. The bucket forgets an upload that is left open."""
+        """Begin an upload in parts and return its id. The bucket forgets uploads left open."""
 
     def presign_part(
         self, key: str, upload_id: str, number: int, size: int, seconds: int = 3600
     ) -> str:
-        """A URL for a part of so many bytes, at least 5 MiB but for the last."""
+        """Return a URL for a part of so many bytes, at least 5 MiB except the last."""
 
     def parts(self, key: str, upload_id: str) -> list[UploadedPart]:
-        """The parts that have arrived; FileNotFoundError when the upload is no longer open."""
+        """Return the parts that have arrived; FileNotFoundError if the upload is no longer open."""
 
     def complete_parts(self, key: str, upload_id: str, parts: Iterable[UploadedPart]) -> None:
         """Make one object of these parts."""

@@ -191,7 +191,7 @@ class S3Storage:
         media_type: str | None = None,
         file_name: str | None = None,
     ) -> str:
-        """A URL from which anybody who has it reads the object for a while."""
+        """Return a URL from which anybody who has it reads the object for a while."""
         parameters = {
             "Bucket": self.bucket,
             "Key": self._name(key),
@@ -210,7 +210,7 @@ class S3Storage:
         return self.client.generate_presigned_url("put_object", parameters, seconds)
 
     def begin_parts(self, key: str) -> str:
-        """Begin an upload in parts: its id. The bucket forgets an upload that is left open."""
+        """Begin an upload in parts and return its id. The bucket forgets uploads left open."""
         with own_errors(key):
             begun = self.client.create_multipart_upload(Bucket=self.bucket, Key=self._name(key))
         return begun["UploadId"]
@@ -223,7 +223,7 @@ class S3Storage:
         size: int,
         seconds: int = DEFAULT_EXPIRY_SECONDS,
     ) -> str:
-        """A URL for a part of so many bytes, at least 5 MiB but for the last."""
+        """Return a URL for a part of so many bytes, at least 5 MiB except the last."""
         parameters = {
             "Bucket": self.bucket,
             "Key": self._name(key),
@@ -234,7 +234,7 @@ class S3Storage:
         return self.client.generate_presigned_url("upload_part", parameters, seconds)
 
     def parts(self, key: str, upload_id: str) -> list[UploadedPart]:
-        """The parts that have arrived; FileNotFoundError when the upload is no longer open."""
+        """Return the parts that have arrived; FileNotFoundError if the upload is no longer open."""
         pages = self.client.get_paginator("list_parts").paginate(
             Bucket=self.bucket, Key=self._name(key), UploadId=upload_id
         )

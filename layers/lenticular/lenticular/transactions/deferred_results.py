@@ -1,10 +1,10 @@
-"""Answers past the payload ceiling: kept in the bucket for a day, and read there by presigned URLs.
+"""Responses above the payload limit: stored in the bucket for a day, read by presigned URLs.
 
     results/<id>/answer        the answer, with its media type
     results/<id>/warnings      what it leaves out, if anything
-    results/<id>/error         in its place, why there is none
-    results/<id>/made-as       in its place, the id under which it was filed
-    results/studies/<hash>/    the ids of the results that hold something of a study
+    results/<id>/error         in its place, the error
+    results/<id>/made-as       in its place, the id under which the same result is stored
+    results/studies/<hash>/    the ids of the results that contain something of a study
     results/jobs/<id>.json     a request whose answer takes longer than the client can wait
 
 The bucket's events, or the server on one machine, run the jobs (web/deferred_jobs.py).
@@ -41,7 +41,7 @@ class DeferToJob(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A request that was put off: all that its answer depends on."""
+    """A deferred request: all that its response depends on."""
 
     result_id: str
     path: str
@@ -91,7 +91,7 @@ class ResultState:
 
 
 def result_id(*identity: str | None) -> str:
-    """The id of the result that these determine; a new one when any of it is not known."""
+    """Return a hash of these parts of a request; a random id if any of them is None."""
     if None in identity:
         return secrets.token_hex(16)
     return hashlib.sha256(repr(identity).encode()).hexdigest()[:32]
@@ -132,8 +132,8 @@ def write(
 def forget(bucket: Bucket, studies: Iterable[str]) -> None:
     """Remove the results that may hold something of these studies, which was deleted.
 
-    Whoever writes such a result registers it before and looks for deletes behind it: it finds
-    this one, or its result is found here.
+    A writer registers its result first and checks for deletes last, so either it sees this delete
+    or this delete sees its result.
     """
     for study in studies:
         put_bytes(bucket, f"{_study_folder(study)}{_DELETED}{secrets.token_hex(8)}", b"deleted")
@@ -228,16 +228,16 @@ def _result(bucket: Bucket, result: str, there: Container[str]) -> Result:
 
 
 def _is_deleted(bucket: Bucket, study: str, result: str, registered_after: float) -> bool:
-    """Tell whether something of the study was deleted since the index was asked what it holds.
+    """Return True if something of the study was deleted since the index was read.
 
-    That was so many seconds before the result was registered.
+    The index was read `registered_after` seconds before the result was registered.
     """
     found = {key: changed for key, _, changed in bucket.keys(_study_folder(study))}
     registered = found.get(f"{_study_folder(study)}{result}")
     if registered is None:
         return True
     deletes = f"{_study_folder(study)}{_DELETED}"
-    begun = registered - registered_after - 1  # a bucket tells whole seconds
+    begun = registered - registered_after - 1  # a bucket has whole seconds
     return any(changed >= begun for key, changed in found.items() if key.startswith(deletes))
 
 

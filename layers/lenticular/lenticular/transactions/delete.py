@@ -37,7 +37,7 @@ def delete(services: Services, *targets: Target) -> Removed:
 def _remove_returned_rows(
     services: Services, targets: Iterable[Target], keys: frozenset[str]
 ) -> None:
-    """Remove what a reindex has added again that read the files before they went."""
+    """Remove rows that a concurrent reindex created again from files now deleted."""
     returned = [
         (instance.target, instance.key)
         for target in targets

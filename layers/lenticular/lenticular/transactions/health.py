@@ -1,4 +1,4 @@
-"""Checks whether index and storage work, in a time that does not depend on them."""
+"""Checks whether index and storage work, with a time limit."""
 
 import asyncio
 import errno

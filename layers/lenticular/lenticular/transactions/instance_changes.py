@@ -25,16 +25,16 @@ def page(
     window: TimeWindow,
     metadata_below: str | None,
 ) -> Iterator[bytes]:
-    """The entries of a time after the first ones, the oldest first.
+    """Yield up to `limit` entries of the window as JSON, oldest first, skipping `offset`.
 
-    With their attributes when it is said below which base URL bulk data are.
+    With `metadata_below`, the base URL of bulk data, each entry has its metadata.
     """
     found = services.index.instance_changes.page(offset, limit, window)
     return _encoded(services, found, metadata_below)
 
 
 def latest(services: Services, metadata_below: str | None) -> bytes | None:
-    """The newest entry, None when there is none."""
+    """Return the newest entry as JSON; None if there is none."""
     found = services.index.instance_changes.latest()
     return next(_encoded(services, [found] if found else [], metadata_below), None)
 

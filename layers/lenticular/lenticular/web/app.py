@@ -24,9 +24,9 @@ EXPOSED_HEADERS = [
 def create_app(
     services: Services, routers: Iterable[APIRouter] | None = None, *, guarded: bool = True
 ) -> FastAPI:
-    """The application that answers these routers; all there are when none are given.
+    """Return the application that serves these routers, by default all.
 
-    Unguarded it trusts whoever reaches it: for where something in front has asked already.
+    With `guarded=False` no credentials are checked, because API Gateway has done so.
     """
     app = FastAPI(
         title="Lenticular",

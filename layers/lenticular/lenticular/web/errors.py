@@ -104,9 +104,10 @@ def _http(request: Request, error: Exception) -> Response:
 
 
 def _failed(request: Request, error: Exception) -> Response:
-    """A body on its way in may find the disk full before any storage is asked to keep it.
+    """Answer an OSError: 507 if a disk is full, 503 if a remote storage fails, else 500.
 
-    What has no number comes from a storage elsewhere, which does not answer or refuses us.
+    The disk may fill up while a body arrives, before it is stored. Errors without a number come
+    from a remote storage.
     """
     assert isinstance(error, OSError)
     if error.errno is None and not isinstance(error, FileNotFoundError):

@@ -42,7 +42,7 @@ GARBAGE_THRESHOLD = 50_000
 
 
 def check_exposure(settings: Settings) -> None:
-    """Refuse to listen beyond this machine until somebody can be asked who they are."""
+    """Refuse to listen beyond this machine unless users or tokens are configured."""
     if settings.host not in LOOPBACK_HOSTS and not settings.has_credentials:
         raise InvalidSettings(
             f"Listening on {settings.host} would let anybody in. Configure users or tokens first, "
@@ -51,7 +51,7 @@ def check_exposure(settings: Settings) -> None:
 
 
 def check_address(settings: Settings) -> None:
-    """Refuse an address or a port that cannot be had, before anything else is done."""
+    """Refuse an address or a port that is not available, before anything else is done."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -143,9 +143,9 @@ def parse(
 ) -> Matcher | None:
     """Return the matcher for the keys of an attribute; None if any value matches.
 
-    Universal Matching, C.2.2.2.3, is an empty key, and a lone `*` means the same; so does a list of
-    such values, as a backslash typed into a viewer's filter makes one. An attribute given more than
-    once may match any of its keys, as a list does.
+    Universal Matching, C.2.2.2.3, is an empty key; a lone `*` means the same, and so does a list of
+    such values. (A backslash typed into a viewer's filter makes such a list.) An attribute given
+    more than once may match any of its keys, as a list does.
     """
     given = [key for key in keys if not _is_universal(attribute, key)]
     _check_size(attribute, given)

@@ -92,7 +92,7 @@ def split_range(value: str) -> tuple[str, str] | None:
 def split_datetime_range(value: str) -> tuple[str, str] | None:
     """The ends of a range of DTs, whose offsets from UTC may have minus signs of their own.
 
-    `2020-0500` is the year 2020 at five hours west of Greenwich, for the year 500 saw no DICOM.
+    `2020-0500` is the year 2020 at the offset -0500, not the range from 2020 to 0500.
     """
     value = _compact(value)
     if "-" not in value or _DATETIME.fullmatch(value):

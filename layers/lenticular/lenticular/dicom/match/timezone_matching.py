@@ -1,9 +1,9 @@
-"""A date and its time as one moment, and both in the time zone of whoever asks, PS3.18 8.3.4.1.
+"""Match dates together with times, in the time zone of the query, PS3.18 8.3.4.1.
 
-Combined Date-Time Matching (PS3.4 C.2.2.2.5): two ranges of the same form, one of dates and one of
-times, are one range of moments. TimezoneOffsetFromUTC as a key says in which time zone the keys
-are; where an instance tells its own, the keys are converted into that. Dates and times of
-instances that tell none are compared as they are written.
+Combined Date-Time Matching (PS3.4 C.2.2.2.5): a date range and a time range that are open at the
+same ends are matched as one range of date-times. TimezoneOffsetFromUTC as a key sets the time zone
+of the keys; for an instance with its own offset, the keys are converted into that. Dates and times
+of instances without one are compared as written.
 """
 
 import re

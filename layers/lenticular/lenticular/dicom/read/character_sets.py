@@ -2,7 +2,7 @@
 
 Decoding never fails. Where the declared character set cannot be right, what is likely is tried
 (UTF-8 that nobody declared, escape sequences that nobody announced) before characters are given
-up, for a name that reads well is worth more than the letter of the standard.
+up: a readable name matters more than strict decoding.
 """
 
 import re

@@ -1,7 +1,7 @@
 """Read back what was written, and compare it, before it is stored or sent, PS3.10 7.
 
-The reader is the one that reads every received file, so what passes here will be found, served
-and transcoded as it was meant. Large values are compared a piece at a time.
+The reader is the one that reads every received file, so a file that passes is readable by this
+server. Large values are compared a piece at a time.
 """
 
 from collections.abc import Callable, Sequence

@@ -100,7 +100,10 @@ class Backfill:
             self.connection.execute(update(table).where(key == row_id).values(extra=again))
 
     def _missing(self, level: Level, row_id: int, extra: bytes) -> QueryTags:
-        """The tags to fill in here: what is known stays, for the instance may be gone it is of."""
+        """Return the tags to fill in here.
+
+        Tags with values are skipped: the instance they came from may have been deleted.
+        """
         adding, values = self.adding.at(level), TAG_VALUES[level].c
         ids = [tag.tag_id for tag in adding]
         found = select(values.tag_id).where(values.row_id == row_id, values.tag_id.in_(ids))

@@ -1,12 +1,12 @@
-"""Query tags become known of what was stored before: studies one after another, some at a time.
+"""Backfill of query tags for instances stored before, a few studies at a time.
 
-A tag is Adding while its values are read from the documents of what is stored, then Ready; when it
-is not configured any more it is Deleting until its values are gone. Whoever stores meanwhile
-writes the values along, but for those who were started with the configuration before, or by a
-release that has no query tags. So what has changed since is looked through once more when they are
-gone; and after each start what has changed since it was last known that all who store know the tag.
+A tag is Adding while its values are read from the documents of stored instances, then Ready; when
+it is no longer configured it is Deleting until its values are removed. Writers add the values of
+new instances, except processes that still have the previous configuration or a release without
+query tags. So studies that changed meanwhile are scanned again when those processes have ended, and
+after each start the studies that changed since all writers were last known to have the tag.
 
-Every step is one transaction that locks the study first, as all who write do, and can be repeated.
+Every step is one transaction that locks the study first, as all writers do, and can be repeated.
 """
 
 from collections.abc import Sequence
@@ -58,9 +58,9 @@ IDLE = -1
 class RegisteredTag:
     """A tag as the index knows it.
 
-    `known` is when all who stored knew what becomes of it, `started` when somebody last started to
-    work with it; a look that is not the first, which takes all, waits from then on until others
-    have ended.
+    `known`: the time from which every writer writes this tag's values. `started`: the last start
+    of a process with this configuration. The first scan reads everything at once; a later one
+    waits GRACE after `started`, until older processes have ended.
     """
 
     tag_id: int
@@ -145,9 +145,9 @@ def _registered(connection: Connection) -> list[RegisteredTag]:
 
 
 def _register(connection: Connection, tags: QueryTags, now: int, *, starting: bool) -> None:
-    """Note which tags there are to be, and that all who store now know of them.
+    """Insert configured tags, mark others as Deleting, and note that all writers know them now.
 
-    Unless this is a start: who was there before it may not, and one more look is to be taken.
+    If `starting`, schedule a rescan: processes from before may still write without their values.
     """
     known = {each.tag_id: each for each in _registered(connection)}
     wanted = {tag.tag_id: tag for tag in tags}
@@ -168,10 +168,9 @@ def _register(connection: Connection, tags: QueryTags, now: int, *, starting: bo
 
 
 def _pending(connection: Connection, tags: QueryTags) -> list[RegisteredTag]:
-    """The tags that something is still to be done for, as far as that is known here.
+    """Return the tags with work left.
 
-    Who was started with another configuration neither fills what it does not know, nor removes
-    what it does.
+    A process only fills tags of its own configuration, and does not delete those.
     """
     wanted = {tag.tag_id for tag in tags}
     return [
@@ -182,9 +181,9 @@ def _pending(connection: Connection, tags: QueryTags) -> list[RegisteredTag]:
 
 
 def _advance(connection: Connection, tags: QueryTags, grace: int, now: int) -> int | None:
-    """The next step for what is pending: how many studies it took; None when none is due.
+    """Take the next step; return the number of studies it took, None if no tag is due.
 
-    `grace` is for how many milliseconds some may store who do not know of a start.
+    `grace`: milliseconds for which older processes may still write.
     """
     waiting = _pending(connection, tags)
     due = [each for each in waiting if each.since == 0 or now >= each.started + grace]

@@ -1,7 +1,7 @@
 """The change feed of instances as others have it: created, updated, deleted, and what is left.
 
-It is read from the same rows as Orthanc's (`changes.py`). A row that the release before has written
-lacks the UIDs; they are those of the instance, or of any other row about it.
+It is read from the same rows as Orthanc's (`changes.py`). Rows written by the previous release lack
+the UIDs, which are taken from the instance or from another row about it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ SKEW = 3_600_000
 """Milliseconds by which clocks may differ, very generously: a search by time only starts there."""
 
 SETTLED_AFTER = 60_000
-"""Milliseconds after which nobody who writes can still be about to tell of a time."""
+"""Milliseconds after which no running transaction can commit a change with an earlier time."""
 
 _KINDS = {"NewInstance": Action.CREATE, "Deleted": Action.DELETE}
 
@@ -77,14 +77,14 @@ class InstanceChangeReader:
         self._database = database
 
     def page(self, offset: int, limit: int, window: TimeWindow) -> list[InstanceChange]:
-        """So many changes of a time after the first ones, the oldest first."""
+        """Return up to `limit` changes of the window, oldest first, skipping `offset`."""
         with self._connect(window) as connection:
             _check(connection)
             wanted = _within(connection, _told(), window).order_by(changes.c.sequence)
             return _entries(connection, connection.execute(wanted.limit(limit).offset(offset)))
 
     def latest(self) -> InstanceChange | None:
-        """The newest change."""
+        """Return the newest change; None if there is none."""
         with self._database.connect() as connection:
             _check(connection)
             newest = _told().order_by(changes.c.sequence.desc()).limit(1)

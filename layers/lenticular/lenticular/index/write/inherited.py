@@ -44,7 +44,7 @@ _WITH_DOCUMENT = (documents.c.series_row_id == instances.c.series_row_id) & (
 def inherit_again(
     connection: Connection, level: Level, row_id: int, removed: int, tags: QueryTags
 ) -> None:
-    """Read the attributes of a study or series again if `removed` was its oldest instance."""
+    """Rewrite inherited attributes from the oldest instance left, if `removed` was older."""
     column = series.c.study_row_id if level is Level.STUDY else series.c.row_id
     oldest = _oldest_after(connection, column == row_id, removed)
     if oldest is None:

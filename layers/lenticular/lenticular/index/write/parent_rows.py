@@ -161,7 +161,7 @@ class ParentRows:
     def _read(
         self, study_uid: str, series_uid: str, uids: Sequence[str]
     ) -> tuple[SeriesRow | None, Sequence[str]]:
-        """The series, and of which instances it is still to be found out whether it has them."""
+        """Return the series, and the UIDs that were not looked up in it yet."""
         parameters = {"study_instance_uid": study_uid, "series_instance_uid": series_uid}
         find = self.statements.find_place
         if len(uids) == 1:

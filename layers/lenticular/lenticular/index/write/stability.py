@@ -1,8 +1,8 @@
 """Mark series, studies and patients as stable, Orthanc's StableSeries, StableStudy, StablePatient.
 
-The feed reports each of them once after each time of quiet. A study or a series is pending while
-`updated` is later than the column `settled`; storing changes only the first, so it becomes pending
-again whichever release stores. A patient is stable when all its studies are.
+The feed reports each of them once after each period without additions. A study or a series is
+pending while `updated` is later than the column `settled`; storing changes only the first, so it
+becomes pending again whichever release stores. A patient is stable when all its studies are.
 """
 
 from collections import Counter

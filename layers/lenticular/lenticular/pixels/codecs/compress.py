@@ -86,7 +86,7 @@ def compress(frame: DecodedFrame, transfer_syntax_uid: str, bits_stored: int) ->
 
 
 def _unsigned(samples: Array, bits: int) -> Array:
-    """The bits in use as they stand in the file, without a sign."""
+    """Return the samples as unsigned words with the unused bits cleared."""
     size = samples.dtype.itemsize
     words: Array = samples.view(f"u{size}")
     return words & words.dtype.type((1 << bits) - 1) if bits < 8 * size else words

@@ -64,8 +64,8 @@ def decode(frame: bytes, transfer_syntax_uid: str, description: PixelDescription
 def _require_native(frame: bytes, transfer_syntax_uid: str, description: PixelDescription) -> None:
     """Refuse a frame that is not compressed, unless it is just as long as native pixels are.
 
-    Some writers forget to compress. But zeros in place of a codestream are what a failed copy
-    leaves, and not a black image.
+    Some writers forget to compress. All zeros mean a failed copy, not a black image, and are
+    refused.
     """
     if transfer_syntax_uid == ENCAPSULATED_UNCOMPRESSED:
         return

@@ -128,9 +128,9 @@ def _joined(bits: Array) -> Array:
 
 
 def _is_subsampled(frame: bytes, description: PixelDescription) -> bool:
-    """Two pixels share their chrominance (PS3.3 C.7.6.3.1.2).
+    """Return True if two pixels share their chrominance (PS3.3 C.7.6.3.1.2).
 
-    Writers that forget to change the name after resampling leave a full frame: its length tells.
+    The length of the frame decides: some writers resample and keep the old name.
     """
     if not description.photometric_interpretation.endswith("_422"):
         return False

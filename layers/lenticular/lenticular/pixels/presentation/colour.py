@@ -47,7 +47,7 @@ def colour_of(dataset: Dataset, grey: str, cie_lab: str, default: Colour) -> Col
 
 
 def in_colour(picture: Array, *colours: Colour) -> tuple[Array, Any]:
-    """The picture, in RGB if one of the colours is no grey, and the first of them as its pixels."""
+    """Return the picture, in RGB if a colour needs it, and the first colour as a pixel of it."""
     if picture.ndim == 2 and all(len(set(colour)) == 1 for colour in colours):
         return picture, colours[0].red
     if picture.ndim == 2:

@@ -91,7 +91,7 @@ class DisplayedArea:
 def read_displayed_area(picture: Array, state: Dataset, area: Dataset) -> DisplayedArea:
     """Displayed Area and Spatial Transformation (PS3.3 C.10.4 and C.10.6).
 
-    Without an area it is all of the image. No pixel is made smaller than it is, whatever its shape.
+    Without an area it is all of the image. Pixels that are not square are enlarged along one axis.
     """
     rows, columns = picture.shape[:2]
     rotation = number(state, tags.IMAGE_ROTATION) or 0

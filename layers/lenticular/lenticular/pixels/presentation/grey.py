@@ -34,7 +34,7 @@ _COMPUTED_AT_ONCE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class GreyTransformation:
-    """The way from a stored value to one of so many greys; `voi` None is not known yet."""
+    """The way from a stored value to a grey; `voi` is None until computed from the samples."""
 
     modality: Lut | None = None
     slope: float = 1.0
@@ -46,7 +46,7 @@ class GreyTransformation:
 
     @property
     def kind(self) -> type[np.unsignedinteger[Any]]:
-        """Of the numbers that the greys are."""
+        """The numpy type of the greys."""
         return np.uint8 if self.levels <= 256 else np.uint16
 
 
@@ -214,7 +214,7 @@ def _full_range(
     """A window over what may occur in an image of up to 8 bits, or what does occur in others.
 
     Without a VOI LUT the standard shows the whole range of the output of the Modality LUT,
-    which of 16 bits is mostly night.
+    which is mostly black for 16-bit images.
     """
     if frame.bits <= 8 and frame.samples.dtype.kind == "u":
         low, high = 0.0, float((1 << frame.bits) - 1)

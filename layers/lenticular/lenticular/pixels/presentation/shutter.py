@@ -18,7 +18,7 @@ _FAR_AWAY = 10**9  # further from every picture is no other place, and squares s
 
 
 def covered(picture: Array, state: Dataset, bulk: BulkReader) -> Array:
-    """The picture with all that its shutters leave no view of in their colour."""
+    """Return the picture with the areas outside its shutters in the shutters' colour."""
     shapes = [str(value).strip().upper() for value in values(state, tags.SHUTTER_SHAPE)]
     if not shapes:
         return picture

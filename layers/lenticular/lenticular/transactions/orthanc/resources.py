@@ -122,13 +122,13 @@ def all_resources(
 
 
 def parent(services: Services, resource: OrthancResource) -> OrthancResource:
-    """The resource that this one belongs to."""
+    """Return the resource that this one belongs to."""
     above = resource.level.above
     return find(services, above, resource.parent_id or "")
 
 
 def ancestor(services: Services, resource: OrthancResource, level: Level) -> OrthancResource:
-    """The patient, study or series that a resource belongs to."""
+    """Return the patient, study or series that a resource belongs to."""
     while resource.level is not level:
         resource = parent(services, resource)
     return resource
@@ -137,7 +137,7 @@ def ancestor(services: Services, resource: OrthancResource, level: Level) -> Ort
 def descendants(
     services: Services, resource: OrthancResource, level: Level
 ) -> list[OrthancResource]:
-    """All resources of a level below this one."""
+    """Return all resources of a level below this one."""
     return services.index.orthanc.children(resource, level)
 
 
@@ -242,7 +242,7 @@ def changes(services: Services, since: int, limit: int) -> dict[str, Any]:
 
 
 def last_change(services: Services) -> dict[str, Any]:
-    """The newest change."""
+    """Return the newest change in a list, with the position of the last one."""
     last = services.index.changes.last_sequence()
     return _changes(services.index.changes.page(last - 1, 1), done=True, last=last)
 

@@ -96,7 +96,7 @@ def _inflated(services: Services, file: ByteSource) -> ByteSource:
 
 
 def little_endian(whole: ByteSource, start: int, size: int, word_bytes: int) -> ByteSource:
-    """A stretch of big-endian words of so many bytes, turned round."""
+    """Return a range of big-endian words of `word_bytes` bytes, in little endian."""
     if word_bytes == 1:
         return ByteSource(size, lambda offset, length: whole.pieces(start + offset, length))
 

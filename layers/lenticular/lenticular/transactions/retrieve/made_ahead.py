@@ -57,7 +57,7 @@ class Scratch:
     def keep(self, pieces: Iterable[bytes]) -> Made:
         """Make a part and keep its bytes; raise what its making raises.
 
-        Once the answer has begun, a part stays until the next one is kept.
+        After the response has begun, only the current part is stored.
         """
         start, size, is_whole = self._end, 0, False
         rest = iter(pieces)

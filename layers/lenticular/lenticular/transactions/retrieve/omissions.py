@@ -41,16 +41,16 @@ class Omissions:
         return name in self._errors
 
     def add(self, name: str, error: LenticularError) -> None:
-        """Leave a part out; raise its error when the status that would say so is already sent.
+        """Leave a part out; once the status is sent, raise its error instead.
 
-        The connection ends before the answer does then, so the client knows that it has not all.
+        That breaks the connection, so the client knows that the response is incomplete.
         """
         if self._status_is_sent:
             raise error
         self._errors[name] = error
 
     def status_is_sent(self) -> None:
-        """Say that the answer begins: nothing can be left out any more."""
+        """Note that the response has begun: nothing can be left out any more."""
         self._status_is_sent = True
 
     def raise_first(self) -> None:

@@ -59,7 +59,7 @@ def transcode(
     transfer_syntax_uid: str,
     edit: Edit | None = None,
 ) -> Transcoded:
-    """Prepare it, perhaps with an edit of its elements on the way.
+    """Return the instance in another transfer syntax; `edit` may change its elements.
 
     What has no pixels to compress goes out uncompressed.
     """

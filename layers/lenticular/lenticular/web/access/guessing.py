@@ -1,9 +1,11 @@
 """The brake on guessing passwords and tokens.
 
-A wrong answer is held back, longer with each failure of the same address or the same user name; a
-right one never is. Hashing has one thread, so that guessers cannot take the processor, and the
-newest attempt comes first, so that one who signs in does not wait behind a hundred who guess. All
-that is remembered is bounded. See docs/decisions/0033-browsers-and-guessing.md.
+Responses to wrong credentials are delayed, longer with each failure of the same address or the same
+user name; right credentials never are. Hashing has one thread, so that guessers cannot take the
+processor, and the newest attempt comes first, so that a user who signs in does not wait behind a
+hundred guesses. All memory of failures is bounded.
+
+See docs/decisions/0033-browsers-and-guessing.md.
 """
 
 import asyncio

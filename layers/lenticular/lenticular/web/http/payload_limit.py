@@ -1,10 +1,10 @@
-"""The payload ladder: what an answer becomes that is larger than one call may carry.
+"""The payload limit: how to respond with more than one call may carry.
 
-    up to the ceiling          as it is
+    up to the limit            the body itself
     above it                   303 to a presigned URL, of the stored file or of `results/…`
     too much for one call      202, and a job that makes it meanwhile
 
-There is a ceiling where the setting says so and files are kept in a bucket; a HEAD has none.
+There is a limit if `payload_ceiling` is set and files are stored in a bucket; a HEAD has none.
 """
 
 import logging
@@ -42,7 +42,7 @@ _NOT_KEPT = {"cache-control": "no-store", "vary": "Accept"}
 
 @dataclass(slots=True)
 class Replay:
-    """A job whose request is put again; `made_as` is the id under which its answer is filed."""
+    """A deferred job's request, repeated in the background; `made_as` is the id of its result."""
 
     result_id: str
     made_as: str | None = None
@@ -79,7 +79,7 @@ def exceeds(request: Request, size: int) -> bool:
 
 
 def respond(request: Request, status: int, headers: dict[str, str], body: DeferredBody) -> Response:
-    """The answer itself up to the ceiling, and the way to it above."""
+    """Respond with the body, or with 303 or 202 if it exceeds the payload limit."""
     services = services_of(request)
     ceiling = payload_limit_of(request) or 0
     pieces: Iterable[bytes] = ()

@@ -116,7 +116,7 @@ def multipart(
     """Respond with multipart/related, with parts of this media type.
 
     Give a list for the answer to know its length, an iterator to make the parts as they go; then
-    `about` says how large they will be at least. Parts that are stored files are read ahead.
+    `about` is their least size. Parts that are stored files are read ahead.
     """
     boundary = new_boundary()
     # The boundary differs each time, so the tag is a weak one.
@@ -151,7 +151,7 @@ def stream(
     omissions: Omissions | None = None,
     studies: tuple[str, ...] = (),
 ) -> Response:
-    """A single part that is made as it goes; `about` says how large it will be at least."""
+    """Respond with a single part that is made as it goes; `about` is its least size."""
     if unchanged := not_modified(request, etag):
         return unchanged
     body = DeferredBody(
@@ -171,9 +171,9 @@ def json_array(
     media_type: str,
     etag: str | None = None,
 ) -> Response:
-    """An array of documents that are JSON already.
+    """Respond with an array of documents that are JSON already.
 
-    Give the ETag of what may be large and is made as it goes; any other is known by its content.
+    Pass `etag` for documents that are streamed; otherwise it is a hash of the content.
     """
     pieces = _coalesced(_array(documents), IN_ONE_PIECE)
     beginning, rest = next(pieces), next(pieces, None)

@@ -48,7 +48,7 @@ class _Survey:
     """The offer that is taken where these are made."""
 
     def add(self, value: Value, offers: tuple[Offer, ...]) -> None:
-        """Choose for a value; Unacceptable when it can be had in nothing that is accepted."""
+        """Choose the offer for a value; raise Unacceptable if there is none."""
         if offers not in self.chosen:
             self.chosen[offers] = choose(self.accept, _as_parts(offers))
         if self.chosen[offers] != _as_parts(offers)[0]:
@@ -153,9 +153,9 @@ def one_value(request: Request, value: Value) -> Response:
 def _lone_part(
     request: Request, part: Part, content: ByteSource, offer: Offer, etag: str
 ) -> Response:
-    """Multipart around one value; of that, and not of its wrapping, the Range header speaks.
+    """Respond with one value as multipart; the Range header applies to the value (PS3.18 8.7.4).
 
-    So PS3.18 has had it since WADO-RS began, and dicomweb-client asks for it.
+    It does not apply to the multipart body; dicomweb-client relies on that.
     """
     asked = responses.asked_range(request, content.size, etag)
     if asked is None:

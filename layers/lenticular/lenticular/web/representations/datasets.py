@@ -50,7 +50,7 @@ def answer(
 ) -> Response:
     """Respond with datasets that are JSON already, in the form that was negotiated.
 
-    The ETag is for those that are many; few are known by their content.
+    `etag` is used if they are streamed; for few it is a hash of the content.
     """
     if offer.media_type not in ENCODERS:
         return responses.json_array(request, documents, offer.media_type, etag)

@@ -1,6 +1,6 @@
 """Rendered representations: pictures, documents, videos and reports, PS3.18 8.7.4.
 
-Each form of instance has its media types; the first is the one for who does not say.
+Each category of instance has its media types; the first is the default.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Store transaction (STOW-RS), PS3.18 10.5, as instances arrive: nothing is held that is done."""
+"""Store transaction (STOW-RS), PS3.18 10.5. Instances are stored in batches as they arrive."""
 
 from contextlib import aclosing
 from http import HTTPStatus

@@ -77,7 +77,7 @@ def _target(parameters: QueryParams) -> Target:
 
 
 def _refuse_what_is_not_done(parameters: QueryParams) -> None:
-    """Nobody shall take for anonymous what is not."""
+    """Refuse `anonymize`, so that nobody takes an instance for anonymous that is not."""
     anonymize = parameters.get("anonymize")
     if anonymize not in (None, "yes"):
         raise InvalidRequest("`anonymize` must be yes, or be left out.")
