@@ -86,11 +86,11 @@ def serve(
 
 
 def _welcome(settings: Settings) -> None:
-    from lenticular.web.viewer.pages import is_there
+    from lenticular.web.viewer.pages import has_viewer
 
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = settings.public_url.rstrip("/") or f"http://{host}:{settings.port}"
-    viewer = f"{address}/ohif/" if is_there(settings.viewer) else "`make viewer` fetches it"
+    viewer = f"{address}/ohif/" if has_viewer(settings) else "`make viewer` fetches it"
     click.echo(
         f"Lenticular {__version__}\n"
         f"  DICOMweb       {address}/dicom-web\n"

@@ -49,6 +49,12 @@ class Services:
 
         return ThreadPoolExecutor(THREADS, thread_name_prefix="wait")
 
+    @cached_property
+    def viewer_storage(self) -> "Storage | None":
+        """The folder of a bucket that has the viewer's files; None if they are on this machine."""
+        viewer = self.settings.viewer
+        return open_storage(viewer) if viewer.startswith("s3://") else None
+
     def shared(self, kind: type[Shared]) -> Shared:
         """Return the one object of this class that everybody with these services uses."""
         objects: dict[type, Any] = vars(self).setdefault("_shared", {})
@@ -59,8 +65,9 @@ class Services:
         """End all threads and connections."""
         if "threads" in vars(self):
             self.threads.shutdown(cancel_futures=True)
-        if "storage" in vars(self):  # a lazy one may never have been opened
-            self.storage.close()
+        for name in ("storage", "viewer_storage"):  # a lazy one may never have been opened
+            if storage := vars(self).get(name):
+                storage.close()
         self.index.close()
 
 

@@ -2,44 +2,42 @@
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from lenticular.services import open_storage
+from lenticular.services import Services
 
 if TYPE_CHECKING:
     from lenticular.storage.protocol import Storage
 
-BUCKET = "s3://"
 _NAME = re.compile(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*")
 LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """A file that is there."""
+class ViewerFile:
+    """A file of the viewer."""
 
     name: str
     size: int
-    moment: float
-    """When it was last changed."""
+    changed_at: float
+    """Seconds since 1970."""
 
 
 class Files(Protocol):
     """The protocol of the viewer's files."""
 
-    def named(self, name: str) -> dict[str, Known]:
+    def named(self, name: str) -> dict[str, ViewerFile]:
         """The file of this name and the compressed one beside it, as far as they are there."""
 
     def read(self, name: str) -> bytes:
         """The bytes of a file that is there."""
 
 
-@lru_cache(maxsize=4)
-def open_files(place: str) -> Files:
-    """The files at a place: a folder's path, or `s3://bucket/folder`."""
-    return Objects(open_storage(place)) if place.startswith(BUCKET) else Folder(Path(place))
+def open_files(services: Services) -> Files:
+    """Return the files that the setting `viewer` names: a folder, or `s3://bucket/folder`."""
+    storage = services.viewer_storage
+    return Folder(Path(services.settings.viewer)) if storage is None else Objects(storage)
 
 
 class Folder:
@@ -48,14 +46,14 @@ class Folder:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def named(self, name: str) -> dict[str, Known]:
+    def named(self, name: str) -> dict[str, ViewerFile]:
         """The file of this name and the compressed one beside it, as far as they are there."""
         found = {}
         for each in _wanted(name):
             path = self._root / each
             if path.is_file():
                 about = path.stat()
-                found[each] = Known(each, about.st_size, about.st_mtime)
+                found[each] = ViewerFile(each, about.st_size, about.st_mtime)
         return found
 
     def read(self, name: str) -> bytes:
@@ -69,12 +67,16 @@ class Objects:
     def __init__(self, storage: "Storage") -> None:
         self._storage = storage
 
-    def named(self, name: str) -> dict[str, Known]:
+    def named(self, name: str) -> dict[str, ViewerFile]:
         """The file of this name and the compressed one beside it, as far as they are there."""
         wanted = _wanted(name)
         # Both begin with the name, so that one question is enough.
         listed = self._storage.keys(name) if wanted else ()
-        return {key: Known(key, size, moment) for key, size, moment in listed if key in wanted}
+        return {
+            key: ViewerFile(key, size, changed_at)
+            for key, size, changed_at in listed
+            if key in wanted
+        }
 
     def read(self, name: str) -> bytes:
         """The bytes of a file that is there."""

@@ -19,7 +19,7 @@ from lenticular.services import Services
 from lenticular.settings import Settings
 from lenticular.web.context import root_url, services_of
 from lenticular.web.http.responses import entity_tag, not_modified
-from lenticular.web.viewer.files import Files, Known, open_files
+from lenticular.web.viewer.files import Files, Folder, ViewerFile, open_files
 
 PATH = "/ohif"
 PAGE = "index.html"
@@ -72,21 +72,26 @@ _GZIP = re.compile(r"(?:^|[\s,])gzip\s*(?:,|$|;\s*q=(?!0(?:\.0*)?\s*(?:,|$)))", 
 router = APIRouter()
 
 
-def is_there(place: str) -> bool:
-    """Return True if the viewer's files are there."""
-    return bool(place) and PAGE in open_files(place).named(PAGE)
+def has_viewer(settings: Settings) -> bool:
+    """Return True if the viewer is in its folder, or is to be in a bucket."""
+    folder = settings.viewer
+    return bool(folder) and (folder.startswith("s3://") or _has_page(Folder(Path(folder))))
+
+
+def _has_page(files: Files) -> bool:
+    return PAGE in files.named(PAGE)
 
 
 def viewer(request: Request) -> Response:
     """A file of the viewer, or its page."""
-    place = services_of(request).settings.viewer
-    if not place:
+    services = services_of(request)
+    if not services.settings.viewer:
         raise NotFound(OFF)
-    files = open_files(place)
+    files = open_files(services)
     name = request.path_params.get("name") or PAGE
     found = files.named(name)
     if name not in found:
-        if Path(name).suffix in _TYPES and is_there(place):
+        if Path(name).suffix in _TYPES and _has_page(files):
             raise NotFound("The viewer has no file of this name.")
         name, found = PAGE, files.named(PAGE)
         if name not in found:
@@ -103,7 +108,7 @@ router.add_route(PATH, viewer, methods=["GET"], include_in_schema=False)
 router.add_route(PATH + "/{name:path}", viewer, methods=["GET"], include_in_schema=False)
 
 
-def _made(request: Request, files: Files, file: Known) -> Response:
+def _made(request: Request, files: Files, file: ViewerFile) -> Response:
     """The page and its configuration, which say where the server is."""
     root = urlsplit(root_url(request)).path
     content = files.read(file.name)
@@ -116,14 +121,14 @@ def _made(request: Request, files: Files, file: Known) -> Response:
     return _answer(request, headers, len(content), lambda: content)
 
 
-def _file(request: Request, files: Files, file: Known, coding: dict[str, str]) -> Response:
+def _file(request: Request, files: Files, file: ViewerFile, coding: dict[str, str]) -> Response:
     """A file as it lies there."""
     ceiling = services_of(request).settings.payload_ceiling
     if ceiling and file.size > ceiling:
         raise Unacceptable(
             "This file is only available with Accept-Encoding: gzip; unpacked it exceeds the limit."
         )
-    etag = entity_tag(file.name, file.size, file.moment)
+    etag = entity_tag(file.name, file.size, file.changed_at)
     headers = _headers(request, file.name.removesuffix(".gz"), etag) | coding
     return _answer(request, headers, file.size, lambda: files.read(file.name))
 
