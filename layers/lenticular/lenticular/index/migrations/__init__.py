@@ -24,6 +24,9 @@ INSTANCE_FEED = "0003"
 QUERY_TAGS = "0004"
 """From this revision on, there are tables for query tags."""
 
+LONGER_IDENTIFIERS = "0005"
+"""From this revision on, columns of identifiers have 128 characters."""
+
 _VERSION = table("alembic_version", column("version_num"))
 
 

@@ -35,6 +35,8 @@ class DatabaseFailure(Enum):
     """Wrong user or password."""
     MIGRATED = auto()
     """A migration changed the schema since this reader began."""
+    TOO_LONG = auto()
+    """A value is longer than its column."""
     FULL = auto()
     """The disk or the table has no room."""
 
@@ -98,6 +100,10 @@ class Dialect(ABC):
         """Return True if the same transaction, run again, may succeed."""
         failure = self.failure(driver_error(error))
         return failure in (DatabaseFailure.LOCKED, DatabaseFailure.OVERTAKEN)
+
+    def is_too_long(self, error: BaseException) -> bool:
+        """Return True if a value is longer than its column."""
+        return self.failure(driver_error(error)) is DatabaseFailure.TOO_LONG
 
     def is_lost(self, error: BaseException) -> bool:
         """Return True if the connection is lost; what was not committed is lost, too."""

@@ -205,6 +205,8 @@ class Writer:
             try:
                 return attempt(deadline)
             except Exception as error:
+                if self._dialect.is_too_long(error):
+                    migrations.require(self._database, migrations.LONGER_IDENTIFIERS)
                 is_lost = self._dialect.is_lost(error)
                 was_lost = was_lost or is_lost
                 again = self._dialect.is_contention(error) or (after_loss and is_lost)
