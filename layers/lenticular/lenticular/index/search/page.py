@@ -110,67 +110,67 @@ class SearchShape:
         return found
 
 
-def page_in_order(form: SearchShape, dialect: Dialect) -> Subquery:
+def page_in_order(search: SearchShape, dialect: Dialect) -> Subquery:
     """Return the row ids of the results, from a database that keeps the order of joins."""
     found = (
-        select(TABLES[form.level].c.row_id)
-        .select_from(joined(form, dialect))
-        .where(*form.conditions(dialect))
+        select(TABLES[search.level].c.row_id)
+        .select_from(joined(search, dialect))
+        .where(*search.conditions(dialect))
     )
-    return found.order_by(*ORDER[form.level]).limit(LIMIT).offset(OFFSET).subquery("page")
+    return found.order_by(*ORDER[search.level]).limit(LIMIT).offset(OFFSET).subquery("page")
 
 
-def numbered_page(form: SearchShape, dialect: Dialect) -> Subquery:
+def numbered_page(search: SearchShape, dialect: Dialect) -> Subquery:
     """Return the row ids of the results, each with its position in the order."""
-    is_narrow = form.in_study or form.has_lower_key or form.start is not None
-    if form.level is Level.STUDY or is_narrow:
-        return _sorted_page(form, dialect)
-    return _page_by_study(form, dialect)
+    is_narrow = search.in_study or search.has_lower_key or search.start is not None
+    if search.level is Level.STUDY or is_narrow:
+        return _sorted_page(search, dialect)
+    return _page_by_study(search, dialect)
 
 
-def joined(form: SearchShape, dialect: Dialect) -> FromClause:
+def joined(search: SearchShape, dialect: Dialect) -> FromClause:
     """Studies down to the level, or what is begun with up to its study and from there down."""
-    if form.start is not None:
-        return _joined_to_tagged(form, form.start, dialect)
-    down = not form.has_lower_key
+    if search.start is not None:
+        return _joined_to_tagged(search, search.start, dialect)
+    down = not search.has_lower_key
     study_row_id: Any = dialect.no_reorder(studies.c.row_id) if down else studies.c.row_id
     series_row_id: Any = dialect.no_reorder(series.c.row_id) if down else series.c.row_id
     rows: FromClause = studies
-    if form.level is not Level.STUDY:
+    if search.level is not Level.STUDY:
         rows = rows.join(series, series.c.study_row_id == study_row_id)
-    if form.level is Level.INSTANCE:
+    if search.level is Level.INSTANCE:
         rows = rows.join(instances, instances.c.series_row_id == series_row_id)
     return rows
 
 
-def _joined_to_tagged(form: SearchShape, start: int, dialect: Dialect) -> FromClause:
-    level = form.shapes[start][1]
-    tagged = rows_tagged(form.shapes, start, dialect).distinct().subquery("tagged")
+def _joined_to_tagged(search: SearchShape, start: int, dialect: Dialect) -> FromClause:
+    level = search.shapes[start][1]
+    tagged = rows_tagged(search.shapes, start, dialect).distinct().subquery("tagged")
     table = TABLES[level]
     rows: FromClause = tagged.join(table, table.c.row_id == dialect.no_reorder(tagged.c.row_id))
     if level is Level.INSTANCE:
         rows = rows.join(series, series.c.row_id == dialect.no_reorder(instances.c.series_row_id))
     if level is not Level.STUDY:
         rows = rows.join(studies, studies.c.row_id == dialect.no_reorder(series.c.study_row_id))
-    elif form.level is not Level.STUDY:
+    elif search.level is not Level.STUDY:
         rows = rows.join(series, series.c.study_row_id == dialect.no_reorder(studies.c.row_id))
-    if form.level is Level.INSTANCE and level is not Level.INSTANCE:
+    if search.level is Level.INSTANCE and level is not Level.INSTANCE:
         rows = rows.join(
             instances, instances.c.series_row_id == dialect.no_reorder(series.c.row_id)
         )
     return rows
 
 
-def _sorted_page(form: SearchShape, dialect: Dialect) -> Subquery:
+def _sorted_page(search: SearchShape, dialect: Dialect) -> Subquery:
     """A page whose order one index gives, or of which there is little to sort."""
-    order = ORDER[form.level]
+    order = ORDER[search.level]
     keys = [_plain(column).label(f"key_{number}") for number, column in enumerate(order)]
-    found = select(TABLES[form.level].c.row_id, *keys).select_from(joined(form, dialect))
-    found = _force_order_index(form, found, dialect)
-    if form.has_tags and not form.has_lower_key:
+    found = select(TABLES[search.level].c.row_id, *keys).select_from(joined(search, dialect))
+    found = _force_order_index(search, found, dialect)
+    if search.has_tags and not search.has_lower_key:
         # Or the server might begin with all that have a value, however many that are.
         found = dialect.force_join_order(found)
-    found = found.where(*form.conditions(dialect)).order_by(*order).limit(LIMIT).offset(OFFSET)
+    found = found.where(*search.conditions(dialect)).order_by(*order).limit(LIMIT).offset(OFFSET)
     rows = found.subquery("found")
     again = [
         rows.c[key.name].desc() if number < len(_OF_STUDIES) else rows.c[key.name]
@@ -180,29 +180,29 @@ def _sorted_page(form: SearchShape, dialect: Dialect) -> Subquery:
     return select(rows.c.row_id, position).subquery("page")
 
 
-def _page_by_study(form: SearchShape, dialect: Dialect) -> Subquery:
+def _page_by_study(search: SearchShape, dialect: Dialect) -> Subquery:
     """A page across studies: those that it touches, then their rows."""
-    touched = _touched_studies(form, dialect)
-    table = TABLES[form.level]
+    touched = _touched_studies(search, dialect)
+    table = TABLES[search.level]
     rows: FromClause = touched.join(studies, studies.c.row_id == touched.c.row_id)
     rows = rows.join(series, series.c.study_row_id == studies.c.row_id)
-    if form.level is Level.INSTANCE:
+    if search.level is Level.INSTANCE:
         rows = rows.join(instances, instances.c.series_row_id == series.c.row_id)
     in_study = func.row_number().over(
-        partition_by=touched.c.row_id, order_by=_BELOW_STUDIES[form.level]
+        partition_by=touched.c.row_id, order_by=_BELOW_STUDIES[search.level]
     )
     found = select(table.c.row_id, (touched.c.before + in_study).label("position"))
-    found = dialect.force_join_order(found.select_from(rows).where(*form.conditions(dialect)))
+    found = dialect.force_join_order(found.select_from(rows).where(*search.conditions(dialect)))
     numbered = found.subquery("numbered")
     on_page = (numbered.c.position > OFFSET, numbered.c.position <= END)
     return select(numbered.c.row_id, numbered.c.position).where(*on_page).subquery("page")
 
 
-def _touched_studies(form: SearchShape, dialect: Dialect) -> Subquery:
+def _touched_studies(search: SearchShape, dialect: Dialect) -> Subquery:
     """The studies with rows on the page, and how many matches come before each."""
     walked: Select[Any] = select(studies.c.row_id, studies.c.study_date, studies.c.study_time)
-    walked = walked.select_from(joined(form, dialect)).where(*form.conditions(dialect))
-    walked = dialect.force_join_order(_force_order_index(form, walked, dialect))
+    walked = walked.select_from(joined(search, dialect)).where(*search.conditions(dialect))
+    walked = dialect.force_join_order(_force_order_index(search, walked, dialect))
     rows = walked.order_by(*_OF_STUDIES).limit(END).subquery("walked")
     counted = select(*rows.c, func.count().label("matches")).group_by(*rows.c).subquery("counted")
     order = (counted.c.study_date.desc(), counted.c.study_time.desc(), counted.c.row_id.desc())
@@ -212,9 +212,9 @@ def _touched_studies(form: SearchShape, dialect: Dialect) -> Subquery:
     return select(summed.c.row_id, before).where(summed.c.until > OFFSET).subquery("touched")
 
 
-def _force_order_index(form: SearchShape, found: Select[Any], dialect: Dialect) -> Select[Any]:
+def _force_order_index(search: SearchShape, found: Select[Any], dialect: Dialect) -> Select[Any]:
     """Say where to start when nothing narrows the search down, or all might be read and sorted."""
-    return dialect.force_index(found, studies, _ORDER_INDEX) if form.is_of_all_studies else found
+    return dialect.force_index(found, studies, _ORDER_INDEX) if search.is_of_all_studies else found
 
 
 def _plain(column: ColumnElement[Any]) -> ColumnElement[Any]:

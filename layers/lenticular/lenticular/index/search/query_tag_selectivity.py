@@ -42,14 +42,14 @@ class Selectivity:
         self._kept = lru_cache(_KEPT)(self._prepare)
 
     def look(
-        self, tags: Sequence[QueryTag], form: SearchShape, values: dict[str, Any]
+        self, tags: Sequence[QueryTag], search: SearchShape, values: dict[str, Any]
     ) -> tuple[int | None, tuple[str, ...]]:
         """The position of the shape to begin with, and which of the tags are not ready."""
         self._require_tables()
-        candidates = _candidates(form)
+        candidates = _candidates(search)
         asked = {f"tag_{number}": tag.tag_id for number, tag in enumerate(tags)}
         prepare = self._kept if is_common(values) else self._prepare
-        statement = prepare(form.shapes, candidates, len(tags))
+        statement = prepare(search.shapes, candidates, len(tags))
         with self._database.cursor() as cursor:
             row: Any = statement.run(cursor, {**values, **asked}).fetchone()
         counted = zip(row[len(tags) :], candidates, strict=True)
@@ -85,9 +85,9 @@ class Selectivity:
             raise Unavailable("The index waits for its migration; run `lenticular migrate`.")
 
 
-def _candidates(form: SearchShape) -> tuple[int, ...]:
+def _candidates(search: SearchShape) -> tuple[int, ...]:
     """The positions of shapes to begin with, unless there is a better beginning."""
-    if form.in_study or form.has_lower_key or any(map(uses_study_index, form.shapes)):
+    if search.in_study or search.has_lower_key or any(map(uses_study_index, search.shapes)):
         return ()
-    tagged = ((n, shape) for n, shape in enumerate(form.shapes) if shape[0] == "tagged")
+    tagged = ((n, shape) for n, shape in enumerate(search.shapes) if shape[0] == "tagged")
     return tuple(n for n, shape in tagged if is_selective(shape))

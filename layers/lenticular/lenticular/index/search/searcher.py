@@ -92,11 +92,11 @@ class Searcher:
         if query.limit == 0:
             return Page([], more=False)
         # One more than asked for, to know that there is one.
-        form, values = _form(query, query.limit + 1)
-        form, adding = self._look_ahead(query, form, values)
+        search, values = _shape_of_search(query, query.limit + 1)
+        search, adding = self._look_ahead(query, search, values)
         keeps = is_common(values) and is_common(query.included)
         prepare = self._kept_results if keeps else self._prepare_results
-        recipe, statement = prepare(form, query.included, query.include_all)
+        recipe, statement = prepare(search, query.included, query.include_all)
         found = self._rows(statement, values)
         depth = query.level.depth
         matches = [
@@ -107,20 +107,20 @@ class Searcher:
 
     def ids(self, level: Level, query: Query) -> list[str]:
         """The Orthanc ids of what is found; for patients, of those whose studies are."""
-        form, values = _form(query, query.limit)
-        form, _ = self._look_ahead(query, form, values)
+        search, values = _shape_of_search(query, query.limit)
+        search, _ = self._look_ahead(query, search, values)
         prepare = self._kept_ids if is_common(values) else self._prepare_ids
-        return [from_digest(row[0]) for row in self._rows(prepare(level, form), values)]
+        return [from_digest(row[0]) for row in self._rows(prepare(level, search), values)]
 
     def _look_ahead(
-        self, query: Query, form: SearchShape, values: dict[str, Any]
+        self, query: Query, search: SearchShape, values: dict[str, Any]
     ) -> tuple[SearchShape, tuple[str, ...]]:
-        """The form with where to begin, and which query tags are not known of all rows yet."""
+        """Return the search with its start, and the query tags that lack values yet."""
         tags = [each for each, _ in query.conditions if isinstance(each, QueryTag)]
         if not tags:
-            return form, ()
-        start, adding = self._scout.look(tags, form, values)
-        return replace(form, start=start), adding
+            return search, ()
+        start, adding = self._scout.look(tags, search, values)
+        return replace(search, start=start), adding
 
     def _rows(self, statement: Statement, values: dict[str, Any]) -> list[Any]:
         with self._database.cursor() as cursor:
@@ -131,70 +131,70 @@ class Searcher:
         return [row[1:] for row in sorted(found, key=itemgetter(0))]
 
     def _prepare_results(
-        self, form: SearchShape, included: frozenset[str], include_all: bool
+        self, search: SearchShape, included: frozenset[str], include_all: bool
     ) -> tuple[Projection, Statement]:
-        recipe = Projection.of(form.level, form.in_path, included, include_all, self._tags)
-        page, table = self._page(form), TABLES[form.level]
+        recipe = Projection.of(search.level, search.in_path, included, include_all, self._tags)
+        page, table = self._page(search), TABLES[search.level]
         rows = page.join(table, table.c.row_id == self._dialect.no_reorder(page.c.row_id))
-        if form.level is Level.INSTANCE:
+        if search.level is Level.INSTANCE:
             rows = rows.join(series, series.c.row_id == instances.c.series_row_id)
-        if form.level is not Level.STUDY:
+        if search.level is not Level.STUDY:
             rows = rows.join(studies, studies.c.row_id == series.c.study_row_id)
         for attributes, key in recipe.tables:
             rows = rows.join(attributes, key)
-        columns = (*_UIDS[: form.level.depth], *recipe.columns)
-        return recipe, self._database.prepare(self._in_order(form, page, columns, rows))
+        columns = (*_UIDS[: search.level.depth], *recipe.columns)
+        return recipe, self._database.prepare(self._in_order(search, page, columns, rows))
 
-    def _prepare_ids(self, level: Level, form: SearchShape) -> Statement:
+    def _prepare_ids(self, level: Level, search: SearchShape) -> Statement:
         if level is Level.PATIENT:
-            matching = select(studies.c.patient_row_id).select_from(joined(form, self._dialect))
-            matching = matching.where(*form.conditions(self._dialect))
+            matching = select(studies.c.patient_row_id).select_from(joined(search, self._dialect))
+            matching = matching.where(*search.conditions(self._dialect))
             position = () if self._dialect.keeps_join_order else (patients.c.row_id,)
             found = select(*position, patients.c.orthanc_id)
             found = found.where(patients.c.row_id.in_(matching)).order_by(patients.c.row_id)
             return self._database.prepare(found.limit(LIMIT).offset(OFFSET))
         table = TABLES[level]
         if not self._dialect.keeps_join_order:
-            page = numbered_page(form, self._dialect)
+            page = numbered_page(search, self._dialect)
             rows = page.join(table, table.c.row_id == page.c.row_id)
-            return self._database.prepare(self._in_order(form, page, [table.c.orthanc_id], rows))
+            return self._database.prepare(self._in_order(search, page, [table.c.orthanc_id], rows))
         found = (
             select(table.c.orthanc_id)
-            .select_from(joined(form, self._dialect))
-            .where(*form.conditions(self._dialect))
+            .select_from(joined(search, self._dialect))
+            .where(*search.conditions(self._dialect))
         )
         return self._database.prepare(found.order_by(*ORDER[level]).limit(LIMIT).offset(OFFSET))
 
-    def _page(self, form: SearchShape) -> Subquery:
+    def _page(self, search: SearchShape) -> Subquery:
         find = page_in_order if self._dialect.keeps_join_order else numbered_page
-        return find(form, self._dialect)
+        return find(search, self._dialect)
 
     def _in_order(
         self,
-        form: SearchShape,
+        search: SearchShape,
         page: Subquery,
         columns: Sequence[ColumnElement[Any]],
         rows: FromClause,
     ) -> Select[Any]:
         """Columns of the rows of a page, to be sorted by their first where there is no order."""
         if self._dialect.keeps_join_order:
-            order = [self._dialect.no_reorder(column) for column in ORDER[form.level]]
+            order = [self._dialect.no_reorder(column) for column in ORDER[search.level]]
             return select(*columns).select_from(rows).order_by(*order)
         found = select(page.c.position, *columns).select_from(rows)
         return self._dialect.force_join_order(found)
 
 
-def _form(query: Query, limit: int) -> tuple[SearchShape, dict[str, Any]]:
-    """The form of a question, and the parameters that make it this one."""
+def _shape_of_search(query: Query, limit: int) -> tuple[SearchShape, dict[str, Any]]:
+    """Return the shape of a search, and the values of its parameters."""
     values: Values = []
-    form = SearchShape(
+    search = SearchShape(
         query.level,
         tuple(shape_of(attribute, matcher, values) for attribute, matcher in query.conditions),
         frozenset(attribute.column for attribute, _ in query.conditions),
         query.study_instance_uid is not None,
         query.series_instance_uid is not None,
     )
-    return form, {
+    return search, {
         **parameters(values),
         "study_uid": query.study_instance_uid,
         "series_uid": query.series_instance_uid,
