@@ -38,14 +38,13 @@ class FolderStorage:
     def put(self, key: str, body: Spool) -> None:
         """Write the file and sync it together with its folder, whose new name is in it.
 
-        A crash may leave a part of it under its key, which was never used before and which nobody
-        knows until this returns.
+        A crash may leave a part of the file under its key. No row names that key yet.
         """
         target = self._path(key)
         for attempt in range(PUT_ATTEMPTS):
             try:
                 self._make_folder(target.parent)
-                file = self._place(target, body)
+                file = self._write(target, body)
                 break
             except FileNotFoundError:
                 # A delete took the folder away, empty as it was, in between.
@@ -62,7 +61,7 @@ class FolderStorage:
                 raise
 
     def read(self, key: str, offset: int = 0, length: int | None = None) -> bytes:
-        """The bytes from offset, at most length of them, to the end without a length."""
+        """Return at most `length` bytes from `offset`; without a length, all to the end."""
         with self._path(key).open("rb", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size - offset
             wanted = size if length is None else min(length, size)
@@ -73,14 +72,14 @@ class FolderStorage:
             return data + self.read(key, offset + len(data), wanted - len(data))
 
     def stream(self, key: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
-        """The same bytes in pieces of at most a megabyte; a missing key raises at the call."""
+        """Yield these bytes in pieces of a megabyte at most; a missing key raises at the call."""
         file = self._path(key).open("rb", buffering=0)
         if length is None:
             length = os.fstat(file.fileno()).st_size - offset
         return _pieces(file, offset, length)
 
     def delete(self, key: str) -> None:
-        """Forget the object and the folders that it leaves empty; a missing key is no error."""
+        """Delete the file and the folders that it leaves empty; a missing key is no error."""
         path = self._path(key)
         path.unlink(missing_ok=True)
         for folder in path.parents:
@@ -92,7 +91,7 @@ class FolderStorage:
                 return
 
     def release_reserve(self) -> bool:
-        """Free the disk space that is kept so that deletes work on a full disk; False for none."""
+        """Free the disk space reserved for deletes on a full disk; False if there is none."""
         try:
             (self.root / RESERVE).unlink()
         except FileNotFoundError:
@@ -100,7 +99,7 @@ class FolderStorage:
         return True
 
     def keep_reserve(self) -> None:
-        """Take the disk space back, as far as there is room."""
+        """Reserve the disk space again if there is room."""
         path = self.root / RESERVE
         try:
             file_descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -114,7 +113,7 @@ class FolderStorage:
             os.close(file_descriptor)
 
     def keys(self, prefix: str = "") -> Iterator[tuple[str, int, float]]:
-        """Key, size in bytes and time of last change (seconds since 1970) of all under a prefix."""
+        """Yield key, size in bytes and time of change (seconds since 1970) of all with a prefix."""
         start = self.root / prefix
         # Text instead of paths: a listing of a study stands before each of its retrievals.
         above = len(os.path.join(self.root, ""))
@@ -131,7 +130,7 @@ class FolderStorage:
                     yield key, status.st_size, status.st_mtime
 
     def _discard_abandoned(self) -> None:
-        """Remove what a killed server left in the spool; what is young may belong to another."""
+        """Remove old files of killed servers from the spool; young ones may be in use."""
         latest = time.time() - ABANDONED_SECONDS
         for path in self._spool.iterdir():
             with suppress(FileNotFoundError):  # kept or removed since it was listed
@@ -153,8 +152,8 @@ class FolderStorage:
             folder.mkdir(exist_ok=True)
         _sync_folder(folder.parent)
 
-    def _place(self, target: Path, body: Spool) -> FileIO:
-        """Bring the bytes under their name, not yet safely."""
+    def _write(self, target: Path, body: Spool) -> FileIO:
+        """Write or rename the body to its path, without a sync."""
         if body.path is not None:
             os.rename(body.path, target)
             body.forget_file()

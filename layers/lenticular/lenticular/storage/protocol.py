@@ -2,7 +2,7 @@
 
 A key is a relative path with `/` between its parts. An object is immutable: a key is written
 once, read any number of times and deleted at most once. Adapters raise the language's own errors
-(`FileNotFoundError` for a missing key, `OSError` for a place that fails).
+(`FileNotFoundError` for a missing key, `OSError` for a storage that fails).
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ from lenticular.storage.spool import Spool
 
 
 class Storage(Protocol):
-    """A place that keeps files."""
+    """A storage of immutable files."""
 
     spool_folder: Path | None
     """The folder for large bodies on their way in; None for the system's temporary folder."""
@@ -23,32 +23,32 @@ class Storage(Protocol):
         """End the threads and connections."""
 
     def put(self, key: str, body: Spool) -> None:
-        """Keep the body under the key; when this returns it survives a crash of the machine.
+        """Store the body under the key; when this returns it survives a crash of the machine.
 
-        The spool may be consumed by it (a folder renames the spool's file into place).
+        This may consume the spool (a folder renames the spool's file into place).
         """
 
     def read(self, key: str, offset: int = 0, length: int | None = None) -> bytes:
-        """The bytes from offset, at most length of them, to the end without a length."""
+        """Return at most `length` bytes from `offset`; without a length, all to the end."""
 
     def stream(self, key: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
-        """The same bytes in pieces of at most a megabyte; a missing key raises at the call."""
+        """Yield these bytes in pieces of a megabyte at most; a missing key raises at the call."""
 
     def delete(self, key: str) -> None:
-        """Forget the object; a missing key is no error."""
+        """Delete the object; a missing key is no error."""
 
     def release_reserve(self) -> bool:
-        """Free the disk space that is kept so that deletes work on a full disk; False for none."""
+        """Free the disk space reserved for deletes on a full disk; False if there is none."""
 
     def keep_reserve(self) -> None:
-        """Take the disk space back, as far as there is room."""
+        """Reserve the disk space again if there is room."""
 
     def keys(self, prefix: str = "") -> Iterator[tuple[str, int, float]]:
-        """Key, size in bytes and time of last change (seconds since 1970) of all under a prefix."""
+        """Yield key, size in bytes and time of change (seconds since 1970) of all with a prefix."""
 
 
 def put_bytes(storage: Storage, key: str, content: bytes) -> None:
-    """Keep a small content that is in memory under the key."""
+    """Store a small content that is in memory."""
     with Spool() as spool:
         spool.write(content)
         storage.put(key, spool)
@@ -56,7 +56,7 @@ def put_bytes(storage: Storage, key: str, content: bytes) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One version of an object, whoever put it there and whatever its key looks like."""
+    """One version of an object under any key, also of objects that others put there."""
 
     key: str
     size: int
@@ -75,7 +75,7 @@ class UploadedPart:
 
 @runtime_checkable
 class Bucket(Storage, Protocol):
-    """A storage where others put objects too, and from which they read by presigned URLs."""
+    """A storage in which clients write and read objects directly, by presigned URLs."""
 
     bucket: str
     """The name of the bucket."""
@@ -86,13 +86,13 @@ class Bucket(Storage, Protocol):
         """Return the object under any key; raise FileNotFoundError if there is none."""
 
     def fetch(self, found: Found) -> Spool:
-        """Bring it here; `put` of the spool copies inside the service. The caller closes it."""
+        """Download the object; `put` of it copies inside the service. The caller closes it."""
 
     def copy(self, found: Found, key: str) -> None:
-        """Keep the same bytes under another key, without bringing them here."""
+        """Copy the object to another key, inside the service."""
 
     def discard(self, found: Found) -> None:
-        """Forget exactly this version, and not what was put under its key afterwards."""
+        """Delete exactly this version, not an object that was put under its key afterwards."""
 
     def presign(
         self,
@@ -101,29 +101,29 @@ class Bucket(Storage, Protocol):
         media_type: str | None = None,
         file_name: str | None = None,
     ) -> str:
-        """Return a URL from which anybody who has it reads the object for a while."""
+        """Return a URL with which anybody can read the object for a while."""
 
     def presign_upload(self, key: str, size: int, seconds: int = 3600) -> str:
-        """Return a URL to which anybody who has it puts so many bytes for a while."""
+        """Return a URL to which anybody can put `size` bytes for a while."""
 
     def begin_parts(self, key: str) -> str:
-        """Begin an upload in parts and return its id. The bucket forgets uploads left open."""
+        """Begin an upload in parts; return its id. The bucket deletes it if it is left open."""
 
     def presign_part(
         self, key: str, upload_id: str, number: int, size: int, seconds: int = 3600
     ) -> str:
-        """Return a URL for a part of so many bytes, at least 5 MiB except the last."""
+        """Return a URL for a part of `size` bytes; all but the last have at least 5 MiB."""
 
     def parts(self, key: str, upload_id: str) -> list[UploadedPart]:
-        """Return the parts that have arrived; FileNotFoundError if the upload is no longer open."""
+        """Return the parts that have arrived; raise FileNotFoundError if the upload is not open."""
 
     def complete_parts(self, key: str, upload_id: str, parts: Iterable[UploadedPart]) -> None:
-        """Make one object of these parts."""
+        """Complete the object from these parts."""
 
     def write(
         self, key: str, pieces: Iterable[bytes], media_type: str, file_name: str | None = None
     ) -> int:
-        """Keep what is made piece by piece, of a size nobody knows before; how many bytes it was.
+        """Store an object of unknown size piece by piece; return its size.
 
-        Nothing is kept when the pieces end with an error.
+        Nothing is stored if the pieces end with an error.
         """

@@ -1,7 +1,7 @@
 """Files in a bucket of S3, or of anything that speaks its API.
 
-Every write carries a checksum that the service verifies before it keeps the object; what `fetch`
-brought from the bucket is put elsewhere in it by a copy inside the service, not sent again.
+Every write carries a checksum that the service verifies before it stores the object. A spool that
+`fetch` returned is put by a copy inside the service, not sent again.
 """
 
 import base64
@@ -58,7 +58,7 @@ _INTERRUPTED = (IncompleteReadError, ResponseStreamingError)
 
 
 class FetchedSpool(Spool):
-    """An object of the bucket, brought here to be read; it knows where it came from."""
+    """A downloaded object of the bucket, and the version from which it came."""
 
     def __init__(self, found: Found) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class S3Storage:
         """Do nothing: a bucket is never full."""
 
     def put(self, key: str, body: Spool) -> None:
-        """Send the body; the service keeps it only when the checksum fits."""
+        """Send the body; the service stores it only if the checksum matches."""
         name = self._name(key)
         with own_errors(key):
             if isinstance(body, FetchedSpool):
@@ -107,20 +107,20 @@ class S3Storage:
                 self._send_in_parts(body, name)
 
     def read(self, key: str, offset: int = 0, length: int | None = None) -> bytes:
-        """The bytes from offset, at most length of them, to the end without a length."""
+        """Return at most `length` bytes from `offset`; without a length, all to the end."""
         return b"".join(self.stream(key, offset, length))
 
     def stream(self, key: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
-        """The same bytes in pieces of at most a megabyte; a missing key raises at the call."""
+        """Yield these bytes in pieces of a megabyte at most; a missing key raises at the call."""
         return self._stream(self._name(key), offset, length)
 
     def delete(self, key: str) -> None:
-        """Forget the object; a missing key is no error."""
+        """Delete the object; a missing key is no error."""
         with own_errors(key):
             self.client.delete_object(Bucket=self.bucket, Key=self._name(key))
 
     def keys(self, prefix: str = "") -> Iterator[tuple[str, int, float]]:
-        """Key, size in bytes and time of last change (seconds since 1970) of all under a prefix."""
+        """Yield key, size in bytes and time of change (seconds since 1970) of all with a prefix."""
         pages = self.client.get_paginator("list_objects_v2").paginate(
             Bucket=self.bucket,
             Prefix=self.prefix + prefix,
@@ -146,7 +146,7 @@ class S3Storage:
         )
 
     def fetch(self, found: Found) -> FetchedSpool:
-        """Bring it here; `put` of the spool copies inside the service. The caller closes it."""
+        """Download the object; `put` of it copies inside the service. The caller closes it."""
         name = self.prefix + found.key
         spool = FetchedSpool(found)
         try:
@@ -159,12 +159,12 @@ class S3Storage:
         return spool
 
     def copy(self, found: Found, key: str) -> None:
-        """Keep the same bytes under another key, without bringing them here."""
+        """Copy the object to another key, inside the service."""
         source: CopySourceTypeDef = {"Bucket": self.bucket, "Key": self.prefix + found.key}
         if found.version_id is not None:
             source["VersionId"] = found.version_id
         arguments = {
-            # What was found is what is kept, or the copy fails.
+            # The copy fails if the object is no longer the one that was found.
             "CopySourceIfMatch": found.etag,
             # Tags would need more rights, and headers say how somebody else would send it.
             "TaggingDirective": "REPLACE",
@@ -176,7 +176,7 @@ class S3Storage:
             )
 
     def discard(self, found: Found) -> None:
-        """Forget exactly this version, and not what was put under its key afterwards."""
+        """Delete exactly this version, not an object that was put under its key afterwards."""
         name = self.prefix + found.key
         with own_errors(found.key):
             if found.version_id is not None:
@@ -191,7 +191,7 @@ class S3Storage:
         media_type: str | None = None,
         file_name: str | None = None,
     ) -> str:
-        """Return a URL from which anybody who has it reads the object for a while."""
+        """Return a URL with which anybody can read the object for a while."""
         parameters = {
             "Bucket": self.bucket,
             "Key": self._name(key),
@@ -204,13 +204,13 @@ class S3Storage:
         return self.client.generate_presigned_url("get_object", parameters, seconds)
 
     def presign_upload(self, key: str, size: int, seconds: int = DEFAULT_EXPIRY_SECONDS) -> str:
-        """A URL to which anybody who has it puts so many bytes, once or again, for a while."""
-        # The length is signed, so the service takes no other.
+        """Return a URL to which anybody can put `size` bytes, once or again, for a while."""
+        # The length is signed, so the service accepts no other.
         parameters = {"Bucket": self.bucket, "Key": self._name(key), "ContentLength": size}
         return self.client.generate_presigned_url("put_object", parameters, seconds)
 
     def begin_parts(self, key: str) -> str:
-        """Begin an upload in parts and return its id. The bucket forgets uploads left open."""
+        """Begin an upload in parts; return its id. The bucket deletes it if it is left open."""
         with own_errors(key):
             begun = self.client.create_multipart_upload(Bucket=self.bucket, Key=self._name(key))
         return begun["UploadId"]
@@ -223,7 +223,7 @@ class S3Storage:
         size: int,
         seconds: int = DEFAULT_EXPIRY_SECONDS,
     ) -> str:
-        """Return a URL for a part of so many bytes, at least 5 MiB except the last."""
+        """Return a URL for a part of `size` bytes; all but the last have at least 5 MiB."""
         parameters = {
             "Bucket": self.bucket,
             "Key": self._name(key),
@@ -234,7 +234,7 @@ class S3Storage:
         return self.client.generate_presigned_url("upload_part", parameters, seconds)
 
     def parts(self, key: str, upload_id: str) -> list[UploadedPart]:
-        """Return the parts that have arrived; FileNotFoundError if the upload is no longer open."""
+        """Return the parts that have arrived; raise FileNotFoundError if the upload is not open."""
         pages = self.client.get_paginator("list_parts").paginate(
             Bucket=self.bucket, Key=self._name(key), UploadId=upload_id
         )
@@ -246,7 +246,7 @@ class S3Storage:
             ]
 
     def complete_parts(self, key: str, upload_id: str, parts: Iterable[UploadedPart]) -> None:
-        """Make one object of these parts."""
+        """Complete the object from these parts."""
         listed: list[CompletedPartTypeDef] = [
             {"PartNumber": part.number, "ETag": part.etag} for part in parts
         ]
@@ -263,7 +263,7 @@ class S3Storage:
     ) -> int:
         """Keep what is made piece by piece, of a size nobody knows before; how many bytes it was.
 
-        Nothing is kept when the pieces end with an error.
+        Nothing is stored if the pieces end with an error.
         """
         with own_errors(key):
             writer = MultipartWriter(self.client, self.bucket, self._name(key), self._sending)
@@ -317,7 +317,7 @@ class S3Storage:
     def _pieces(
         self, name: str, answer: "GetObjectOutputTypeDef", offset: int, length: int
     ) -> Iterator[bytes]:
-        """The body of an answer; when the connection breaks, asked for again from where it did."""
+        """Yield the body of a response; if the connection breaks, ask for the rest."""
         attempts = 1
         while length:
             with own_errors(name), closing(answer["Body"]) as body:
@@ -335,7 +335,7 @@ class S3Storage:
 
 
 def make_client() -> "S3Client":
-    """A client configured by AWS's own environment variables and files."""
+    """Return a client configured by AWS's own environment variables and files."""
     client = _client("virtual")
     if ".amazonaws." not in (urlsplit(client.meta.endpoint_url).hostname or ""):
         # Elsewhere no name server knows a host for each bucket.

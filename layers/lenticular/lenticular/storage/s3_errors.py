@@ -1,4 +1,4 @@
-"""The errors of the client library of S3 as the language's own, so that nobody else knows them."""
+"""Translate the errors of the S3 client library to the language's own."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,7 +41,7 @@ def is_missing(error: ClientError) -> bool:
 
 def _own_error(code: str, key: str) -> Exception:
     if code in _MISSING:
-        # Not the whole key: errors are logged, and who drops a file may name it after a patient.
+        # Not the whole key: errors are logged, and dropped files may be named after patients.
         return FileNotFoundError(f"There is no such object under {key.partition('/')[0]}/.")
     if code in _PAST_THE_END:
         return PastTheEnd()

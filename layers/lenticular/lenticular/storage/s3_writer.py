@@ -1,6 +1,6 @@
-"""Objects that are written while they are made: in constant memory, some parts on their way.
+"""Write objects of unknown size by S3 multipart uploads, in constant memory.
 
-What S3 knows as a multipart upload; an object that fits in one part is put as it is.
+An object that fits in one part is put in one request.
 """
 
 from collections import deque
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # 10,000 parts make an object at most: 80 GB. Three are on their way and one is being filled.
 PART_BYTES = 8 * 1024 * 1024
 PARTS_AT_ONCE = 3
-# Nobody but the asking client may keep patient data, and it asks whether it is still current.
+# Only the client may cache patient data, and it must revalidate them.
 CACHE_CONTROL = "private, no-cache"
 
 
@@ -29,7 +29,7 @@ def disposition(file_name: str | None) -> str:
 
 
 class MultipartWriter:
-    """Writes one object."""
+    """The upload of one object."""
 
     def __init__(
         self, client: "S3Client", bucket: str, key: str, threads: ThreadPoolExecutor
@@ -42,7 +42,7 @@ class MultipartWriter:
         self._waiting: deque[Future[CompletedPartTypeDef]] = deque()
 
     def write(self, pieces: Iterable[bytes], media_type: str, disposition: str) -> int:
-        """Write the pieces; how many bytes. When they end with an error nothing is kept."""
+        """Write the pieces; return the size. If they end with an error, nothing is stored."""
         parts = _parts(pieces)
         first, second = next(parts, b""), next(parts, None)
         if second is None:
@@ -105,7 +105,7 @@ class MultipartWriter:
 
 
 def _parts(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes in parts of exactly that size, but for the last."""
+    """Yield the same bytes in parts of PART_BYTES; the last may be smaller."""
     waiting = bytearray()
     for piece in pieces:
         waiting += piece

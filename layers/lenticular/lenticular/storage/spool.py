@@ -1,4 +1,4 @@
-"""A received body on its way in: in memory while small, in a temporary file when large."""
+"""A received body: in memory while it is small, in a temporary file when it is large."""
 
 import hashlib
 import mmap
@@ -14,8 +14,8 @@ IN_MEMORY_BYTES = 2 * 1024 * 1024
 class Spool:
     """Bytes that arrive in pieces, hashed on the way, readable at any offset afterwards.
 
-    `folder` is where a large body goes; give the folder storage's own, and keeping the body is
-    a rename. Close it, or use it in a `with`: an unkept file is removed.
+    `folder` takes the file of a large body; if it is the storage's own, storing the body is a
+    rename. Close it, or use it in a `with`: a file that was not stored is removed.
     """
 
     def __init__(self, folder: Path | None = None, in_memory_bytes: int = IN_MEMORY_BYTES) -> None:
@@ -40,11 +40,11 @@ class Spool:
             self._move_to_file()
 
     def sha256(self) -> bytes:
-        """The SHA-256 of everything written so far, 32 bytes."""
+        """Return the SHA-256 of everything written so far, 32 bytes."""
         return self._hash.digest()
 
     def view(self) -> memoryview:
-        """All bytes, without copying a large file into memory. Nothing may be written after it."""
+        """Return all bytes; a large file is mapped, not copied. Write nothing afterwards."""
         if self._view is None:
             if self._file_descriptor < 0:
                 self._view = memoryview(
@@ -57,17 +57,17 @@ class Spool:
         return self._view
 
     def read(self, offset: int, length: int) -> bytes:
-        """At most length bytes from offset."""
+        """Return at most `length` bytes from `offset`."""
         return bytes(self.view()[offset : offset + length])
 
     def forget_file(self) -> None:
-        """The file of a large body was moved to its final place and is no longer ours to remove."""
+        """Leave the file alone from now on: the storage has moved it to its final path."""
         self.path = None
 
     def close(self) -> None:
-        """Let go of memory and remove an unkept file."""
+        """Free the memory and remove the file if it was not stored."""
         self._pieces = []
-        # Whoever still holds a slice keeps the map alive; the last one lets it go.
+        # A slice that is still in use keeps the map alive.
         self._view = None
         if self._file_descriptor >= 0:
             os.close(self._file_descriptor)
