@@ -1,9 +1,9 @@
-"""Uploads past the payload ceiling: files go straight into the bucket, by presigned URLs.
+"""Uploads past the payload limit: clients put files straight into the bucket, by presigned URLs.
 
-They arrive in the drop folder, `incoming/uploads/<id>/<number>-<size>/<name>`, and are taken from
-there like all that is dropped; what became of each is written to `uploads/<id>/<number>.json`
-beside the manifest of the upload. All of it can be asked for again at any time, with fresh URLs
-for what has not arrived, so that is also how an upload is resumed.
+The files arrive in the drop folder, `incoming/uploads/<id>/<number>-<size>/<name>`, and are
+ingested like all dropped files. The outcome of each is written to `uploads/<id>/<number>.json`
+beside the manifest of the upload. A client can ask for the status at any time, and gets fresh URLs
+for what has not arrived; so it also resumes an upload.
 """
 
 import re
@@ -25,7 +25,7 @@ Status = Literal["waiting", "arrived", "stored", "refused"]
 
 MEBIBYTE = 1024 * 1024
 MOST_FILES = 1000
-# An answer with that many URLs, each signed with a session token, fits below the ceiling.
+# A response with that many URLs, each signed with a session token, is below the payload limit.
 MOST_URLS = 1000
 LARGEST_FILE = 5 * 1024 * MEBIBYTE
 LONGEST_NAME_BYTES = 1024
@@ -48,7 +48,7 @@ class RequestedFile:
 
 @dataclass(frozen=True, slots=True)
 class UploadPart:
-    """A stretch of a large file; without a URL when it has arrived."""
+    """A part of a large file; without a URL if it has arrived."""
 
     number: int
     size: int
@@ -88,7 +88,7 @@ class UploadedFile:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """Some files on their way; until `expires` the URLs serve."""
+    """An upload of several files; its URLs are valid until `expires`."""
 
     upload_id: str
     expires: datetime
@@ -102,7 +102,7 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A line of the manifest."""
+    """An entry of the manifest."""
 
     number: int
     name: str
@@ -123,7 +123,7 @@ class _Manifest:
 
 
 def begin(services: Services, announced: Sequence[RequestedFile]) -> Upload:
-    """Make room for these files; where each is to be put."""
+    """Begin an upload of these files; return the URLs to which to put them."""
     bucket = _bucket_of(services)
     _check(announced)
     upload_id = secrets.token_urlsafe(16)
@@ -142,18 +142,18 @@ def status(services: Services, upload_id: str) -> Upload:
     """Return the status of an upload, with fresh URLs for what has not arrived."""
     bucket = _bucket_of(services)
     manifest = _manifest(bucket, upload_id)
-    # In this order: what is taken between the two lists has its outcome before it is gone.
+    # In this order: a file that is ingested between the two has its outcome before it is gone.
     arrived = {key for key, _, _ in bucket.keys(f"{_FOLDER}{upload_id}/")}
-    taken = {key for key, _, _ in bucket.keys(f"uploads/{upload_id}/")}
+    outcomes = {key for key, _, _ in bucket.keys(f"uploads/{upload_id}/")}
 
     def look_at(entry: _Entry) -> UploadedFile:
-        if outcome_key(upload_id, entry.number) in taken:
-            return _taken(bucket, upload_id, entry)
+        if outcome_key(upload_id, entry.number) in outcomes:
+            return _ingested(bucket, upload_id, entry)
         if entry.key in arrived:
             return _arrived(entry)
         parts = _parts(bucket, entry)
         if parts is None:
-            # Put together, and perhaps taken, since the lists were made.
+            # Completed, and perhaps ingested, since the lists were made.
             return _find(bucket, upload_id, entry) or _expired(entry)
         return _waiting(bucket, entry, parts)
 
@@ -161,7 +161,7 @@ def status(services: Services, upload_id: str) -> Upload:
 
 
 def complete(services: Services, upload_id: str, number: int) -> UploadedFile:
-    """Make one object of the parts of a file; Conflict when some are missing."""
+    """Complete a file from its parts; raise Conflict if some are missing."""
     bucket = _bucket_of(services)
     entry = next((e for e in _manifest(bucket, upload_id).files if e.number == number), None)
     if entry is None:
@@ -188,19 +188,19 @@ def upload_key(key: str) -> UploadKey | None:
     return UploadKey(match[1], int(match[2]), int(match[3])) if match else None
 
 
-def record(bucket: Bucket, place: UploadKey, outcome: UploadOutcome) -> None:
-    """Write down what became of a file, for whoever asks for the upload.
+def record(bucket: Bucket, key: UploadKey, outcome: UploadOutcome) -> None:
+    """Write the outcome of a file, for the status of its upload.
 
-    What was stored stays so: a URL that is used again brings another object.
+    A stored file stays stored if its URL is used again for another object.
     """
-    if outcome.refusals and _was_stored(bucket, place):
+    if outcome.refusals and _was_stored(bucket, key):
         return
-    put_bytes(bucket, outcome_key(place.upload_id, place.number), orjson.dumps(asdict(outcome)))
+    put_bytes(bucket, outcome_key(key.upload_id, key.number), orjson.dumps(asdict(outcome)))
 
 
-def _was_stored(bucket: Bucket, place: UploadKey) -> bool:
+def _was_stored(bucket: Bucket, key: UploadKey) -> bool:
     try:
-        content = orjson.loads(bucket.read(outcome_key(place.upload_id, place.number)))
+        content = orjson.loads(bucket.read(outcome_key(key.upload_id, key.number)))
     except FileNotFoundError:
         return False
     return not content["refusals"]
@@ -245,7 +245,7 @@ def _check(announced: Sequence[RequestedFile]) -> None:
 
 
 def _key(upload_id: str, number: int, file: RequestedFile) -> str:
-    """A proper key, whatever the name is; its end says to people which file it was."""
+    """Return a valid key for any name; its end is readable for people."""
     last = re.split(r"[/\\]", file.name)[-1]
     name = re.sub(r"[^\w.-]", "_", last, flags=re.ASCII)[-_LONGEST_KEY_NAME:].lstrip(".")
     return f"{_FOLDER}{upload_id}/{number}-{file.size}/{name or 'file'}"
@@ -270,12 +270,12 @@ def _manifest(bucket: Bucket, upload_id: str) -> _Manifest:
 
 
 def _find(bucket: Bucket, upload_id: str, entry: _Entry) -> UploadedFile | None:
-    """A file that has arrived, or was taken already."""
+    """Return the status of a file that has arrived or was ingested; None if it has not arrived."""
     try:
         bucket.find(entry.key)
     except FileNotFoundError:
         try:
-            return _taken(bucket, upload_id, entry)
+            return _ingested(bucket, upload_id, entry)
         except FileNotFoundError:
             return None
     return _arrived(entry)
@@ -291,7 +291,7 @@ def _expired(entry: _Entry) -> UploadedFile:
     return UploadedFile(entry.number, entry.name, entry.size, "refused", outcome=outcome)
 
 
-def _taken(bucket: Bucket, upload_id: str, entry: _Entry) -> UploadedFile:
+def _ingested(bucket: Bucket, upload_id: str, entry: _Entry) -> UploadedFile:
     content: dict[str, Any] = orjson.loads(bucket.read(outcome_key(upload_id, entry.number)))
     outcome = UploadOutcome(content["instances"], content["refusals"])
     status: Status = "refused" if outcome.refusals else "stored"
@@ -299,7 +299,7 @@ def _taken(bucket: Bucket, upload_id: str, entry: _Entry) -> UploadedFile:
 
 
 def _parts(bucket: Bucket, entry: _Entry) -> list[UploadedPart] | None:
-    """The parts that have arrived; None when they are apart no longer."""
+    """Return the parts that have arrived; None if the upload of parts is no longer open."""
     if entry.parts_id is None:
         return []
     try:
@@ -309,7 +309,7 @@ def _parts(bucket: Bucket, entry: _Entry) -> list[UploadedPart] | None:
 
 
 def _states(entry: _Entry, arrived: Iterable[UploadedPart]) -> list[UploadPart]:
-    """The parts of a file; one of another size than it should have has not arrived."""
+    """Return the parts of a file; a part of the wrong size has not arrived."""
     sizes = {part.number: part.size for part in arrived}
     return [
         UploadPart(number, size, sizes.get(number) == size)

@@ -15,11 +15,11 @@ log = logging.getLogger(__name__)
 INTERVAL_SECONDS = 2.0
 
 Action = Callable[[str], object]
-"""Takes the object under a key, so that it lies there no longer."""
+"""Ingests the object under a key and removes it."""
 
 
 class BucketPoller(Watch):
-    """The objects under a prefix of the bucket, and what is to be done with each."""
+    """Applies an action to each object under a prefix of the bucket."""
 
     def __init__(self, services: Services, bucket: Bucket, prefix: str, action: Action) -> None:
         name = prefix.strip("/").replace("/", "-")
@@ -30,13 +30,13 @@ class BucketPoller(Watch):
         self._retries = Retries(2 * INTERVAL_SECONDS)
 
     def turn(self) -> float:
-        """Take every object there is; what fails is tried again, after ever longer waits."""
+        """Ingest every object; try failed ones again after longer and longer waits."""
         try:
             for key, _, _ in self._bucket.keys(self._prefix):
                 if self.stopped.is_set():
                     break
                 if self._retries.is_due(key):
-                    self._take(key)
+                    self._ingest(key)
         except OSError as error:
             if self._retries.add(None):
                 log.warning("the bucket cannot be listed now: %s", error)
@@ -44,11 +44,11 @@ class BucketPoller(Watch):
             self._retries.remove(None)
         return INTERVAL_SECONDS
 
-    def _take(self, key: str) -> None:
+    def _ingest(self, key: str) -> None:
         try:
             self._action(key)
             self._retries.remove(key)
         except Exception:
-            # One strange object must not end the watch for all that come after it.
+            # One bad object must not stop the watch.
             if self._retries.add(key):
                 log.exception("a new object of the bucket cannot be taken now")

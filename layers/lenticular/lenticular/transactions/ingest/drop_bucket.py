@@ -1,8 +1,8 @@
 """Ingest from a bucket: an object dropped under `incoming/` is stored, or moved to `rejected/`.
 
-Events come more than once, in any order, and for objects that are gone: what is not there any more
-was taken already. The object is read once, for its head and its hash, and what is kept of it is a
-copy inside the service.
+Events come more than once, in any order, and for objects that are gone: those were ingested
+already. The object is read once, for its head and its hash, and stored by a copy inside the
+service.
 """
 
 import hashlib
@@ -32,30 +32,30 @@ LOST_AFTER_SECONDS = 6 * 3600
 
 
 @dataclass(slots=True)
-class _Taken:
-    """Results and refusals of an object's content."""
+class _Ingested:
+    """The results and refusals of an object's content."""
 
     results: list[StoreResult] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
 
 
 def take(services: Services, bucket: Bucket, key: str) -> list[Refusal]:
-    """Take one object out of the drop folder; return why parts of it were refused.
+    """Ingest one object of the drop folder; return the refusals.
 
-    Raises OSError when it is worth another try later; then nothing has changed.
+    Raises OSError if it should be tried again later; then nothing has changed.
     """
     if not key.startswith(INCOMING) or key.endswith("/"):
-        return []  # not dropped, or a folder as consoles draw them
+        return []  # not dropped, or a folder made by a console
     try:
         found = bucket.find(key)
-        taken = _store(services, bucket, found)
-        if taken.refusals:
-            _reject(bucket, found, taken.refusals)
+        ingested = _store(services, bucket, found)
+        if ingested.refusals:
+            _reject(bucket, found, ingested.refusals)
     except FileNotFoundError:
-        return []  # taken already, or taken away by whoever dropped it
-    _record(bucket, found, taken)
+        return []  # ingested already, or removed by the client
+    _record(bucket, found, ingested)
     bucket.discard(found)
-    return taken.refusals
+    return ingested.refusals
 
 
 def take_lost(
@@ -64,70 +64,70 @@ def take_lost(
     should_stop: Callable[[], bool],
     older_than_seconds: float = LOST_AFTER_SECONDS,
 ) -> int:
-    """Take what has lain in the drop folder for hours, as its event was lost; return how many."""
+    """Ingest objects that are hours old, since their events were lost; return how many."""
     latest = time.time() - older_than_seconds
-    taken = 0
+    count = 0
     for key in [key for key, _, changed in bucket.keys(INCOMING) if changed <= latest]:
         if should_stop():
             break
         try:
             take(services, bucket, key)
-            taken += 1
+            count += 1
         except Exception:
-            # One strange object must not hold up the others; it is tried again the next time.
+            # One bad object must not hold up the others; it is tried again the next time.
             log.exception("a dropped object whose event was lost cannot be taken")
-    return taken
+    return count
 
 
-def _store(services: Services, bucket: Bucket, found: Found) -> _Taken:
+def _store(services: Services, bucket: Bucket, found: Found) -> _Ingested:
     file = found.key.removeprefix(INCOMING)
     maximum = services.settings.maximum_body
     if found.size > maximum:
         why = f"It has {found.size:,} bytes; {maximum:,} are taken at most."
-        return _Taken(refusals=[Refusal(file, why)])
-    place = uploads.upload_key(found.key)
-    if place is not None and place.size != found.size:
-        why = f"Of its {place.size:,} bytes {found.size:,} arrived; upload it again."
-        return _Taken(refusals=[Refusal(file, why)])
+        return _Ingested(refusals=[Refusal(file, why)])
+    upload = uploads.upload_key(found.key)
+    if upload is not None and upload.size != found.size:
+        why = f"Of its {upload.size:,} bytes {found.size:,} arrived; upload it again."
+        return _Ingested(refusals=[Refusal(file, why)])
     with bucket.fetch(found) as spool:
         if is_zip(spool.view()[:4]):
             return _store_zip(services, spool, file)
-        return _taken(file, _checked(store(services, [spool])))
+        return _ingested(file, _checked(store(services, [spool])))
 
 
-def _taken(file: str, results: list[StoreResult]) -> _Taken:
-    return _Taken(results, [_refusal(file, result) for result in results if not result.outcome])
+def _ingested(file: str, results: list[StoreResult]) -> _Ingested:
+    return _Ingested(results, [_refusal(file, result) for result in results if not result.outcome])
 
 
 def _refusal(file: str, result: StoreResult) -> Refusal:
     return Refusal(file, result.detail, result.failure_reason)
 
 
-def _store_zip(services: Services, spool: Spool, file: str) -> _Taken:
-    taken = _Taken()
+def _store_zip(services: Services, spool: Spool, file: str) -> _Ingested:
+    ingested = _Ingested()
     try:
         for name, result in store_zip(services, spool):
-            taken.results += _checked([result])
+            ingested.results += _checked([result])
             if result.outcome is None:
-                taken.refusals.append(_refusal(name, result))
+                ingested.refusals.append(_refusal(name, result))
     except (errors.InvalidInstance, errors.TooLarge) as error:
-        taken.refusals.append(Refusal(file, error.detail))
-    return taken
+        ingested.refusals.append(Refusal(file, error.detail))
+    return ingested
 
 
-def _record(bucket: Bucket, found: Found, taken: _Taken) -> None:
-    """Tell whoever uploaded it by a presigned URL what became of it."""
-    place = uploads.upload_key(found.key)
-    if place is None:
+def _record(bucket: Bucket, found: Found, ingested: _Ingested) -> None:
+    """Record the outcome for the client, if it uploaded the object by a presigned URL."""
+    upload = uploads.upload_key(found.key)
+    if upload is None:
         return
-    stored = [result for result in taken.results if result.outcome is not None]
+    stored = [result for result in ingested.results if result.outcome is not None]
     folder = found.key.removeprefix(INCOMING).rpartition("/")[0] + "/"
     refused = [
         {"file": refusal.file.removeprefix(folder), "reason": refusal.detail}
-        for refusal in taken.refusals
+        for refusal in ingested.refusals
     ]
     uploads.record(
-        bucket, place, uploads.UploadOutcome([_instance(each) for each in stored], refused)
+        bucket, upload, uploads.UploadOutcome([_instance(each) for each in stored], refused)
     )
 
 
@@ -143,7 +143,7 @@ def _instance(result: StoreResult) -> dict[str, str]:
 
 
 def _checked(results: list[StoreResult]) -> list[StoreResult]:
-    """Return the results; raise OSError when one of them is no fault of the file."""
+    """Return the results; raise OSError if one of them is a temporary failure."""
     for result in results:
         if result.is_temporary:
             raise OSError(result.detail)
@@ -159,9 +159,9 @@ def _reject(bucket: Bucket, found: Found, refusals: list[Refusal]) -> None:
 
 
 def _free_key(bucket: Bucket, found: Found) -> str:
-    """Return a key at which a refused object and its report replace nothing else.
+    """Return a key at which a refused object and its report replace no other.
 
-    The same bytes come to the same key when their event comes again.
+    The same bytes get the same key if their event comes again.
     """
     key = rejected_key(found.key)
     there = _find(bucket, key)

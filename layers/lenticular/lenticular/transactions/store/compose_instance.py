@@ -31,7 +31,7 @@ from lenticular.transactions.store.match_bulkdata import (
 
 log = logging.getLogger(__name__)
 
-# What decoders go by; the rest of the description may differ from the stream for good reasons.
+# Decoders need these; the other attributes may differ from the stream for good reasons.
 _BINDING = frozenset({tags.SAMPLES_PER_PIXEL, tags.ROWS, tags.COLUMNS})
 
 
@@ -52,15 +52,15 @@ class _Pixels:
     frames: list[BufferedIOBase] | None
     native: BufferedIOBase | None
     description: Dataset
-    is_ours: bool = False  # whether we made the pixels, so that all of the description binds
+    is_ours: bool = False  # we decoded the pixels, so all of the description binds
 
 
 def compose(
     instance: IncomingInstance, new_spool: Callable[[], Spool]
 ) -> tuple[Spool, StoreWarning]:
-    """Return the file, and what the answer has to say of it.
+    """Return the file and the warning about it.
 
-    Raises InvalidInstance when the metadata and its bulk data make no file.
+    Raises InvalidInstance if the metadata and its bulk data do not fit together.
     """
     spool = new_spool()
     try:
@@ -150,12 +150,12 @@ def _compressed(
     beginning = _beginning(parts[0])
     if media_type == OCTET_STREAM:
         media_type = lookup(syntax or "").media_type.lower()
-    known = media_type in received_pixels.media_types()
+    described = media_type in received_pixels.media_types()
     if syntax is None or lookup(syntax).media_type.lower() != media_type:
-        if not known:
+        if not described:
             raise InvalidInstance(f"Pixels of type {media_type[:30]} cannot be stored.")
         syntax = received_pixels.syntax_of(media_type, beginning)
-    description = received_pixels.description_of(media_type, syntax, beginning) if known else {}
+    description = received_pixels.description_of(media_type, syntax, beginning) if described else {}
     frames = [
         _open(part, files, received_pixels.codestream_start(_beginning(part))) for part in parts
     ]

@@ -1,7 +1,7 @@
 """Match parts of bulk data with the metadata that names them, PS3.18 10.5.1.4.
 
 A part belongs to every instance with a BulkDataURI that equals its Content-Location. An instance
-is complete as soon as its last part is there, and then nothing of it waits any longer. A
+is complete as soon as its last part is there. A
 BulkDataURI is looked for in the request and nowhere else.
 """
 
@@ -182,7 +182,7 @@ class BulkDataMatcher:
         part.spool.close()
 
     def _count(self, part: BulkPart, sign: int) -> None:
-        """Count the parts that wait, so that no request can make us hold too much."""
+        """Count the waiting parts; raise TooLarge if they are too many."""
         if part.spool.path is not None:
             self._files += sign
         else:
@@ -210,7 +210,7 @@ class BulkDataMatcher:
         return found
 
     def _key(self, uri: str) -> str:
-        """Return the absolute form of a URI, which is the same for all its spellings."""
+        """Return the absolute form of a URI, the same for all its spellings."""
         try:
             return urljoin(self._base, uri.strip().strip("<>"))
         except ValueError:
@@ -218,7 +218,7 @@ class BulkDataMatcher:
 
 
 def refused(dataset: Any, detail: str) -> StoreResult:
-    """Return a refusal of an instance of which only the metadata is known."""
+    """Return a refusal of an instance of which there is only metadata."""
     uids = [
         _uid(dataset, tag)
         for tag in (tags.STUDY_INSTANCE_UID, tags.SERIES_INSTANCE_UID, tags.SOP_INSTANCE_UID)

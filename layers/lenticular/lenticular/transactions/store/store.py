@@ -1,7 +1,7 @@
-"""Store: received bytes become a stored, searchable instance, or a refusal with its reason.
+"""Store received instances, or refuse them with a reason.
 
-Order (nothing acknowledged is ever lost): read the head, keep the file, commit the index, answer.
-A crash between leaves at most a file that no row names, which maintenance sweeps away.
+Order (nothing acknowledged is ever lost): read the head, write the file, commit the index, answer.
+A crash between leaves at most a file that no row names; maintenance deletes it.
 """
 
 import errno
@@ -35,7 +35,7 @@ class StoreResult:
 
     `outcome` is None when it was refused, and then `failure_reason` (PS3.18 10.5.3, PS3.4 GG.4)
     and `detail` say why. UIDs are empty when they could not be read. A `temporary_failure` is one
-    of the storage and not of the instance: the same bytes may well be taken later. An instance
+    of the storage and not of the instance: the same bytes may be accepted later. An instance
     with a `warning_reason` differs from what was sent; `original` has the original attributes.
     """
 
@@ -51,7 +51,7 @@ class StoreResult:
 
     @property
     def is_temporary(self) -> bool:
-        """True if the same bytes may be taken later."""
+        """True if the same bytes may be accepted later."""
         return self.temporary_failure is not None
 
     def with_warning(
@@ -72,14 +72,14 @@ def store(
     """Store each body; the results are in the order of the bodies.
 
     With a study_instance_uid, instances of other studies are refused (PS3.18 10.5.1). Raises
-    StorageFull or Unavailable when the storage or the index takes nothing at all now.
+    StorageFull or Unavailable if the storage or the index accepts nothing now.
     """
     read = [_read(services, spool, study_instance_uid) for spool in spools]
-    read = _without_known(services, read, spools)
-    kept = _keep_all(services, read, spools)
-    _check_storage(kept)
-    added = iter(_add(services, [item for item in kept if isinstance(item, NewInstance)]))
-    results = [next(added) if isinstance(item, NewInstance) else item for item in kept]
+    read = _without_stored(services, read, spools)
+    written = _write_all(services, read, spools)
+    _check_storage(written)
+    added = iter(_add(services, [item for item in written if isinstance(item, NewInstance)]))
+    results = [next(added) if isinstance(item, NewInstance) else item for item in written]
     log.info("store", extra={"counts": _counts(spools, results)})
     return results
 
@@ -94,7 +94,7 @@ def _counts(spools: Sequence[Spool], results: Sequence[StoreResult]) -> dict[str
 def _read(
     services: Services, spool: Spool, study_instance_uid: str | None
 ) -> NewInstance | StoreResult:
-    """Read the head; a result instead when that already settles it."""
+    """Read the head; return a result if the instance is refused."""
     try:
         parsed = part10.parse(spool.view())
     except errors.InvalidInstance as error:
@@ -109,10 +109,10 @@ def _read(
     return NewInstance(parsed, new_key(_target(parsed), sha256), spool.size, sha256)
 
 
-def _without_known(
+def _without_stored(
     services: Services, read: Sequence[NewInstance | StoreResult], spools: Sequence[Spool]
 ) -> list[NewInstance | StoreResult]:
-    """Return results for those whose very bytes are stored: they need no other file."""
+    """Replace instances whose very bytes are stored by their results: they need no other file."""
     found = iter(
         _already_stored(services, [each for each in read if isinstance(each, NewInstance)])
     )
@@ -141,12 +141,12 @@ def _unless_stored(
         if not _has_file(services, item) and not _restore_file(services, item, spool):
             return item
     except OSError as error:
-        return _not_kept(item, error)
+        return _not_written(item, error)
     return _accepted(item.parsed, Outcome.ALREADY_STORED, orthanc_ids)
 
 
 def _has_file(services: Services, item: NewInstance) -> bool:
-    """True if the file that the row names is there to its last byte; a lost one is not."""
+    """True if the file that the row names is complete."""
     for stored in services.index.retrieval.find(_target(item.parsed)):
         try:
             return len(services.storage.read(stored.key, stored.size - 1, 1)) == 1
@@ -156,10 +156,10 @@ def _has_file(services: Services, item: NewInstance) -> bool:
 
 
 def _restore_file(services: Services, item: NewInstance, spool: Spool) -> bool:
-    """Keep the bytes under the key that their row names; False when the row is gone, too."""
+    """Write the bytes under the key that their row names; return False if the row is gone, too."""
     for stored in services.index.retrieval.find(_target(item.parsed)):
         log.warning("the file of %s was lost and is stored again", stored.sop_instance_uid)
-        # A part of it, left by a crash, would be in the way.
+        # A crash may have left a part of the file.
         services.storage.delete(stored.key)
         try:
             services.storage.put(stored.key, spool)
@@ -170,7 +170,7 @@ def _restore_file(services: Services, item: NewInstance, spool: Spool) -> bool:
 
 
 def _await_file(services: Services, item: NewInstance) -> None:
-    """Wait until the file is there; FileExistsError when it does not become whole."""
+    """Wait until the file is complete; raise FileExistsError if that takes too long."""
     for _ in range(20):
         if _has_file(services, item):
             return
@@ -178,25 +178,25 @@ def _await_file(services: Services, item: NewInstance) -> None:
     raise FileExistsError("the file of an instance is in place and not whole")
 
 
-def _keep_all(
+def _write_all(
     services: Services, read: Sequence[NewInstance | StoreResult], spools: Sequence[Spool]
 ) -> list[NewInstance | StoreResult]:
-    """Keep the files, several at a time: what takes long is to wait until they are safe."""
+    """Write the files, several at a time: most of the time is spent on waiting for the disk."""
     if len(spools) == 1:
-        return [_keep(services, read[0], spools[0])]
-    return list(services.threads.map(partial(_keep, services), read, spools))
+        return [_write(services, read[0], spools[0])]
+    return list(services.threads.map(partial(_write, services), read, spools))
 
 
-def _check_storage(kept: Sequence[NewInstance | StoreResult]) -> None:
-    """Refuse the whole request when the storage took nothing of it."""
-    if any(isinstance(item, NewInstance) or item.outcome for item in kept):
+def _check_storage(written: Sequence[NewInstance | StoreResult]) -> None:
+    """Refuse the whole request if the storage accepted no file of it."""
+    if any(isinstance(item, NewInstance) or item.outcome for item in written):
         return
-    for item in kept:
+    for item in written:
         if isinstance(item, StoreResult) and item.temporary_failure is not None:
             raise item.temporary_failure
 
 
-def _keep(
+def _write(
     services: Services, item: NewInstance | StoreResult, spool: Spool
 ) -> NewInstance | StoreResult:
     if isinstance(item, StoreResult):
@@ -204,12 +204,12 @@ def _keep(
     try:
         services.storage.put(item.key, spool)
     except OSError as error:
-        return _not_kept(item, error)
+        return _not_written(item, error)
     return item
 
 
-def _not_kept(item: NewInstance, error: OSError) -> StoreResult:
-    """Refuse an instance for now, since the storage fails."""
+def _not_written(item: NewInstance, error: OSError) -> StoreResult:
+    """Return a temporary refusal, since the storage fails."""
     log.error("the storage refuses a file", exc_info=error)
     failure = _temporary_failure(error)
     refused = _refused(item.parsed, FailureReason.OUT_OF_RESOURCES, failure.detail)
@@ -231,7 +231,7 @@ def _add(services: Services, instances: list[NewInstance]) -> list[StoreResult]:
     except errors.OutcomeUnknown:
         raise  # it may be committed after all, and then its rows name these files
     except Exception:
-        # Surely not committed, so no row names these files.
+        # Not committed, so no row names these files.
         for instance in instances:
             services.storage.delete(instance.key)
         raise
@@ -253,7 +253,7 @@ def _add(services: Services, instances: list[NewInstance]) -> list[StoreResult]:
 
 
 def _remove_obsolete(services: Services, added: Sequence[Added]) -> None:
-    """Remove the files of what was replaced, and new ones of what is stored already."""
+    """Delete the files of replaced instances, and new files of instances stored already."""
     replaced = []
     for answer in added:
         if answer.obsolete_key is None:
@@ -275,7 +275,7 @@ def _accepted(
 
 
 def warning_of_uids(parsed: ParsedInstance) -> str:
-    """Return which UIDs of the instance are none (PS3.5 9.1); an empty string when all are."""
+    """Return a sentence that names the invalid UIDs (PS3.5 9.1), or an empty string."""
     named = {
         "Study Instance UID": parsed.study_instance_uid,
         "Series Instance UID": parsed.series_instance_uid,
