@@ -25,6 +25,7 @@ from lenticular.transactions.upkeep import sweep_and_reindex
 from tests import samples, wire
 from tests.server import Server
 from tests.web.retrieving import get
+from tests.web.storing import as_json, bulk, metadata_of, pixels_of, send
 
 HASH = "05fa52f0e599f17b8186ff18fcdf2b5570a52206a75c4d03afebf5c475dc8758"
 IDENTIFIERS = {
@@ -88,6 +89,16 @@ def test_it_is_stored_with_a_warning_and_retrieved_under_its_url(client, identif
         assert url.isascii()
         assert [body for _, body in wire.parts(client.get(url))] == [content]
     assert get(client, path_of(identifier), "application/dicom").content == content
+
+
+def test_metadata_and_bulk_data_are_stored_like_a_file(client, identifier):
+    content = samples.ct("odd", 1, 1)
+    metadata = metadata_of(content)
+    for tag in ("0020000D", "0020000E", "00080018"):
+        metadata[tag]["Value"] = [identifier]
+    answer = send(client, as_json(metadata), bulk(pixels_of(content)))
+    assert (answer.status_code, wire.stored(answer)) == (202, [identifier]), answer.text
+    assert get(client, path_of(identifier) + "/metadata").status_code == 200
 
 
 def test_the_same_bytes_again_are_a_success_with_the_same_warning(client, identifier):
@@ -216,6 +227,16 @@ def test_what_no_address_or_file_name_can_carry_is_refused_by_name(
     assert list(services.storage.keys("instances/")) == []
 
 
+@pytest.mark.parametrize("tag", ["0020000D", "0020000E", "00080018", "00080016"])
+def test_metadata_with_what_no_address_can_carry_is_refused_by_name(client, services, tag):
+    content = samples.ct("odd", 1, 1)
+    metadata = metadata_of(content) | {tag: {"vr": "UI", "Value": ["1/2"]}}
+    answer = send(client, as_json(metadata), bulk(pixels_of(content)))
+    assert (answer.status_code, wire.failed(answer)[0][1]) == (409, 0xC000)
+    assert "has a slash or a quotation mark" in answer.text
+    assert list(services.storage.keys("instances/")) == []
+
+
 @pytest.mark.parametrize("setting", ["strict", "lenient"])
 def test_strict_refuses_what_lenient_warns_of(backend, services, setting):
     settings = dataclasses.replace(services.settings, uids=setting)
@@ -228,6 +249,11 @@ def test_strict_refuses_what_lenient_warns_of(backend, services, setting):
             assert wire.failed(answer) == [(HASH, 0xC000)]
         else:
             assert HASH in wire.stored(answer)
+
+        content = samples.ct("metadata")
+        metadata = metadata_of(content) | {"0020000D": {"vr": "UI", "Value": [HASH]}}
+        answer = send(client, as_json(metadata), bulk(pixels_of(content)))
+        assert answer.status_code == (409 if setting == "strict" else 202)
 
 
 def test_a_store_to_a_study_whose_identifier_is_no_uid(client):

@@ -32,10 +32,12 @@ Bulk = Mapping[str, BufferedIOBase]
 
 
 def identifier(dataset: Dataset, tag: str) -> str:
-    """Return a UID without which the instance cannot be filed."""
+    """Return an identifier without which the instance cannot be filed."""
     value = (dataset.get(tag, {}).get("Value") or [None])[0]
-    if not isinstance(value, str) or not uids.is_valid(value):
-        raise InvalidInstance(f"The metadata has no valid {_NAMES[tag]}.")
+    if not isinstance(value, str) or not value:
+        raise InvalidInstance(f"The metadata has no {_NAMES[tag]}.")
+    if problem := uids.problem_of(value):
+        raise InvalidInstance(f"The {_NAMES[tag]} {problem}.")
     return value
 
 

@@ -18,7 +18,7 @@ from lenticular.dicom.exchange.json_reader import Metadata
 from lenticular.dicom.integers import first_integer
 from lenticular.dicom.model import Dataset, Target
 from lenticular.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, lookup
-from lenticular.dicom.uids import is_valid
+from lenticular.dicom.uids import problem_of
 from lenticular.errors import FailureReason, InvalidInstance, TooLarge
 from lenticular.storage.spool import Spool
 from lenticular.transactions.store.store import StoreResult
@@ -231,11 +231,11 @@ def refused(dataset: Any, detail: str) -> StoreResult:
 
 
 def _uid(dataset: Any, tag: str) -> str:
-    """Return the UID with this tag, an empty string when the dataset has no valid one."""
+    """Return the UID with this tag, an empty string when the dataset has none."""
     element = dataset.get(tag) if isinstance(dataset, dict) else None
     values = element.get("Value") if isinstance(element, dict) else None
     value = values[0] if isinstance(values, list) and values else ""
-    return value if isinstance(value, str) and is_valid(value) else ""
+    return value if isinstance(value, str) and problem_of(value) is None else ""
 
 
 def _number_of_frames(dataset: Dataset) -> int:
