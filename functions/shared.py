@@ -58,7 +58,7 @@ _adopt_logs()
 
 
 def observed(handler: Handler, correlation_id_path: str | None = None) -> Handler:
-    """The handler with structured logs, a trace, and metrics of latency and cold starts."""
+    """Return the handler with structured logs, a trace, and metrics of latency and cold starts."""
 
     def answer(event: dict[str, Any], context: Any) -> Any:
         started = time.perf_counter()
@@ -121,7 +121,7 @@ def http(
     routers: Iterable["APIRouter"],
     others: Callable[[], Iterable["APIRouter"]] = tuple,
 ) -> Handler:
-    """The handler that answers these routers behind API Gateway.
+    """Return the handler that answers these routers behind API Gateway.
 
     The other routers are for what lies outside of DICOMweb's paths. They are asked for with the
     first such request, so that a viewer does not wait for the import of Orthanc's REST.
@@ -177,7 +177,7 @@ def _length(event: dict[str, Any]) -> int:
 
 
 def only(router: "APIRouter", keep: "Callable[[BaseRoute], bool]") -> "APIRouter":
-    """A router with some of the routes of another."""
+    """Return a router with some of the routes of another."""
     from fastapi import APIRouter
 
     kept = APIRouter()

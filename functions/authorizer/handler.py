@@ -14,7 +14,7 @@ scopes = {"read": os.environ["OIDC_READ_SCOPE"], "write": os.environ["OIDC_WRITE
 
 
 def respond(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """The policy for the bearer of the token; API Gateway makes 401 of the exception."""
+    """Return the policy for the bearer of the token; API Gateway makes 401 of the exception."""
     try:
         claims = issuer.verify(event.get("authorizationToken", ""))
     except InvalidToken as error:

@@ -1,4 +1,4 @@
-"""The shapes in which S3 tells that an object was dropped: itself, through SNS, or EventBridge."""
+"""The shapes of S3's events about dropped objects: directly, through SNS, or EventBridge."""
 
 import json
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from urllib.parse import unquote_plus
 
 
 class UnknownEvent(ValueError):
-    """A message that tells of no object in a shape that S3 uses."""
+    """A message that is not about an object in a shape that S3 uses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Dropped:
 
 
 def dropped_objects(body: str) -> list[Dropped]:
-    """The new objects that the body of a message tells of; none for S3's test message."""
+    """Return the new objects in the body of a message; none for S3's test message."""
     try:
         return _objects(json.loads(body))
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:

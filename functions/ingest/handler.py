@@ -28,7 +28,7 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 
 
 def take_dropped(record: SQSRecord) -> None:
-    """Take the objects that one message of the queue tells of."""
+    """Take the objects that one message of the queue names."""
     try:
         for dropped in dropped_objects(record.body):
             if dropped.bucket == bucket.bucket:

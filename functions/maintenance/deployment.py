@@ -16,7 +16,7 @@ def is_deployment(event: dict[str, Any]) -> bool:
 
 
 def answer(event: dict[str, Any], context: Any, deploy: Callable[[], None]) -> dict[str, Any]:
-    """Deploy, unless the resource is being deleted, and tell how it went."""
+    """Deploy, unless the resource is being deleted, and report the result."""
     reason = ""
     try:
         if event["RequestType"] != "Delete":

@@ -54,7 +54,7 @@ def respond(event: dict[str, Any], context: Any) -> dict[str, Any]:
                 services, lambda: should_stop() or time.monotonic() > until
             )
         except Exception:
-            # Neither a deployment nor what an event came for fails by it; the schedule tells of it.
+            # It must not fail a deployment or an event; the schedule reports it.
             logger.exception("query tags could not be indexed")
 
     def deploy() -> None:

@@ -29,7 +29,7 @@ class Services:
     index: Index
 
     def new_spool(self) -> Spool:
-        """A spool for a body on its way in, on the file system where it will be kept."""
+        """Return a spool for a body on its way in, on the file system where it will be kept."""
         return Spool(folder=self.storage.spool_folder)
 
     @property
@@ -96,7 +96,7 @@ def open_services(settings: Settings, *, storage_later: bool = False) -> Service
 
 
 def open_storage(url: str) -> "Storage":
-    """The storage adapter for a URL: `file:///folder` or `s3://bucket/prefix`."""
+    """Return the storage adapter for a URL: `file:///folder` or `s3://bucket/prefix`."""
     parts = urlsplit(url)
     if parts.scheme == "file":
         from lenticular.storage.folder import FolderStorage

@@ -280,7 +280,7 @@ def _query_tag(item: Any) -> QueryTagSetting:
 
 
 def _written(tag: QueryTagSetting) -> str:
-    """The tag as one item of a list; the creator is what a vendor made up."""
+    """Return the tag as one item of a list; the creator is what a vendor made up."""
     return f"{tag.level}:{tag.path}:{tag.vr}:{quote(tag.private_creator)}"
 
 

@@ -35,7 +35,7 @@ PUBLIC: dict[int, str] = _PublicVRs()
 
 
 def private_vr(tag: int, dataset: Dataset) -> str:
-    """The VR of a private element, if its creator is known and named in its data set."""
+    """Return the VR of a private element, if its creator is known and named in its data set."""
     block = tag >> 8 & 0xFF
     if block == 0:
         return "LO" if tag & 0xFFFF >= 0x10 else UNKNOWN
@@ -96,7 +96,7 @@ def _number(around: Iterable[Dataset], key: str, default: float) -> float:
 
 
 def _first_number(around: Iterable[Dataset], key: str) -> object:
-    """The first value of the nearest element with this tag."""
+    """Return the first value of the nearest element with this tag."""
     for dataset in around:
         values = dataset.get(key, {}).get("Value")
         if values:

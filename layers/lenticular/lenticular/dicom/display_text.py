@@ -9,19 +9,19 @@ from lenticular.dicom.model import Dataset
 
 
 def values(dataset: Dataset, tag: str) -> list[Any]:
-    """All values of an attribute that are there."""
+    """Return all values of an attribute that are there."""
     found = dataset.get(tag, {}).get("Value")
     return [each for each in found if each is not None] if isinstance(found, list) else []
 
 
 def text(dataset: Dataset, tag: str) -> str:
-    """The values of an attribute as text, empty when it has none."""
+    """Return the values of an attribute as text, empty when it has none."""
     vr = str(dataset.get(tag, {}).get("vr", ""))
     return ", ".join(shown for value in values(dataset, tag) if (shown := legible(value, vr)))
 
 
 def items(dataset: Dataset, tag: str) -> list[Dataset]:
-    """The items of a sequence."""
+    """Return the items of a sequence."""
     return [each for each in values(dataset, tag) if isinstance(each, dict)]
 
 

@@ -11,12 +11,12 @@ _WRITTEN = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{8}){4}", re.ASCII)
 
 
 def digest(*parts: str) -> bytes:
-    """The 20 bytes that identify what the parts name."""
+    """Return the 20 bytes that identify what the parts name."""
     return hashlib.sha1("|".join(parts).encode(), usedforsecurity=False).digest()
 
 
 def orthanc_id(*parts: str) -> str:
-    """The identifier that Orthanc gives to what the parts name."""
+    """Return the identifier that Orthanc gives to what the parts name."""
     return from_digest(digest(*parts))
 
 
@@ -26,7 +26,7 @@ def from_digest(identity: bytes) -> str:
 
 
 def to_digest(identifier: str) -> bytes | None:
-    """The 20 bytes behind a written identifier; None when it is not one."""
+    """Return the 20 bytes behind a written identifier; None when it is not one."""
     if _WRITTEN.fullmatch(identifier) is None:
         return None
     return bytes.fromhex(identifier.replace("-", ""))

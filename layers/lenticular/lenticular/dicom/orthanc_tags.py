@@ -1,4 +1,4 @@
-"""A dataset as Orthanc's REST tells it: tags, simplified-tags and MainDicomTags.
+"""A dataset as Orthanc's REST represents it: tags, simplified-tags and MainDicomTags.
 
 Three styles of one content, each a function of the dataset in the DICOM JSON Model (PS3.18
 Annex F): `full` (tag → Name, Type, Value), `short` (tag → value) and `simplified` (name → value).
@@ -22,7 +22,7 @@ class Style(Protocol):
     """`full`, `short` or `simplified`."""
 
     def __call__(self, dataset: Dataset, untruncated: Set[str] = ..., /) -> dict[str, Any]:
-        """The dataset in this style, strings in the untruncated tags in full length."""
+        """Return the dataset in this style, strings in the untruncated tags in full length."""
 
 
 MAIN_DICOM_TAGS: dict[Level, tuple[str, ...]] = {
@@ -182,7 +182,7 @@ def name_of(tag: str, creator: str | None = None) -> str:
 
 
 def _private_name(number: int, creator: str | None) -> str:
-    """The vendor's description in camel case: close to the names of Orthanc's dictionary."""
+    """Return the vendor's description in camel case: close to the names of Orthanc's dictionary."""
     if 0x10 <= number & 0xFFFF <= 0xFF:
         return "PrivateCreator"
     try:
@@ -203,7 +203,7 @@ def _creator(tag: str, dataset: Dataset) -> str | None:
 
 
 def _value(tag: str, element: dict[str, Any], style: Style, untruncated: Set[str]) -> Any:
-    """A string, a list of items, or None for what is binary or too long."""
+    """Return a string, a list of items, or None for what is binary or too long."""
     vr = element["vr"]
     values = element.get("Value")
     if vr == "SQ":
@@ -219,7 +219,7 @@ def _value(tag: str, element: dict[str, Any], style: Style, untruncated: Set[str
 
 
 def _value_elsewhere(tag: str, vr: str, element: dict[str, Any]) -> str | None:
-    """The value of an element that is empty, binary, or kept outside the dataset."""
+    """Return the value of an element that is empty, binary, or kept outside the dataset."""
     if vr == "UN" and "InlineBinary" in element:
         return _text_in_unknown(tag, element)
     is_text = vr not in _BINARY and vr not in _NUMERIC and "BulkDataURI" not in element
@@ -237,7 +237,7 @@ def _type(element: dict[str, Any], value: Any) -> str:
 
 
 def _text_in_unknown(tag: str, element: dict[str, Any]) -> str | None:
-    """The string in an element of unknown VR that the dictionary knows to be a string."""
+    """Return the string in an element of unknown VR that the dictionary knows to be a string."""
     try:
         vr = pydicom_tables.entry(int(tag, 16)).vr[:2]
     except KeyError:
@@ -249,13 +249,13 @@ def _text_in_unknown(tag: str, element: dict[str, Any]) -> str | None:
 
 
 def _joined(vr: str, values: list[Any]) -> str:
-    """The values as they stand in the file, a backslash between several."""
+    """Return the values as they stand in the file, a backslash between several."""
     text = _TEXT_OF.get(vr, str)
     return "\\".join(["" if value is None else text(value) for value in values])
 
 
 def _name_text(value: Any) -> str:
-    """A person name, its component groups separated by `=` (PS3.5 6.2.1.1)."""
+    """Return a person name, its component groups separated by `=` (PS3.5 6.2.1.1)."""
     if not isinstance(value, dict):
         return str(value)
     groups = (value.get(group, "") for group in ("Alphabetic", "Ideographic", "Phonetic"))
@@ -271,7 +271,7 @@ def _double_text(value: Any) -> str:
 
 
 def _float_text(value: Any) -> str:
-    """A 32 bit number with the digits that it has as a 64 bit number."""
+    """Return a 32 bit number with the digits that it has as a 64 bit number."""
     if not isinstance(value, int | float):
         return str(value)
     try:

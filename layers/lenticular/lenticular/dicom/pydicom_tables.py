@@ -23,7 +23,7 @@ class DictionaryEntry(NamedTuple):
 
 
 def _run(name: str) -> ModuleType:
-    """A module of pydicom, run alone; finding a package does not import it."""
+    """Return a module of pydicom, run alone; finding a package does not import it."""
     package = find_spec("pydicom")
     spec = PathFinder.find_spec(name, package.submodule_search_locations if package else [])
     if spec is None or spec.loader is None:
@@ -68,7 +68,7 @@ def private_entry(tag: int, creator: str) -> tuple[str, str, str, str]:
 
 @cache
 def uid_names() -> dict[str, str]:
-    """The name of each UID that the standard registers (PS3.6 Annex A)."""
+    """Return the name of each UID that the standard registers (PS3.6 Annex A)."""
     return {uid: row[0] for uid, row in _run("_uid_dict").UID_dictionary.items()}
 
 

@@ -112,7 +112,7 @@ class QueryTags:
         return tag in self._trees.get(level, {})
 
     def answered(self, level: Level) -> frozenset[str]:
-        """The tags of all that `picked` may give, private creators among them."""
+        """Return the tags of all that `picked` may give, private creators among them."""
         tags = self._trees[level]
         return frozenset((*tags, *(_reservation(tag) for tag in tags if _is_private(tag))))
 
@@ -153,7 +153,7 @@ class QueryTags:
 
 
 def define(definitions: Iterable[Definition]) -> QueryTags:
-    """The tags of a configuration; InvalidQueryTag for the one that cannot be."""
+    """Return the tags of a configuration; raise InvalidQueryTag for one that is not possible."""
     tags: dict[tuple[str, ...], QueryTag] = {}
     creators: dict[str, str] = {}
     for definition in definitions:
@@ -234,12 +234,12 @@ def _is_private(tag: str) -> bool:
 
 
 def _reservation(tag: str) -> str:
-    """The element that says whose block a private one is in."""
+    """Return the element that says whose block a private one is in."""
     return f"{tag[:4]}00{tag[4:6]}"
 
 
 def _located(dataset: Dataset, tag: str, creator: str) -> str:
-    """The tag that an attribute has in this data set, if it is there."""
+    """Return the tag that an attribute has in this data set, if it is there."""
     if not creator:
         return tag
     for block in _BLOCKS:
@@ -256,7 +256,7 @@ def _items(element: Mapping[str, Any]) -> Iterator[Dataset]:
 
 
 def _elements(dataset: Dataset, path: tuple[str, ...], creator: str) -> Iterator[dict[str, Any]]:
-    """The elements at the end of a path, in all items of its sequences."""
+    """Yield the elements at the end of a path, in all items of its sequences."""
     tag, *below = path
     element = dataset.get(_located(dataset, tag, creator if _is_private(tag) else ""))
     if element is None:
@@ -323,7 +323,7 @@ _BOUNDS = {MatchingKind.DATE: date_bounds, MatchingKind.TIME: time_bounds}
 
 
 def _tree(tags: Iterable[QueryTag], level: Level) -> dict[str, Any]:
-    """The paths of tags as a tree, but for what the row of their level answers anyway."""
+    """Return the paths of tags as a tree, but for what the row of their level answers anyway."""
     native = LEVEL_TAGS[level] | ANSWERED[level]
     native |= PATIENT_TAGS if level is Level.STUDY else frozenset()
     tree: dict[str, Any] = {}

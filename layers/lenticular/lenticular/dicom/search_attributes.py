@@ -164,7 +164,7 @@ _INSTANCE = """
 
 
 def tag_of(keyword: str) -> str | None:
-    """The tag of a keyword as eight upper-case hexadecimal digits."""
+    """Return the tag of a keyword as eight upper-case hexadecimal digits."""
     number = pydicom_tables.TAGS.get(keyword)
     return None if number is None else f"{number:08X}"
 
@@ -268,5 +268,5 @@ def _keywords() -> dict[str, str]:
 
 
 def searchable(path: tuple[str, ...]) -> Attribute | None:
-    """The attribute with a matching column at this path."""
+    """Return the attribute with a matching column at this path."""
     return _BY_PATH.get(path)

@@ -46,7 +46,7 @@ class ContentItem:
 
 
 def content_tree(dataset: Dataset) -> ContentItem:
-    """The root of a report's content."""
+    """Return the root of a report's content."""
     return _item(dataset, "1", _evidence(dataset), MAX_DEPTH)
 
 
@@ -93,7 +93,7 @@ def _value(dataset: Dataset, value_type: str) -> str:
 
 
 def _measured(dataset: Dataset) -> str:
-    """A number with its unit, or why there is none."""
+    """Return a number with its unit, or why there is none."""
     for measured in items(dataset, tags.MEASURED_VALUE_SEQUENCE)[:1]:
         unit = "".join(
             text(code, tags.CODE_VALUE)

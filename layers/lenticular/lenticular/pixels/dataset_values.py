@@ -23,18 +23,18 @@ _WORDS = {"US": "H", "SS": "h", "UL": "I", "SL": "i"}
 
 
 def values(dataset: Dataset, tag: str) -> list[Any]:
-    """All values of an attribute, none when it is absent or not held as values."""
+    """Return all values of an attribute, none when it is absent or not held as values."""
     found = dataset.get(tag, {}).get("Value")
     return found if isinstance(found, list) else []
 
 
 def numbers(dataset: Dataset, tag: str) -> list[float]:
-    """The finite numbers among the values; DS and IS may be numbers or text."""
+    """Return the finite numbers among the values; DS and IS may be numbers or text."""
     return list(_numbers(dataset.get(tag, {})))
 
 
 def number(dataset: Dataset, tag: str) -> float | None:
-    """The first number of an attribute."""
+    """Return the first number of an attribute."""
     return next(_numbers(dataset.get(tag, {})), None)
 
 
@@ -50,19 +50,19 @@ def integers(dataset: Dataset, tag: str) -> list[int]:
 
 
 def code(dataset: Dataset, tag: str) -> str:
-    """The first value of a code string or UID: trimmed, in upper case, empty when absent."""
+    """Return the first value of a code string or UID: trimmed, in upper case, empty when absent."""
     found = values(dataset, tag)
     return str(found[0]).strip(" \0").upper() if found and found[0] is not None else ""
 
 
 def item(dataset: Dataset, tag: str) -> Dataset | None:
-    """The first item of a sequence."""
+    """Return the first item of a sequence."""
     found = values(dataset, tag)
     return found[0] if found and isinstance(found[0], dict) else None
 
 
 def content(dataset: Dataset, tag: str, bulk: BulkReader) -> bytes:
-    """The bytes of an attribute, wherever they are kept; numbers become words of 16 bits."""
+    """Return the bytes of an attribute, wherever they are kept; numbers become words of 16 bits."""
     element = dataset.get(tag, {})
     if "InlineBinary" in element:
         return _inline(element)

@@ -193,7 +193,7 @@ def _side(text: str) -> int:
 
 
 def decimal(text: str, parameter: str) -> float:
-    """A number as parameters write it."""
+    """Return a number as parameters write it."""
     if not _DECIMAL.fullmatch(text):
         raise InvalidRequest(f"`{parameter}` contains something that is not a number.")
     return float(text)

@@ -61,7 +61,7 @@ def _window(parameters: Mapping[str, str]) -> Window | None:
 
 
 def _viewport(parameters: Mapping[str, str]) -> Viewport | None:
-    """The box of so many rows and columns at most, and the region that is shown in it."""
+    """Return the box of so many rows and columns at most, and the region that is shown in it."""
     rows, columns = _side(parameters, "rows"), _side(parameters, "columns")
     region = parameters.get("region")
     if rows is None and columns is None and region is None:

@@ -35,7 +35,7 @@ def fit(picture: Array, viewport: Viewport) -> Array:
 
 
 def _in_pixels(viewport: Viewport, rows: int, columns: int) -> Viewport:
-    """The same viewport with a region that counts pixels."""
+    """Return the same viewport with a region that counts pixels."""
     if not viewport.relative:
         return viewport
     return replace(
@@ -59,7 +59,7 @@ def _region(viewport: Viewport, rows: int, columns: int) -> tuple[float, float, 
 
 
 def resized(picture: Array, size: tuple[int, int], box: tuple[float, float, float, float]) -> Array:
-    """A region of the picture in another size."""
+    """Return a region of the picture in another size."""
     from PIL import Image
 
     image = Image.fromarray(np.ascontiguousarray(picture))

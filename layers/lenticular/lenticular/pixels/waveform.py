@@ -46,7 +46,7 @@ class Group:
 
 
 def read_groups(dataset: Dataset, bulk: Reader, seconds: float) -> list[Group]:
-    """The multiplex groups of an instance, of each the first seconds."""
+    """Return the multiplex groups of an instance, of each the first seconds."""
     groups: list[Group] = []
     for item in display_text.items(dataset, tags.WAVEFORM_SEQUENCE):
         group = _group(item, bulk, seconds)
@@ -86,7 +86,7 @@ def _group(group: Dataset, bulk: Reader, seconds: float) -> Group | None:
 
 
 def _samples(group: Dataset, bulk: Reader, channels: int, shown: int) -> Array | None:
-    """The samples as they are stored: a row for each moment, NaN for padding."""
+    """Return the samples as they are stored: a row for each moment, NaN for padding."""
     if code(group, tags.WAVEFORM_SAMPLE_INTERPRETATION) not in _KINDS:
         return None
     kind = np.dtype(_KINDS[code(group, tags.WAVEFORM_SAMPLE_INTERPRETATION)])
@@ -104,7 +104,7 @@ def _samples(group: Dataset, bulk: Reader, channels: int, shown: int) -> Array |
 
 
 def _channel(definition: Dataset, samples: Array, place: str) -> Channel:
-    """A curve in the units of its sensitivity (PS3.3 C.10.9.1.4.2)."""
+    """Return a curve in the units of its sensitivity (PS3.3 C.10.9.1.4.2)."""
     sensitivity, correction = (
         number(definition, tags.CHANNEL_SENSITIVITY),
         number(definition, tags.CHANNEL_SENSITIVITY_CORRECTION_FACTOR),

@@ -64,7 +64,7 @@ def draw_waveforms(groups: Sequence[Group]) -> Array:
 
 
 def _arranged(groups: Sequence[Group]) -> tuple[list[_Strip], float]:
-    """The strips and where the last one ends."""
+    """Return the strips and where the last one ends."""
     strips: list[_Strip] = []
     top = float(_HEAD)
     channels = [(channel, group.frequency) for group in groups for channel in group.channels]

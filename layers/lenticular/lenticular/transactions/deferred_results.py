@@ -146,7 +146,7 @@ def forget(bucket: Bucket, studies: Iterable[str]) -> None:
 
 
 def presign_stored(bucket: Bucket, key: str, media_type: str, file_name: str | None = None) -> str:
-    """The URL of a file as it is stored; FileNotFoundError when it is gone."""
+    """Return the URL of a file as it is stored; FileNotFoundError when it is gone."""
     bucket.find(key)
     return bucket.presign(key, URL_SECONDS, media_type, file_name)
 
@@ -165,7 +165,7 @@ def is_enqueued(bucket: Bucket, result: str) -> bool:
 
 
 def load_job(bucket: Bucket, key: str) -> Job | None:
-    """The job that lies under a key; None when it is done already."""
+    """Return the job that lies under a key; None when it is done already."""
     try:
         return Job(**orjson.loads(bucket.read(key)))
     except FileNotFoundError:
@@ -188,7 +188,7 @@ def status(bucket: Bucket, result: str) -> ResultState:
     unknown = errors.NotFound("There is no such result; they are forgotten after a day.")
     if not _ID.fullmatch(result):
         raise unknown
-    # In this order: whoever finishes a job writes its outcome before the job is gone.
+    # In this order: a job's outcome is written before the job is removed.
     jobs = list(bucket.keys(_job_key(result)))
     there = {key for key, _, _ in bucket.keys(_folder(result))}
     if _error_key(result) in there:

@@ -13,7 +13,7 @@ from lenticular.services import Services
 
 
 def all_query_tags(services: Services) -> Iterator[dict[str, Any]]:
-    """The tags that are configured or not yet removed, by their paths."""
+    """Yield the tags that are configured or not yet removed, by their paths."""
     known = services.index.query_tag_registry.registered()
     for each in known:
         yield _described(each.path, each.vr, each.creator, each.level, each.status)
@@ -24,7 +24,7 @@ def all_query_tags(services: Services) -> Iterator[dict[str, Any]]:
 
 
 def query_tag(services: Services, name: str) -> dict[str, Any]:
-    """The tag of this path, by tags or keywords."""
+    """Return the tag of this path, by tags or keywords."""
     path = ".".join(path_of(name) or ())
     found = [tag for tag in all_query_tags(services) if tag["Path"] == path]
     # With another VR or level it is there twice while what it was before is removed.

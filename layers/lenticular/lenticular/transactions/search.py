@@ -49,7 +49,7 @@ def parse_query(
     parameters: Sequence[tuple[str, str]],
     query_tags: QueryTags = NO_TAGS,
 ) -> tuple[Query, list[str]]:
-    """The search that these parameters ask for, and what of them was not heeded.
+    """Return the search that these parameters ask for, and a warning for each ignored one.
 
     `target` is what the path names above the level, `query_tags` are keys by configuration.
     """
@@ -102,7 +102,7 @@ def _conditions(
 
 
 def _attribute(level: Level, name: str, query_tags: QueryTags) -> Attribute | None:
-    """The attribute of this name that can be searched for at the level."""
+    """Return the attribute of this name that can be searched for at the level."""
     path = path_of(name)
     if path == _MODALITY and level is Level.STUDY:
         path = _MODALITIES_IN_STUDY  # what people mean, for a study has no modality of its own
@@ -130,7 +130,7 @@ def _switch(given: dict[str, list[str]], name: str) -> bool:
 
 
 def _offset(given: dict[str, list[str]]) -> int | None:
-    """The time zone of the keys, in minutes from UTC."""
+    """Return the time zone of the keys, in minutes from UTC."""
     for name in [name for name in given if path_of(name) == _TIMEZONE]:
         if value := _single(given, name):
             return timezone_matching.parse_offset(value)
@@ -154,7 +154,7 @@ def _single(given: dict[str, list[str]], name: str) -> str | None:
 
 
 def _encode(match: Match, base_url: str) -> bytes:
-    """The result as a JSON object with its availability and the URL to retrieve it from."""
+    """Return the result as a JSON object with its availability and the URL to retrieve it from."""
     url = orjson.dumps(f"{base_url}/{match.target.path}")
     retrieve_url = b'"00081190":{"vr":"UR","Value":[%s]}' % url
     attributes = sorted([*match.attributes, _AVAILABILITY, retrieve_url])

@@ -10,7 +10,7 @@ DICOMWEB = "/dicom-web"
 
 
 def services_of(request: Request) -> Services:
-    """The services that the application was made with."""
+    """Return the services that the application was made with."""
     return cast("Services", request.app.state.services)
 
 
@@ -23,12 +23,12 @@ def root_url(request: Request) -> str:
 
 
 def base_url(request: Request) -> str:
-    """The base URL of the DICOMweb service, without a slash at its end (PS3.18 8.2)."""
+    """Return the base URL of the DICOMweb service, without a slash at its end (PS3.18 8.2)."""
     return root_url(request) + DICOMWEB
 
 
 def _host(request: Request) -> str:
-    """The host as the client named it, with our port where a direct client left it out.
+    """Return the host as the client named it, with our port where a direct client left it out.
 
     dicomweb-client does; without the port, the URLs of an answer would lead elsewhere. Behind a
     proxy the host has another name than ours, and its port is not known.

@@ -1,4 +1,4 @@
-"""Jobs of the payload ladder: a request that was put off is put again, and may take its time.
+"""Jobs of the payload limit: a deferred request is repeated in the background, without haste.
 
 The application answers it as it answered the client, but without the limits of one call.
 """

@@ -45,14 +45,14 @@ OF_OURS = (DICOMWEB, "/uploads", "/results", "/wado", "/ohif")
 
 
 def status_of(error: errors.LenticularError) -> HTTPStatus:
-    """The status that tells of this refusal."""
+    """Return the status of this refusal."""
     return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 
 def error_response(
     status: HTTPStatus, detail: str, headers: dict[str, str] | None = None
 ) -> Response:
-    """An error in the shape that all errors have."""
+    """Return an error in the shape that all errors have."""
     return Response(
         orjson.dumps({"error": status.phrase, "detail": detail}),
         status_code=status,

@@ -51,7 +51,7 @@ def orthanc_error(
     headers: dict[str, str] | None = None,
     code: tuple[int, str] | None = None,
 ) -> Response:
-    """An error as Orthanc's clients expect it."""
+    """Return an error as Orthanc's clients expect it."""
     number, sentence = code or GENERAL.get(status, (8, "Bad request"))
     body = {
         "Details": detail,

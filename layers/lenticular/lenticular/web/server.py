@@ -85,7 +85,7 @@ def run(settings: Settings) -> None:
 
 
 def application() -> FastAPI:
-    """The application of one server process."""
+    """Return the application of one server process."""
     settings = configuration.load()
     configure(settings.log_level, settings.log_format)
     services = open_services(settings)

@@ -64,7 +64,7 @@ def _check_structure(document: bytes) -> None:
 
 
 def checked(found: Any) -> Metadata:
-    """The object as metadata; InvalidInstance when it is no dataset."""
+    """Return the object as metadata; InvalidInstance if it is not a dataset."""
     metadata = Metadata({})
     metadata.dataset = _dataset(found, metadata, 0)
     return metadata

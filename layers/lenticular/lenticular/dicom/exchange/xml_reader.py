@@ -68,7 +68,7 @@ class _Items:
 
 
 def from_xml(document: bytes) -> Dataset:
-    """The dataset of a document; InvalidInstance when it is no Native DICOM Model."""
+    """Return the dataset of a document; InvalidInstance if it is not a Native DICOM Model."""
     reader = _Reader()
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True

@@ -107,7 +107,7 @@ def _groups(value: dict[str, str] | None) -> str:
 
 
 def _components(text: str) -> str:
-    """The components of a group; the last one even when empty, so that no `^` is lost."""
+    """Return the components of a group; the last one even when empty, so that no `^` is lost."""
     components = text.split("^", len(NAME_COMPONENTS) - 1)
     last = len(components) - 1
     return "".join(
@@ -118,7 +118,7 @@ def _components(text: str) -> str:
 
 
 def _as_bytes(vr: str, values: list[Any]) -> str:
-    """A value with characters that XML forbids, as the bytes that it has in a UTF-8 file."""
+    """Return a value with characters that XML forbids, as the bytes that it has in a UTF-8 file."""
     texts = map(_name_text, values) if vr == "PN" else map(str, _without_none(values))
     raw = "\\".join(texts).encode()
     return f"<InlineBinary>{b64encode(raw).decode('ascii')}</InlineBinary>"

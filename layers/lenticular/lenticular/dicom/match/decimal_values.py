@@ -11,7 +11,7 @@ _SINGLE = struct.Struct("<f")
 
 
 def normal_decimal(value: Any, vr: str) -> str | None:
-    """A number in the one way that all its spellings are compared by; None when it is none.
+    """Return a number in the form in which all its spellings are compared; None if it is not one.
 
     Binary ones are equal that are the same in the precision of their VR.
     """
@@ -28,5 +28,5 @@ def normal_decimal(value: Any, vr: str) -> str | None:
 
 
 def _single(number: float) -> float:
-    """The number in the 32 bits of an FL."""
+    """Return the number in the 32 bits of an FL."""
     return float(_SINGLE.unpack(_SINGLE.pack(number))[0])

@@ -182,7 +182,7 @@ def _check_size(attribute: Attribute, keys: Sequence[str]) -> None:
 
 
 def _any_of(matchers: list[Matcher]) -> Matcher | None:
-    """The matchers as one; plain values among them become one list."""
+    """Return the matchers as one; plain values among them become one list."""
     plain = [value for each in matchers if isinstance(each, OneOf) for value in each.values]
     rest = [each for each in matchers if not isinstance(each, OneOf)]
     joined = ([OneOf(tuple(dict.fromkeys(plain)))] if plain else []) + rest
@@ -299,7 +299,7 @@ def _datetime(value: str, options: MatchOptions) -> Matcher:
 
 
 def normal_text(value: Any) -> str | None:
-    """A value of text as it is compared; None when nothing is left."""
+    """Return a value of text as it is compared; None when nothing is left."""
     return fold(str(value))[:COMPARED_LENGTH] or None
 
 

@@ -32,7 +32,7 @@ Bounds = tuple[str, str]
 
 
 def date_bounds(value: str) -> Bounds | None:
-    """The first and last day that a DA covers, which are the same; None when it is none."""
+    """Return the first and last day that a DA covers, the same one; None if it is not a DA."""
     match = _DATE.fullmatch(value.strip())
     if match is None:
         return None
@@ -45,7 +45,7 @@ def date_bounds(value: str) -> Bounds | None:
 
 
 def time_bounds(value: str) -> Bounds | None:
-    """The first and last microsecond that a TM covers; None when it is none."""
+    """Return the first and last microsecond that a TM covers; None if it is not a TM."""
     match = _TIME.fullmatch(value.strip())
     if match is None:
         return None
@@ -59,7 +59,7 @@ def time_bounds(value: str) -> Bounds | None:
 
 
 def datetime_bounds(value: str, offset: str | None = None) -> Bounds | None:
-    """The first and last microsecond that a DT covers; None when it is none.
+    """Return the first and last microsecond that a DT covers; None if it is not a DT.
 
     Without an offset of its own the value is in that of TimezoneOffsetFromUTC, where known.
     """
@@ -75,13 +75,13 @@ def datetime_bounds(value: str, offset: str | None = None) -> Bounds | None:
 
 
 def written_offset(minutes: int) -> str:
-    """An offset from UTC as Timezone Offset From UTC has it: `+0100`, `-0530`."""
+    """Return an offset from UTC as Timezone Offset From UTC has it: `+0100`, `-0530`."""
     hours, rest = divmod(abs(minutes), 60)
     return f"{'-' if minutes < 0 else '+'}{hours:02}{rest:02}"
 
 
 def split_range(value: str) -> tuple[str, str] | None:
-    """The ends of `a-b`, `a-` or `-b`; None when it is no range."""
+    """Return the ends of `a-b`, `a-` or `-b`; None if it is not a range."""
     value = _compact(value)
     if "-" not in value:
         return None
@@ -90,7 +90,7 @@ def split_range(value: str) -> tuple[str, str] | None:
 
 
 def split_datetime_range(value: str) -> tuple[str, str] | None:
-    """The ends of a range of DTs, whose offsets from UTC may have minus signs of their own.
+    """Return the ends of a range of DTs, whose offsets from UTC may have minus signs of their own.
 
     `2020-0500` is the year 2020 at the offset -0500, not the range from 2020 to 0500.
     """

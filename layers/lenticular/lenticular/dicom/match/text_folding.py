@@ -43,7 +43,7 @@ _SIMPLER: dict[int, str | None] = {
 
 
 def fold(value: str) -> str:
-    """The value as it is compared; folding what is folded changes nothing."""
+    """Return the value as it is compared; folding what is folded changes nothing."""
     if value.isascii():
         return value.strip().lower()
     # Width and compatibility first, for they can bring forth capitals and accents.

@@ -157,7 +157,7 @@ def _from_day_to_day(time: Attribute, first: str | None, last: str | None) -> Mo
 
 
 def _days(moments: Matcher) -> Matcher:
-    """The days that moments may be of in some time zone."""
+    """Return the days that moments may be of in some time zone."""
     each = list(_each(moments))
     earliest = min(one.low[0] if one.low else _FIRST_DAY for one in each)
     latest = max(one.high[0] if one.high else _LAST_DAY for one in each)
@@ -208,7 +208,7 @@ def _turn(time: str, by: timedelta) -> str:
 
 
 def _shift(moment: Moment, by: timedelta) -> Moment | None:
-    """The moment so much later; None beyond the years that there are."""
+    """Return the moment so much later; None beyond the years that there are."""
     day, time = moment
     since = timedelta(
         hours=int(time[:2]),

@@ -82,7 +82,7 @@ class CharacterSet:
         self._others = [codec for codec in codecs[1:] if codec in ("gbk", "cp949", "shift_jis")]
 
     def decode(self, raw: bytes) -> str:
-        """The text of a value in which a backslash separates values."""
+        """Return the text of a value in which a backslash separates values."""
         if b"\x1b" in raw:
             return self._decode_extended(raw, _RESETS)
         return raw.decode("ascii") if raw.isascii() else self._decode_upper(raw, self._codec)
@@ -142,7 +142,7 @@ def _salvaged(raw: bytes, codec: str) -> str:
 
 
 def character_set(terms: tuple[str, ...]) -> CharacterSet:
-    """The repertoire for the values of Specific Character Set (0008,0005)."""
+    """Return the repertoire for the values of Specific Character Set (0008,0005)."""
     return _repertoire(tuple(term[:_LONGEST_TERM] for term in terms[:_MOST_TERMS]))
 
 

@@ -59,7 +59,7 @@ class Encoding:
         self.length = struct.Struct(order + "I").unpack_from
 
     def tag_at(self, data: memoryview, position: int) -> tuple[int, int]:
-        """The tag and the 32 bit length at a place; items and implicit elements begin so."""
+        """Return the tag and the 32 bit length at a place; items and implicit elements begin so."""
         group, number, length = self.tag_and_length(data, position)
         return group << 16 | number, length
 
@@ -83,7 +83,7 @@ class Encoding:
     def _irregular_header(
         self, data: memoryview, position: int, end: int
     ) -> "tuple[VrCodec, Encoding, int, int]":
-        """The same of an element whose VR is none we know.
+        """Return the same of an element whose VR is not known.
 
         A VR of two capitals is of a later standard, with a long header (PS3.5 6.2). With anything
         else someone wrote an implicit element among explicit ones, or left the VR blank. What is

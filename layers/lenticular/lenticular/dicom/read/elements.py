@@ -204,7 +204,7 @@ class ElementReader:
     def _element(
         self, level: OpenDataset, key: str, kind: VrCodec, start: int, length: int
     ) -> dict[str, Any]:
-        """The JSON of an element whose value lies there."""
+        """Return the JSON of an element whose value lies there."""
         is_root = level is self._root
         if is_root and key in _OFFSET_TABLES:
             self.offset_tables[key] = (start, length)
@@ -223,7 +223,7 @@ class ElementReader:
     def _bulk(
         self, level: OpenDataset, key: str, vr: str, start: int, length: int
     ) -> dict[str, Any]:
-        """An element without its value, which is noted for a BulkDataURI."""
+        """Return an element without its value, which is noted for a BulkDataURI."""
         if level.sequence is not None and level.sequence.depth > MAX_JSON_DEPTH:
             return {"vr": vr}
         bulk = OpenBulk({"vr": vr}, level.path(key), start, length, vr)

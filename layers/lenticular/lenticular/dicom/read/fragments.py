@@ -21,7 +21,7 @@ MAX_FRAGMENTS = 4_000_000
 class Fragments:
     """Positions of the items' headers, of the end of the last item, and of what follows.
 
-    The first item is the Basic Offset Table. `is_closed` tells whether a delimiter came.
+    The first item is the Basic Offset Table. `is_closed` is True if a delimiter came.
     """
 
     items: "array[int]"

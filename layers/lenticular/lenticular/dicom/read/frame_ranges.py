@@ -64,7 +64,7 @@ def _native(pixels: OpenBulk, reader: ElementReader, syntax: TransferSyntax) -> 
 
 
 def _frame_bits(dataset: Dataset, bits: int, frames: int, length: int) -> int:
-    """The size of one frame as the Image Pixel Module gives it."""
+    """Return the size of one frame as the Image Pixel Module gives it."""
     pixels = _number(dataset, tags.ROWS) * _number(dataset, tags.COLUMNS)
     samples = _number(dataset, tags.SAMPLES_PER_PIXEL) or 1
     whole = _padded_by_frame(pixels * samples * bits, frames, length)
@@ -191,7 +191,7 @@ def _extended_offset_table(data: memoryview, reader: ElementReader) -> "array[in
 
 
 def _basic_offset_table(data: memoryview, fragments: Fragments) -> "array[int]":
-    """The first item, A.4."""
+    """Return the first item, A.4."""
     if not fragments.items:
         return array("I")
     start = fragments.items[0] + 8
@@ -208,7 +208,7 @@ def _little_endian_words(code: str, raw: bytes) -> "array[int]":
 
 
 def _image_starts(data: memoryview, items: "array[int]", syntax: TransferSyntax) -> "array[int]":
-    """The fragments with which an image begins, by what compressed images begin with."""
+    """Return the fragments with which an image begins, by what compressed images begin with."""
     begins = _begins_rle if syntax.uid == RLE_LOSSLESS else _begins_image
     starts = array("Q", (item for item in items if begins(data, item + 8)))
     return starts if starts and starts[0] == items[0] else array("Q")

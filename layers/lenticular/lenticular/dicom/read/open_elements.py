@@ -26,7 +26,7 @@ class OpenDataset:
     last_key: str = "0003"  # so that what has no place in a data set is never in order
 
     def datasets_outwards(self) -> Iterator[Dataset]:
-        """The data set itself and those around it, as far as anyone could mean them."""
+        """Yield the data set itself and those around it, as far as anyone could mean them."""
         level = self
         yield level.dataset
         for _ in range(_FAR):

@@ -76,7 +76,7 @@ def parse(data: memoryview | bytes) -> ParsedInstance:
 
 
 def file_meta(data: memoryview | bytes) -> Dataset:
-    """The File Meta Information, PS3.10 7.1, of a file or of its beginning."""
+    """Return the File Meta Information, PS3.10 7.1, of a file or of its beginning."""
     meta: Dataset = {}
     with memoryview(data) as view:
         for tag, kind, begin, end in _meta_elements(view, _start(view)):

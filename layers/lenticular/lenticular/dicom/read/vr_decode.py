@@ -72,7 +72,7 @@ def name_as_written(raw: bytes, repertoire: CharacterSet) -> list[str] | None:
 
 
 def text(raw: bytes, repertoire: CharacterSet) -> list[str] | None:
-    """A single text, in which a backslash is a character."""
+    """Return a single text, in which a backslash is a character."""
     value = repertoire.decode(raw).rstrip(PADDING)
     return [value] if value else None
 
@@ -183,7 +183,7 @@ def _swapped(size: int, raw: bytes, repertoire: CharacterSet) -> str | None:
 
 
 def swap(word_bytes: int, raw: bytes) -> bytes:
-    """The bytes with each word turned round; what is left of an incomplete word stays."""
+    """Return the bytes with each word turned round; what is left of an incomplete word stays."""
     code = {2: "H", 4: "I", 8: "Q"}.get(word_bytes)
     if code is None:
         return raw
@@ -198,7 +198,7 @@ _NUMBER_BYTES = {"US": 2, "SS": 2, "AT": 2, "UL": 4, "SL": 4, "FL": 4, "FD": 8, 
 
 
 def little_endian(vr: str, raw: bytes) -> bytes:
-    """The value of a big-endian file as web services give it, PS3.18 F.2.7 and 8.7.3."""
+    """Return the value of a big-endian file as web services give it, PS3.18 F.2.7 and 8.7.3."""
     return swap(WORD_BYTES.get(vr) or _NUMBER_BYTES.get(vr, 1), raw)
 
 

@@ -136,7 +136,7 @@ class QueryTagRegistry:
 
 
 def _registered(connection: Connection) -> list[RegisteredTag]:
-    """All tags that the index knows, by their paths."""
+    """Return all tags that the index knows, by their paths."""
     found = connection.execute(select(query_tags).order_by(query_tags.c.path, query_tags.c.tag_id))
     return [
         RegisteredTag(**{**row, "level": Level(row["level"]), "status": Status(row["status"])})

@@ -79,7 +79,7 @@ class RetrievalReader:
         self._documents = {many: database.prepare(_select_documents(many)) for many in _SIZES}
 
     def find(self, target: Target) -> list[StoredInstance]:
-        """All instances of the target by SeriesNumber and InstanceNumber."""
+        """Return all instances of the target by SeriesNumber and InstanceNumber."""
         return [stored_instance(row) for row in self._rows(self._find[_depth(target)], target)]
 
     def after(self, row_id: int, beginning: str, limit: int) -> list[StoredInstance]:
@@ -145,7 +145,7 @@ class RetrievalReader:
         return [_range_in(chunks, frame_number) for frame_number in frame_numbers]
 
     def documents(self, target: Target) -> Iterator[bytes]:
-        """The DICOM JSON of each instance in the order of `find`, a few at a time."""
+        """Yield the DICOM JSON of each instance in the order of `find`, a few at a time."""
         keys = self._rows(self._document_keys[_depth(target)], target)
         # Not one long read: a slow client would keep the write-ahead log from being folded in.
         for start in range(0, len(keys), DOCUMENTS_AT_ONCE):
@@ -168,7 +168,7 @@ class RetrievalReader:
         return [found.get(instance_row_id) for _, instance_row_id in keys]
 
     def representative(self, target: Target) -> StoredInstance | None:
-        """The instance that stands for the target in a thumbnail.
+        """Return the instance that stands for the target in a thumbnail.
 
         The middle one of the first series with pixels, segmentations last; without any pixels
         the middle one of all.
@@ -231,7 +231,7 @@ def _select_layout() -> Select[Any]:
 
 
 def _select_already_stored(at_once: int) -> Select[Any]:
-    """The instances of these UIDs, wherever they are."""
+    """Return the instances of these UIDs, wherever they are."""
     wanted: list[Any] = [bindparam(f"uid_{number}") for number in range(at_once)]
     ids = (table.c.orthanc_id for table in (patients, studies, series, instances))
     return (
@@ -255,7 +255,7 @@ def _size_for(count: int) -> int:
 
 
 def _select_series_with_pixels(target: Target) -> Select[Any]:
-    """The first series of the target with pixels, and how many instances of it have some."""
+    """Return the first series of the target with pixels, and how many instances of it have some."""
     conditions = [studies.c.study_instance_uid == target.study_instance_uid]
     if target.series_instance_uid is not None:
         conditions.append(series.c.series_instance_uid == target.series_instance_uid)
@@ -282,7 +282,7 @@ def _select_picture(series_row_id: int, position: int) -> Select[Any]:
 
 
 def stored_instance(row: Sequence[Any]) -> StoredInstance:
-    """The instance whose STORED columns these are."""
+    """Return the instance whose STORED columns these are."""
     return StoredInstance(*(*row[:-1], from_digest(row[-1])))
 
 

@@ -34,7 +34,7 @@ class ChangeEntry(NamedTuple):
 
 
 def to_row(told: ChangeEntry, now: int) -> dict[str, Any]:
-    """The row of a change."""
+    """Return the row of a change."""
     target = told.target
     return {
         "kind": told.kind,
@@ -49,7 +49,7 @@ def to_row(told: ChangeEntry, now: int) -> dict[str, Any]:
 
 
 def add_changes(connection: Connection, told: Sequence[ChangeEntry]) -> None:
-    """Write changes, as the last thing before the commit: whoever comes next waits for it."""
+    """Write changes, as the last thing before the commit: the next writer waits for it."""
     if not told:
         return
     revision = connection.execute(ORDER_COMMITS).scalar_one()
@@ -60,7 +60,7 @@ def add_changes(connection: Connection, told: Sequence[ChangeEntry]) -> None:
 
 
 def columns_in(revision: str) -> Sequence[Any]:
-    """The columns that a change is written with in the schema of this revision."""
+    """Return the columns that a change is written with in the schema of this revision."""
     written = [column for column in changes.columns if column is not changes.c.sequence]
     return written if revision >= migrations.INSTANCE_FEED else written[:4]
 

@@ -97,7 +97,7 @@ class ParentRows:
                 series.add_known(*found)
 
     def find(self, study_uid: str, series_uid: str) -> SeriesRow | None:
-        """The series that was looked up or created, None when there is none."""
+        """Return the series that was looked up or created, None when there is none."""
         return self._series.get((study_uid, series_uid))
 
     def known(self, series_row_id: int, uids: Sequence[str]) -> Iterator[Any]:

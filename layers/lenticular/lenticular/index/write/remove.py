@@ -233,7 +233,7 @@ def _remove_empty_series(connection: Connection, place: _Place) -> list[bytes]:
 def _shrink_study(connection: Connection, study: Row, instance_count: int, size: int) -> _Above:
     """Make the study right, or remove it and its patient when empty.
 
-    When something was last added stays as it is: Orthanc's LastUpdate tells of additions.
+    The time of the last addition stays: Orthanc's LastUpdate is about additions.
     """
     of_study = select(series.c.row_id, series.c.modality).where(
         series.c.study_row_id == study.row_id

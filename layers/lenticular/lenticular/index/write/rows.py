@@ -56,7 +56,7 @@ class InstanceRows:
 
 
 def of_instance(new: NewInstance, tags: QueryTags) -> InstanceRows:
-    """The rows of an instance."""
+    """Return the rows of an instance."""
     parsed = new.parsed
     dataset, pixels = parsed.dataset, parsed.layout.pixels
     layout, frames = layout_bytes.encode(parsed.layout)
@@ -80,7 +80,7 @@ def of_instance(new: NewInstance, tags: QueryTags) -> InstanceRows:
 
 
 def matching_values(level: Level, dataset: Dataset) -> Row:
-    """The matching columns of a level; what is counted or computed is left to the caller."""
+    """Return the matching columns of a level; what is counted or computed is left to the caller."""
     row = _EMPTY[level].copy()
     for tag, columns, convert in _CONVERTERS[level]:
         element = dataset.get(tag)
@@ -102,7 +102,7 @@ def lines_of(level: Level, dataset: Dataset, picked: Dataset | None = None) -> d
 
 
 def tags_in(lines: bytes) -> frozenset[str]:
-    """The tags of the attributes that lines have."""
+    """Return the tags of the attributes that lines have."""
     return frozenset(line[1:9].decode() for line in lines.split(b"\n"))
 
 
@@ -122,7 +122,7 @@ def tag_values(level: Level, dataset: Dataset, tags: QueryTags, **of_row: int) -
 
 
 def of_patient(dataset: Dataset) -> bytes:
-    """The attributes of the patient as lines."""
+    """Return the attributes of the patient as lines."""
     return _lines(dataset, sorted(PATIENT_TAGS))
 
 
@@ -138,12 +138,12 @@ def marked_list(values: Iterable[Any]) -> str | None:
 
 
 def marked(elements: Collection[str]) -> str | None:
-    """The elements, folded already, as one column holds them."""
+    """Return the elements, folded already, as one column holds them."""
     return LIST_MARK + LIST_MARK.join(elements) + LIST_MARK if elements else None
 
 
 def elements_of(marked: str | None) -> list[str]:
-    """The elements of such a column."""
+    """Return the elements of such a column."""
     return marked[1:-1].split(LIST_MARK) if marked else []
 
 
@@ -154,7 +154,7 @@ def _lines(dataset: Dataset, tags: Iterable[str]) -> bytes:
 
 
 def _inside(tag: str) -> Convert:
-    """The values of an attribute in all items of a sequence."""
+    """Return the values of an attribute in all items of a sequence."""
 
     def convert(items: Values, dataset: Dataset) -> Compared:
         elements = [item.get(tag) or {} for item in items if isinstance(item, dict)]
@@ -164,12 +164,12 @@ def _inside(tag: str) -> Convert:
 
 
 def _first(normal: Callable[[str], Any]) -> Convert:
-    """The first of the values, in the form in which it is compared."""
+    """Return the first of the values, in the form in which it is compared."""
     return lambda values, _: (None if values[0] is None else normal(str(values[0])),)
 
 
 def _start(bounds: Callable[[str], tuple[str, str] | None]) -> Convert:
-    """The first moment that the value covers."""
+    """Return the first moment that the value covers."""
     return _first(lambda value: (bounds(value) or _NOTHING)[0])
 
 
@@ -183,7 +183,7 @@ def _list(values: Values, _: Dataset) -> Compared:
 
 
 def _names(values: Values, _: Dataset) -> Compared:
-    """The groups of all names, each an element."""
+    """Return the groups of all names, each an element."""
     return (marked_list(group for value in values for group in name_groups(value)),)
 
 

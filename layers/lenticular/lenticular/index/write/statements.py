@@ -86,7 +86,7 @@ _PLACE = studies.outerjoin(series, _HERE)
 
 
 def _find_place() -> Select[Any]:
-    """The study of this UID with its patient, and the series of that UID in it.
+    """Return the study of this UID with its patient, and the series of that UID in it.
 
     Locked, but for the patient: it has other studies, whose writers have locked them before it.
     """
@@ -110,7 +110,7 @@ def _find_place() -> Select[Any]:
 
 
 def _find_place_and_known() -> Select[Any]:
-    """The same, and the instance of this UID in the series: for one, in one round trip."""
+    """Return the same, and the instance of this UID in the series: for one, in one round trip."""
     this = and_(
         instances.c.series_row_id == series.c.row_id,
         instances.c.sop_instance_uid == bindparam("uid_0"),

@@ -159,7 +159,7 @@ def _htj2k(samples: Array, bits: int, space: str) -> Compressed:
 
 
 def _rle(samples: Array, bits: int, space: str) -> Compressed:
-    """A segment for each byte of each sample, the most significant first (PS3.5 G.2)."""
+    """Return a segment for each byte of each sample, the most significant first (PS3.5 G.2)."""
     rows, columns, *_ = samples.shape
     words = samples.reshape(rows, columns, -1)
     size = words.dtype.itemsize

@@ -108,7 +108,7 @@ def _with_sign(words: Array, bits: int) -> Array:
 
 
 def _colour_space(photometric: str, samples: Array) -> str:
-    """The photometric interpretation as far as it fits the samples that there are."""
+    """Return the photometric interpretation as far as it fits the samples that there are."""
     if samples.ndim == 2:
         grey = ("MONOCHROME1", "PALETTE COLOR")
         return photometric if photometric in grey else "MONOCHROME2"

@@ -38,7 +38,7 @@ def read_native(frame: bytes, description: PixelDescription) -> Array:
 
 
 def native_size(description: PixelDescription) -> int:
-    """The bytes that a frame of it takes."""
+    """Return the bytes that a frame of it takes."""
     bits = description.samples * description.bits_allocated
     if description.photometric_interpretation.endswith("_422"):
         bits = bits * 2 // 3
@@ -103,7 +103,7 @@ def _unpack_rle(segment: bytes, pixels: int) -> Array:
 
 
 def _words(frame: bytes, description: PixelDescription, count: int) -> Array:
-    """The first `count` words of Bits Allocated each."""
+    """Return the first `count` words of Bits Allocated each."""
     bits = description.bits_allocated
     if len(frame) * 8 < count * bits:
         raise NotRenderable(

@@ -21,7 +21,7 @@ _LOSSY_METHODS = {
     "50": "ISO_10918_1", "51": "ISO_10918_1", "55": "ISO_10918_1", "81": "ISO_14495_1",
     "91": "ISO_15444_1", "203": "ISO_15444_15",
 }  # fmt: skip
-# What a stream cannot tell of itself is taken for the most common of its kind.
+# For what a stream does not declare, the most common value of its kind is assumed.
 _UNTOLD = {
     "image/dicom-rle": RLE_LOSSLESS,
     "image/jxl": _JPEG + "112",
@@ -85,7 +85,7 @@ def codestream_start(beginning: bytes) -> int:
 
 
 def unpack(media_type: str, picture: bytes) -> Unpacked:
-    """A PNG or GIF as native pixels; transparency is left out (PS3.18 10.5.2)."""
+    """Return a PNG or GIF as native pixels; transparency is left out (PS3.18 10.5.2)."""
     size = _picture_size(picture)
     if size is None or not 0 < size[0] * size[1] * 3 <= MAX_SAMPLES:
         raise InvalidInstance(f"A part is not {media_type}, or too large.")

@@ -60,7 +60,7 @@ class AppliedState:
     frame_number: int
 
     def applying(self, tag: str) -> list[Dataset]:
-        """The items of a sequence that are for this frame."""
+        """Return the items of a sequence that are for this frame."""
         return list(applying(self.dataset, tag, self.image_uid, self.frame_number))
 
 
@@ -121,7 +121,7 @@ def _of_greys(frame: DecodedFrame, state: AppliedState) -> Array:
 
 
 def _transformation(frame: DecodedFrame, state: AppliedState) -> GreyTransformation:
-    """The greys as the state wants them, and as the identity what it says nothing of."""
+    """Return the greys as the state wants them, and as the identity what it says nothing of."""
     dataset = state.dataset
     if frame.samples.dtype.kind == "f":
         raise NotRenderable("Presentation states of floating point images are not applied here.")

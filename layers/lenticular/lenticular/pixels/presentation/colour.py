@@ -39,7 +39,7 @@ class Colour(NamedTuple):
 
 
 def colour_of(dataset: Dataset, grey: str, cie_lab: str, default: Colour) -> Colour:
-    """A colour that a dataset has as a P-Value of 16 bits, as CIELab, or as both."""
+    """Return a colour that a dataset has as a P-Value of 16 bits, as CIELab, or as both."""
     lab, value = integers(dataset, cie_lab), integer(dataset, grey)
     if len(lab) == 3:
         return _from_lab(*lab)
@@ -67,7 +67,7 @@ def _from_lab(*encoded: int) -> Colour:
 
 
 def to_rgb(frame: DecodedFrame) -> Array:
-    """The frame's colours as RGB of 8 bits, shape (rows, columns, 3)."""
+    """Return the frame's colours as RGB of 8 bits, shape (rows, columns, 3)."""
     samples = in_eight_bits(frame.samples, frame.bits)
     if frame.colour_space == "ARGB":
         return np.ascontiguousarray(samples[:, :, 1:])

@@ -42,11 +42,11 @@ class DisplayedArea:
     magnification: float | None = None
 
     def scaled(self, factor: float) -> Self:
-        """The same area, so many times as large."""
+        """Return the same area, so many times as large."""
         return replace(self, scale_x=self.scale_x * factor, scale_y=self.scale_y * factor)
 
     def within(self, viewport: Viewport) -> Self:
-        """The same area, as large as it can be in the viewport."""
+        """Return the same area, as large as it can be in the viewport."""
         scale = min(viewport.width / self.size[0], viewport.height / self.size[1])
         return self.scaled(scale if viewport.enlarge else min(scale, 1.0))
 

@@ -57,7 +57,7 @@ class _Pen:
 
 
 def _pixels(points: Array) -> list[tuple[float, ...]]:
-    """The pixels in which points lie."""
+    """Return the pixels in which points lie."""
     return [tuple(point) for point in np.floor(points).tolist()]
 
 
@@ -160,7 +160,7 @@ def _polyline(points: Array) -> Array:
 
 
 def _curve(points: Array) -> Array:
-    """A smooth curve through all points (Catmull and Rom), closed where they are."""
+    """Return a smooth curve through all points (Catmull and Rom), closed where they are."""
     if len(points) < 3:
         return points
     is_closed = np.allclose(points[0], points[-1])

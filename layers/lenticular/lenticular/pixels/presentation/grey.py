@@ -98,7 +98,7 @@ def modality_output(frame: DecodedFrame, transformation: GreyTransformation) -> 
 
 
 def read_voi(attributes: Dataset, bulk: BulkReader, *, signed: bool) -> Window | Lut | None:
-    """Read the first VOI LUT, or else the first window; `signed` tells of the values that go in."""
+    """Read the first VOI LUT, or else the first window; `signed`: of signed values."""
     return _voi_lut(attributes, bulk, signed) or _window(attributes)
 
 
@@ -143,7 +143,7 @@ def _computed(transformation: GreyTransformation, samples: Array) -> Array:
 
 @lru_cache(maxsize=_TABLES)
 def _table(transformation: GreyTransformation, kind: str) -> Array:
-    """The grey of every value that a sample of this kind can have, by its bit pattern."""
+    """Return the grey of every value that a sample of this kind can have, by its bit pattern."""
     patterns = np.arange(1 << (8 * int(kind[1])), dtype=f"u{kind[1]}")
     return _greys(transformation, patterns.view(kind).astype(np.float64))
 
@@ -201,7 +201,7 @@ def _voi_lut(attributes: Dataset, bulk: BulkReader, signed: bool) -> Lut | None:
 
 
 def _window(attributes: Dataset) -> Window | None:
-    """The first window of the file, if it makes sense."""
+    """Return the first window of the file, if it makes sense."""
     center, width = number(attributes, tags.WINDOW_CENTER), number(attributes, tags.WINDOW_WIDTH)
     if center is None or width is None or width <= 0:
         return None
@@ -232,12 +232,12 @@ def _full_range(
 
 
 def _greatest_of_segmentation(frame: DecodedFrame, attributes: Dataset) -> float:
-    """The value of full occupancy, or the greatest label (PS3.3 C.8.20.2)."""
+    """Return the value of full occupancy, or the greatest label (PS3.3 C.8.20.2)."""
     return integer(attributes, tags.MAXIMUM_FRACTIONAL_VALUE) or float(frame.samples.max(initial=1))
 
 
 def least_and_greatest(samples: Array, padding: tuple[int, int] | None) -> tuple[float, float]:
-    """The least and the greatest finite sample, padding left out where anything else is."""
+    """Return the least and the greatest finite sample, padding left out where anything else is."""
     kept = samples
     if padding is not None:
         kept = samples[(samples < padding[0]) | (samples > padding[1])]
@@ -259,7 +259,7 @@ def _padding(frame: DecodedFrame, attributes: Dataset) -> tuple[int, int] | None
 
 
 def _in_sign(value: int, frame: DecodedFrame) -> int:
-    """A value whose VR has not the sign of the pixels."""
+    """Return a value in the sign of the pixels, which its VR may not have."""
     if frame.samples.dtype.kind == "i" and value >= 32768 and frame.bits <= 16:
         return value - 65536
     if frame.samples.dtype.kind == "u" and -32768 <= value < 0 and frame.bits <= 16:

@@ -60,7 +60,7 @@ _SPACES: dict[str, tuple[str, tuple[tuple[float, float], ...], Callable[[Array],
 def with_colours(
     picture: Array, attributes: Dataset, bulk: BulkReader, wanted: str
 ) -> tuple[Array, bytes | None]:
-    """The picture in the space that is wanted, and the profile that says so.
+    """Return the picture in the space that is wanted, and the profile that says so.
 
     `yes` keeps the space of the file. What has none, and greys, are taken for sRGB.
     """
@@ -76,7 +76,7 @@ def with_colours(
 
 @cache
 def profile(space: str) -> bytes:
-    """The ICC profile of a space that a client may name."""
+    """Return the ICC profile of a space that a client may name."""
     name, primaries, curve = _SPACES[space]
     table = np.round(curve(np.linspace(0, 1, _CURVE_POINTS)) * 65535).astype(">u2").tobytes()
     points = b"curv" + struct.pack(">II", 0, _CURVE_POINTS) + table
@@ -89,7 +89,7 @@ def profile(space: str) -> bytes:
 
 
 def _own_profile(attributes: Dataset, bulk: BulkReader) -> bytes | None:
-    """The profile of the image or of its first optical path, if it is one for RGB."""
+    """Return the profile of the image or of its first optical path, if it is one for RGB."""
     for dataset in (attributes, item(attributes, OPTICAL_PATH_SEQUENCE) or {}):
         found = content(dataset, ICC_PROFILE, bulk)
         if found and _opened(found) is not None:

@@ -48,7 +48,7 @@ class Lut:
         return len(self.entries) // 2
 
     def look_up(self, values: Array) -> Array:
-        """The entries for these values; what lies outside of the table takes its ends."""
+        """Return the entries for these values; what lies outside of the table takes its ends."""
         table = np.frombuffer(self.entries, "<u2")
         places = np.nan_to_num(np.floor(values) - self.first)
         entries: Array = table[np.clip(places, 0, len(table) - 1).astype(np.intp)]
@@ -68,13 +68,13 @@ class Palette:
     colours: Array
 
     def look_up(self, values: Array) -> Array:
-        """The colours of these values, in the shape (..., 3)."""
+        """Return the colours of these values, in the shape (..., 3)."""
         index = np.clip(values.astype(np.int64) - self.first, 0, len(self.colours) - 1)
         return np.take(self.colours, index, axis=0)
 
 
 def read_lut(item: Dataset, bulk: BulkReader, signed: bool) -> Lut | None:
-    """The table in an item of a Modality LUT or VOI LUT Sequence, None when it has none."""
+    """Return the table in an item of a Modality LUT or VOI LUT Sequence, None when it has none."""
     descriptor = _descriptor(item, tags.LUT_DESCRIPTOR, signed)
     if descriptor is None:
         return None
@@ -87,7 +87,7 @@ def read_lut(item: Dataset, bulk: BulkReader, signed: bool) -> Lut | None:
 
 
 def read_palette(dataset: Dataset, bulk: BulkReader, signed: bool) -> Palette | None:
-    """The palette of a PALETTE COLOR image, None when a colour of it is missing."""
+    """Return the palette of a PALETTE COLOR image, None when a colour of it is missing."""
     channels, first, bits = [], 0, 0
     for index in range(3):
         descriptor = _descriptor(dataset, _PALETTE_DESCRIPTORS[index], signed)
@@ -166,7 +166,7 @@ def _expand(data: bytes, letter: str, count: int) -> list[int]:
 
 
 def _segments(data: bytes, letter: str, position: int) -> Iterator[_Segment]:
-    """The segments from a position to the end, or to the first invalid one."""
+    """Yield the segments from a position to the end, or to the first invalid one."""
     width = struct.calcsize(letter)
     while position + 2 * width <= len(data):
         kind, length = struct.unpack_from(f"<2{letter}", data, position)

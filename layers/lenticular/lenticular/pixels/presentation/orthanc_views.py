@@ -13,7 +13,7 @@ Array = NDArray[Any]
 
 
 def stretch(frame: DecodedFrame) -> Array:
-    """The least sample black, the greatest white, everything between in proportion."""
+    """Return the samples as greys, the least black, the greatest white, linear in between."""
     low, high = least_and_greatest(frame.samples, None)
     window = Window((low + high) / 2, high - low, "LINEAR_EXACT")
     inverted = frame.colour_space == "MONOCHROME1"

@@ -44,7 +44,7 @@ def covered(picture: Array, state: Dataset, bulk: BulkReader) -> Array:
 
 
 def _bitmap(state: Dataset, bulk: BulkReader, shape: tuple[int, int]) -> Array:
-    """An overlay of the state that covers what lies below it (PS3.3 C.7.6.15)."""
+    """Return an overlay of the state that covers what lies below it (PS3.3 C.7.6.15)."""
     return read_overlay(state, f"{_edge(state, tags.SHUTTER_OVERLAY_GROUP):04X}", bulk, shape)
 
 

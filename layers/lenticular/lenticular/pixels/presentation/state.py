@@ -37,7 +37,7 @@ class ReferencedImage:
 
 
 def references(state: Dataset) -> list[ReferencedImage]:
-    """The images that a state is made for, in its order (PS3.3 C.11.11)."""
+    """Return the images that a state is made for, in its order (PS3.3 C.11.11)."""
     return [
         ReferencedImage(
             code(series, tags.SERIES_INSTANCE_UID),
@@ -65,7 +65,7 @@ def _names(image: Dataset, image_uid: str, frame_number: int) -> bool:
 
 
 def activated_overlays(state: Dataset) -> list[tuple[str, str]]:
-    """The groups of the overlays that are shown, and the layer of each (PS3.3 C.11.7)."""
+    """Return the groups of the overlays that are shown, and the layer of each (PS3.3 C.11.7)."""
     return [
         (tag[:4], code(state, tag))
         for tag in state

@@ -81,7 +81,7 @@ def store_zip(services: Services, source: Spool) -> Iterator[tuple[str, StoreRes
 
 
 def _name(entry: zipfile.ZipInfo) -> str:
-    """The name of an entry as whoever packed it wrote it, as far as that can be known."""
+    """Return the name of an entry as it was written, as far as its encoding can be known."""
     if entry.flag_bits & _UTF_8:
         return entry.filename
     # Many write UTF-8 and do not say so; zipfile then takes it for the code page of DOS.

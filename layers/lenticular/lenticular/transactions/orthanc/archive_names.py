@@ -18,7 +18,7 @@ _DIGITS = 8
 def named_files(
     services: Services, resource: OrthancResource
 ) -> Iterator[tuple[str, StoredInstance]]:
-    """The name in the zip and the instance of each file, in the order of the study."""
+    """Yield the name in the zip and the instance of each file, in the order of the study."""
     folders = _Folders()
     for series in _series_of(services, resource):
         study = resources.parent(services, series)
@@ -56,7 +56,7 @@ class _Folders:
         self._taken: set[str] = set()
 
     def of(self, orthanc_id: str, above: str, name: str) -> str:
-        """The path of a resource's folder, with a slash at its end."""
+        """Return the path of a resource's folder, with a slash at its end."""
         path = self._paths.get(orthanc_id)
         if path is None:
             path = f"{above}{name}/"

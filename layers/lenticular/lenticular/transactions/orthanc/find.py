@@ -62,7 +62,7 @@ class Question:
         )
 
     def query(self, limit: int, offset: int, query_tags: QueryTags) -> Query:
-        """The search of the index."""
+        """Return the search of the index."""
         level = Level.STUDY if self.level is Level.PATIENT else self.level
         parameters = [*self.keys.items(), ("limit", str(limit)), ("offset", str(offset))]
         query, ignored = parse_query(level, None, parameters, query_tags)
@@ -89,7 +89,7 @@ def find(services: Services, question: Question) -> list[Any]:
 
 
 def lookup(services: Services, identifier: str) -> list[dict[str, str]]:
-    """The patient with this PatientID, and the study, series or instance of this UID."""
+    """Return the patient with this PatientID, and the study, series or instance of this UID."""
     found = []
     patient = orthanc_id(identifier)
     if services.index.orthanc.resource(Level.PATIENT, patient) is not None:
@@ -102,7 +102,7 @@ def lookup(services: Services, identifier: str) -> list[dict[str, str]]:
 
 
 def _ids(services: Services, question: Question, since: int = 0, limit: int = 0) -> Iterator[str]:
-    """The identifiers of what matches, but for case; 0 is no limit."""
+    """Yield the identifiers of what matches, but for case; 0 is no limit."""
     end = since + limit if limit else None
     while end is None or since < end:
         wanted = PAGE if end is None else min(PAGE, end - since)
@@ -126,7 +126,7 @@ def _in_right_case(services: Services, question: Question) -> Iterator[OrthancRe
 
 
 def _with_ancestors(services: Services, resource: OrthancResource) -> Dataset:
-    """The attributes of a resource and of all above it."""
+    """Return the attributes of a resource and of all above it."""
     dataset = {**resource.patient_attributes, **resource.attributes}
     if resource.level in (Level.SERIES, Level.INSTANCE):
         above = browse.parent(services, resource)

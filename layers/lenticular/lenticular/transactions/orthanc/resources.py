@@ -45,7 +45,7 @@ _EXPECTED = (
 
 
 def find(services: Services, level: Level, orthanc_id: str) -> OrthancResource:
-    """The resource of this identifier."""
+    """Return the resource of this identifier."""
     resource = services.index.orthanc.resource(level, orthanc_id)
     if resource is None:
         raise errors.NotFound(f"No {level.lower()} with this identifier is stored.")
@@ -110,7 +110,7 @@ def _expected_instances(attributes: Dataset) -> int | None:
 def all_resources(
     services: Services, level: Level, since: int = 0, limit: int | None = None
 ) -> Iterator[OrthancResource]:
-    """The resources of a level in the order of arrival, read some at a time."""
+    """Yield the resources of a level in the order of arrival, read some at a time."""
     end = None if limit is None else since + limit
     while end is None or since < end:
         wanted = PAGE if end is None else min(PAGE, end - since)
@@ -234,7 +234,7 @@ def metadata(resource: OrthancResource) -> dict[str, str]:
 
 
 def changes(services: Services, since: int, limit: int) -> dict[str, Any]:
-    """A page of the change feed: what came after a change, the oldest first."""
+    """Return a page of the change feed: what came after a change, the oldest first."""
     page = services.index.changes.page(since, limit + 1)
     told = page[:limit]
     last = told[-1].sequence if told else services.index.changes.last_sequence()
@@ -266,5 +266,5 @@ def _changes(changes: list[Change], done: bool, last: int) -> dict[str, Any]:
 
 
 def orthanc_time(time: datetime) -> str:
-    """A moment as Orthanc writes it, UTC."""
+    """Return a moment as Orthanc writes it, UTC."""
     return time.strftime("%Y%m%dT%H%M%S")

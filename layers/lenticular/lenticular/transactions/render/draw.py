@@ -47,7 +47,7 @@ _BROWSERS_LEAST = 20  # milliseconds; a browser shows what is quicker at its own
 
 
 def draw(drawing: RenderRequest) -> bytes:
-    """The file of the picture."""
+    """Return the file of the picture."""
     form = category_of(drawing.located)
     dataset = instances.dataset_of(drawing.services, drawing.located)
     if drawing.state is not None:
@@ -92,7 +92,7 @@ def _of_state(drawing: RenderRequest, state: LocatedInstance, image: Dataset) ->
 def _encode_picture(
     drawing: RenderRequest, dataset: Dataset, picture: Array, frame_number: int | None = None
 ) -> bytes:
-    """The picture as a file, after all that is done to it once its colours are known."""
+    """Return the picture as a file, after all that is done to it once its colours are known."""
     picture, profile = _in_colours(drawing, drawing.located, dataset, picture)
     picture = _fit_viewport(drawing, dataset, picture, frame_number)
     return encode(picture, drawing.options.media_type, drawing.options.quality, profile)
@@ -113,7 +113,7 @@ def _in_colours(
 def _fit_viewport(
     drawing: RenderRequest, dataset: Dataset, picture: Array, frame_number: int | None
 ) -> Array:
-    """The picture in its viewport, and written on it what is asked for."""
+    """Return the picture in its viewport, and written on it what is asked for."""
     if drawing.options.viewport is not None:
         picture = fit(picture, drawing.options.viewport)
     return _annotate(drawing, dataset, picture, frame_number)
@@ -138,7 +138,7 @@ def _annotate(
 
 
 def _animation(drawing: RenderRequest, dataset: Dataset) -> bytes:
-    """All frames one after the other, at the pace at which they were recorded."""
+    """Return all frames one after the other, at the pace at which they were recorded."""
     last = picture_pixels(drawing.located).number_of_frames
     description = describe(dataset, picture_pixels(drawing.located).tag)
     most = max(MAX_ANIMATED_PIXELS // (description.rows * description.columns), 1)

@@ -69,7 +69,7 @@ def prepare_shown(
 def prepare_with_state(
     services: Services, located: LocatedInstance, target: Target, options: RenderOptions
 ) -> RenderRequest:
-    """An image as a presentation state of its study shows it (PS3.18 9.5.2.3)."""
+    """Return an image as a presentation state of its study shows it (PS3.18 9.5.2.3)."""
     _refuse_to_look_elsewhere(options)
     picture_pixels(located)
     state, frame_number = presentation_states.showing(services, located, target)
@@ -84,7 +84,7 @@ def _refuse_to_look_elsewhere(options: RenderOptions) -> None:
 def prepare_all(
     services: Services, target: Target, options: RenderOptions
 ) -> Iterator[RenderRequest]:
-    """Every instance of a study or a series of which there is a picture, in their order."""
+    """Yield every instance of a study or a series of which there is a picture, in their order."""
     for instance in instances.find(services, target):
         located = services.index.retrieval.locate(instance.target)
         if located is None:

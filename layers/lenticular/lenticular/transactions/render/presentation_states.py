@@ -35,7 +35,7 @@ def shown(services: Services, state: LocatedInstance) -> Iterator[Shown]:
 def showing(
     services: Services, located: LocatedInstance, target: Target
 ) -> tuple[LocatedInstance, int | None]:
-    """The state that is to show this image, and the frame that it shows."""
+    """Return the state that is to show this image, and the frame that it shows."""
     state = services.index.retrieval.locate(target)
     if state is None or not state.instance.sop_class_uid.startswith(PRESENTATION_STATES):
         raise InvalidRequest("The study has no presentation state with these UIDs.")

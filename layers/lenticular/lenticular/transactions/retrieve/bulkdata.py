@@ -34,7 +34,7 @@ class Value:
 def values(
     services: Services, instances: Sequence[StoredInstance], *, pixels_only: bool
 ) -> Iterator[Value]:
-    """The values of these instances, as far as they are still there."""
+    """Yield the values of these instances, as far as they are still there."""
     for instance in instances:
         if pixels_only and not instance.number_of_frames:
             continue
@@ -54,7 +54,7 @@ def media_type_of(services: Services, value: Value) -> str:
 
 
 def read(services: Services, value: Value) -> BulkData:
-    """The value, as long as it is not the pixels of the instance, and what it is.
+    """Return the value, as long as it is not the pixels of the instance, and what it is.
 
     Pixels of an icon are encapsulated where those of the instance are (PS3.5 A.4); what the
     fragments hold goes out without their heads, as it does for any other pixels.

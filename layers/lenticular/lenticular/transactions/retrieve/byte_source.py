@@ -47,16 +47,16 @@ class ByteSource:
         return cls(len(data), lambda offset, length: [data[offset : offset + length]])
 
     def all(self) -> Iterable[bytes]:
-        """Every byte."""
+        """Return every byte."""
         return self.pieces(0, self.size)
 
     def read(self, offset: int = 0, length: int | None = None) -> bytes:
-        """A range of the bytes in one piece."""
+        """Return a range of the bytes in one piece."""
         return b"".join(self.pieces(offset, self.size - offset if length is None else length))
 
 
 def file_content(services: Services, instance: StoredInstance) -> ByteSource:
-    """The file as it was received."""
+    """Return the file as it was received."""
 
     def pieces(offset: int, length: int) -> Iterable[bytes]:
         try:

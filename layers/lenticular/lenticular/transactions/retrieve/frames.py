@@ -213,7 +213,7 @@ def _fragments(whole: ByteSource, start: int, length: int) -> list[tuple[int, in
 def _spliced(
     whole: ByteSource, spans: Sequence[tuple[int, int]], offset: int, length: int
 ) -> Iterator[bytes]:
-    """A range of what the spans hold, one after the other."""
+    """Yield a range of what the spans hold, one after the other."""
     for start, size in spans:
         if length <= 0:
             return

@@ -37,12 +37,12 @@ class BulkData:
 
 
 def find(services: Services, target: Target) -> list[StoredInstance]:
-    """The instances of a study or a series, or the instance; at least one."""
+    """Return the instances of a study or a series, or the instance; at least one."""
     return services.index.retrieval.find(target) or _raise_not_found(services, target)
 
 
 def locate(services: Services, target: Target) -> LocatedInstance:
-    """An instance, and where its frames and bulk data lie."""
+    """Return an instance, and where its frames and bulk data lie."""
     return services.index.retrieval.locate(target) or _raise_not_found(services, target)
 
 
@@ -57,7 +57,7 @@ def metadata(services: Services, target: Target, base_url: str) -> Iterator[byte
 
 
 def dataset_of(services: Services, located: LocatedInstance) -> Dataset:
-    """The attributes of an instance."""
+    """Return the attributes of an instance."""
     document = next(iter(services.index.retrieval.documents(located.instance.target)), None)
     if document is None:
         _raise_not_found(services, located.instance.target)
@@ -66,7 +66,7 @@ def dataset_of(services: Services, located: LocatedInstance) -> Dataset:
 
 
 def bulk_data(services: Services, located: LocatedInstance, path: str) -> BulkData:
-    """The value at a path such as `54000100/0/54001010`; pixel data is not among them."""
+    """Return the value at a path such as `54000100/0/54001010`; pixel data is not among them."""
     place = located.layout.bulkdata.get(path)
     if place is None:
         raise NotFound(f"Instance {located.instance.sop_instance_uid} has no bulk data at {path}.")
@@ -79,7 +79,7 @@ def bulk_data(services: Services, located: LocatedInstance, path: str) -> BulkDa
 
 
 def document(whole: ByteSource, offset: int, length: int, dataset: Dataset) -> BulkData:
-    """An encapsulated document without its padding, of the type that it says it has."""
+    """Return an encapsulated document without its padding, of the type that it says it has."""
     exact = _first(dataset, tags.ENCAPSULATED_DOCUMENT_LENGTH)  # Encapsulated Document Length
     if isinstance(exact, int) and exact == length - 1:
         length = exact

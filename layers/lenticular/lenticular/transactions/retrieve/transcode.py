@@ -95,7 +95,7 @@ def _file(
 
 
 def _elements_around(whole: ByteSource, pixels: PixelLayout) -> StoredElements:
-    """The elements before the pixels and behind them."""
+    """Return the elements before the pixels and behind them."""
     _, coding = data_set_start(whole.read(0, min(_HEAD, whole.size)))
     head = whole.read(0, pixels.offset - _header_size(coding))
     tail = whole.read(pixels.offset + pixels.length)

@@ -22,7 +22,7 @@ class ZipEntry:
 
 
 def zip_stream(entries: Iterable[ZipEntry]) -> Iterator[bytes]:
-    """The archive piece by piece."""
+    """Yield the archive piece by piece."""
     sink = _Sink()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
         for entry in entries:

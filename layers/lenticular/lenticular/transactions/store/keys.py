@@ -25,7 +25,7 @@ def new_key(target: Target, sha256: bytes) -> str:
 
 
 def target_of_key(key: str) -> Target | None:
-    """Return the instance that a key was made for, None when it is no key of ours."""
+    """Return the instance that a key was made for, None if it is not a key of ours."""
     match = _KEY.fullmatch(key)
     if match is None:
         return None

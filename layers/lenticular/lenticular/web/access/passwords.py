@@ -21,7 +21,7 @@ class Users:
     """The users who can sign in.
 
     A refusal costs one hash, whether the name or the password is wrong, so that the time of an
-    answer does not tell which names exist.
+    answer does not reveal which names exist.
     """
 
     def __init__(self, users: Iterable[User]) -> None:

@@ -40,7 +40,7 @@ def is_worth_gzip(request: Request, headers: dict[str, str], size: int | None) -
 def respond_maybe_gzip(
     request: Request, status: int, headers: dict[str, str], body: bytes
 ) -> Response:
-    """The answer whose body this is, as gzip if that pays."""
+    """Return the answer whose body this is, as gzip if that pays."""
     if status == 200 and is_worth_gzip(request, headers, len(body)):
         body, headers = b"".join(gzipped([body])), gzip_headers(headers)
     return Response(body, status, headers)
@@ -56,7 +56,7 @@ def gzip_headers(headers: dict[str, str]) -> dict[str, str]:
 
 
 def gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The pieces as one gzip stream."""
+    """Yield the pieces as one gzip stream."""
     packer = zlib.compressobj(_LEVEL, wbits=_GZIP)
     for piece in pieces:
         if packed := packer.compress(piece):

@@ -152,7 +152,7 @@ def _ranges(text: str) -> Ranges:
 
 
 def choose(accept: Accept, offers: Sequence[Offer]) -> Offer:
-    """The offer with the highest weight; among equals the first."""
+    """Return the offer with the highest weight; among equals the first."""
     for ranges in accept:
         weights = [_weight_of(offer, ranges) for offer in offers]
         if any(weights):

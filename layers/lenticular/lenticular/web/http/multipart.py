@@ -109,7 +109,7 @@ class MultipartReader:
         return self._doubtful(data, start), None
 
     def _candidates(self, data: bytes, start: int) -> Iterator[tuple[int, int]]:
-        """Each place where a delimiter seems to begin, and where its boundary ends."""
+        """Yield each place where a delimiter seems to begin, and where its boundary ends."""
         bare = self._delimiter[1:]
         if self._fresh and data.startswith(bare, start):
             yield start, start + len(bare)
@@ -187,7 +187,7 @@ def _headers(lines: Sequence[bytes]) -> dict[str, str]:
 
 
 def boundary_of(content_type: str) -> str:
-    """The boundary that a Content-Type of multipart/related names."""
+    """Return the boundary that a Content-Type of multipart/related names."""
     media = MediaType.parse(content_type)
     if media.name != MULTIPART_RELATED:
         raise UnsupportedMedia(f"The body must be {MULTIPART_RELATED}, not {media.name}.")
@@ -210,7 +210,7 @@ class Part:
     content_range: str | None = None
 
     def head(self, boundary: str) -> bytes:
-        """The delimiter without the line end before it, and the headers."""
+        """Return the delimiter without the line end before it, and the headers."""
         # Viewers look for `Content-Type:` spelled exactly so.
         lines = [f"--{boundary}", f"Content-Type: {self.content_type}"]
         if self.location is not None:
@@ -221,17 +221,17 @@ class Part:
 
 
 def new_boundary() -> str:
-    """A boundary that nobody can have foreseen, and hidden in a file."""
+    """Return a boundary that nobody can have foreseen, and hidden in a file."""
     return uuid4().hex
 
 
 def related_content_type(media_type: str, boundary: str) -> str:
-    """The Content-Type of a multipart/related answer."""
+    """Return the Content-Type of a multipart/related answer."""
     return f'{MULTIPART_RELATED}; type="{media_type}"; boundary={boundary}'
 
 
 def multipart_related(parts: Iterable[Part], boundary: str) -> Iterator[bytes]:
-    """The body, piece by piece."""
+    """Yield the body, piece by piece."""
     for part in parts:
         yield part.head(boundary)
         yield from part.pieces()
@@ -240,7 +240,7 @@ def multipart_related(parts: Iterable[Part], boundary: str) -> Iterator[bytes]:
 
 
 def related_size(parts: Iterable[Part], boundary: str) -> int | None:
-    """The size of the body, or None when a part does not know its own."""
+    """Return the size of the body, or None when a part does not know its own."""
     total = len(_close(boundary))
     for part in parts:
         if part.size is None:

@@ -71,7 +71,7 @@ def negotiate_instances(
 
 
 def _offers(stored: str, media_type: str, multipart: bool) -> list[Offer]:
-    """The media type in every transfer syntax that can be made of the stored one."""
+    """Return the media type in every transfer syntax that can be made of the stored one."""
     syntaxes = [None] if media_type == OCTET_STREAM else _reachable(stored)
     return [Offer(media_type, syntax, multipart) for syntax in syntaxes]
 
@@ -87,7 +87,7 @@ def _reachable(stored: str) -> list[str]:
 def negotiate_frames(
     services: Services, accept: Accept, located: LocatedInstance, *, single: bool
 ) -> Offer:
-    """The media type and transfer syntax of frames."""
+    """Return the media type and transfer syntax of frames."""
     offers = frame_offers(services, located)
     parts = [replace(offer, multipart=True) for offer in offers]
     return choose(accept, [*parts, *offers] if single else parts)

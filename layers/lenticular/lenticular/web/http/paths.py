@@ -70,7 +70,7 @@ def target_of(study: str, series: str | None = None, instance: str | None = None
 
 
 def frame_numbers_of(frame_list: str, maximum: int) -> list[int]:
-    """The frames that a path names, numbered from 1, in their order (PS3.18 10.1.2)."""
+    """Return the frames that a path names, numbered from 1, in their order (PS3.18 10.1.2)."""
     elements = frame_list.split(",")
     if len(elements) > maximum:
         raise TooLarge(f"One request may name at most {maximum:,} frames.")

@@ -36,7 +36,7 @@ SECONDS_IN_ONE_CALL = 20.0
 # The name under which a replayed request brings its job along.
 JOB = "lenticular.job"
 STARTED = "lenticular.started"
-# A presigned URL expires, and lets whoever has it read.
+# A presigned URL expires, and everybody who has it can read.
 _NOT_KEPT = {"cache-control": "no-store", "vary": "Accept"}
 
 
@@ -114,7 +114,7 @@ def accepted_202(request: Request, result: str) -> Response:
 
 
 def too_large_to_take(request: Request) -> errors.TooLarge:
-    """The refusal of a body above the ceiling: it names the way."""
+    """Return the refusal of a body above the payload limit; it names the way for large files."""
     ceiling = services_of(request).settings.payload_ceiling
     return errors.TooLarge(
         f"One request may carry at most {ceiling:,} bytes here. Larger files go by presigned URLs:"

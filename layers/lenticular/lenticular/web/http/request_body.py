@@ -9,7 +9,7 @@ from lenticular.web.http import payload_limit
 
 
 def require_body(request: Request, maximum: int) -> AsyncIterator[bytes]:
-    """The pieces of the body; refused when it has no length, is empty or too large.
+    """Return the pieces of the body; refused when it has no length, is empty or too large.
 
     The checks that need only the headers are made at once, before a byte is read.
     """

@@ -56,7 +56,7 @@ class ByteRange:
 
 
 def entity_tag(*parts: object) -> str:
-    """A strong ETag made of whatever determines the bytes of a representation."""
+    """Return a strong ETag made of whatever determines the bytes of a representation."""
     return f'"{hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}"'
 
 
@@ -78,7 +78,7 @@ def content(
     stored_key: str | None = None,
     file_name: str | None = None,
 ) -> Response:
-    """A single part: `body` is all of it, or gives any range of its `size` bytes.
+    """Return a single part: `body` is all of it, or gives any range of its `size` bytes.
 
     With `stored_key` these are the bytes of that file and nothing else.
     """
@@ -213,7 +213,7 @@ def scratch_for(request: Request) -> "Scratch":
 
 
 def not_modified(request: Request, etag: str | None) -> Response | None:
-    """The answer to a client that has this representation already (If-None-Match)."""
+    """Return the answer to a client that has this representation already (If-None-Match)."""
     known = request.headers.get("if-none-match")
     if known is None or etag is None:
         return None
@@ -227,7 +227,7 @@ def not_modified(request: Request, etag: str | None) -> Response | None:
 
 
 def asked_range(request: Request, size: int, etag: str | None) -> ByteRange | None:
-    """The one range of a content of this size that is asked for, None for all of it.
+    """Return the one range of a content of this size that is asked for, None for all of it.
 
     Several ranges, other units and malformed ones may be ignored (RFC 9110 14.2).
     """

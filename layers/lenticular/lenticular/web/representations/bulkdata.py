@@ -183,7 +183,7 @@ def _offers(services: Services, value: Value) -> tuple[Offer, ...]:
 
 
 def _forms(services: Services, value: Value) -> list[Offer]:
-    """The same by itself, where it is one value or one frame, and as multipart."""
+    """Return the same by itself, where it is one value or one frame, and as multipart."""
     whole: list[Offer] = []
     by_frames: list[Offer] = []
     for offer in _offers(services, value):

@@ -63,7 +63,7 @@ class Rendition:
             resource_category.refuse_to_show(self._located)
 
     def answer(self, offer: Offer, options: RenderOptions) -> Response:
-        """The answer in the form that was chosen."""
+        """Return the answer in the form that was chosen."""
         return self._answer(offer, options)
 
     def _picture(self, _: Offer, options: RenderOptions) -> Response:
@@ -99,12 +99,12 @@ class Rendition:
 def picture(
     request: Request, located: LocatedInstance, frame_number: int | None, options: RenderOptions
 ) -> Response:
-    """A picture of an instance or of a frame, drawn unless the client has it."""
+    """Return a picture of an instance or of a frame, drawn unless the client has it."""
     return drawn(request, prepare.prepare(services_of(request), located, frame_number, options))
 
 
 def drawn(request: Request, drawing: RenderRequest) -> Response:
-    """The picture of a drawing, unless the client has it."""
+    """Return the picture of a drawing, unless the client has it."""
     if unchanged := responses.not_modified(request, drawing.etag):
         return unchanged
     made = render(drawing)

@@ -49,7 +49,7 @@ _RELATIONS = {
 
 
 def as_html(dataset: Dataset, dicomweb: str) -> bytes:
-    """The report as a page; what it refers to is linked below this base URL."""
+    """Return the report as a page; what it refers to is linked below this base URL."""
     root = content_tree(dataset)
     title = escape(_title(dataset, root))
     facts = "".join(
@@ -66,7 +66,7 @@ def as_html(dataset: Dataset, dicomweb: str) -> bytes:
 
 
 def as_text(dataset: Dataset) -> bytes:
-    """The report as plain text, a line for each content item."""
+    """Return the report as plain text, a line for each content item."""
     root = content_tree(dataset)
     title = _title(dataset, root)
     lines = [title, "=" * len(title), *(f"{name}: {value}" for name, value in _facts(dataset)), ""]
@@ -106,7 +106,7 @@ def _below(children: Iterable[ContentItem], dicomweb: str, level: int) -> Iterat
 
 
 def _section(item: ContentItem, dicomweb: str, level: int) -> Iterator[str]:
-    """An item with all that belongs to it; containers have headings."""
+    """Yield an item with all that belongs to it; containers have headings."""
     mark = f'id="item-{item.position}"'
     below = list(_below(item.children, dicomweb, level + 1))
     if item.value_type == "CONTAINER":
@@ -126,7 +126,7 @@ def _section(item: ContentItem, dicomweb: str, level: int) -> Iterator[str]:
 
 
 def _linked(item: ContentItem, dicomweb: str) -> str:
-    """The value, a link where it stands for something else."""
+    """Return the value, a link where it stands for something else."""
     if item.same_as:
         position = escape(item.same_as)
         return f'<a href="#item-{position}">see item {position}</a>'

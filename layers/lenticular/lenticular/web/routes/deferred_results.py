@@ -14,7 +14,7 @@ router = APIRouter(tags=["Results"])
 
 @get_and_head(router, "/results/{result_id}")
 def result(request: Request, result_id: str) -> Response:
-    """303 to an answer that was put off, 202 while it is made, or the error that came of it."""
+    """Respond 303 to a deferred response, 202 while it is made, or its error."""
     bucket = services_of(request).bucket
     if bucket is None:
         raise NotFound("Responses are never deferred here.")

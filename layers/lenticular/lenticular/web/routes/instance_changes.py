@@ -94,7 +94,7 @@ def _number(request: Request, name: str, default: int) -> int:
 
 
 def _given(request: Request, name: str) -> str:
-    """The parameter, whatever the case of its name: Azure's own documents mix them."""
+    """Return the parameter, whatever the case of its name: Azure's own documents mix them."""
     for given, value in request.query_params.multi_items():
         if given.lower() == name.lower():
             return value.strip()

@@ -151,7 +151,7 @@ def _every_instance(request: Request, target: Target, options: RenderOptions) ->
 
 
 def _every_image(request: Request, state: LocatedInstance, options: RenderOptions) -> Response:
-    """A part for each image or frame that a presentation state shows."""
+    """Return a part for each image or frame that a presentation state shows."""
     drawings = list(islice(
         prepare.prepare_shown(services_of(request), state, options), MAX_INSTANCES + 1
     ))  # fmt: skip
@@ -204,7 +204,7 @@ def _frames(
 def _wanted(
     request: Request, media_types: Sequence[str], *, single: bool, thumbnail: bool = False
 ) -> tuple[Offer, RenderOptions]:
-    """The media type that the client likes best, and what it says of the picture."""
+    """Return the media type that the client likes best, and what it says of the picture."""
     offers = [Offer(media_type) for media_type in media_types] if single else []
     offers += [
         Offer(media_type, multipart=True) for media_type in media_types if media_type in IN_DICOMWEB

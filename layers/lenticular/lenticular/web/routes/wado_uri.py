@@ -66,7 +66,7 @@ def retrieve_by_uri(request: Request) -> Response:
 
 
 def _target(parameters: QueryParams) -> Target:
-    """The instance that is named (PS3.18 9.1.2.1)."""
+    """Return the instance that is named (PS3.18 9.1.2.1)."""
     if parameters.get("requestType") != "WADO":
         raise InvalidRequest("`requestType` must be WADO.")
     named = [parameters.get(name, "") for name in _UIDS]
@@ -89,7 +89,7 @@ def _refuse_what_is_not_done(parameters: QueryParams) -> None:
 
 
 def _presentation_state(parameters: QueryParams, target: Target) -> Target | None:
-    """The presentation state that is to be applied (PS3.18 9.5.1.2.7)."""
+    """Return the presentation state that is to be applied (PS3.18 9.5.1.2.7)."""
     named = [parameters.get(f"presentation{level}UID") for level in ("Series", "")]
     if named == [None, None]:
         return None
@@ -99,7 +99,7 @@ def _presentation_state(parameters: QueryParams, target: Target) -> Target | Non
 
 
 def _frame_number(parameters: QueryParams, located: LocatedInstance) -> int | None:
-    """The frame that is asked for (PS3.18 9.5.1.2.1)."""
+    """Return the frame that is asked for (PS3.18 9.5.1.2.1)."""
     text = parameters.get("frameNumber")
     if text is None:
         return None
@@ -138,7 +138,7 @@ def _asks_for_utf_8(parameters: QueryParams) -> bool:
 
 
 def _syntaxes(parameters: QueryParams, located: LocatedInstance, *, recode: bool) -> list[str]:
-    """The transfer syntaxes it can be had in; by default uncompressed (PS3.18 9.4.2.4)."""
+    """Return the transfer syntaxes it can be had in; by default uncompressed (PS3.18 9.4.2.4)."""
     stored = located.instance.transfer_syntax_uid
     known = KNOWN.get(stored)
     can_change = known is not None and not known.is_video and not known.is_referenced
@@ -179,7 +179,7 @@ def _refuse_of_renditions(parameters: QueryParams) -> None:
 
 
 def _object(request: Request, instance: StoredInstance, offer: Offer, *, recode: bool) -> Response:
-    """The instance as a DICOM file (PS3.18 9.4)."""
+    """Return the instance as a DICOM file (PS3.18 9.4)."""
     stored = instance.transfer_syntax_uid
     syntax = offer.transfer_syntax_uid or stored
     is_default = "transferSyntax" not in request.query_params

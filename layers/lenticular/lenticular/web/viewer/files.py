@@ -31,7 +31,7 @@ class Files(Protocol):
         """The file of this name and the compressed one beside it, as far as they are there."""
 
     def read(self, name: str) -> bytes:
-        """The bytes of a file that is there."""
+        """Return the bytes of a file that is there."""
 
 
 def open_files(services: Services) -> Files:
@@ -57,7 +57,7 @@ class Folder:
         return found
 
     def read(self, name: str) -> bytes:
-        """The bytes of a file that is there."""
+        """Return the bytes of a file that is there."""
         return (self._root / name).read_bytes()
 
 
@@ -79,11 +79,11 @@ class Objects:
         }
 
     def read(self, name: str) -> bytes:
-        """The bytes of a file that is there."""
+        """Return the bytes of a file that is there."""
         return self._storage.read(name)
 
 
 def _wanted(name: str) -> tuple[str, ...]:
-    """The names to look for; none for what leads elsewhere."""
+    """Return the names to look for; none for what leads elsewhere."""
     is_name = len(name) <= LONGEST_NAME and _NAME.fullmatch(name) and ".." not in name.split("/")
     return (name, f"{name}.gz") if is_name else ()

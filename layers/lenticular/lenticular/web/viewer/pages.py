@@ -30,7 +30,7 @@ OFF = (
 )
 MISSING = (
     "The viewer is not here yet: `make viewer` fetches it, or LENTICULAR_VIEWER names the folder"
-    " (on AWS its files are copied into the bucket; docs/operations.md tells how)."
+    " (on AWS its files are copied into the bucket; see docs/operations.md)."
 )
 
 _TYPES = {
@@ -83,7 +83,7 @@ def _has_page(files: Files) -> bool:
 
 
 def viewer(request: Request) -> Response:
-    """A file of the viewer, or its page."""
+    """Return a file of the viewer, or its page."""
     services = services_of(request)
     if not services.settings.viewer:
         raise NotFound(OFF)
@@ -109,7 +109,7 @@ router.add_route(PATH + "/{name:path}", viewer, methods=["GET"], include_in_sche
 
 
 def _made(request: Request, files: Files, file: ViewerFile) -> Response:
-    """The page and its configuration, which say where the server is."""
+    """Return the page and its configuration, which say where the server is."""
     root = urlsplit(root_url(request)).path
     content = files.read(file.name)
     if file.name == PAGE:
@@ -122,7 +122,7 @@ def _made(request: Request, files: Files, file: ViewerFile) -> Response:
 
 
 def _file(request: Request, files: Files, file: ViewerFile, coding: dict[str, str]) -> Response:
-    """A file as it lies there."""
+    """Return a file as it lies there."""
     ceiling = services_of(request).settings.payload_ceiling
     if ceiling and file.size > ceiling:
         raise Unacceptable(
@@ -169,7 +169,7 @@ def _sign_in(settings: Settings) -> dict[str, str] | None:
 
 
 def _elsewhere(services: Services) -> list[str]:
-    """The origins that the pages may ask beside ours: the issuer's, and the bucket's."""
+    """Return the origins that the pages may ask beside ours: the issuer's, and the bucket's."""
     settings = services.settings
     places = [settings.oidc_issuer, *settings.oidc_origins.split(",")]
     if settings.payload_ceiling and services.bucket is not None:

@@ -66,7 +66,7 @@ class Inflater:
             raise errors.InvalidInstance("The body ends before its Content-Encoding does.")
 
     def _step(self, packed: bytes) -> tuple[bytes, bytes]:
-        """A piece of the content, and what is left to unpack."""
+        """Return a piece of the content, and what is left to unpack."""
         try:
             content = self._inflater.decompress(packed, PIECE_BYTES)
         except zlib.error as error:

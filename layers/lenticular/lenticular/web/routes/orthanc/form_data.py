@@ -71,7 +71,7 @@ class _Form:
         )
 
     def feed(self, piece: bytes) -> list[Spool]:
-        """The files that are whole with this piece."""
+        """Return the files that are whole with this piece."""
         try:
             self._parser.write(piece)
         except FormParserError as error:

@@ -91,7 +91,7 @@ def _dataset(request: Request, identifier: str) -> Dataset:
 
 
 def stored_of(instance: OrthancResource) -> StoredInstance:
-    """The instance as retrieval needs it."""
+    """Return the instance as retrieval needs it."""
     assert instance.instance is not None
     return instance.instance
 

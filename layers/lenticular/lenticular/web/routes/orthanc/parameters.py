@@ -104,7 +104,7 @@ def tag_style(request: Request, default: Style) -> Style:
 
 
 def number(request: Request, name: str) -> int | None:
-    """A parameter that is a whole number; a negative one counts as zero."""
+    """Return a parameter that is a whole number; a negative one counts as zero."""
     text = request.query_params.get(name)
     if text is None:
         return None
