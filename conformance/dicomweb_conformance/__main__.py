@@ -15,10 +15,15 @@ FOLDER = Path(__file__).parent
 UNMET, UNUSABLE = 1, 2
 
 PROFILES = {
-    "archive": ("capabilities", "search", "retrieve", "rendered", "store", "uri"),
-    "viewer": ("search", "retrieve", "rendered"),
-    "search": ("search",),
-    "retrieve": ("retrieve",),
+    "archive": (
+        *("capabilities", "search", "paging", "retrieve", "negotiation", "json", "xml"),
+        *("rendered", "store", "uri"),
+    ),
+    "viewer": ("search", "paging", "retrieve", "negotiation", "json", "rendered"),
+    "search": ("search", "paging"),
+    "json": ("json",),
+    "xml": ("xml",),
+    "retrieve": ("retrieve", "negotiation"),
     "rendered": ("rendered",),
     "store": ("store",),
     "uri": ("uri",),

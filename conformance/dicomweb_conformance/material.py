@@ -1,6 +1,7 @@
 """The instances that the suite stores: small, with known values, and new UIDs in every run."""
 
 import io
+from copy import deepcopy
 from functools import cache
 
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -11,8 +12,10 @@ from pydicom.uid import (
     BasicTextSRStorage,
     CTImageStorage,
     EncapsulatedPDFStorage,
+    ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     GrayscaleSoftcopyPresentationStateStorage,
+    ImplicitVRLittleEndian,
     MultiFrameTrueColorSecondaryCaptureImageStorage,
     RLELossless,
     SecondaryCaptureImageStorage,
@@ -44,7 +47,8 @@ def patient_id(study: str) -> str:
 def encoded(dataset: Dataset) -> bytes:
     """The Part 10 file of a dataset."""
     buffer = io.BytesIO()
-    dataset.save_as(buffer, enforce_file_format=True)
+    # A copy, so that reading the dataset later does not depend on how it was written.
+    deepcopy(dataset).save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
 
 
@@ -150,6 +154,71 @@ def presentation_state(study: str = "B") -> Dataset:
     window.WindowCenter, window.WindowWidth = 1128, 256
     dataset.SoftcopyVOILUTSequence = Sequence([window])
     return dataset
+
+
+def implicit(study: str = "I") -> Dataset:
+    """A CT image in Implicit VR Little Endian, which web services do not use (PS3.18 8.7.3)."""
+    dataset = ct(study)
+    dataset.PatientID = "IMPLICIT"  # a patient whom no search counts
+    dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    return dataset
+
+
+def big_endian(study: str = "E") -> Dataset:
+    """A CT image in Explicit VR Big Endian, retired; web services do not use it (PS3.18 8.7.3)."""
+    dataset = ct(study)
+    dataset.PatientID = "BIGENDIAN"  # a patient whom no search counts
+    pixels = bytearray(dataset.PixelData)
+    pixels[::2], pixels[1::2] = pixels[1::2], pixels[::2]
+    dataset.PixelData = bytes(pixels)
+    dataset["PixelData"].VR = "OW"
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
+    return dataset
+
+
+def values(study: str = "V") -> Dataset:
+    """A secondary capture with an attribute of each value representation, in a study of its own."""
+    dataset = instance(study, 1, 1)
+    dataset.SOPClassUID = SecondaryCaptureImageStorage
+    dataset.PatientID = "VALUES"  # a patient whom no search counts
+    _pixels(dataset, bytes(SIDE * SIDE), bits=8)
+    for keyword, value in VALUES.items():
+        setattr(dataset, keyword, value)
+    block = dataset.private_block(0x0011, "CONFORMANCE", create=True)
+    block.add_new(0x01, "SH", "private")
+    return dataset
+
+
+VALUES = {
+    "RetrieveAETitle": ["ONE", "TWO"],  # AE
+    "PatientAge": "042Y",  # AS
+    "FrameIncrementPointer": 0x00181063,  # AT
+    "ConversionType": "WSD",  # CS
+    "ContentDate": "20210501",  # DA
+    "PatientWeight": "72.5",  # DS
+    "AcquisitionDateTime": "20210501101500.5",  # DT
+    "ExaminedBodyThickness": 1.5,  # FL
+    "RealWorldValueFirstValueMapped": 3,  # US
+    "RecommendedDisplayFrameRateInFloat": 12.5,  # FL
+    "SliceProgressionDirection": "APEX_TO_BASE",  # CS
+    "StageNumber": "7",  # IS
+    "InstitutionName": "Hôpital",  # LO
+    "AdditionalPatientHistory": "line one\r\nline two",  # LT
+    "OperatorsName": ["Doe^Jane", "Roe^Rick"],  # PN
+    "StationName": "ROOM 1",  # SH
+    "ReferencePixelX0": -12,  # SL
+    "TagAngleSecondAxis": -3,  # SS
+    "InstitutionAddress": "Street 1",  # ST
+    "ContentTime": "101500.25",  # TM
+    "LongCodeValue": "x" * 20,  # UC
+    "SOPClassesInStudy": ["1.2.3", "1.2.4"],  # UI
+    "RegionFlags": 4,  # UL
+    "RetrieveURL": "http://example.org/a?b=c",  # UR
+    "ReferencedFrameNumber": ["1", "2", "3"],  # IS
+    "TextValue": "unlimited",  # UT
+    "StudyComments": "",  # LT, empty
+}
+"""Keywords and values of `values`, by which each value representation is looked at."""
 
 
 def report(study: str = "R") -> Dataset:

@@ -33,7 +33,9 @@ class Outcome:
     @property
     def order(self) -> tuple[list[int], str, str]:
         """Sort by section number, then by text."""
-        numbers = [int(part) if part.isdigit() else 0 for part in self.section.split(".")]
+        numbers = [
+            int(part) if part.isdigit() else 1000 + ord(part[0]) for part in self.section.split(".")
+        ]
         return numbers, self.requirement, self.case
 
     @property

@@ -60,7 +60,7 @@ URI = {
 }
 URI_OF_OBJECTS = {
     "transferSyntax": ("*", "x", 400),
-    "charset": ("UTF-8", "latin1", 406),
+    "charset": ("UTF-8", "latin1", 400),
     "anonymize": ("yes", "no", 400),
 }
 URI_OF_PICTURES = {

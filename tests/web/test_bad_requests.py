@@ -130,6 +130,22 @@ def test_a_method_that_a_path_has_not_answers_405(client, method):
     assert "GET" in answer.headers["allow"]
 
 
+@pytest.mark.parametrize("path", ["/metadata", "/rendered", ""])
+@pytest.mark.parametrize(("charset", "status"), [("klingon", 400), ("koi8-r, UTF-8", 200)])
+def test_a_character_set_that_is_not_supported_answers_400(client, path, charset, status):
+    wire.must_store(client, samples.ct("a"))
+
+    answer = client.get("/dicom-web" + samples.path("a") + path, params={"charset": charset})
+
+    assert answer.status_code == status
+
+
+def test_an_empty_annotation_answers_400(client):
+    wire.must_store(client, samples.ct("a"))
+
+    wire.assert_error(client.get("/dicom-web" + samples.path("a") + "/rendered?annotation="), 400)
+
+
 def test_an_unknown_path_answers_404(client):
     wire.assert_error(client.get("/dicom-web/nonsense"), 404)
 

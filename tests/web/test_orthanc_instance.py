@@ -172,7 +172,7 @@ def test_a_window_can_be_asked_for(client, path):
     own = pixels(client, f"{path}/rendered")
     other = pixels(client, f"{path}/rendered?window-center=1000&window-width=50")
     assert not np.array_equal(own, other)
-    assert np.array_equal(other, pixels(client, f"{path}/rendered?window=1000,50"))
+    assert np.array_equal(other, pixels(client, f"{path}/rendered?window=1000,50,linear"))
     assert pixels(client, f"{path}/rendered?width=8&height=8").shape == (8, 8)
     assert_refused(client, f"{path}/rendered?window-center=x&window-width=50", 400)
 

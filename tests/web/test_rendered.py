@@ -194,12 +194,12 @@ def test_what_shows_nothing_is_refused_but_has_a_tile(client):
 
 @pytest.mark.not_on_stack("takes the drawing away in the server's own memory")
 def test_a_picture_that_the_client_has_is_not_drawn_again(client, ct, monkeypatch):
-    first = get(client, ct + "/rendered?window=40,400")
-    other = get(client, ct + "/rendered?window=40,401")
+    first = get(client, ct + "/rendered?window=40,400,linear")
+    other = get(client, ct + "/rendered?window=40,401,linear")
     monkeypatch.delattr(cached_render, "_draw")
 
     same = {"If-None-Match": first.headers["etag"]}
-    again = get(client, ct + "/rendered?window=40,400", **same)
+    again = get(client, ct + "/rendered?window=40,400,linear", **same)
 
     assert (again.status_code, again.content) == (304, b"")
     assert first.headers["etag"] != other.headers["etag"]

@@ -41,6 +41,8 @@ def test_an_instance_comes_back_as_one_part(client, accept):
     ((headers, body),) = wire.parts(answer)
     assert body == content
     assert headers["Content-Type"] == f"application/dicom; transfer-syntax={ExplicitVRLittleEndian}"
+    assert headers["Content-Length"] == str(len(content))
+    assert headers["Content-Location"].endswith(samples.path("a"))
     assert answer.headers["content-type"].startswith('multipart/related; type="application/dicom"')
     assert int(answer.headers["content-length"]) == len(answer.content)
 

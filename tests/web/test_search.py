@@ -254,7 +254,9 @@ def test_an_unknown_study_has_no_series(client):
         {"limit": "1.5"},
         {"offset": "-1"},
         {"offset": "9" * 40},
+        {"limit": ""},
         {"fuzzymatching": "maybe"},
+        {"fuzzymatching": "TRUE"},
     ],
 )
 def test_what_cannot_be_understood_is_refused(client, keys):

@@ -1,19 +1,42 @@
 """PS3.18 8.9: what the service says of itself, and what web pages need to ask it (Fetch)."""
 
+from xml.etree import ElementTree as ET
+
 import pytest
 
 from dicomweb_conformance.levels import OPTIONAL
 from dicomweb_conformance.material import uid
-from dicomweb_conformance.service import JSON, explained, optional
+from dicomweb_conformance.service import JSON, explained, kind, ok
 
 ORIGIN = "https://viewer.example"
 
 
-@OPTIONAL
-def test_8_9_the_base_resource_tells_its_capabilities(service):
-    answer = optional(service.request("OPTIONS", service.url, "application/json, */*;q=0.1"))
+WADL = "application/vnd.sun.wadl+xml"
 
-    assert answer.content, "no description of the capabilities"
+
+@pytest.mark.parametrize("accept", [WADL, "application/json", "*/*"])
+def test_8_9_1_the_base_resource_returns_its_capabilities(service, accept):
+    """OPTIONS of the base URL returns a Capabilities Description, as WADL or as JSON."""
+    answer = ok(service.request("OPTIONS", service.url, accept))
+
+    assert kind(answer) in (WADL, "application/json", JSON)
+    assert accept in ("*/*", kind(answer))
+
+
+def test_8_9_4_the_capabilities_describe_the_resources_of_studies(service):
+    described = ok(service.request("OPTIONS", service.url, WADL)).text
+
+    for name in ("studies", "series", "instances", "metadata", "frames", "rendered"):
+        assert name in described, name
+
+
+def test_H_the_capabilities_are_a_wadl_application(service):
+    root = ET.fromstring(ok(service.request("OPTIONS", service.url, WADL)).content)
+
+    assert root.tag.endswith("}application")
+    resources = [each for each in root.iter() if each.tag.endswith("}resources")]
+    assert resources
+    assert resources[0].get("base", "").startswith("http")
 
 
 @pytest.mark.parametrize("resource", ["/studies", "/series", "/instances"])
@@ -41,10 +64,14 @@ def test_fetch_a_preflight_is_answered(service):
     assert answer.headers["Access-Control-Allow-Origin"] in ("*", ORIGIN)
 
 
-def test_8_5_a_method_that_is_not_supported_is_405(service):
-    answer = service.request("PUT", f"{service.url}/studies", JSON, data=b"")
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_8_5_a_method_that_is_not_supported_is_405_and_allow_names_those_that_are(service, method):
+    answer = service.request(method, f"{service.url}/studies", JSON, data=b"")
 
-    assert answer.status_code in (404, 405, 501), explained(answer)
+    assert answer.status_code == 405, explained(answer)
+    allowed = {each.strip() for each in answer.headers.get("Allow", "").split(",")}
+    assert {"GET", "POST"} <= allowed
+    assert method not in allowed
 
 
 def test_8_5_an_unknown_resource_is_404(service):

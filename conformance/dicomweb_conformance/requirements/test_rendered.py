@@ -1,12 +1,13 @@
 """PS3.18 10.4.1.1.3 and 10.4.1.1.4: rendered resources and thumbnails; 8.3.5 their parameters."""
 
 import io
+import math
 
 import pytest
 from PIL import Image
 
 from dicomweb_conformance.levels import OPTIONAL
-from dicomweb_conformance.material import encoded, report, uid
+from dicomweb_conformance.material import SIDE, encoded, report, uid
 from dicomweb_conformance.requirements.test_retrieve import (
     DOCUMENT,
     FRAMES,
@@ -37,6 +38,45 @@ def test_10_4_1_1_3_every_level_has_a_rendered_resource(service, resource):
 def test_10_4_1_1_4_every_level_has_a_thumbnail(service, resource):
     answer = optional(service.get(path(resource) + "/thumbnail", "image/jpeg"))
 
+    assert picture(answer).format == "JPEG"
+    assert kind(answer) == "image/jpeg"
+
+
+@OPTIONAL
+@pytest.mark.parametrize("resource", [STUDY, SERIES, INSTANCE])
+def test_10_4_1_1_4_a_thumbnail_has_the_size_asked_for(service, resource):
+    answer = optional(
+        service.get(path(resource) + "/thumbnail", "image/png", params={"viewport": "32,32"})
+    )
+
+    assert picture(answer).size == (32, 32)
+
+
+@OPTIONAL
+def test_10_4_1_1_4_a_thumbnail_shows_nothing_of_the_patient(service):
+    """A thumbnail shall not contain any patient identifying information."""
+    size = {"viewport": "128,128"}
+    plain = optional(service.get(path(INSTANCE) + "/thumbnail", "image/png", params=size))
+    asked = service.get(
+        path(INSTANCE) + "/thumbnail", "image/png", params={**size, "annotation": "patient"}
+    )
+
+    assert asked.status_code == 400 or picture(asked).tobytes() == picture(plain).tobytes()
+
+
+@OPTIONAL
+def test_8_3_5_2_a_thumbnail_s_viewport_has_two_values(service):
+    optional(service.get(path(INSTANCE) + "/thumbnail", "image/jpeg"))
+    region = {"viewport": "8,8,0,0,4,4"}
+
+    assert service.get(path(INSTANCE) + "/thumbnail", params=region).status_code == 400
+
+
+@OPTIONAL
+def test_10_4_1_1_4_several_frames_have_one_thumbnail(service):
+    answer = optional(service.get(path(FRAMES) + "/frames/1,2/thumbnail", "image/jpeg"))
+
+    assert kind(answer) == "image/jpeg"
     assert picture(answer).format == "JPEG"
 
 
@@ -115,16 +155,35 @@ def test_8_3_5_1_3_negative_sides_flip_the_picture(service):
 
 
 @pytest.mark.parametrize("function", ["linear", "linear-exact", "sigmoid"])
-def test_8_3_5_1_4_a_window_has_each_function(service, function):
-    windows = (f"-1000,50,{function}", f"3000,50,{function}")
-    low, high = (
-        picture(
-            ok(service.get(path(INSTANCE) + "/rendered", "image/png", params={"window": window}))
-        )
-        for window in windows
+def test_8_3_5_1_4_a_window_is_applied_by_the_formula_of_its_function(service, function):
+    """The formulas of PS3.3 C.11.2.1.2 and C.11.2.1.3, on values after rescale."""
+    center, width = 100, 200
+    parameters = {"window": f"{center},{width},{function}"}
+    shown = picture(
+        ok(service.get(path(INSTANCE) + "/rendered", "image/png", params=parameters))
+    ).convert("L")
+
+    stored = [(1000 + index) % 4096 - 1024 for index in range(SIDE * SIDE)]
+    expected = [FORMULAS[function](value, center, width) for value in stored]
+    assert all(
+        abs(level - wanted) <= 2 for level, wanted in zip(shown.tobytes(), expected, strict=True)
     )
 
-    assert low.convert("L").getextrema()[1] > high.convert("L").getextrema()[1]
+
+def _linear(value: float, center: float, width: float) -> float:
+    level = ((value - (center - 0.5)) / (width - 1) + 0.5) * 255
+    return min(max(level, 0), 255)
+
+
+def _linear_exact(value: float, center: float, width: float) -> float:
+    return min(max(((value - center) / width + 0.5) * 255, 0), 255)
+
+
+def _sigmoid(value: float, center: float, width: float) -> float:
+    return 255 / (1 + math.exp(-4 * (value - center) / width))
+
+
+FORMULAS = {"linear": _linear, "linear-exact": _linear_exact, "sigmoid": _sigmoid}
 
 
 @pytest.mark.parametrize(
@@ -132,6 +191,15 @@ def test_8_3_5_1_4_a_window_has_each_function(service, function):
     [
         {"window": "x,1,linear"},
         {"window": "40"},
+        {"window": "40,400"},
+        {"window": "40,0,linear"},
+        {"window": "40,400,quadratic"},
+        {"viewport": "8"},
+        {"viewport": "8,8,1,1"},
+        {"viewport": "a,b"},
+        {"quality": "0"},
+        {"annotation": ""},
+        {"iccprofile": "nothing"},
         {"viewport": "0,0"},
         {"quality": "101"},
         {"quality": "high"},
@@ -166,6 +234,95 @@ def test_8_3_5_1_5_an_icc_profile_is_embedded_where_one_is_asked_for(service, sp
 
     if "icc_profile" not in picture(answer).info:
         pytest.skip("optional, not supported: iccprofile")
+
+
+@OPTIONAL
+def test_8_3_5_1_1_unknown_annotations_are_ignored_with_a_warning(service):
+    both = {"annotation": "patient,weather"}
+    answer = optional(service.get(path(INSTANCE) + "/rendered", "image/png", params=both))
+
+    assert "Warning" in answer.headers
+
+
+@pytest.mark.parametrize("charset", ["klingon", "x-nothing"])
+def test_8_3_3_2_an_unknown_character_set_is_400(service, charset):
+    answer = service.get(path(INSTANCE) + "/rendered", params={"charset": charset})
+
+    assert answer.status_code == 400, answer.status_code
+
+
+def test_8_7_4_jpeg_has_the_file_s_own_window_by_default(service):
+    """Without a window parameter the VOI LUT of the instance is applied (PS3.4 N.2)."""
+    shown = picture(ok(service.get(path(INSTANCE) + "/rendered", "image/png"))).convert("L")
+    expected = [_linear((1000 + index) % 4096 - 1024, 40, 400) for index in range(SIDE * SIDE)]
+
+    assert all(abs(a - b) <= 2 for a, b in zip(shown.tobytes(), expected, strict=True))
+
+
+@pytest.mark.parametrize("quality", ["1", "50", "100"])
+def test_8_3_5_1_2_quality_is_from_1_to_100(service, quality):
+    ok(service.get(path(INSTANCE) + "/rendered", "image/jpeg", params={"quality": quality}))
+
+
+def test_8_3_5_1_3_a_viewport_keeps_the_aspect_ratio(service):
+    answer = ok(
+        service.get(path(INSTANCE) + "/rendered", "image/png", params={"viewport": "64,32"})
+    )
+
+    assert picture(answer).size in ((32, 32), (64, 32))
+
+
+def test_8_3_5_1_3_a_region_is_cut_out_of_the_source(service):
+    """Pixels count upwards by rows, so the lower right quarter is brighter than the upper left."""
+    window = {"window": "104,256,linear"}
+    quarters = [
+        picture(
+            ok(
+                service.get(
+                    path(INSTANCE) + "/rendered",
+                    "image/png",
+                    params={**window, "viewport": f"8,8,{at},{at},8,8"},
+                )
+            )
+        ).convert("L")
+        for at in (0, 8)
+    ]
+
+    assert quarters[0].tobytes()[0] < quarters[1].tobytes()[0]
+
+
+@pytest.mark.parametrize("media_type", ["image/jpeg", "image/png", "image/gif"])
+def test_8_3_3_1_the_accept_parameter_chooses_the_rendered_type(service, media_type):
+    answer = service.get(path(INSTANCE) + "/rendered", "*/*", params={"accept": media_type})
+
+    assert kind(optional(answer) if media_type != "image/jpeg" else ok(answer)) == media_type
+
+
+def test_8_3_3_1_dicom_and_rendered_types_do_not_mix(service):
+    answer = service.get(
+        path(INSTANCE) + "/rendered", "*/*", params={"accept": "image/jpeg,application/dicom"}
+    )
+
+    assert answer.status_code in (200, 400, 406)
+    assert kind(answer) != "application/dicom"
+
+
+@pytest.mark.parametrize("number", ["0", "5", "x"])
+def test_10_4_1_1_3_a_rendered_frame_that_does_not_exist_is_refused(service, number):
+    answer = service.get(path(FRAMES) + f"/frames/{number}/rendered")
+
+    assert answer.status_code in (400, 404), answer.status_code
+
+
+def test_10_4_1_1_3_each_frame_is_rendered_by_itself(service):
+    levels = [
+        picture(ok(service.get(path(FRAMES) + f"/frames/{number}/rendered", "image/png")))
+        .convert("RGB")
+        .getpixel((0, 0))[0]
+        for number in (1, 2, 3, 4)
+    ]
+
+    assert levels == [1, 2, 3, 4]
 
 
 def test_8_3_5_1_5_no_icc_profile_is_embedded_where_none_is_wanted(service):

@@ -16,7 +16,6 @@ MAX_VIEWPORT_SIDE = 8192
 DEFAULT_QUALITY = 90
 
 _FUNCTIONS = {
-    "": "LINEAR",
     "linear": "LINEAR",
     "linear-exact": "LINEAR_EXACT",
     "linear_exact": "LINEAR_EXACT",
@@ -110,15 +109,19 @@ def parse_options(parameters: Mapping[str, str], media_type: str = JPEG) -> Rend
         quality=parse_quality(parameters.get("quality", str(DEFAULT_QUALITY))),
         window=parse_window(parameters["window"]) if "window" in parameters else None,
         viewport=parse_viewport(parameters["viewport"]) if "viewport" in parameters else None,
-        annotations=parse_annotations(parameters.get("annotation", "")),
+        annotations=parse_annotations(parameters["annotation"])
+        if "annotation" in parameters
+        else (),
         icc_profile=parse_icc_profile(parameters.get("iccprofile", "no")),
     )
 
 
-def parse_annotations(text: str) -> tuple[str, ...]:
-    """Read a list of `patient` and `technique` (PS3.18 8.3.5.1.1)."""
+def parse_annotations(text: str | None) -> tuple[str, ...]:
+    """Read a list of `patient` and `technique` (PS3.18 8.3.5.1.1); None is without any."""
+    if text is None:
+        return ()
     named = tuple(dict.fromkeys(part.strip().lower() for part in text.split(",") if part.strip()))
-    if not set(named) <= set(ANNOTATIONS):
+    if not named or not set(named) <= set(ANNOTATIONS):
         raise InvalidRequest("`annotation` must be a list of: patient, technique.")
     return named
 
@@ -139,13 +142,14 @@ def parse_quality(text: str) -> int:
 
 
 def parse_window(text: str) -> Window:
-    """`center,width,function`; without a function it is linear (PS3.18 8.3.5.1.4)."""
-    center, width, function, *more = [part.strip() for part in text.split(",")] + [""] * 3
-    name = _FUNCTIONS.get(function.lower())
-    if any(more) or text.count(",") > 2 or name is None:
+    """Read `center,width,function`, of which none may be left out (PS3.18 8.3.5.1.4)."""
+    parts = [part.strip() for part in text.split(",")]
+    name = _FUNCTIONS.get(parts[-1].lower())
+    if len(parts) != 3 or name is None:
         raise InvalidRequest(
             "`window` must be center,width,function: linear, linear-exact, sigmoid."
         )
+    center, width, _ = parts
     window = Window(decimal(center, "window"), decimal(width, "window"), name)
     if window.width < (1 if name == "LINEAR" else 1e-9):
         raise InvalidRequest(

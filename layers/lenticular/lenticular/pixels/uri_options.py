@@ -29,7 +29,7 @@ PARAMETERS = (
 
 def parse_uri_options(parameters: Mapping[str, str], media_type: str) -> RenderOptions:
     """Read what PS3.18 9.5.1.2 names; other parameters are none of ours."""
-    annotation = parameters.get("annotation") or parameters.get("imageAnnotation", "")
+    annotation = parameters.get("annotation", parameters.get("imageAnnotation"))
     return RenderOptions(
         media_type=media_type,
         quality=_quality(parameters.get("imageQuality", str(DEFAULT_QUALITY))),

@@ -124,9 +124,9 @@ def _included(values: Sequence[str], warnings: list[str]) -> tuple[frozenset[str
 
 def _switch(given: dict[str, list[str]], name: str) -> bool:
     value = _single(given, name)
-    if value is None or value.lower() in ("true", "false", ""):
-        return value is not None and value.lower() == "true"
-    raise InvalidRequest(f"{name} must be true or false.")
+    if value not in (None, "true", "false"):
+        raise InvalidRequest(f"{name} must be true or false, in small letters.")
+    return value == "true"
 
 
 def _offset(given: dict[str, list[str]]) -> int | None:
@@ -139,7 +139,7 @@ def _offset(given: dict[str, list[str]]) -> int | None:
 
 def _number(given: dict[str, list[str]], name: str) -> int | None:
     value = _single(given, name)
-    if value is None or value == "":
+    if value is None:
         return None
     if not _NUMBER.fullmatch(value):
         raise InvalidRequest(f"{name} must be a whole number from 0.")

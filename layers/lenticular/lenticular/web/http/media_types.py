@@ -14,6 +14,7 @@ from starlette.requests import Request
 
 from lenticular.dicom import transfer_syntaxes
 from lenticular.errors import InvalidRequest, Unacceptable
+from lenticular.web.http.character_sets import character_sets
 
 OCTET_STREAM = transfer_syntaxes.OCTET_STREAM
 DICOM = "application/dicom"
@@ -119,7 +120,11 @@ _ANYTHING: Ranges = (MediaRange("*/*", None, None, 1.0),)
 
 
 def accepted(request: Request) -> Accept:
-    """Return the media types that the client accepts; without an Accept, any."""
+    """Return the media types that the client accepts; without an Accept, any.
+
+    A `charset` that nothing can be answered in is refused on the way (PS3.18 8.3.3.2).
+    """
+    character_sets(request.query_params)
     query = ",".join(request.query_params.getlist("accept"))
     header = ",".join(request.headers.getlist("accept"))
     if not query:

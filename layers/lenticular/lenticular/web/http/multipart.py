@@ -215,6 +215,8 @@ class Part:
         lines = [f"--{boundary}", f"Content-Type: {self.content_type}"]
         if self.location is not None:
             lines.append(f"Content-Location: {self.location}")
+        if self.size is not None:
+            lines.append(f"Content-Length: {self.size}")
         if self.content_range is not None:
             lines.append(f"Content-Range: {self.content_range}")
         return "\r\n".join([*lines, "", ""]).encode("latin-1")

@@ -136,7 +136,7 @@ def _instances(request: Request, target: Target) -> Response:
             file_name=f"{quote(target.study_instance_uid, safe='')}.zip",
             omissions=omissions,
         )
-    parts: Iterable[Part] = map(_File.part, files)
+    parts: Iterable[Part] = map(partial(_File.part, service=base_url(request)), files)
     if isinstance(files, list):
         parts = list(parts)
     return responses.multipart(
@@ -157,16 +157,16 @@ def _candidates(
 def _file(
     services: Services, instance: StoredInstance, wanted: Representation, scratch: Scratch
 ) -> "_File":
-    name = entry_name(instance)
+    name, path = entry_name(instance), instance.target.path
     syntax = wanted.syntax_of(instance.transfer_syntax_uid)
     if syntax == instance.transfer_syntax_uid:
         content = file_content(services, instance)
-        return _File(name, syntax, content.all, content.size, content)
+        return _File(name, path, syntax, content.all, content.size, content)
     from lenticular.transactions.retrieve.transcode import transcode
 
     transcoded = transcode(services, instance, syntax)
     made = scratch.keep(transcoded.pieces())
-    return _File(name, transcoded.transfer_syntax_uid, made.pieces, made.size)
+    return _File(name, path, transcoded.transfer_syntax_uid, made.pieces, made.size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,13 +174,15 @@ class _File:
     """An instance in a transfer syntax; `stored` when that is the one it is stored in."""
 
     name: str
+    path: str
     syntax: str
     pieces: Callable[[], Iterable[bytes]]
     size: int | None
     stored: ByteSource | None = None
 
-    def part(self) -> Part:
-        return Part(str(Offer(DICOM, self.syntax)), self.pieces, self.size)
+    def part(self, service: str) -> Part:
+        content_type, location = str(Offer(DICOM, self.syntax)), f"{service}/{self.path}"
+        return Part(content_type, self.pieces, self.size, location)
 
     def entry(self) -> ZipEntry:
         return ZipEntry(self.name, self.pieces, self.size)

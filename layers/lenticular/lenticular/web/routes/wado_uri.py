@@ -25,6 +25,7 @@ from lenticular.transactions.retrieve import instances
 from lenticular.transactions.retrieve.byte_source import file_content
 from lenticular.web.context import services_of
 from lenticular.web.http import responses
+from lenticular.web.http.character_sets import character_sets
 from lenticular.web.http.media_types import DICOM, Accept, Offer, accepted, choose, parse_ranges
 from lenticular.web.http.paths import get_and_head
 from lenticular.web.representations.renditions import Rendition, drawn, picture
@@ -32,7 +33,6 @@ from lenticular.web.representations.renditions import Rendition, drawn, picture
 router = APIRouter(tags=["WADO-URI"])
 
 _UIDS = ("studyUID", "seriesUID", "objectUID")
-_UTF_8 = ("utf-8", "utf8", "iso_ir 192")
 _NATIVE = (EXPLICIT_VR_LITTLE_ENDIAN, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
 
 
@@ -126,15 +126,8 @@ def _accept(request: Request) -> Accept:
 
 def _asks_for_utf_8(parameters: QueryParams) -> bool:
     """Return True if text should be in UTF-8 (PS3.18 9.1.2.2.2)."""
-    text = parameters.get("charset")
-    if text is None:
-        return False
-    named = [each.partition(";")[0].strip(' "').lower() for each in text.split(",")]
-    if "*" in named:
-        return False
-    if not set(named) & set(_UTF_8):
-        raise Unacceptable("`charset` must include UTF-8, the only one available.")
-    return True
+    named = character_sets(parameters)
+    return bool(named) and "*" not in named
 
 
 def _syntaxes(parameters: QueryParams, located: LocatedInstance, *, recode: bool) -> list[str]:

@@ -65,7 +65,7 @@ def _options(request: Request, kind: PictureKind) -> RenderOptions:
     parameters = {name: value for name, value in given.items() if name in _OF_DICOMWEB}
     if kind is PictureKind.RENDERED:
         if "window-center" in given and "window-width" in given:
-            parameters["window"] = f"{given['window-center']},{given['window-width']}"
+            parameters["window"] = f"{given['window-center']},{given['window-width']},linear"
         if "width" in given and "height" in given:
             parameters["viewport"] = f"{given['width']},{given['height']}"
     else:
