@@ -11,6 +11,11 @@ import pytest
 from tests.server import Server
 
 ROOT = Path(__file__).parents[2]
+DEVIATIONS = {
+    "Instances that were stored in them are returned in another transfer syntax.",
+    "unknown annotations are ignored with a warning",
+}
+"""Requirements that are not met on purpose, or not yet: docs/conformance.md, 3.11."""
 
 
 @pytest.fixture(scope="module")
@@ -38,15 +43,15 @@ def run(command, *arguments, folder) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-def test_lenticular_meets_every_requirement_of_ps3_18(command, server, tmp_path):
+def test_lenticular_meets_every_requirement_but_those_it_deviates_from(command, server, tmp_path):
     reports = ("--json=run.json", "--html=run.html", "--junit=run.xml")
     done = run(command, f"{server.url}/dicom-web", "--fail-on=optional", *reports, folder=tmp_path)
 
-    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-1000:]
+    assert done.returncode == 1, done.stdout[-5000:] + done.stderr[-1000:]
     outcomes = json.loads((tmp_path / "run.json").read_text())["outcomes"]
-    assert len(outcomes) > 200
-    unsupported = [each for each in outcomes if each["result"] != "met"]
-    assert not unsupported, unsupported
+    assert len(outcomes) > 380
+    unmet = [each for each in outcomes if each["result"] != "met"]
+    assert {each["requirement"] for each in unmet} == DEVIATIONS, unmet
     assert "<table>" in (tmp_path / "run.html").read_text()
     assert "<testsuite" in (tmp_path / "run.xml").read_text()
 

@@ -22,20 +22,20 @@ def test_without_parameters_everything_is_asked_for():
     parsed = query()
 
     assert parsed.conditions == ()
-    assert (parsed.limit, parsed.offset, parsed.limit_given) == (MAXIMUM_RESULTS, 0, False)
+    assert (parsed.limit, parsed.offset) == (MAXIMUM_RESULTS, 0)
     assert not parsed.include_all
 
 
 def test_a_limit_and_an_offset_are_numbers():
     parsed = query(("limit", "25"), ("offset", "50"))
 
-    assert (parsed.limit, parsed.offset, parsed.limit_given) == (25, 50, True)
+    assert (parsed.limit, parsed.offset) == (25, 50)
 
 
 def test_a_larger_limit_than_the_largest_is_as_none():
     largest, larger = (query(("limit", str(MAXIMUM_RESULTS + more))) for more in (0, 1))
-    assert (largest.limit, largest.limit_given) == (MAXIMUM_RESULTS, True)
-    assert (larger.limit, larger.limit_given) == (MAXIMUM_RESULTS, False)
+    assert largest.limit == MAXIMUM_RESULTS
+    assert larger.limit == MAXIMUM_RESULTS
 
 
 def test_a_parameter_that_contradicts_itself_is_refused():

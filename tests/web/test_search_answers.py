@@ -16,6 +16,11 @@ INSTANCE_TAGS = {
     "00280100",
 }
 
+NOT_COUNTED = (
+    "The number of results exceeded the maximum supported by the server. "
+    "Additional results can be requested."
+)
+
 
 @pytest.fixture
 def base(client):
@@ -232,11 +237,35 @@ def test_a_warning_holds_nothing_that_breaks_a_header(client, study):
     assert "warning" in answer.headers
 
 
-def test_the_clients_limit_is_no_reason_for_a_warning(client, study):
-    answer = client.get(f"{DICOMWEB}/instances?limit=2")
+@pytest.mark.parametrize(("query", "remaining"), [("limit=2", 1), ("limit=1&offset=1", 1)])
+def test_a_page_says_how_many_results_remain(client, study, base, query, remaining):
+    answer = client.get(f"{DICOMWEB}/instances?{query}")
+
+    assert answer.headers["warning"] == (
+        f"299 {base}: There are {remaining} additional results that can be requested."
+    )
+
+
+def test_the_last_page_has_no_warning(client, study):
+    answer = client.get(f"{DICOMWEB}/instances?limit=2&offset=1")
 
     assert len(answer.json()) == 2
     assert "warning" not in answer.headers
+
+
+def test_results_that_only_a_look_at_every_study_could_count_are_not_counted(client, study, base):
+    answer = client.get(f"{DICOMWEB}/instances?limit=2&SOPClassUID=*&Rows=*&InstanceNumber=1,2,3")
+
+    assert answer.headers["warning"] == f"299 {base}: {NOT_COUNTED}"
+
+
+@pytest.mark.not_on_stack("lowers a constant in the server's own memory")
+def test_more_results_than_are_counted_are_told_without_a_number(client, study, monkeypatch, base):
+    monkeypatch.setattr("lenticular.index.search.searcher.MAXIMUM_COUNTED", 1)
+
+    answer = client.get(f"{DICOMWEB}/instances?limit=1")
+
+    assert answer.headers["warning"] == f"299 {base}: {NOT_COUNTED}"
 
 
 @pytest.mark.not_on_stack("lowers a constant in the server's own memory")
@@ -246,8 +275,7 @@ def test_our_maximum_is_one_and_is_told(client, study, monkeypatch, base):
     answer = client.get(f"{DICOMWEB}/instances")
     assert len(answer.json()) == 2
     assert answer.headers["warning"] == (
-        f"299 {base}: The number of results exceeded the maximum supported by the server. "
-        "Additional results can be requested."
+        f"299 {base}: There are 1 additional results that can be requested."
     )
     assert len(search(client, "/instances", offset=2)) == 1
 

@@ -33,13 +33,15 @@ _MODALITY, _MODALITIES_IN_STUDY = (MODALITY,), (MODALITIES_IN_STUDY,)
 
 @dataclass(frozen=True, slots=True)
 class SearchAnswer:
-    """The results as JSON objects; `more` when our own maximum cut them off.
+    """The results as JSON objects; `more` when others are behind them.
 
-    `adding` are paths by which not all that is stored can be found yet.
+    `remaining` is how many, None if that was not counted (PS3.18 8.3.4.4.1). `adding` are paths by
+    which not all that is stored can be found yet.
     """
 
     matches: list[bytes]
     more: bool
+    remaining: int | None
     adding: tuple[str, ...]
 
 
@@ -71,7 +73,6 @@ def parse_query(
         series_instance_uid=target.series_instance_uid if target else None,
         included=included | matched,
         include_all=include_all,
-        limit_given=limit is not None and limit <= MAXIMUM_RESULTS,
     ), warnings
 
 
@@ -79,7 +80,7 @@ def search(services: Services, query: Query, base_url: str) -> SearchAnswer:
     """Run the search; `base_url` is the service's, for RetrieveURL."""
     page = services.index.searcher.search(query)
     matches = [_encode(match, base_url) for match in page.matches]
-    return SearchAnswer(matches, more=page.more and not query.limit_given, adding=page.adding)
+    return SearchAnswer(matches, page.more, page.remaining, page.adding)
 
 
 def _conditions(

@@ -10,7 +10,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Select, Subquery, select
+from sqlalchemy import ColumnElement, FromClause, Select, Subquery, func, select
 
 from lenticular.dicom.match.matching import Matcher
 from lenticular.dicom.model import Level, Target
@@ -35,6 +35,9 @@ from lenticular.index.sql.schema import instances, patients, series, studies
 STATEMENTS_KEPT = 500
 """Compiled statements, of the kinds of questions asked last."""
 
+MAXIMUM_COUNTED = 1000
+"""Results behind a page that are counted."""
+
 _UIDS = (studies.c.study_instance_uid, series.c.series_instance_uid, instances.c.sop_instance_uid)
 
 
@@ -53,7 +56,6 @@ class Query:
     series_instance_uid: str | None = None
     included: frozenset[str] = frozenset()
     include_all: bool = False
-    limit_given: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +70,13 @@ class Match:
 class Page:
     """The results within limit and offset, and whether there are more behind them.
 
-    `adding` are the paths that were searched for while not all that is stored is known by them.
+    `remaining` is how many are behind them, None if that was not counted. `adding` are the paths
+    that were searched for while not all that is stored is known by them.
     """
 
     matches: list[Match]
     more: bool
+    remaining: int | None = 0
     adding: tuple[str, ...] = ()
 
 
@@ -85,6 +89,7 @@ class Searcher:
         self._tags = tags
         self._scout = Selectivity(database)
         self._kept_results = lru_cache(STATEMENTS_KEPT)(self._prepare_results)
+        self._kept_counts = lru_cache(STATEMENTS_KEPT)(self._prepare_count)
         self._kept_ids = lru_cache(STATEMENTS_KEPT)(self._prepare_ids)
 
     def search(self, query: Query) -> Page:
@@ -103,7 +108,9 @@ class Searcher:
             Match(Target(*row[:depth]), recipe.attributes(row[depth:]))
             for row in found[: query.limit]
         ]
-        return Page(matches, more=len(found) > query.limit, adding=adding)
+        more = len(found) > query.limit
+        remaining = self._count_remaining(query, search, values) if more else 0
+        return Page(matches, more, remaining, adding)
 
     def ids(self, level: Level, query: Query) -> list[str]:
         """The Orthanc ids of what is found; for patients, of those whose studies are."""
@@ -111,6 +118,21 @@ class Searcher:
         search, _ = self._look_ahead(query, search, values)
         prepare = self._kept_ids if is_common(values) else self._prepare_ids
         return [from_digest(row[0]) for row in self._rows(prepare(level, search), values)]
+
+    def _count_remaining(
+        self, query: Query, search: SearchShape, values: dict[str, Any]
+    ) -> int | None:
+        """Count the results behind the page; None if they are too many, or costly to count.
+
+        Conditions without an index would have to be looked at in every study.
+        """
+        if search.is_of_all_studies and search.shapes:
+            return None
+        prepare = self._kept_counts if is_common(values) else self._prepare_count
+        behind = {"limit": MAXIMUM_COUNTED + 1, "offset": query.offset + query.limit}
+        with self._database.cursor() as cursor:
+            counted: int = prepare(search).run(cursor, values | behind).fetchall()[0][0]
+        return counted if counted <= MAXIMUM_COUNTED else None
 
     def _look_ahead(
         self, query: Query, search: SearchShape, values: dict[str, Any]
@@ -164,6 +186,12 @@ class Searcher:
             .where(*search.conditions(self._dialect))
         )
         return self._database.prepare(found.order_by(*ORDER[level]).limit(LIMIT).offset(OFFSET))
+
+    def _prepare_count(self, search: SearchShape) -> Statement:
+        rows = joined(search, self._dialect)
+        found = select(TABLES[search.level].c.row_id).select_from(rows)
+        behind = found.where(*search.conditions(self._dialect)).limit(LIMIT).offset(OFFSET)
+        return self._database.prepare(select(func.count()).select_from(behind.subquery("behind")))
 
     def _page(self, search: SearchShape) -> Subquery:
         find = page_in_order if self._dialect.keeps_join_order else numbered_page

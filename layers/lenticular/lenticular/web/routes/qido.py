@@ -65,8 +65,15 @@ def _search(request: Request, level: Level, target: Target | None = None) -> Res
     for path in answer.adding:
         warnings.insert(0, f"{path} {NOT_YET_READY}")
     if answer.more:
-        warnings.insert(0, MORE_RESULTS)
+        warnings.insert(0, _more_results(answer.remaining))
     response = datasets.answer(request, answer.matches, offer)
     for warning in warnings[:MAXIMUM_WARNINGS]:
         response.headers.append("Warning", f"299 {service}: {warning}")
     return response
+
+
+def _more_results(remaining: int | None) -> str:
+    """Return the words of PS3.18 8.3.4.4.1 for results behind those that are answered."""
+    if remaining is None:
+        return MORE_RESULTS
+    return f"There are {remaining} additional results that can be requested."
