@@ -13,6 +13,7 @@ from pydicom.pixels import pixel_array
 
 from tests import samples, wire
 from tests.web.retrieving import get
+from tests.web.test_left_out import jpeg_2000
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 DEFLATED = "1.2.840.10008.1.2.1.99"
@@ -236,6 +237,56 @@ def test_a_zip_may_be_transcoded_too(client):
         (name,) = archive.namelist()
         dataset = pydicom.dcmread(io.BytesIO(archive.read(name)))
     assert dataset.file_meta.TransferSyntaxUID == JPEG + "90"
+
+
+def syntaxes_in(archive: bytes) -> dict[str, str]:
+    """The transfer syntax of each instance of a zip."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        files = [pydicom.dcmread(io.BytesIO(opened.read(name))) for name in opened.namelist()]
+    return {str(file.SOPInstanceUID): str(file.file_meta.TransferSyntaxUID) for file in files}
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, JPEG + "90"])
+def test_an_archive_of_orthanc_is_transcoded_except_for_what_cannot_be(client, syntax):
+    wire.must_store(client, jpeg_2000("zip", 1, broken=(1,)), jpeg_2000("zip", 2))
+    wire.must_store(client, samples.ct("zip", series=2))
+    (study,) = client.get("/studies").json()
+
+    answer = client.get(f"/studies/{study}/archive?transcode={syntax}")
+
+    assert answer.status_code == 200
+    assert syntaxes_in(answer.content) == {
+        samples.sop_uid("zip", 1, 1): JPEG + "90",
+        samples.sop_uid("zip", 1, 2): syntax,
+        samples.sop_uid("zip", 2, 1): syntax,
+    }
+
+
+def test_a_file_of_orthanc_is_transcoded(client):
+    wire.must_store(client, samples.ct("file"))
+    (instance,) = client.get("/instances").json()
+    path = f"/instances/{instance}/file?transcode="
+    answer = client.get(path + JPEG + "80")
+    dataset = pydicom.dcmread(io.BytesIO(answer.content))
+    assert dataset.file_meta.TransferSyntaxUID == JPEG + "80"
+    compare(samples.ct("file"), answer.content)
+    assert client.get(path + EXPLICIT).content == samples.ct("file")
+
+
+def test_a_damaged_file_of_orthanc_is_not_transcoded(client):
+    wire.must_store(client, jpeg_2000("file", 1, broken=(1,)))
+    (instance,) = client.get("/instances").json()
+    assert client.get(f"/instances/{instance}/file?transcode={EXPLICIT}").status_code == 406
+
+
+@pytest.mark.parametrize("syntax", ["", "jpeg", "1.2.3", JPEG + "100"])
+def test_orthanc_s_transcode_is_refused_where_nothing_can_be_written_in_it(client, syntax):
+    wire.must_store(client, samples.ct("file"))
+    for collection, resource in (("instances", "file"), ("studies", "archive")):
+        (identifier,) = client.get(f"/{collection}").json()
+        answer = client.get(f"/{collection}/{identifier}/{resource}?transcode={syntax}")
+        assert answer.status_code == 400
+        assert EXPLICIT in answer.text
 
 
 def test_a_single_part_has_a_tag_for_each_transfer_syntax(client):

@@ -1,12 +1,14 @@
 """All instances of a resource: their tags, their shared tags, and their files as a zip."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from lenticular.dicom.orthanc_tags import full, shared
+from lenticular.index.records import StoredInstance
+from lenticular.services import Services
 from lenticular.transactions.orthanc import resources
 from lenticular.transactions.orthanc.archive_names import named_files
 from lenticular.transactions.retrieve.byte_source import file_content
@@ -17,6 +19,7 @@ from lenticular.web.context import services_of
 from lenticular.web.http import responses
 from lenticular.web.http.paths import get_and_head
 from lenticular.web.routes.orthanc.parameters import RESOURCE, Collection, large_answer, tag_style
+from lenticular.web.routes.orthanc.transcoding import made_or_stored, wanted_syntax
 
 router = APIRouter(tags=["Orthanc"])
 
@@ -49,25 +52,43 @@ def shared_tags(request: Request, collection: Collection, identifier: str) -> Re
 
 @get_and_head(router, RESOURCE + "/archive")
 def archive(request: Request, collection: Collection, identifier: str) -> Response:
-    """Return the files of all instances of a resource in a zip; those that are gone are named."""
-    services, omissions = services_of(request), Omissions()
+    """Return the files of a resource in a zip, transcoded if asked; those gone are named."""
+    services, omissions, syntax = services_of(request), Omissions(), wanted_syntax(request)
     found = resources.find(services, collection.level, identifier)
     files = list(named_files(services, found))
     present = leave_out_gone(services, [instance for _, instance in files], omissions)
     if not present:
         omissions.raise_first()
     there = {instance.key for instance in present}
-    entries = [
-        ZipEntry(name, file_content(services, instance).all, instance.size)
-        for name, instance in files
-        if instance.key in there
-    ]
+    files = [(name, instance) for name, instance in files if instance.key in there]
+    entries = _stored(services, files) if syntax is None else _made(request, files, syntax)
     return responses.stream(
         request,
-        zip_stream(read_ahead(services, entries)),
+        zip_stream(entries),
         "application/zip",
         about=sum(instance.size for instance in present),
         file_name=f"{identifier}.zip",
         omissions=omissions,
         studies=tuple({instance.study_instance_uid for instance in present}),
     )
+
+
+def _stored(services: Services, files: Iterable[tuple[str, StoredInstance]]) -> Iterator[ZipEntry]:
+    entries = [
+        ZipEntry(name, file_content(services, instance).all, instance.size)
+        for name, instance in files
+    ]
+    return read_ahead(services, entries)
+
+
+def _made(
+    request: Request, files: Iterable[tuple[str, StoredInstance]], syntax: str
+) -> Iterable[ZipEntry]:
+    services, scratch = services_of(request), responses.scratch_for(request)
+
+    def entries() -> Iterator[ZipEntry]:
+        for name, instance in files:
+            made = made_or_stored(services, instance, syntax, scratch)
+            yield ZipEntry(name, made.pieces, made.size)
+
+    return scratch.begin(entries())

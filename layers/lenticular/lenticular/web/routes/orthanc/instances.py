@@ -16,6 +16,7 @@ from lenticular.web.context import services_of
 from lenticular.web.http import responses
 from lenticular.web.http.paths import get_and_head
 from lenticular.web.routes.orthanc.parameters import INSTANCE, answer, large_answer, tag_style
+from lenticular.web.routes.orthanc.transcoding import transcoded_file, wanted_syntax
 
 router = APIRouter(tags=["Orthanc"])
 
@@ -25,10 +26,13 @@ FRAME_VIEWS = ("image-int16", "image-uint16", "image-uint8", "preview", "raw", "
 @get_and_head(router, INSTANCE + "/attachments/dicom/data")
 @get_and_head(router, INSTANCE + "/file")
 def file(request: Request, identifier: str) -> Response:
-    """Return the file, byte for byte as it was received."""
+    """Return the file, byte for byte as it was received unless `transcode` is given."""
+    syntax = wanted_syntax(request)
     services = services_of(request)
     found = resources.find(services, Level.INSTANCE, identifier)
     stored = stored_of(found)
+    if syntax not in (None, stored.transfer_syntax_uid):
+        return transcoded_file(request, stored, syntax, f"{found.uuid}.dcm")
     content = file_content(services, stored)
     return responses.content(
         request,
