@@ -185,6 +185,41 @@ def test_pictures_of_a_study_come_without_those_that_are_damaged_or_gone(
     assert len(wire.parts(answer)) == 1
 
 
+@pytest.mark.parametrize("resource", ["/rendered", "/thumbnail"])
+def test_another_image_stands_for_a_study_whose_representative_is_damaged(client, resource):
+    wire.must_store(
+        client, *(jpeg_2000("stands", each, broken=(1,) if each == 2 else ()) for each in (1, 2, 3))
+    )
+    series = f"{study('stands')}/series/{samples.series_uid('stands')}"
+    of_the_next = get(client, samples.path("stands", instance=3) + resource)
+    for place in (study("stands"), series):
+        answer = get(client, place + resource)
+        assert answer.status_code == 200
+        assert answer.content == of_the_next.content
+        etag = answer.headers["etag"]
+        assert get(client, place + resource, **{"if-none-match": etag}).status_code == 304
+
+
+@pytest.mark.parametrize("resource", ["/rendered", "/thumbnail"])
+def test_another_frame_stands_for_all_when_the_representative_is_damaged(client, resource):
+    wire.must_store(client, jpeg_2000("frames", 1, frames=3, broken=(1, 2)))
+    path = samples.path("frames")
+    answer = get(client, path + resource)
+    assert answer.status_code == 200
+    assert answer.content == get(client, f"{path}/frames/3{resource}").content
+    wire.assert_error(get(client, f"{path}/frames/2{resource}"), 406)
+
+
+def test_a_thumbnail_of_what_is_all_damaged_is_a_tile(client):
+    wire.must_store(client, *(jpeg_2000("damaged", each, broken=(1,)) for each in range(1, 7)))
+    for place in (study("damaged"), samples.path("damaged")):
+        wire.assert_error(get(client, place + "/rendered"), 406)
+        for _ in range(2):
+            answer = get(client, place + "/thumbnail", "image/png")
+            assert answer.status_code == 200
+            assert answer.content.startswith(b"\x89PNG")
+
+
 def test_damage_found_behind_the_beginning_of_an_answer_ends_the_connection(
     services: Services, client, monkeypatch
 ):

@@ -5,6 +5,7 @@ the first picture.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from lenticular.pixels.presentation.grey import present
 from lenticular.pixels.presentation.orthanc_views import clamp, stretch
 from lenticular.pixels.render_options import THUMBNAIL_SIDE
 from lenticular.pixels.viewport import fit
-from lenticular.transactions.render.render_request import PictureKind, RenderRequest
+from lenticular.transactions.render.render_request import MAX_TRIES, PictureKind, RenderRequest
 from lenticular.transactions.render.resource_category import (
     ResourceCategory,
     category_of,
@@ -54,14 +55,32 @@ def draw(drawing: RenderRequest) -> bytes:
         return _of_state(drawing, drawing.state, dataset)
     if drawing.is_animated:
         return _animation(drawing, dataset)
-    if form is ResourceCategory.PICTURE:
-        number = drawing.frame_number or _representative(drawing, dataset)
-        (frame,) = _frames(drawing, dataset, [number])
-        picture = _view(drawing, frame, frame_attributes(dataset, number - 1))
-        return _encode_picture(drawing, dataset, picture, number)
-    if form is ResourceCategory.WAVEFORM:
+    if form is ResourceCategory.PICTURE and not drawing.is_tile:
+        return _first_that_can_be_drawn(drawing, dataset)
+    if form is ResourceCategory.WAVEFORM and not drawing.is_tile:
         return _encode_picture(drawing, dataset, _waveforms(drawing, dataset))
     return _encode_picture(drawing, dataset, _tile(drawing, dataset, form))
+
+
+def _first_that_can_be_drawn(drawing: RenderRequest, dataset: Dataset) -> bytes:
+    """Draw the frame that is named, else the representative one or one of those behind it."""
+    if drawing.frame_number is not None:
+        return _of_frame(drawing, dataset, drawing.frame_number)
+    last = picture_pixels(drawing.located).number_of_frames
+    first = _representative(drawing, dataset)
+    try:
+        return _of_frame(drawing, dataset, first)
+    except NotRenderable:
+        for following in range(first, first + min(last, MAX_TRIES) - 1):
+            with suppress(NotRenderable):
+                return _of_frame(drawing, dataset, following % last + 1)
+        raise
+
+
+def _of_frame(drawing: RenderRequest, dataset: Dataset, number: int) -> bytes:
+    (frame,) = _frames(drawing, dataset, [number])
+    picture = _view(drawing, frame, frame_attributes(dataset, number - 1))
+    return _encode_picture(drawing, dataset, picture, number)
 
 
 def _of_state(drawing: RenderRequest, state: LocatedInstance, image: Dataset) -> bytes:

@@ -5,6 +5,7 @@ A picture is prepared first, which costs a look into the index, and drawn afterw
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 
 from lenticular.dicom.model import Target
@@ -14,7 +15,7 @@ from lenticular.pixels.presentation.state import APPLICABLE
 from lenticular.pixels.render_options import RenderOptions
 from lenticular.services import Services
 from lenticular.transactions.render import presentation_states
-from lenticular.transactions.render.render_request import PictureKind, RenderRequest
+from lenticular.transactions.render.render_request import MAX_TRIES, PictureKind, RenderRequest
 from lenticular.transactions.render.resource_category import (
     ResourceCategory,
     category_of,
@@ -53,6 +54,40 @@ def prepare(
     elif not thumbnail and category_of(located) is not ResourceCategory.WAVEFORM:
         picture_pixels(located)
     return RenderRequest(services, located, frame_number, options, thumbnail=thumbnail)
+
+
+def prepare_in_turn(
+    services: Services,
+    target: Target,
+    located: LocatedInstance,
+    options: RenderOptions,
+    *,
+    thumbnail: bool = False,
+) -> Iterator[RenderRequest]:
+    """Yield the picture of the representative, then those that stand in if it is damaged."""
+    first = prepare(services, located, None, options, thumbnail=thumbnail)
+    yield first
+    if target.sop_instance_uid is None and category_of(located) is ResourceCategory.PICTURE:
+        for other in _stand_ins(services, target, located):
+            yield RenderRequest(services, other, None, options, thumbnail=thumbnail)
+    if thumbnail:
+        yield replace(first, is_tile=True)
+
+
+def _stand_ins(
+    services: Services, target: Target, located: LocatedInstance
+) -> Iterator[LocatedInstance]:
+    """Yield a few of the images behind the representative, of its own series first."""
+    found = services.index.retrieval.find(target)
+    keys = [instance.key for instance in found]
+    at = keys.index(located.instance.key) if located.instance.key in keys else 0
+    series_uid = located.instance.series_instance_uid
+    others = [each for each in found[at + 1 :] + found[:at] if each.number_of_frames]
+    others.sort(key=lambda each: each.series_instance_uid != series_uid)
+    for instance in others[: MAX_TRIES - 1]:
+        other = services.index.retrieval.locate(instance.target)
+        if other is not None and category_of(other) is ResourceCategory.PICTURE:
+            yield other
 
 
 def prepare_shown(

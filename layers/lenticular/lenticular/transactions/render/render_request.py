@@ -15,6 +15,9 @@ COSTLY_BYTES = 4 << 20
 COSTLY_COMPRESSED = 512 << 10
 """A picture for which so much is read is cached in a bucket (docs/decisions/0023)."""
 
+MAX_TRIES = 4
+"""Instances, and frames of each, that are tried for a picture that stands for many."""
+
 
 class PictureKind(StrEnum):
     """The kinds of pictures: rendered as the file says, or one of Orthanc's kinds."""
@@ -30,7 +33,8 @@ class PictureKind(StrEnum):
 class RenderRequest:
     """A picture that can be drawn; without a frame number, of the frame that stands for all.
 
-    With a presentation state it is one of the images that the state shows.
+    With a presentation state it is one of the images that the state shows. A tile names the
+    modality, where nothing can be drawn.
     """
 
     services: Services
@@ -40,6 +44,7 @@ class RenderRequest:
     kind: PictureKind = PictureKind.RENDERED
     thumbnail: bool = False
     state: LocatedInstance | None = None
+    is_tile: bool = False
 
     @property
     def etag(self) -> str:
@@ -47,6 +52,7 @@ class RenderRequest:
         identity = (
             *(__version__, self.frame_number, self.options, self.kind.value, self.thumbnail),
             None if self.state is None else self.state.instance.sha256,
+            self.is_tile,
         )
         digest = hashlib.sha256(self.located.instance.sha256 + repr(identity).encode())
         return f'"{digest.hexdigest()[:32]}"'
@@ -71,7 +77,7 @@ class RenderRequest:
         pixels = self.located.layout.pixels
         if pixels is None or category_of(self.located) is not ResourceCategory.PICTURE:
             return False
-        if self.options.is_special or self.state is not None:
+        if self.options.is_special or self.state is not None or self.is_tile:
             return False
         read = pixels.length if self.is_animated else pixels.length // pixels.number_of_frames
         return read >= (COSTLY_COMPRESSED if pixels.encapsulated else COSTLY_BYTES)

@@ -3,7 +3,8 @@
 A rendered document is the document, a rendered report a page; a thumbnail is always a picture.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -114,10 +115,13 @@ def _rendered(request: Request, target: Target, *, thumbnail: bool = False) -> R
     located = prepare.find(services, target)
     if thumbnail:
         offer, options = _wanted(request, IN_DICOMWEB, single=True, thumbnail=True)
-        drawing = prepare.prepare(services, located, None, options, thumbnail=True)
-        return _answer(request, [drawing], offer)
+        drawings = prepare.prepare_in_turn(services, target, located, options, thumbnail=True)
+        return _first_answer(request, drawings, offer)
     rendition = Rendition(request, located)
     offer, options = _wanted(request, rendition.media_types, single=True)
+    if not offer.multipart and rendition.form is ResourceCategory.PICTURE:
+        drawings = prepare.prepare_in_turn(services, target, located, options)
+        return _first_answer(request, drawings, offer)
     if not offer.multipart:
         return rendition.answer(offer, options)
     if target.sop_instance_uid is None:
@@ -212,6 +216,17 @@ def _wanted(
     offer = choose(accepted(request), offers)
     parse = parse_thumbnail_options if thumbnail else parse_options
     return offer, parse(request.query_params, offer.media_type)
+
+
+def _first_answer(request: Request, drawings: Iterator[RenderRequest], offer: Offer) -> Response:
+    """Answer with the first picture that can be drawn; raise the error of the first."""
+    try:
+        return _answer(request, [next(drawings)], offer)
+    except NotRenderable:
+        for drawing in drawings:
+            with suppress(NotRenderable):
+                return _answer(request, [drawing], offer)
+        raise
 
 
 def _answer(request: Request, drawings: Sequence[RenderRequest], offer: Offer) -> Response:
