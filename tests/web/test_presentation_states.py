@@ -283,7 +283,7 @@ REFUSED = {
     "unknown shape": {"ShutterShape": "STAR"},
     "overlay": {"ShutterShape": "BITMAP", "ShutterOverlayGroup": 0x6000},
     "incomplete": {"ShutterShape": "CIRCULAR", "CenterOfCircularShutter": [1, 1]},
-    "turns": {"ImageRotation": 45},
+    "turn": {"ImageRotation": 45},
     "Presentation LUT Shape": {"PresentationLUTShape": "LIN OD"},
     "VOI LUT": {"SoftcopyVOILUTSequence": [item(WindowCenter=1, WindowWidth=0)]},
     "Modality LUT": {"ModalityLUTSequence": [item(ModalityLUTType="US")]},
