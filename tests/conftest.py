@@ -1,6 +1,5 @@
 """Fixtures: a backend and HTTP to it, the real server as a process, files."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import samples
-from tests.browser import browser
-from tests.databases import (
+from tests.helpers.browser import browser
+from tests.helpers.databases import (
     index_url,
     mariadb,
     mariadb_url,
@@ -18,14 +16,15 @@ from tests.databases import (
     sqlite,
     sqlite_url,
 )
-from tests.s3 import bucket, s3_environment
+from tests.helpers.files.corpus import corpus_files
+from tests.helpers.s3 import bucket, s3_environment
 
 if TYPE_CHECKING:
     import httpx2
 
     from lenticular.services import Services
-    from tests.backends import Backend
-    from tests.server import Server
+    from tests.helpers.backends import Backend
+    from tests.helpers.server_process import Server
 
 __all__ = ["browser", "bucket", "index_url", "mariadb", "mariadb_url", "migrated_mariadb"]
 __all__ += ["s3_environment", "sqlite", "sqlite_url"]
@@ -40,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--backend",
         action="append",
         choices=BACKENDS,
-        help="where tests of HTTP run, may be repeated; embedded by default (tests/backends.py)",
+        help="where tests of HTTP run, may be repeated; embedded by default (helpers/backends.py)",
     )
     parser.addoption("--fuzz-seconds", type=int, default=20, help="how long the fuzzer asks")
     parser.addoption("--fuzz-seed", type=int, help="what it asks follows from; another each time")
@@ -54,7 +53,7 @@ def backend(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> "Iterator[Backend]":
     """Where the tests of HTTP run."""
-    from tests.backends import open_backend
+    from tests.helpers.backends import open_backend
 
     with open_backend(request.param, request, tmp_path_factory.mktemp("backend")) as opened:
         yield opened
@@ -102,13 +101,6 @@ def server(backend: "Backend", tmp_path_factory: pytest.TempPathFactory) -> "Ite
     """One real server for all tests that only need one: each uses studies of its own."""
     with backend.server(tmp_path_factory.mktemp("server")) as running:
         yield running
-
-
-def corpus_files() -> list[Path]:
-    """The files of the folder that LENTICULAR_CORPUS names, and pydicom's own."""
-    folder = os.environ.get("LENTICULAR_CORPUS")
-    more = sorted(path for path in Path(folder).rglob("*") if path.is_file()) if folder else []
-    return samples.packaged_files() + more
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

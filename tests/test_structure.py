@@ -198,6 +198,22 @@ def test_a_module_says_what_it_is(path):
     assert ast.get_docstring(ast.parse(path.read_text("utf-8"))), "no docstring"
 
 
+def test_what_tests_share_is_in_helpers_not_in_another_test_module():
+    of_tests = [path for path in WRITTEN_BY_US if path.is_relative_to(ROOT / "tests")]
+    test_modules = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in of_tests
+        if path.stem.startswith("test_") or path.stem == "conftest"
+    }
+    imported = {(path.stem, name) for path in of_tests for name in imports_of(path)}
+
+    assert not {
+        (importer, name)
+        for importer, name in imported
+        if name in test_modules or name.rpartition(".")[0] in test_modules
+    }
+
+
 def test_no_folder_of_the_package_shows_more_than_fourteen_files():
     counts = Counter(module.parent for module in MODULES)
 

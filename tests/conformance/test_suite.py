@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server import Server
+from tests.helpers.server_process import Server
 
 ROOT = Path(__file__).parents[2]
 DEVIATIONS = {

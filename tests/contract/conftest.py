@@ -1,5 +1,5 @@
 """The indexes that the port is tested on."""
 
-from tests.indexes import index, url
+from tests.helpers.indexes import index, url
 
 __all__ = ["index", "url"]

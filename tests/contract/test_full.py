@@ -14,8 +14,8 @@ from lenticular.index.sql.database import Database
 from lenticular.services import open_services
 from lenticular.settings import Settings
 from lenticular.web.app import create_app
-from tests import samples, wire
-from tests.databases import FAST, mariadb_server
+from tests.helpers import samples, wire
+from tests.helpers.databases import FAST, mariadb_server
 
 
 def fill(client, first: int = 1) -> int:

@@ -17,8 +17,8 @@ from lenticular.index import Index
 from lenticular.index.records import Outcome, Statistics
 from lenticular.index.sql.schema import frames, metadata
 from lenticular.transactions.search import parse_query
-from tests import samples
-from tests.indexes import counts, new, target
+from tests.helpers import samples
+from tests.helpers.indexes import counts, new, target
 
 EMPTY = Statistics(0, 0, 0, 0, 0)
 

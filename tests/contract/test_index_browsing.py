@@ -2,7 +2,7 @@
 
 from lenticular.dicom.model import Level
 from lenticular.dicom.orthanc_id import orthanc_id
-from tests.indexes import new, target
+from tests.helpers.indexes import new, target
 
 
 def test_changes_are_told_in_order(index):

@@ -12,7 +12,7 @@ import pytest
 
 from lenticular.index import Index
 from lenticular.index.records import Outcome, Statistics
-from tests.indexes import counts, new, target
+from tests.helpers.indexes import counts, new, target
 
 
 def test_threads_share_transactions_and_counts_stay_exact(index):

@@ -15,8 +15,8 @@ from lenticular.index.records import Outcome
 from lenticular.index.sql import mysql
 from lenticular.index.sql.schema import series, studies
 from lenticular.index.write.statements import ORDER_COMMITS
-from tests.databases import mariadb_server
-from tests.indexes import new, target
+from tests.helpers.databases import mariadb_server
+from tests.helpers.indexes import new, target
 
 LONGEST_ANSWER = 25
 

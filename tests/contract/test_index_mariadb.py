@@ -18,9 +18,9 @@ from lenticular.services import open_services
 from lenticular.settings import Settings
 from lenticular.transactions.search import parse_query
 from lenticular.web.app import create_app
-from tests import samples
-from tests.databases import FAST, mariadb_server
-from tests.indexes import counts, in_threads, new, target
+from tests.helpers import samples
+from tests.helpers.databases import FAST, mariadb_server, questions, rows_read
+from tests.helpers.indexes import counts, in_threads, new, target
 
 STUDIES = 60
 
@@ -30,22 +30,6 @@ def index(mariadb_url):
     opened = Index(mariadb_url)
     yield opened
     opened.close()
-
-
-def questions(mariadb):
-    """How many statements the server has been sent, this one included."""
-    with mariadb.connect() as connection, connection.cursor() as cursor:
-        cursor.execute("SHOW GLOBAL STATUS LIKE 'Questions'")
-        return int(cursor.fetchone()[1])
-
-
-def rows_read(index):
-    """How many rows the only connection has read so far, and that all fitted into memory."""
-    with index.database.cursor() as cursor:
-        cursor.execute("SHOW SESSION STATUS LIKE 'Created_tmp_disk_tables'")
-        assert cursor.fetchone()[1] == "0"
-        cursor.execute("SHOW SESSION STATUS LIKE 'Handler_read%'")
-        return sum(int(value) for _, value in cursor.fetchall())
 
 
 SEARCHES = [

@@ -14,8 +14,8 @@ from lenticular.index.sql.database import Database
 from lenticular.services import open_services
 from lenticular.settings import Settings
 from lenticular.web.app import create_app
-from tests.indexes import new
-from tests.s3 import CREDENTIALS
+from tests.helpers.indexes import new
+from tests.helpers.s3 import CREDENTIALS
 
 
 class Account:

@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from lenticular.errors import Unavailable
 from lenticular.index.sql.database import Database
-from tests.databases import FAST, PASSWORD, MariaDB, mariadb_server
+from tests.helpers.databases import FAST, PASSWORD, MariaDB, mariadb_server
 
 
 def certify(folder: Path, name: str) -> Path:

@@ -15,7 +15,7 @@ from lenticular.index.sql.schema import (
     studies,
     study_attributes,
 )
-from tests.indexes import new, target
+from tests.helpers.indexes import new, target
 
 OF_TIME = {"row_id", "created", "updated", "settled"}
 TAGS = [("DeviceUID", "series", "", ""), ("PatientComments", "study", "", "")]

@@ -10,9 +10,9 @@ from lenticular.errors import Unavailable
 from lenticular.index import Index
 from lenticular.index.read.instance_changes import InstanceChange, TimeWindow
 from lenticular.index.sql.schema import changes
-from tests.contract.test_migrations import opened, replay, upgraded
-from tests.databases import DATABASES, new_database
-from tests.indexes import new, target
+from tests.helpers.databases import DATABASES, new_database
+from tests.helpers.indexes import new, target
+from tests.helpers.migrations import opened, replay, upgraded
 
 ALWAYS = TimeWindow()
 FOREVER = 4_000_000_000_000  # milliseconds, the year 2096

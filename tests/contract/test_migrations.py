@@ -1,27 +1,21 @@
 """Migrations: nothing is lost, and for a while two releases work on one index."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
 import pymysql
 import pytest
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import func, inspect, select, text
 
 from lenticular.dicom.model import Level, Target
 from lenticular.errors import Unavailable
-from lenticular.index import Index, migrations
+from lenticular.index import Index
 from lenticular.index.migrations import upgrade
 from lenticular.index.records import Outcome
 from lenticular.index.sql.database import Database
 from lenticular.index.sql.schema import series, studies
 from lenticular.transactions.search import parse_query
-from tests.databases import DATABASES, new_database
-from tests.indexes import counts, in_threads, new, target
+from tests.helpers.databases import DATABASES, new_database
+from tests.helpers.indexes import counts, in_threads, new, target
+from tests.helpers.migrations import opened, replay, upgraded
 
-RECORDED = Path(__file__).with_name("schema_0001.sql")
 LEVELS = (Level.STUDY, Level.SERIES, Level.INSTANCE)
 FOREVER = 4_000_000_000_000  # milliseconds, the year 2096
 
@@ -34,35 +28,6 @@ def url(request: pytest.FixtureRequest) -> str:
         upgraded(index, "0001")
         replay(index, "rows")
     return address
-
-
-def upgraded(index: Index, revision: str) -> None:
-    """Bring the schema to this revision."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-    with index.database.alone() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
-
-
-@contextmanager
-def opened(url: str) -> Iterator[Index]:
-    index = Index(url)
-    yield index
-    index.close()
-
-
-def replay(index: Index, part: str, now: int = 0) -> None:
-    """Run the statements that the release before ran."""
-    statements = RECORDED.read_text("utf-8").split(f"-- {part}\n")[1].split("\n-- ")[0]
-    with index.database.transaction() as connection:
-        if connection.dialect.name != "sqlite":
-            modes = "CONCAT(@@sql_mode, ',ANSI_QUOTES,NO_BACKSLASH_ESCAPES')"
-            connection.execute(text(f"SET SESSION sql_mode = {modes}"))
-        for statement in filter(None, statements.replace(":now", str(now)).splitlines()):
-            connection.exec_driver_sql(statement.replace("%", "%%").rstrip(";"))
-        if connection.dialect.name != "sqlite":
-            connection.execute(text("SET SESSION sql_mode = DEFAULT"))
 
 
 def everything(index: Index, *targets: Target) -> list[object]:

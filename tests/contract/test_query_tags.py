@@ -8,8 +8,8 @@ from lenticular.index.query_tags import registry
 from lenticular.index.records import Outcome
 from lenticular.index.sql.schema import documents, instances, series, series_attributes, studies
 from lenticular.transactions.search import parse_query
-from tests.indexes import new, target
-from tests.query_tags import (
+from tests.helpers.indexes import new, target
+from tests.helpers.query_tags import (
     ALL,
     GANTRY,
     POSITION,

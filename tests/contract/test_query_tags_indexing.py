@@ -8,8 +8,8 @@ from lenticular.errors import Unavailable
 from lenticular.index.query_tags import registry
 from lenticular.index.records import Outcome
 from lenticular.index.sql.schema import TAG_VALUES, studies
-from tests.indexes import in_threads, new, target
-from tests.query_tags import (
+from tests.helpers.indexes import in_threads, new, target
+from tests.helpers.query_tags import (
     ALL,
     GANTRY,
     POSITION,

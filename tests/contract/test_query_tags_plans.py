@@ -9,10 +9,10 @@ from lenticular.index import Index
 from lenticular.index.query_tags import registry
 from lenticular.index.search import query_tag_selectivity
 from lenticular.transactions.search import parse_query
-from tests import samples
-from tests.contract.test_index_mariadb import questions, rows_read
-from tests.indexes import new
-from tests.query_tags import ALL, GANTRY, POSITION, index_all, opened
+from tests.helpers import samples
+from tests.helpers.databases import questions, rows_read
+from tests.helpers.indexes import new
+from tests.helpers.query_tags import ALL, GANTRY, POSITION, index_all, opened
 
 STUDIES = 60
 TAGS = (GANTRY, POSITION, ("PatientWeight", "study", "", ""))

@@ -3,7 +3,7 @@
 import orjson
 
 from lenticular.index.records import Level, Outcome
-from tests.indexes import counts, new, target
+from tests.helpers.indexes import counts, new, target
 
 
 def test_other_bytes_replace_the_known_ones_when_that_is_the_policy(index):

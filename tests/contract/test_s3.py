@@ -13,7 +13,7 @@ from lenticular.services import open_storage
 from lenticular.storage import s3, s3_writer
 from lenticular.storage.s3 import PART_BYTES, S3Storage
 from lenticular.storage.spool import Spool
-from tests.s3 import make_bucket
+from tests.helpers.s3 import make_bucket
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 from lenticular.dicom.model import Level
 from lenticular.dicom.orthanc_id import orthanc_id
 from lenticular.index import Index
-from tests import samples
-from tests.indexes import new, target
+from tests.helpers import samples
+from tests.helpers.indexes import new, target
 
 LATER = 4_000_000_000_000  # milliseconds, the year 2096
 

@@ -10,8 +10,8 @@ from types import ModuleType
 import pytest
 
 from lenticular.storage.s3 import S3Storage
-from tests.functions.gateway import Context, Functions
-from tests.s3 import make_bucket
+from tests.helpers.aws.api_gateway import Context, Functions
+from tests.helpers.s3 import make_bucket
 
 PACKAGES = (
     "authorizer",

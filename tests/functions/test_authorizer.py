@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from lenticular.web.rights import right_of_route
 from lenticular.web.routers import all_routers
-from tests.functions.gateway import Context
+from tests.helpers.aws.api_gateway import Context
 
 ARN = "arn:aws:execute-api:eu-central-1:123456789012:abc123/v1/GET/dicom-web/studies"
 API = "arn:aws:execute-api:eu-central-1:123456789012:abc123/v1"

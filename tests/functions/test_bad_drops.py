@@ -7,8 +7,8 @@ import pytest
 
 from lenticular.index import Index
 from lenticular.transactions.ingest.drop_bucket import take_lost
-from tests import samples
-from tests.functions.test_ingest import drop, found, keys, run, s3_event, sqs_event, tell
+from tests.helpers import samples
+from tests.helpers.aws.events import drop, found, keys, run, s3_event, sqs_event, tell
 
 __all__ = ["drop", "tell"]
 

@@ -5,8 +5,8 @@ import io
 
 import pytest
 
-from tests import samples
-from tests.functions.gateway import HOST, STAGE
+from tests.helpers import samples
+from tests.helpers.aws.api_gateway import HOST, STAGE
 
 DICOM = "application/dicom"
 
@@ -45,7 +45,7 @@ def test_addresses_in_answers_lead_back_to_the_stage(functions):
 
 
 def test_json_is_not_sent_as_base64(functions, import_function):
-    from tests.functions.gateway import Context, event
+    from tests.helpers.aws.api_gateway import Context, event
 
     handler = import_function("dicomweb.handler").handler
     result = handler(event("GET", "/dicom-web/studies"), Context())

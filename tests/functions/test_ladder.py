@@ -9,9 +9,9 @@ import pytest
 import requests
 
 from lenticular.storage.s3 import S3Storage
-from tests import samples
-from tests.functions.gateway import HOST, STAGE, Context
-from tests.functions.test_ingest import s3_event, sqs_event
+from tests.helpers import samples
+from tests.helpers.aws.api_gateway import HOST, STAGE, Context
+from tests.helpers.aws.events import s3_event, sqs_event
 
 DICOM = "application/dicom; transfer-syntax=*"
 PARTS = 'multipart/related; type="application/dicom"; transfer-syntax=*'

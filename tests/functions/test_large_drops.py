@@ -10,10 +10,10 @@ import pytest
 
 from lenticular.dicom.model import Target
 from lenticular.index import Index
-from tests import samples
-from tests.functions.test_ingest import s3_event, sqs_event
-from tests.s3 import make_bucket, s3_client
-from tests.system.test_large_objects import MEMORY, checksum, large_object
+from tests.helpers import samples
+from tests.helpers.aws.events import s3_event, sqs_event
+from tests.helpers.files.large_objects import MEMORY, checksum, large_object
+from tests.helpers.s3 import make_bucket, s3_client
 
 FRAMES = 1100  # of a megabyte each: what is kept is copied in parts inside the service
 KEY = "incoming/large.dcm"
@@ -24,7 +24,7 @@ from pathlib import Path
 from lenticular.storage import s3
 s3.READ_SECONDS = 60  # the emulator reads the whole gigabyte before it answers
 from ingest.handler import handler
-from tests.functions.gateway import Context
+from tests.helpers.aws.api_gateway import Context
 
 print(json.dumps(handler(json.load(sys.stdin), Context())))
 (peak,) = [line for line in Path("/proc/self/status").open() if line.startswith("VmHWM")]

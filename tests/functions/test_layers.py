@@ -11,7 +11,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from tests.functions.template import ROOT, functions, load
+from tests.helpers.aws.sam_template import ROOT, functions, load
 
 LARGEST_BYTES = 250 * 1024 * 1024
 TEMPLATE = load()

@@ -1,9 +1,5 @@
 """Maintenance: sweep, reindex, and the answers that a deployment waits for."""
 
-import json
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
-
 import pytest
 
 from lenticular.dicom.model import Target
@@ -11,22 +7,18 @@ from lenticular.errors import Conflict
 from lenticular.index import Index
 from lenticular.services import Services
 from lenticular.storage.spool import Spool
-from lenticular.transactions.store.store import store
 from lenticular.transactions.upkeep import sweep_and_reindex
-from tests import samples
-from tests.functions.gateway import Context
+from tests.helpers import samples
+from tests.helpers.aws.api_gateway import Context
+from tests.helpers.aws.cloudformation import cloudformation, deployment
+from tests.helpers.aws.events import put
+
+__all__ = ["cloudformation"]
 
 
 @pytest.fixture
 def maintenance(import_function):
     return import_function("maintenance.handler")
-
-
-def put(services, *contents: bytes) -> None:
-    spools = [Spool() for _ in contents]
-    for spool, content in zip(spools, contents, strict=True):
-        spool.write(content)
-    store(services, spools)
 
 
 @pytest.fixture
@@ -98,38 +90,6 @@ def test_actions_are_called_by_name(maintenance):
     assert maintenance.handler({"action": "index"}, Context())["complete"]
     with pytest.raises(ValueError, match="action"):
         maintenance.handler({"action": "explode"}, Context())
-
-
-class _CloudFormation(BaseHTTPRequestHandler):
-    def do_PUT(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.received.append((json.loads(body), self.headers.get("Content-Type")))
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *arguments) -> None:
-        pass
-
-
-@pytest.fixture
-def cloudformation():
-    with HTTPServer(("127.0.0.1", 0), _CloudFormation) as server:
-        server.received = []
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server
-        server.shutdown()
-
-
-def deployment(server, kind: str) -> dict:
-    return {
-        "RequestType": kind,
-        "ResponseURL": f"http://127.0.0.1:{server.server_port}/",
-        "StackId": "stack",
-        "RequestId": "request",
-        "LogicalResourceId": "Migration",
-        "ResourceType": "Custom::Migration",
-        "ResourceProperties": {},
-    }
 
 
 @pytest.mark.parametrize("kind", ["Create", "Update", "Delete"])

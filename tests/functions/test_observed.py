@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from tests import samples
-from tests.functions.gateway import Context, event
-from tests.functions.test_ingest import drop, s3_event, sqs_event
+from tests.helpers import samples
+from tests.helpers.aws.api_gateway import Context, event
+from tests.helpers.aws.events import drop, s3_event, sqs_event
 
 __all__ = ["drop"]
 

@@ -11,10 +11,10 @@ from lenticular.services import Services, open_services
 from lenticular.settings import QueryTagSetting, Settings
 from lenticular.transactions.search import parse_query
 from lenticular.transactions.upkeep import sweep_and_reindex
-from tests import samples
-from tests.functions.gateway import Context
-from tests.functions.test_maintenance import cloudformation, deployment, put
-from tests.functions.test_settle import KEY, call, of_bucket
+from tests.helpers import samples
+from tests.helpers.aws.api_gateway import Context
+from tests.helpers.aws.cloudformation import cloudformation, deployment
+from tests.helpers.aws.events import KEY, call, of_bucket, put
 
 __all__ = ["cloudformation"]
 

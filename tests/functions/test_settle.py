@@ -10,11 +10,9 @@ from lenticular.services import open_services
 from lenticular.settings import Settings
 from lenticular.storage.spool import Spool
 from lenticular.transactions.store.store import store
-from tests import samples
-from tests.functions.gateway import Context
-from tests.functions.test_ingest import s3_event, sqs_event
-
-KEY = "instances/abc/1.2.3/1.2.3.4/1.2.3.4.5-0123456789abcdef-01234567.dcm"
+from tests.helpers import samples
+from tests.helpers.aws.api_gateway import Context
+from tests.helpers.aws.events import KEY, call, of_bucket, s3_event
 
 
 @pytest.fixture
@@ -44,15 +42,6 @@ def put(module, study: str, **attributes) -> None:
 def stable(module) -> list[str]:
     changes = module.services.index.changes.page(0, 1000)
     return [change.kind for change in changes if change.kind.startswith("Stable")]
-
-
-def call(module, *bodies: object, context: Context | None = None) -> list[str]:
-    answer = module.handler(sqs_event(*bodies), context or Context())
-    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
-
-
-def of_bucket(module, *keys: str) -> dict:
-    return s3_event(module.services.storage.bucket, *keys)
 
 
 def test_events_settle_all_that_is_quiet_once(maintenance):

@@ -23,8 +23,8 @@ from lenticular.web.routes import (
 )
 from lenticular.web.routes.orthanc import pictures
 from lenticular.web.viewer import pages
-from tests.functions.gateway import Context
-from tests.functions.template import ROOT, api, functions, load, target
+from tests.helpers.aws.api_gateway import Context
+from tests.helpers.aws.sam_template import ROOT, api, functions, load, target
 
 TEMPLATE = load()
 FUNCTIONS = functions(TEMPLATE)

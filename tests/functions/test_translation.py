@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.functions.template import ROOT, load
-from tests.functions.translation import of_type, translate
+from tests.helpers.aws.sam_template import ROOT, load
+from tests.helpers.aws.translated_template import of_type, translate
 
 OPEN = {"options"}
 PAGES = {"/ohif", "/ohif/{proxy+}"}

@@ -5,7 +5,7 @@ import gzip
 import pytest
 
 from lenticular.storage.spool import Spool
-from tests.functions.gateway import HOST, STAGE
+from tests.helpers.aws.api_gateway import HOST, STAGE
 
 PAGE = b'<!doctype html><script src="/ohif/app-config.js"></script>'
 SCRIPT = b"console.log('viewer');" * 50

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from lenticular.index import Index
-from tests import samples
-from tests.databases import FAST, mariadb_server
-from tests.functions.gateway import Context
-from tests.functions.test_ingest import drop, found, keys, tell
+from tests.helpers import samples
+from tests.helpers.aws.api_gateway import Context
+from tests.helpers.aws.events import drop, found, keys, tell
+from tests.helpers.databases import FAST, mariadb_server
 
 __all__ = ["drop", "tell"]
 

@@ -11,8 +11,8 @@ import pytest
 
 from lenticular import services
 from lenticular.transactions import uploads
-from tests.model.world import Bucket, Folder, World
-from tests.s3 import s3_server
+from tests.helpers.model.world import Bucket, Folder, World
+from tests.helpers.s3 import s3_server
 
 
 @pytest.fixture(scope="package")

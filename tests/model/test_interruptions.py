@@ -6,10 +6,10 @@ from contextlib import contextmanager
 import pytest
 
 from lenticular.dicom.model import Target
-from tests.model.contents import Content, Junk, key_of
-from tests.model.history import Act, History
-from tests.model.invariants import check_tables
-from tests.model.operations import (
+from tests.helpers.model.contents import Content, Junk, key_of
+from tests.helpers.model.history import Act, History
+from tests.helpers.model.invariants import check_tables
+from tests.helpers.model.operations import (
     Delete,
     Drop,
     MarkStable,
@@ -19,8 +19,8 @@ from tests.model.operations import (
     Sweep,
     TakeDrops,
 )
-from tests.model.process import Cause, Fault, Kind
-from tests.model.world import World
+from tests.helpers.model.process import Cause, Fault, Kind
+from tests.helpers.model.world import World
 
 ONE, OTHER, NEIGHBOUR = Content(), Content(version=1), Content(instance=1)
 OF_ANOTHER_STUDY, OF_ANOTHER_PATIENT = Content(study=1), Content(instance=2, version=2)

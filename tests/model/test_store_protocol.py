@@ -21,9 +21,9 @@ from hypothesis.stateful import (
 )
 
 from lenticular.dicom.model import Target
-from tests.model.contents import VERSIONS, Content, Junk, key_of
-from tests.model.history import Act, History
-from tests.model.operations import (
+from tests.helpers.model.contents import VERSIONS, Content, Junk, key_of
+from tests.helpers.model.history import Act, History
+from tests.helpers.model.operations import (
     Delete,
     Drop,
     MarkStable,
@@ -33,9 +33,9 @@ from tests.model.operations import (
     Sweep,
     TakeDrops,
 )
-from tests.model.process import Cause, Fault, Kind
-from tests.model.uploading import Announce, Complete
-from tests.model.world import World
+from tests.helpers.model.process import Cause, Fault, Kind
+from tests.helpers.model.uploading import Announce, Complete
+from tests.helpers.model.world import World
 
 HISTORIES_A_SEED = 10
 STEPS = 10

@@ -12,8 +12,8 @@ import boto3
 import pytest
 import requests
 
-from tests.backends import OUTPUTS, Gateway
-from tests.issuer import Issuer, issuer
+from tests.helpers.backends import OUTPUTS, Gateway
+from tests.helpers.oidc_issuer import Issuer, issuer
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from tests import samples
-from tests.stack.asking import multipart
+from tests.helpers import samples
+from tests.helpers.aws.deployed_stack import multipart
 
 AT_ONCE = 16
 SERIES = 4

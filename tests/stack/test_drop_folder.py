@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tests import samples
-from tests.stack.asking import eventually, keys
+from tests.helpers import samples
+from tests.helpers.aws.deployed_stack import eventually, keys
 
 
 def drop(stack, key: str, content: bytes) -> None:

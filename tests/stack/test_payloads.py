@@ -4,10 +4,9 @@ import pytest
 import requests
 
 from lenticular.client.signed_requests import SignedRequests
-from tests import samples
-from tests.stack.asking import AS_STORED, eventually, store
+from tests.helpers import samples
+from tests.helpers.aws.deployed_stack import AS_STORED, ROWS, store, uploaded
 
-ROWS = 1600
 """Of a picture of 5 MB: more than an answer of Lambda may hold, less than a part of an upload."""
 
 
@@ -16,18 +15,6 @@ def large(study) -> bytes:
     content = samples.ct(study, size=ROWS)
     assert len(content) > 5_000_000
     return content
-
-
-def uploaded(stack, *files: tuple[str, bytes]) -> dict:
-    """What became of files that were put to presigned URLs."""
-    wanted = {"files": [{"name": name, "size": len(content)} for name, content in files]}
-    answer = stack.request("POST", "/uploads", json=wanted)
-    assert answer.status_code == 201, answer.text
-    for file, (_, content) in zip(answer.json()["files"], files, strict=True):
-        requests.put(file["url"], content, timeout=90).raise_for_status()
-    place = answer.headers["Location"]
-    eventually(lambda: stack.http.get(place, timeout=90).json()["status"] == "done")
-    return stack.http.get(place, timeout=90).json()
 
 
 def test_a_store_that_is_too_large_is_told_the_way(stack, study):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import samples
+from tests.helpers import samples
 
 ROOT = Path(__file__).parents[2]
 PLACE = ROOT / "build" / "stack"

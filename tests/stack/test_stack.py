@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tests import samples
-from tests.stack.asking import AS_STORED, keys, multipart, store
+from tests.helpers import samples
+from tests.helpers.aws.deployed_stack import AS_STORED, keys, multipart, store
 
 
 def test_it_is_well(stack):

@@ -9,8 +9,17 @@ import time
 
 import pytest
 
-from tests.issuer import issuer
-from tests.stack.authorizing import DELETE, LOOK_UP, REQUESTS, SEARCH, STORE, UPLOAD, allowed, ask
+from tests.helpers.aws.deployed_authorizer import (
+    DELETE,
+    LOOK_UP,
+    REQUESTS,
+    SEARCH,
+    STORE,
+    UPLOAD,
+    allowed,
+    ask,
+)
+from tests.helpers.oidc_issuer import issuer
 
 READ, WRITE = "lenticular/read", "lenticular/write"
 

@@ -9,12 +9,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests import samples
-from tests.issuer import Issuer
-from tests.stack.asking import store
-from tests.stack.authorizing import SEARCH, STORE, allowed, ask
-from tests.stack.test_payloads import ROWS, uploaded
-from tests.viewer.ohif import WINDOW, Viewer
+from tests.helpers import samples
+from tests.helpers.aws.deployed_authorizer import SEARCH, STORE, allowed, ask
+from tests.helpers.aws.deployed_stack import ROWS, store, uploaded
+from tests.helpers.ohif import WINDOW, Viewer
+from tests.helpers.oidc_issuer import Issuer
 
 pytestmark = pytest.mark.slow
 

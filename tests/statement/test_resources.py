@@ -1,6 +1,5 @@
 """Each resource of docs/conformance.md answers in the media types and statuses that it names."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -8,21 +7,14 @@ import httpx2
 import pytest
 
 from lenticular.settings import RIGHTS, Token
-from tests import presenting, samples, shown, wire
-from tests.statement.reader import Resource, codes, resources, rows
+from tests.helpers import samples, wire
+from tests.helpers.conformance_tables import DELETES, READ, STORES, Resource, codes, rows
+from tests.helpers.files import nonimage, softcopy
 
 MAXIMUM_BODY = 100_000
 BOUNDARY = "provoked"
 STORE = f'multipart/related; type="application/dicom"; boundary={BOUNDARY}'
 URI = "/wado?requestType=WADO&studyUID={study}&seriesUID={series}&objectUID={instance}"
-
-READ = [
-    each
-    for each in resources()
-    if each.method == "GET" and re.match(r"3\.[2345]", each.section)
-]  # fmt: skip
-STORES = [each for each in resources() if each.method == "POST" and "/studies" in each.path]
-DELETES = [each for each in resources() if each.method == "DELETE"]
 
 
 @dataclass(frozen=True)
@@ -164,11 +156,11 @@ def assert_is(answer: httpx2.Response, media_type: str) -> None:
 
 SHOWN = {
     "image": lambda: samples.ct("of one frame"),
-    "waveform": lambda: shown.waveform("ecg", samples.ramp(2, 100)[0].astype("int16").T),
-    "structured report": lambda: shown.report("report"),
+    "waveform": lambda: nonimage.waveform("ecg", samples.ramp(2, 100)[0].astype("int16").T),
+    "structured report": lambda: nonimage.report("report"),
     "encapsulated document": lambda: samples.pdf("document"),
-    "video": lambda: shown.video("video", b"\0\0\0\x18ftypmp42" + b"\0" * 50),
-    "presentation state": lambda: presenting.state("of one frame", [presenting.area(16, 16)]),
+    "video": lambda: nonimage.video("video", b"\0\0\0\x18ftypmp42" + b"\0" * 50),
+    "presentation state": lambda: softcopy.state("of one frame", [softcopy.area(16, 16)]),
     "anything else": lambda: samples.encode(samples.dataset("else", Modality="PR")),
 }
 LABELS = {
@@ -176,7 +168,7 @@ LABELS = {
     "encapsulated document": "document", "video": "video", "anything else": "else",
 }  # fmt: skip
 PLACES = {kind: samples.path(label) for kind, label in LABELS.items()}
-PLACES["presentation state"] = presenting.path("of one frame")
+PLACES["presentation state"] = softcopy.path("of one frame")
 KINDS = rows("3.4", "Instance", "Media types")
 
 

@@ -7,8 +7,8 @@ from pydicom.sequence import Sequence
 
 from lenticular.dicom.model import Level
 from lenticular.dicom.search_attributes import SEARCHED
-from tests import samples, wire
-from tests.statement.reader import Row, codes, rows
+from tests.helpers import samples, wire
+from tests.helpers.conformance_tables import Row, codes, rows
 
 HEADINGS = {Level.STUDY: "Studies", Level.SERIES: "Series", Level.INSTANCE: "Instances"}
 LEVELS = list(HEADINGS)

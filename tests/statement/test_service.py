@@ -10,11 +10,10 @@ from starlette.testclient import TestClient
 from lenticular.services import open_services
 from lenticular.settings import QueryTagSetting, Settings
 from lenticular.web.app import create_app
-from tests import samples, wire
-from tests.statement.reader import resources
-from tests.statement.test_resources import DELETES, READ, STORES
-from tests.web.test_uploads import begin, cloud, put, take_all
-from tests.web.test_uploads import client as cloud_client
+from tests.helpers import samples, wire
+from tests.helpers.conformance_tables import DELETES, READ, STORES, resources
+from tests.helpers.http.bucket_uploads import begin, cloud, put, take_all
+from tests.helpers.http.bucket_uploads import client as cloud_client
 
 __all__ = ["cloud", "cloud_client"]
 

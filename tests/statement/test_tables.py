@@ -18,11 +18,12 @@ from lenticular.settings import GIBIBYTE, Settings
 from lenticular.transactions import search
 from lenticular.web.errors import STATUS
 from lenticular.web.routes import rendered, wado_rs
-from tests import presenting, samples, wire
-from tests.statement.reader import codes, rows
-from tests.web.retrieving import get
-from tests.web.storing import as_json, bulk, metadata_of, pixels_of, send
-from tests.web.test_charsets import NAMES, file_of, groups_of, name_in
+from tests.helpers import samples, wire
+from tests.helpers.conformance_tables import codes, rows
+from tests.helpers.files import softcopy
+from tests.helpers.files.charset_names import NAMES, file_of, groups_of, name_in
+from tests.helpers.http.retrieve import get
+from tests.helpers.http.store import as_json, bulk, metadata_of, pixels_of, send
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +76,8 @@ URI_OF_PICTURES = {
     "windowCenter": ("40", "x", 400),
     "windowWidth": ("80", "x", 400),
     "frameNumber": ("1", "9", 400),
-    "presentationUID": (samples.sop_uid("by uri", presenting.SERIES), "x", 400),
-    "presentationSeriesUID": (samples.series_uid("by uri", presenting.SERIES), "x", 400),
+    "presentationUID": (samples.sop_uid("by uri", softcopy.SERIES), "x", 400),
+    "presentationSeriesUID": (samples.series_uid("by uri", softcopy.SERIES), "x", 400),
 }
 PAIRS = {
     "windowCenter": "windowWidth", "windowWidth": "windowCenter",
@@ -91,7 +92,7 @@ def test_every_parameter_of_the_uri_service_changes_the_answer_or_is_refused(cli
     assert stated == URI.keys() | URI_OF_OBJECTS.keys() | URI_OF_PICTURES.keys()
     frames = samples.ramp(64, 64, 2)
     base = samples.dataset("by uri", SpecificCharacterSet="ISO_IR 100")
-    state = presenting.state("by uri", [presenting.area(64, 64)])
+    state = softcopy.state("by uri", [softcopy.area(64, 64)])
     image = samples.encode(samples.with_pixels(base, frames, bits_stored=12))
     wire.must_store(client, image, state)
     named = {name: value for name, (value, _, _) in URI.items()}

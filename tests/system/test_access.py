@@ -11,8 +11,8 @@ from lenticular.services import open_services
 from lenticular.settings import load
 from lenticular.web.access.passwords import hash_password
 from lenticular.web.app import create_app
-from tests import samples, wire
-from tests.server import Server, environment_with, free_port
+from tests.helpers import samples, wire
+from tests.helpers.server_process import Server, environment_with, free_port
 
 STUDIES = f"{wire.DICOMWEB}/studies"
 READER, WRITER = ("ann", "sécret"), ("bob", "hidden:colon")

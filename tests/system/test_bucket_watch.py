@@ -7,8 +7,8 @@ import pytest
 from lenticular.services import open_services
 from lenticular.settings import Settings
 from lenticular.transactions.ingest.bucket_poller import BucketPoller
-from tests import samples
-from tests.cloud import eventually
+from tests.helpers import samples
+from tests.helpers.bucket_server import eventually
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import samples, wire
-from tests.server import Server, environment_with
+from tests.helpers import samples, wire
+from tests.helpers.server_process import Server, environment_with
 
 
 @pytest.fixture(autouse=True)

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 
-from tests import samples, wire
-from tests.server import Server
+from tests.helpers import samples, wire
+from tests.helpers.server_process import Server
 
 CLIENTS = 8
 INSTANCES = 60

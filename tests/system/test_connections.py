@@ -12,8 +12,8 @@ import pytest
 import uvicorn
 
 from lenticular.web.http.connections import ConnectionLimits, LimitedProtocol
-from tests.server import Server
-from tests.system.test_raw_http import answer, post
+from tests.helpers.http.raw_http import answer, post
+from tests.helpers.server_process import Server
 
 BRIEF = ConnectionLimits(
     head_seconds=0.5,

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import samples, wire
-from tests.server import Server
+from tests.helpers import samples, wire
+from tests.helpers.server_process import Server
 
 MEGABYTE = 1_000_000
 MOST_SECONDS = 4.0

@@ -17,10 +17,10 @@ from lenticular.index.sql.schema import instances
 from lenticular.services import open_services
 from lenticular.settings import Settings
 from lenticular.transactions.upkeep.sweep_and_reindex import sweep
-from tests import samples, wire
-from tests.databases import MariaDB
-from tests.model.invariants import check_counts, check_feed, rows_of
-from tests.server import Server
+from tests.helpers import samples, wire
+from tests.helpers.databases import MariaDB
+from tests.helpers.model.invariants import check_counts, check_feed, rows_of
+from tests.helpers.server_process import Server
 
 CLIENTS = 4
 LARGE_BYTES = 3_000_000  # more than is kept in memory while it arrives

@@ -7,8 +7,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from tests import samples, wire
-from tests.server import Server
+from tests.helpers import samples, wire
+from tests.helpers.server_process import Server
 
 SECONDS = 20
 

@@ -13,7 +13,7 @@ import pytest
 from lenticular.services import Services, open_services
 from lenticular.settings import Settings
 from lenticular.transactions.ingest.drop_folder import DropFolder
-from tests import samples
+from tests.helpers import samples
 
 NOBODY = 65534
 

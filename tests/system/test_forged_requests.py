@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 from lenticular.services import open_services
 from lenticular.settings import load
 from lenticular.web.app import create_app
-from tests import samples, wire
+from tests.helpers import samples, wire
 
 HOST = "http://pacs.example"
 BASIC = {"Authorization": "Basic " + base64.b64encode(b"ann:secret").decode()}

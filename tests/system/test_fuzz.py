@@ -10,9 +10,9 @@ from contextlib import closing
 
 import pytest
 
-from tests.conftest import corpus_files
-from tests.server import Server
-from tests.system.fuzzing import LARGEST_FILE, Broken, Fuzzer
+from tests.helpers.files.corpus import corpus_files
+from tests.helpers.fuzz.fuzzer import LARGEST_FILE, Broken, Fuzzer
+from tests.helpers.server_process import Server
 
 WARM_AFTER = 0.5
 """The share of the time after which the server has loaded all it needs and filled its caches."""

@@ -17,8 +17,8 @@ from lenticular.web.access.guessing import (
     TooManyAttempts,
 )
 from lenticular.web.access.passwords import Users, hash_password
-from tests import wire
-from tests.server import Server
+from tests.helpers import wire
+from tests.helpers.server_process import Server
 
 STUDIES = f"{wire.DICOMWEB}/studies"
 GUESSERS = 100

@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 import httpx2
 import pytest
 
-from tests.databases import FAST, mariadb_server
-from tests.server import Server, free_port
+from tests.helpers.databases import FAST, mariadb_server
+from tests.helpers.server_process import Server, free_port
 
 SECONDS = 8
 AWS = {

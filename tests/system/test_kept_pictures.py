@@ -14,8 +14,8 @@ from lenticular.transactions.delete import delete
 from lenticular.transactions.render import cached_render
 from lenticular.transactions.upkeep import sweep_and_reindex
 from lenticular.web.app import create_app
-from tests import samples, wire
-from tests.backends import ADDRESS
+from tests.helpers import samples, wire
+from tests.helpers.backends import ADDRESS
 
 LARGE = 1450  # by so many pixels of two bytes are more than 4 MiB
 

@@ -8,9 +8,9 @@ import pytest
 import requests
 from dicomweb_client.api import DICOMwebClient
 
-from tests import samples, wire
-from tests.cloud import SECONDS, cloud_server, eventually, upload
-from tests.server import Server
+from tests.helpers import samples, wire
+from tests.helpers.bucket_server import SECONDS, cloud_server, eventually, upload
+from tests.helpers.server_process import Server
 
 CEILING = 50_000
 LARGEST = 2_000_000

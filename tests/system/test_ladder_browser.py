@@ -11,9 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests import samples, wire
-from tests.cloud import begin, cloud_server, finished, upload
-from tests.server import Server
+from tests.helpers import samples, wire
+from tests.helpers.bucket_server import begin, cloud_server, finished, upload
+from tests.helpers.server_process import Server
 
 FETCH = """async ([url, headers]) => {
     const answer = await fetch(url, {headers});

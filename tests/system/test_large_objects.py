@@ -1,6 +1,5 @@
 """Objects larger than memory should be: constant memory, and a frame costs what a frame costs."""
 
-import hashlib
 import resource
 import statistics
 import time
@@ -10,31 +9,12 @@ import httpx2
 import pytest
 from pydicom.encaps import encapsulate
 
-from tests import samples, wire
-from tests.server import Server
+from tests.helpers import samples, wire
+from tests.helpers.files.large_objects import MEGABYTE, MEMORY, checksum, frame, large_object
+from tests.helpers.server_process import Server
 
-MEGABYTE = 1024 * 1024
-MEMORY = 300 * MEGABYTE
-ROWS = COLUMNS = 1024  # a frame is a megabyte
 ANY_DICOM = {"Accept": "application/dicom; transfer-syntax=*"}
 ANY_FRAME = {"Accept": 'multipart/related; type="application/octet-stream"; transfer-syntax=*'}
-
-
-def frame(number: int) -> bytes:
-    """A megabyte that tells its number."""
-    return number.to_bytes(4, "little") * (MEGABYTE // 4)
-
-
-def large_object(study: str, frames: int) -> Iterator[bytes]:
-    """A native 8-bit multi-frame object in pieces, made as it is read."""
-    base = samples.dataset(study, SOPClassUID="1.2.840.10008.5.1.4.1.1.7.2", Modality="OT")
-    base.Rows, base.Columns, base.NumberOfFrames = ROWS, COLUMNS, frames
-    base.BitsAllocated, base.BitsStored, base.HighBit, base.PixelRepresentation = 8, 8, 7, 0
-    base.SamplesPerPixel, base.PhotometricInterpretation = 1, "MONOCHROME2"
-    length = (frames * MEGABYTE).to_bytes(4, "little")
-    yield samples.encode(base) + b"\xe0\x7f\x10\x00OB\0\0" + length
-    for number in range(1, frames + 1):
-        yield frame(number)
 
 
 def in_one_part(pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -43,13 +23,6 @@ def in_one_part(pieces: Iterator[bytes]) -> Iterator[bytes]:
     yield begin
     yield from pieces
     yield end
-
-
-def checksum(pieces: Iterator[bytes]) -> str:
-    digest = hashlib.sha256()
-    for piece in pieces:
-        digest.update(piece)
-    return digest.hexdigest()
 
 
 def retrieved(client: httpx2.Client, path: str) -> str:

@@ -15,9 +15,9 @@ import pytest
 
 from lenticular.settings import InvalidSettings, load
 from lenticular.web.access_log import TextFormatter, configure
-from tests import wire
-from tests.server import Server, environment_with, free_port
-from tests.system.test_raw_http import STUDIES, post
+from tests.helpers import wire
+from tests.helpers.http.raw_http import STUDIES, post
+from tests.helpers.server_process import Server, environment_with, free_port
 
 USERS = {"LENTICULAR_USERS": "ann:secret:read+write", "LENTICULAR_TOKENS": "tok:read"}
 

@@ -24,7 +24,7 @@ from lenticular.services import Services, open_services
 from lenticular.settings import Settings, load, to_environment
 from lenticular.transactions.store.store import store
 from lenticular.transactions.upkeep import sweep_and_reindex
-from tests import samples
+from tests.helpers import samples
 
 PROCESSES = 16
 CALLS = 4

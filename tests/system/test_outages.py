@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from tests import samples, wire
-from tests.databases import FAST, mariadb_server
-from tests.s3 import s3_client
-from tests.server import Server, free_port
+from tests.helpers import samples, wire
+from tests.helpers.databases import FAST, mariadb_server
+from tests.helpers.s3 import s3_client
+from tests.helpers.server_process import Server, free_port
 
 DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 

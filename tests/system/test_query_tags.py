@@ -6,8 +6,8 @@ from contextlib import closing
 
 import pytest
 
-from tests import samples, wire
-from tests.server import Server
+from tests.helpers import samples, wire
+from tests.helpers.server_process import Server
 
 SECONDS = 60
 STUDIES = 300

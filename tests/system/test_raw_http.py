@@ -6,10 +6,9 @@ import time
 import orjson
 import pytest
 
-from tests import samples, wire
-from tests.server import Server
-
-STUDIES = "/dicom-web/studies"
+from tests.helpers import samples, wire
+from tests.helpers.http.raw_http import STUDIES, answer, post
+from tests.helpers.server_process import Server
 
 
 def send(server: Server, *pieces: bytes, timeout: float = 20) -> tuple[int, bytes]:
@@ -21,24 +20,6 @@ def send(server: Server, *pieces: bytes, timeout: float = 20) -> tuple[int, byte
             except OSError:  # the server has answered and will not hear the rest
                 break
         return answer(connection)
-
-
-def answer(connection: socket.socket) -> tuple[int, bytes]:
-    received = b""
-    while b"\r\n\r\n" not in received:
-        piece = connection.recv(65536)
-        assert piece, received
-        received += piece
-    head, _, body = received.partition(b"\r\n\r\n")
-    length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0] or 0)
-    while len(body) < length:
-        body += connection.recv(65536)
-    return int(head.split()[1]), body
-
-
-def post(path: str, *headers: str) -> bytes:
-    lines = [f"POST {path} HTTP/1.1", "Host: 127.0.0.1", *headers, "", ""]
-    return "\r\n".join(lines).encode()
 
 
 def test_a_store_without_a_length_answers_411(server):

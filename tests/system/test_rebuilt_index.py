@@ -23,9 +23,9 @@ from lenticular.storage.spool import Spool
 from lenticular.transactions.delete import delete
 from lenticular.transactions.store.store import store
 from lenticular.transactions.upkeep.sweep_and_reindex import reindex
-from tests import samples
-from tests.databases import empty_tables
-from tests.model.invariants import canonical, rows_of
+from tests.helpers import samples
+from tests.helpers.databases import empty_tables
+from tests.helpers.model.invariants import canonical, rows_of
 
 STEPS = 25
 QUERY_TAGS = (

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from tests import samples
-from tests.server import Server
+from tests.helpers import samples
+from tests.helpers.server_process import Server
 
 SECONDS = 30
 STABLE = ["StableSeries", "StableStudy", "StablePatient"]

@@ -19,8 +19,8 @@ from lenticular.transactions.store.store import store
 from lenticular.transactions.upkeep.check import CheckRequest
 from lenticular.transactions.upkeep.check import check as run_check
 from lenticular.transactions.upkeep.sweep_watch import SweepWatch
-from tests import samples
-from tests.server import Server, environment_with
+from tests.helpers import samples
+from tests.helpers.server_process import Server, environment_with
 
 
 def lenticular(*arguments: str) -> subprocess.CompletedProcess[str]:

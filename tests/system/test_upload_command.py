@@ -11,10 +11,18 @@ import threading
 
 import pytest
 
-from tests import samples
-from tests.relay import Answer, Broken, Passed, Relay
-from tests.server import Server
-from tests.uploading import SECONDS_TO_WAIT, Gate, count, machine, series, until, upload
+from tests.helpers import samples
+from tests.helpers.server_process import Server
+from tests.helpers.tcp_relay import Answer, Broken, Passed, Relay
+from tests.helpers.upload_command import (
+    SECONDS_TO_WAIT,
+    Gate,
+    count,
+    machine,
+    series,
+    until,
+    upload,
+)
 
 __all__ = ["machine", "upload"]
 

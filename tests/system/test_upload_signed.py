@@ -7,9 +7,9 @@ import hashlib
 import hmac
 import re
 
-from tests import samples
-from tests.relay import Answer, Passed, Relay
-from tests.uploading import count, machine, series, upload
+from tests.helpers import samples
+from tests.helpers.tcp_relay import Answer, Passed, Relay
+from tests.helpers.upload_command import count, machine, series, upload
 
 __all__ = ["machine", "upload"]
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests import samples
-from tests.relay import Answer, Broken, Passed, Relay
-from tests.s3 import make_bucket
-from tests.server import Server
-from tests.uploading import Gate, series, until, upload
+from tests.helpers import samples
+from tests.helpers.s3 import make_bucket
+from tests.helpers.server_process import Server
+from tests.helpers.tcp_relay import Answer, Broken, Passed, Relay
+from tests.helpers.upload_command import Gate, series, until, upload
 
 __all__ = ["upload"]
 

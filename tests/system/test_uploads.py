@@ -6,9 +6,9 @@ import pytest
 import requests
 
 from lenticular.transactions import uploads
-from tests import samples
-from tests.cloud import SECONDS, begin, cloud_server, finished, look, put
-from tests.server import Server
+from tests.helpers import samples
+from tests.helpers.bucket_server import SECONDS, begin, cloud_server, finished, look, put
+from tests.helpers.server_process import Server
 
 PART = uploads.PART_BYTES
 

@@ -15,7 +15,7 @@ from lenticular.settings import Settings
 from lenticular.storage.folder import FolderStorage
 from lenticular.storage.spool import Spool
 from lenticular.transactions.ingest import zip_reader
-from tests import samples
+from tests.helpers import samples
 
 Unpack = Callable[[bytes | Path], dict[str, bytes]]
 

@@ -9,10 +9,10 @@ import pydicom
 import pytest
 import requests
 
-from tests import samples
-from tests.jpeg_xl import jpeg_xl
-from tests.server import Server
-from tests.viewer.ohif import WINDOW, Viewer, eventually
+from tests.helpers import samples
+from tests.helpers.files.jpeg_xl import jpeg_xl
+from tests.helpers.ohif import WINDOW, Viewer, eventually
+from tests.helpers.server_process import Server
 
 pytestmark = pytest.mark.slow
 

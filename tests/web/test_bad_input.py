@@ -8,7 +8,7 @@ import zipfile
 import pytest
 
 from lenticular.services import Services
-from tests import samples, wire
+from tests.helpers import samples, wire
 
 STUDIES = f"{wire.DICOMWEB}/studies"
 ONE_DICOM = {"Content-Type": "application/dicom"}

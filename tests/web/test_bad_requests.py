@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests import samples, wire
+from tests.helpers import samples, wire
 
 STUDIES = f"{wire.DICOMWEB}/studies"
 UNKNOWN = "1.2.3.4"

@@ -8,7 +8,7 @@ from urllib.parse import urljoin
 
 import pytest
 
-from tests import wire
+from tests.helpers import wire
 
 PUBLIC = "https://hospital.example/pacs"
 

@@ -10,8 +10,8 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
 )
 
-from tests import samples, wire
-from tests.web.retrieving import ANY_FRAMES, NATIVE, get
+from tests.helpers import samples, wire
+from tests.helpers.http.retrieve import ANY_FRAMES, NATIVE, get
 
 
 def test_a_document_has_the_type_that_it_says(client):

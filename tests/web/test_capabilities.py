@@ -8,9 +8,9 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from lenticular.settings import User
-from tests import samples, wire
-from tests.web.test_cors import PAGE, PREFLIGHT, make_client
-from tests.web.test_every_route import existing, fill, templates
+from tests.helpers import samples, wire
+from tests.helpers.http.cross_origin import PAGE, PREFLIGHT, make_client
+from tests.helpers.http.routes import existing, fill, templates
 
 __all__ = ["existing", "make_client"]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests import samples, wire
+from tests.helpers import samples, wire
 
 FEED = f"{wire.DICOMWEB}/changefeed"
 FIELDS = {

@@ -6,8 +6,8 @@ from lenticular.dicom.model import Target
 from lenticular.storage.spool import Spool
 from lenticular.transactions.delete import delete
 from lenticular.transactions.upkeep.check import Checked, CheckRequest, check
-from tests import samples, wire
-from tests.databases import empty_tables
+from tests.helpers import samples, wire
+from tests.helpers.databases import empty_tables
 
 pytestmark = pytest.mark.not_on_stack("reaches into the services")
 

@@ -12,8 +12,9 @@ from dicomweb_client.api import DICOMwebClient
 from pydicom.dataset import Dataset
 from requests import HTTPError
 
-from tests import samples, shown
-from tests.server import Server
+from tests.helpers import samples
+from tests.helpers.files import nonimage
+from tests.helpers.server_process import Server
 
 ANY_SYNTAX = (("application/dicom", "*"),)
 
@@ -213,7 +214,7 @@ def test_pictures_are_retrieved(dicomweb, study):
 
 
 def test_a_document_and_a_report_are_rendered_as_what_they_are(dicomweb):
-    for content in (samples.pdf("client pdf"), shown.report("client report")):
+    for content in (samples.pdf("client pdf"), nonimage.report("client report")):
         dicomweb.store_instances([read(content)])
 
     document = dicomweb.retrieve_instance_rendered(*place("client pdf"), ("application/pdf",))

@@ -1,26 +1,10 @@
 """Web pages from elsewhere: allowed when configured, and only those."""
 
-from dataclasses import replace
-from typing import Any
-
-import httpx2
 import pytest
 
-PAGE = "https://viewer.example"
-PREFLIGHT = {
-    "Origin": PAGE,
-    "Access-Control-Request-Method": "GET",
-    "Access-Control-Request-Headers": "authorization, range",
-}
+from tests.helpers.http.cross_origin import PAGE, PREFLIGHT, make_client
 
-
-@pytest.fixture
-def make_client(services, connect):
-    def make(origins: str, **others: Any) -> httpx2.Client:
-        settings = replace(services.settings, allowed_origins=origins, **others)
-        return connect(replace(services, settings=settings))
-
-    return make
+__all__ = ["make_client"]
 
 
 @pytest.mark.parametrize("origins", ["*", PAGE, f"https://other.example, {PAGE}"])

@@ -9,8 +9,8 @@ from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames
 
-from tests import samples, wire
-from tests.web.retrieving import ANY_DICOM, bodies, get
+from tests.helpers import samples, wire
+from tests.helpers.http.retrieve import ANY_DICOM, bodies, get
 
 EXPLICIT, DEFLATED = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"
 JPEG = "1.2.840.10008.1.2.4."

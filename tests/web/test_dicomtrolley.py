@@ -20,8 +20,8 @@ from dicomtrolley.trolley import Trolley
 from dicomtrolley.wado_rs import WadoRS, WadoRSMetaData
 from dicomtrolley.wado_uri import WadoURI
 
-from tests import samples, wire
-from tests.server import Server
+from tests.helpers import samples, wire
+from tests.helpers.server_process import Server
 
 LABEL = "trolley"
 STUDY = samples.study_uid(LABEL)

@@ -17,8 +17,8 @@ import pydicom
 import pytest
 
 from lenticular.services import Services
-from tests import samples, wire
-from tests.backends import Backend
+from tests.helpers import samples, wire
+from tests.helpers.backends import Backend
 
 ANY_SYNTAX = {"Accept": "application/dicom; transfer-syntax=*"}
 ANY_VALUE = {"Accept": "multipart/related; type=application/octet-stream; transfer-syntax=*,"

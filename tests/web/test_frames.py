@@ -15,8 +15,8 @@ from pydicom.uid import (
     JPEGBaseline8Bit,
 )
 
-from tests import samples, wire
-from tests.web.retrieving import ANY_FRAMES, NATIVE, bodies, frames_of, get
+from tests.helpers import samples, wire
+from tests.helpers.http.retrieve import ANY_FRAMES, NATIVE, bodies, frames_of, get
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from pydicom.dataelem import RawDataElement
 from pydicom.encaps import generate_frames
 from pydicom.tag import Tag
 
-from tests import samples
-from tests.wire import DICOM_JSON, DICOMWEB, must_store, parts, search, uids
+from tests.helpers import samples
+from tests.helpers.wire import DICOM_JSON, DICOMWEB, must_store, parts, search, uids
 
 METADATA = {"Accept": DICOM_JSON}
 

@@ -8,35 +8,19 @@ from functools import partial
 import httpx2
 import pydicom
 import pytest
-from pydicom.dataset import FileMetaDataset
-from pydicom.encaps import encapsulate
-from pydicom.uid import JPEG2000Lossless
 
 from lenticular.services import Services
 from lenticular.transactions.retrieve.made_ahead import Scratch
 from lenticular.web.app import create_app
-from tests import samples, wire
-from tests.backends import Backend, Uvicorn
-from tests.web.retrieving import ANY_DICOM, get
+from tests.helpers import samples, wire
+from tests.helpers.backends import Backend, Uvicorn
+from tests.helpers.files.jpeg_2000 import jpeg_2000
+from tests.helpers.http.retrieve import ANY_DICOM, get
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 UNCOMPRESSED = f'multipart/related; type="application/dicom"; transfer-syntax={EXPLICIT}'
 ZIP = "application/zip"
 OCTETS = "multipart/related; type=application/octet-stream"
-
-
-def jpeg_2000(study: str, instance: int, frames: int = 1, broken: tuple[int, ...] = ()) -> bytes:
-    """An image of JPEG 2000 some of whose frames are damaged behind their first bytes."""
-    whole = pydicom.dcmread(io.BytesIO(samples.jpeg_2000(study, frames=frames)))
-    whole.SOPInstanceUID = samples.sop_uid(study, 1, instance)
-    whole.InstanceNumber = instance
-    streams = list(pydicom.encaps.generate_frames(whole.PixelData, number_of_frames=frames))
-    for number in broken:
-        stream = streams[number - 1]
-        streams[number - 1] = stream[:4] + b"\xa5" * (len(stream) - 4)
-    whole.PixelData = encapsulate(streams)
-    whole.file_meta = FileMetaDataset()
-    return samples.encode(whole, JPEG2000Lossless)
 
 
 def uids_of(answer) -> list[str]:

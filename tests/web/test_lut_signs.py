@@ -9,8 +9,8 @@ from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from tests import samples, wire
-from tests.web.retrieving import bodies, get
+from tests.helpers import samples, wire
+from tests.helpers.http.retrieve import bodies, get
 
 IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 STORED = np.arange(0, 4096, 16, dtype=np.int32).reshape(1, 16, 16)

@@ -5,9 +5,9 @@ import io
 import pydicom
 import pytest
 
-from tests import samples, wire
-from tests.server import Server
-from tests.web.retrieving import get, series_path
+from tests.helpers import samples, wire
+from tests.helpers.http.retrieve import get, series_path
+from tests.helpers.server_process import Server
 
 
 @pytest.mark.parametrize("accept", [None, "*/*", "application/dicom+json", "application/json"])

@@ -22,10 +22,10 @@ from lenticular.services import Services
 from lenticular.storage.folder import FolderStorage
 from lenticular.transactions.store.keys import new_key, target_of_key
 from lenticular.transactions.upkeep import sweep_and_reindex
-from tests import samples, wire
-from tests.server import Server
-from tests.web.retrieving import get
-from tests.web.storing import as_json, bulk, metadata_of, pixels_of, send
+from tests.helpers import samples, wire
+from tests.helpers.http.retrieve import get
+from tests.helpers.http.store import as_json, bulk, metadata_of, pixels_of, send
+from tests.helpers.server_process import Server
 
 HASH = "05fa52f0e599f17b8186ff18fcdf2b5570a52206a75c4d03afebf5c475dc8758"
 IDENTIFIERS = {

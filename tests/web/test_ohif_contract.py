@@ -13,8 +13,8 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import JPEG2000
 
-from tests import samples, wire
-from tests.jpeg_xl import jpeg_xl
+from tests.helpers import samples, wire
+from tests.helpers.files.jpeg_xl import jpeg_xl
 
 FIELDS = (
     "limit=101&offset=0&fuzzymatching=true&includefield=00081030%2C00080060%2C00080090%2C00100030"

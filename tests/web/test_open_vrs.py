@@ -7,10 +7,10 @@ import pytest
 from pydicom.pixels import pixel_array
 
 from lenticular.dicom import pydicom_tables
-from tests import samples
-from tests.unit.dicom import raw
-from tests.web.retrieving import get
-from tests.wire import must_store
+from tests.helpers import samples
+from tests.helpers.files import raw
+from tests.helpers.http.retrieve import get
+from tests.helpers.wire import must_store
 
 IMPLICIT = "1.2.840.10008.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"

@@ -6,18 +6,11 @@ import zipfile
 
 import pytest
 
-from tests import samples, wire
-from tests.web.test_orthanc_upload import ids_of
+from tests.helpers import samples, wire
+from tests.helpers.http.orthanc import get, ids_of
 
 MISSING = "00000000-00000000-00000000-00000000-00000000"
 TIME = re.compile(r"\d{8}T\d{6}")
-
-
-def get(client, path, status=200):
-    answer = client.get(path)
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/json"
-    return answer.json()
 
 
 @pytest.fixture

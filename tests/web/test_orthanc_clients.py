@@ -8,8 +8,8 @@ import pytest
 from orthanc_api_client import OrthancApiClient
 from pyorthanc import util
 
-from tests import samples
-from tests.server import Server
+from tests.helpers import samples
+from tests.helpers.server_process import Server
 
 pytestmark = pytest.mark.not_on_stack("these clients look up the name of the API themselves")
 

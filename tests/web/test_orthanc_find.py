@@ -5,9 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests import samples, wire
-from tests.web.test_orthanc_browse import get
-from tests.web.test_orthanc_upload import ids_of
+from tests.helpers import samples, wire
+from tests.helpers.http.orthanc import get, ids_of
 
 
 @pytest.fixture

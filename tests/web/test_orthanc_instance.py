@@ -6,16 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests import samples, wire
-from tests.web.test_orthanc_browse import get
-from tests.web.test_orthanc_upload import ids_of
-
-
-def add(client, content):
-    """Store a file; the path of the instance."""
-    answer = client.post("/instances", content=content)
-    assert answer.status_code == 200, answer.text
-    return answer.json()["Path"]
+from tests.helpers import samples, wire
+from tests.helpers.http.orthanc import add, get, ids_of
 
 
 def assert_refused(client, path, status, headers=None):

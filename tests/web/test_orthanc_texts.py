@@ -2,10 +2,9 @@
 
 import pytest
 
-from tests.unit.dicom import raw
-from tests.unit.dicom.raw import element
-from tests.web.test_orthanc_browse import get
-from tests.web.test_orthanc_instance import add
+from tests.helpers.files import raw
+from tests.helpers.files.raw import element
+from tests.helpers.http.orthanc import add, get
 
 DEFLATED = "1.2.840.10008.1.2.1.99"
 TEXTS = {

@@ -4,21 +4,11 @@ import gzip
 
 import pytest
 
-from lenticular.dicom.orthanc_id import orthanc_id
 from lenticular.web.routes.orthanc.content_decoding import PIECE_BYTES, Inflater
-from tests import samples
+from tests.helpers import samples
+from tests.helpers.http.orthanc import ids_of
 
 INSTANCES = "/instances"
-
-
-def ids_of(study="a", series=1, instance=1, patient=None):
-    parts = (
-        patient if patient is not None else f"P{study}",
-        samples.study_uid(study),
-        samples.series_uid(study, series),
-        samples.sop_uid(study, series, instance),
-    )
-    return [orthanc_id(*parts[:depth]) for depth in (1, 2, 3, 4)]
 
 
 def told(status, study="a", **place):

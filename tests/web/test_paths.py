@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests import samples, wire
+from tests.helpers import samples, wire
 
 STUDY = f"{wire.DICOMWEB}/studies/{samples.study_uid('paths')}"
 

@@ -9,8 +9,9 @@ import pydicom
 import pytest
 from PIL import Image
 
-from tests import presenting, samples, wire
-from tests.presenting import area, item, window
+from tests.helpers import samples, wire
+from tests.helpers.files import softcopy
+from tests.helpers.files.softcopy import area, item, window
 
 ROWS, COLUMNS = 120, 160
 DARK = np.zeros((1, ROWS, COLUMNS), np.uint16)
@@ -70,10 +71,10 @@ def draw(client):
         )
         attributes.setdefault("SoftcopyVOILUTSequence", [window(2048, 4096)])
         attributes |= {"GraphicAnnotationSequence": list(annotations), "instance": next(numbers)}
-        state = presenting.state("s", areas, **attributes)
+        state = softcopy.state("s", areas, **attributes)
         wire.must_store(client, samples.encode(base), state)
         answer = client.get(
-            f"{wire.DICOMWEB}{presenting.path('s', attributes['instance'])}/rendered{query}",
+            f"{wire.DICOMWEB}{softcopy.path('s', attributes['instance'])}/rendered{query}",
             headers={"Accept": "image/png"},
         )
         assert answer.status_code == status, answer.text
@@ -234,7 +235,7 @@ def test_layers_are_drawn_in_their_order_and_in_their_colours(draw):
 
 
 def test_an_annotation_of_another_image_is_not_drawn(draw):
-    other = presenting.image("s", instance=2)
+    other = softcopy.image("s", instance=2)
     named = {"ReferencedImageSequence": [other]}
 
     assert not draw(annotation(graphic("POINT", 80, 60), **named)).any()
@@ -294,13 +295,13 @@ def shown_with_overlay(
     if of_state is None:
         overlaid(base, **of_image)
     ink = [layer("L", 1, GraphicLayerRecommendedDisplayGrayscaleValue=INK << 8)]
-    file = presenting.state("s", [area(COLUMNS, ROWS)], GraphicLayerSequence=ink)
+    file = softcopy.state("s", [area(COLUMNS, ROWS)], GraphicLayerSequence=ink)
     state = pydicom.dcmread(io.BytesIO(file))
     if of_state is not None:
-        overlaid(state).update(presenting.item(**of_state))
+        overlaid(state).update(softcopy.item(**of_state))
     state.add_new(activated, "CS", layer_name)
     wire.must_store(client, samples.encode(base), samples.encode(state))
-    path = f"{wire.DICOMWEB}{presenting.path('s')}/rendered"
+    path = f"{wire.DICOMWEB}{softcopy.path('s')}/rendered"
     return client.get(path, headers={"Accept": "image/png"})
 
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests import presenting, samples, wire
-from tests.presenting import area, image, item, table, window
-from tests.web.storing import as_json, metadata_of, send
+from tests.helpers import samples, wire
+from tests.helpers.files import softcopy
+from tests.helpers.files.softcopy import area, image, item, table, window
+from tests.helpers.http.store import as_json, metadata_of, send
 
 ROWS, COLUMNS = 48, 64
 WINDOW = {"SoftcopyVOILUTSequence": [window(2048, 4096)]}
@@ -24,11 +25,11 @@ def store(client, *, pixels=PIXELS, study="s", areas=None, photometric="MONOCHRO
     bits = 12 if pixels.dtype.itemsize == 2 else 8
     base = samples.with_pixels(samples.dataset(study), frames, bits_stored=bits, **options)
     areas = areas or [area(frames.shape[2], frames.shape[1])]
-    wire.must_store(client, samples.encode(base), presenting.state(study, areas, **attributes))
+    wire.must_store(client, samples.encode(base), softcopy.state(study, areas, **attributes))
 
 
 def get(client, query="", study="s", resource="rendered", **headers):
-    path = f"{wire.DICOMWEB}{presenting.path(study)}/{resource}{query}"
+    path = f"{wire.DICOMWEB}{softcopy.path(study)}/{resource}{query}"
     return client.get(path, headers=PNG | headers)
 
 
@@ -104,9 +105,9 @@ def test_a_voi_lut_begins_below_zero_where_the_rescaled_values_do(client):
 
 def test_in_parts_a_series_of_states_shows_an_image_for_each(client):
     store(client, **WINDOW)
-    wire.must_store(client, presenting.state("s", [area(10, 10)], instance=2, **WINDOW))
+    wire.must_store(client, softcopy.state("s", [area(10, 10)], instance=2, **WINDOW))
 
-    series = presenting.path("s").rpartition("/instances/")[0]
+    series = softcopy.path("s").rpartition("/instances/")[0]
     answer = client.get(
         f"{wire.DICOMWEB}{series}/rendered",
         headers={"Accept": 'multipart/related; type="image/png"'},
@@ -199,7 +200,7 @@ def test_a_rectangle_a_circle_and_a_polygon_leave_open_what_lies_in_all_of_them(
 
 @pytest.mark.parametrize("far", [2**31 - 1, -(2**31)])
 def test_a_shutter_that_lies_far_away_leaves_nothing_to_see(client, far):
-    metadata = metadata_of(presenting.state("far", [area(COLUMNS, ROWS)]))
+    metadata = metadata_of(softcopy.state("far", [area(COLUMNS, ROWS)]))
     del metadata["7FE00010"]
     metadata |= {
         "00181600": {"vr": "CS", "Value": ["CIRCULAR"]},
@@ -261,7 +262,7 @@ def test_pseudo_colours_are_those_of_the_state_s_palette(client):
         for name, entries in colours.items()
         for part, value in (("Descriptor", [1024, 0, 16]), ("Data", entries.tobytes()))
     }
-    store(client, sop_class=presenting.PSEUDO_COLOUR, **palette, **WINDOW)
+    store(client, sop_class=softcopy.PSEUDO_COLOUR, **palette, **WINDOW)
 
     index = np.rint(PIXELS / 4095 * 1023).astype(int)
     expected = np.stack([colours[name][index] >> 8 for name in colours], axis=2)
@@ -271,14 +272,14 @@ def test_pseudo_colours_are_those_of_the_state_s_palette(client):
 def test_a_colour_state_shows_colours_as_they_are(client):
     pixels = np.stack([PIXELS % 256, 255 - PIXELS % 256, PIXELS % 7 * 30], axis=2)[None]
     store(client, pixels=pixels.astype(np.uint8), photometric="RGB", ImageRotation=90,
-          sop_class=presenting.COLOUR)  # fmt: skip
+          sop_class=softcopy.COLOUR)  # fmt: skip
 
     assert np.array_equal(shown(client), np.rot90(pixels[0], -1))
 
 
 REFUSED = {
-    "colours": {"sop_class": presenting.COLOUR},
-    "palette": {"sop_class": presenting.PSEUDO_COLOUR},
+    "colours": {"sop_class": softcopy.COLOUR},
+    "palette": {"sop_class": softcopy.PSEUDO_COLOUR},
     "mask": {"MaskSubtractionSequence": [item(MaskOperation="AVG_SUB")]},
     "unknown shape": {"ShutterShape": "STAR"},
     "overlay": {"ShutterShape": "BITMAP", "ShutterOverlayGroup": 0x6000},
@@ -314,7 +315,7 @@ def test_a_window_or_a_region_beside_a_state_is_refused(client, query):
 
 
 def test_a_state_without_any_of_its_images_shows_a_tile_only(client):
-    wire.must_store(client, presenting.state("s", [area(COLUMNS, ROWS)]))
+    wire.must_store(client, softcopy.state("s", [area(COLUMNS, ROWS)]))
 
     wire.assert_error(get(client), 406)
     wire.assert_error(get(client, resource="frames/1/rendered"), 406)

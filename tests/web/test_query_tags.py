@@ -5,8 +5,8 @@ import pytest
 from lenticular.index.query_tags import registry
 from lenticular.settings import QueryTagSetting
 from lenticular.transactions.upkeep.sweep_and_reindex import index_query_tags
-from tests import samples, wire
-from tests.wire import DICOMWEB, must_store, search
+from tests.helpers import samples, wire
+from tests.helpers.wire import DICOMWEB, must_store, search
 
 TAGS = (
     QueryTagSetting("DeviceUID", "series"),

@@ -9,9 +9,9 @@ import pytest
 
 from lenticular.services import Services
 from lenticular.transactions.retrieve.read_ahead import READS_AT_ONCE
-from tests import samples, wire
-from tests.backends import Backend
-from tests.web.retrieving import ANY_DICOM, get
+from tests.helpers import samples, wire
+from tests.helpers.backends import Backend
+from tests.helpers.http.retrieve import ANY_DICOM, get
 
 FILES = 40
 SECONDS = 0.02

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from lenticular.transactions.render import cached_render
-from tests import samples, wire
+from tests.helpers import samples, wire
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
 

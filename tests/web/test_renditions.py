@@ -7,7 +7,8 @@ import pytest
 from PIL import Image, ImageCms
 from pydicom.sequence import Sequence
 
-from tests import samples, shown, wire
+from tests.helpers import samples, wire
+from tests.helpers.files import nonimage
 
 RENDERED = ("image/jpeg", "image/png", "image/gif")
 
@@ -166,7 +167,7 @@ def test_a_document_goes_out_as_it_is(client, size):
 
 def test_a_video_goes_out_as_it_is(client):
     stream = b"\0\0\0\x18ftypmp42" + bytes(range(256)) * 8
-    wire.must_store(client, shown.video("film", stream))
+    wire.must_store(client, nonimage.video("film", stream))
 
     answer = get(client, samples.path("film") + "/rendered", "video/*")
 
@@ -175,8 +176,8 @@ def test_a_video_goes_out_as_it_is(client):
 
 
 def test_documents_reports_and_videos_have_a_small_tile(client):
-    files = {"paper": samples.pdf("paper"), "said": shown.report("said"),
-             "film": shown.video("film", b"stream")}  # fmt: skip
+    files = {"paper": samples.pdf("paper"), "said": nonimage.report("said"),
+             "film": nonimage.video("film", b"stream")}  # fmt: skip
     wire.must_store(client, *files.values())
 
     tiles = [get(client, samples.path(study) + "/thumbnail") for study in files]
@@ -190,17 +191,20 @@ def test_documents_reports_and_videos_have_a_small_tile(client):
 
 def test_a_report_is_a_page_whose_every_word_is_escaped(client):
     words = '<script>alert("1 & 2")</script>'
-    reference = shown.item(ReferencedSOPClassUID=samples.CT_IMAGE_STORAGE,
+    reference = nonimage.item(ReferencedSOPClassUID=samples.CT_IMAGE_STORAGE,
                            ReferencedSOPInstanceUID=samples.sop_uid("shown"))  # fmt: skip
-    measured = shown.item(NumericValue="12.5", MeasurementUnitsCodeSequence=shown.code("mm", "mm"))
-    findings = shown.content("CONTAINS", "CONTAINER", "Findings", ContinuityOfContent="SEPARATE")
+    measured = nonimage.item(
+        NumericValue="12.5", MeasurementUnitsCodeSequence=nonimage.code("mm", "mm")
+    )
+    sources = Sequence([reference])
+    findings = nonimage.content("CONTAINS", "CONTAINER", "Findings", ContinuityOfContent="SEPARATE")
     findings.ContentSequence = Sequence([
-        shown.content("CONTAINS", "TEXT", words, TextValue=words),
-        shown.content("CONTAINS", "NUM", "Diameter", MeasuredValueSequence=Sequence([measured])),
-        shown.content("CONTAINS", "IMAGE", "Source", ReferencedSOPSequence=Sequence([reference])),
-        shown.item(RelationshipType="CONTAINS", ReferencedContentItemIdentifier=[1, 1, 2]),
+        nonimage.content("CONTAINS", "TEXT", words, TextValue=words),
+        nonimage.content("CONTAINS", "NUM", "Diameter", MeasuredValueSequence=Sequence([measured])),
+        nonimage.content("CONTAINS", "IMAGE", "Source", ReferencedSOPSequence=sources),
+        nonimage.item(RelationshipType="CONTAINS", ReferencedContentItemIdentifier=[1, 1, 2]),
     ])  # fmt: skip
-    wire.must_store(client, shown.report("said", findings))
+    wire.must_store(client, nonimage.report("said", findings))
     path = samples.path("said") + "/rendered"
 
     page = get(client, path)
@@ -220,7 +224,7 @@ def test_a_report_is_a_page_whose_every_word_is_escaped(client):
 
 
 def test_a_report_without_anything_in_it_is_a_page_too(client):
-    wire.must_store(client, shown.report("empty"))
+    wire.must_store(client, nonimage.report("empty"))
 
     assert "Chest report" in get(client, samples.path("empty") + "/rendered").text
 
@@ -229,7 +233,7 @@ def test_a_report_without_anything_in_it_is_a_page_too(client):
 def test_a_waveform_is_drawn_on_paper(client, unit):
     times = np.arange(1000)
     curves = np.stack([1000 * np.sin(times / 20), np.where(times % 100 < 5, 1200, 0)], axis=1)
-    wire.must_store(client, shown.waveform("heart", curves, unit=unit))
+    wire.must_store(client, nonimage.waveform("heart", curves, unit=unit))
     path = samples.path("heart")
 
     for media_type in RENDERED:
@@ -246,12 +250,12 @@ def test_a_waveform_is_drawn_on_paper(client, unit):
 def test_of_a_recording_of_hours_ten_seconds_are_drawn(client):
     hours = np.zeros((200_000, 1))
     hours[:, 0] = np.arange(200_000) % 997
-    wire.must_store(client, shown.waveform("holter", hours, frequency=100))
+    wire.must_store(client, nonimage.waveform("holter", hours, frequency=100))
 
     assert picture(get(client, samples.path("holter") + "/rendered")).size[0] < 1100
 
 
 def test_a_waveform_that_holds_none_is_refused(client):
-    wire.must_store(client, shown.waveform("flat", np.zeros((0, 1))))
+    wire.must_store(client, nonimage.waveform("flat", np.zeros((0, 1))))
 
     wire.assert_error(client.get(f"{wire.DICOMWEB}{samples.path('flat')}/rendered"), 406)

@@ -17,9 +17,9 @@ from pydicom.uid import (
 
 from lenticular.services import Services
 from lenticular.storage.protocol import Storage
-from tests import samples, wire
-from tests.backends import Backend
-from tests.web.retrieving import ANY_DICOM, ANY_FRAMES, bodies, get, series_path
+from tests.helpers import samples, wire
+from tests.helpers.backends import Backend
+from tests.helpers.http.retrieve import ANY_DICOM, ANY_FRAMES, bodies, get, series_path
 
 
 @pytest.mark.parametrize(

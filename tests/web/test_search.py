@@ -3,8 +3,8 @@
 import pytest
 from pydicom.dataset import Dataset
 
-from tests import samples, wire
-from tests.wire import (
+from tests.helpers import samples, wire
+from tests.helpers.wire import (
     DICOM_JSON,
     DICOMWEB,
     LONGEST_LINE,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests import samples, wire
-from tests.wire import DICOM_JSON, DICOMWEB, assert_error, must_store, search, uids
+from tests.helpers import samples, wire
+from tests.helpers.wire import DICOM_JSON, DICOMWEB, assert_error, must_store, search, uids
 
 STUDY_TAGS = {
     *("00080020", "00080030", "00080050", "00080056", "00080061", "00080090", "00081190"),

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests import samples, wire
-from tests.wire import DICOMWEB, assert_error, must_store, search, uids
+from tests.helpers import samples, wire
+from tests.helpers.wire import DICOMWEB, assert_error, must_store, search, uids
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 
 from lenticular.transactions.ingest.zip_reader import store_zip
 from lenticular.transactions.upkeep import sweep_and_reindex
-from tests import samples, wire
+from tests.helpers import samples, wire
 
 HANGING_PROTOCOL = "1.2.840.10008.5.1.4.38.1"
 

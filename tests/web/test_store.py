@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from lenticular.services import Services
-from tests import samples, wire
+from tests.helpers import samples, wire
 
 CANNOT_UNDERSTAND = 0xC000
 DUPLICATE_SOP_INSTANCE = 0x0111

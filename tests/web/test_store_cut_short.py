@@ -1,7 +1,7 @@
 """STOW-RS of a body that is cut short, PS3.18 10.5.3."""
 
 from lenticular.transactions.store.batch import BATCH_INSTANCES
-from tests import samples, wire
+from tests.helpers import samples, wire
 
 
 def cut(count: int) -> tuple[bytes, str]:

@@ -2,8 +2,8 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from tests import samples, wire
-from tests.web.retrieving import get
+from tests.helpers import samples, wire
+from tests.helpers.http.retrieve import get
 
 
 def keys(services) -> list[str]:

@@ -9,9 +9,9 @@ import pydicom
 import pytest
 from PIL import Image
 
-from tests import samples, wire
-from tests.web.retrieving import bodies, frames_of, get
-from tests.web.storing import JSON, XML, as_json, as_xml, bulk, metadata_of, pixels_of, send
+from tests.helpers import samples, wire
+from tests.helpers.http.retrieve import bodies, frames_of, get
+from tests.helpers.http.store import JSON, XML, as_json, as_xml, bulk, metadata_of, pixels_of, send
 
 JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
 JPEG_2000 = "1.2.840.10008.1.2.4.90"

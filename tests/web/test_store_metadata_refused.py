@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 import pytest
 
-from tests import samples, wire
-from tests.web.storing import (
+from tests.helpers import samples, wire
+from tests.helpers.http.store import (
     BOUNDARY,
     JSON,
     XML,

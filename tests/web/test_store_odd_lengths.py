@@ -7,9 +7,9 @@ from typing import Any
 import pydicom
 import pytest
 
-from tests import samples, wire
-from tests.web.retrieving import bodies, get
-from tests.web.storing import JSON, XML, as_json, as_xml, bulk, send
+from tests.helpers import samples, wire
+from tests.helpers.http.retrieve import bodies, get
+from tests.helpers.http.store import JSON, XML, as_json, as_xml, bulk, send
 
 DOCUMENT, LENGTH = "00420011", "00420015"
 

@@ -11,9 +11,9 @@ import pytest
 from pydicom.encaps import generate_frames
 from pydicom.pixels import pixel_array
 
-from tests import samples, wire
-from tests.web.retrieving import get
-from tests.web.test_left_out import jpeg_2000
+from tests.helpers import samples, wire
+from tests.helpers.files.jpeg_2000 import jpeg_2000
+from tests.helpers.http.retrieve import get
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 DEFLATED = "1.2.840.10008.1.2.1.99"

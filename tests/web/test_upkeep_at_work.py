@@ -10,8 +10,8 @@ from lenticular.index.records import NewInstance
 from lenticular.storage.spool import Spool
 from lenticular.transactions.delete import delete
 from lenticular.transactions.upkeep.sweep_and_reindex import reindex, sweep
-from tests import samples, wire
-from tests.databases import empty_tables
+from tests.helpers import samples, wire
+from tests.helpers.databases import empty_tables
 
 pytestmark = pytest.mark.not_on_stack("reaches into the services")
 

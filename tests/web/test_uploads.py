@@ -2,7 +2,6 @@
 
 import socket
 import time
-from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -14,48 +13,15 @@ from lenticular.settings import Settings
 from lenticular.transactions import uploads
 from lenticular.transactions.ingest.drop_bucket import take
 from lenticular.web.app import create_app
-from tests import samples, wire
-from tests.s3 import s3_client
+from tests.helpers import samples, wire
+from tests.helpers.http.bucket_uploads import CEILING, SECONDS, begin, client, cloud, put, take_all
+from tests.helpers.s3 import s3_client
 
-CEILING = 5000
-SECONDS = 30
-
-
-@pytest.fixture
-def cloud(tmp_path, bucket) -> Iterator[Services]:
-    """Files in a bucket, and a low ceiling."""
-    settings = Settings(data=tmp_path, storage=f"s3://{bucket}", payload_ceiling=CEILING)
-    services = open_services(settings)
-    services.index.migrate()
-    yield services
-    services.close()
-
-
-@pytest.fixture
-def client(cloud) -> Iterator[TestClient]:
-    app = create_app(cloud)
-    with TestClient(app, "http://127.0.0.1:8042", raise_server_exceptions=False) as session:
-        yield session
-
-
-def begin(client: TestClient, *files: tuple[str, int]) -> dict:
-    answer = client.post("/uploads", json={"files": [{"name": n, "size": s} for n, s in files]})
-    assert answer.status_code == 201, answer.text
-    return answer.json()
+__all__ = ["client", "cloud"]
 
 
 def look(client: TestClient, upload: dict) -> dict:
     return client.get(f"/uploads/{upload['id']}").json()
-
-
-def put(url: str, content: bytes) -> None:
-    requests.put(url, content, timeout=SECONDS).raise_for_status()
-
-
-def take_all(services: Services) -> None:
-    """What the events of the bucket would start."""
-    for key in [key for key, _, _ in services.bucket.keys("incoming/")]:
-        take(services, services.bucket, key)
 
 
 @pytest.mark.parametrize(

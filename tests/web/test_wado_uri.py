@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 from pydicom import dcmread
 
-from tests import presenting, samples, shown, wire
+from tests.helpers import samples, wire
+from tests.helpers.files import nonimage, softcopy
 
 EXPLICIT, RLE = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.5"
 DICOM = "application/dicom"
@@ -100,7 +101,7 @@ def test_dicom_comes_uncompressed_or_in_the_syntax_that_is_named(client, ct):
 
 def test_what_cannot_be_decoded_comes_as_it_is_stored(client):
     file = samples.unknown_transfer_syntax("unknown")
-    film = shown.video("film", b"stream")
+    film = nonimage.video("film", b"stream")
     wire.must_store(client, file, film)
 
     assert wado(client, "unknown", contentType=DICOM).content == file
@@ -121,7 +122,7 @@ def test_texts_come_in_utf_8_on_request(client):
 
 
 def test_documents_and_reports_come_as_people_read_them(client):
-    wire.must_store(client, samples.pdf("paper"), shown.report("said"))
+    wire.must_store(client, samples.pdf("paper"), nonimage.report("said"))
 
     assert wado(client, "paper").headers["content-type"] == "application/pdf"
     assert wado(client, "said").headers["content-type"] == "text/html; charset=utf-8"
@@ -178,8 +179,8 @@ def test_nothing_is_called_anonymous_that_is_not(client, ct):
 def state_of(study: str, instance: int = 1) -> dict[str, str]:
     """The parameters that name a presentation state of the study."""
     return {
-        "presentationSeriesUID": samples.series_uid(study, presenting.SERIES),
-        "presentationUID": samples.sop_uid(study, presenting.SERIES, instance),
+        "presentationSeriesUID": samples.series_uid(study, softcopy.SERIES),
+        "presentationUID": samples.sop_uid(study, softcopy.SERIES, instance),
     }
 
 
@@ -187,9 +188,9 @@ def state_of(study: str, instance: int = 1) -> dict[str, str]:
 def presented(client, ct) -> dict[str, str]:
     """The parameters that name a stored state for the CT: its left half inverted."""
     corner = {"DisplayedAreaBottomRightHandCorner": [32, 64]}
-    window = presenting.window(2048, 4096)
-    wire.must_store(client, presenting.state(
-        "ct", [presenting.area(64, 64, **corner)],
+    window = softcopy.window(2048, 4096)
+    wire.must_store(client, softcopy.state(
+        "ct", [softcopy.area(64, 64, **corner)],
         SoftcopyVOILUTSequence=[window], PresentationLUTShape="INVERSE",
     ))  # fmt: skip
     return state_of("ct")
@@ -201,7 +202,7 @@ def test_an_image_is_shown_as_a_presentation_state_shows_it(client, presented):
     shown = wado(client, contentType="image/png", **presented)
     assert np.abs(pixels(shown) - (255 - stored / 4095 * 255)).max() <= 1
     assert shown.headers["etag"] != wado(client, contentType="image/png").headers["etag"]
-    rendered = f"{wire.DICOMWEB}{presenting.path('ct')}/rendered?accept=image/png"
+    rendered = f"{wire.DICOMWEB}{softcopy.path('ct')}/rendered?accept=image/png"
     assert np.array_equal(pixels(client.get(rendered)), pixels(shown))
 
 
@@ -230,22 +231,22 @@ def test_what_contradicts_a_presentation_state_is_refused(client, presented, par
 
 
 def test_a_presentation_state_of_other_images_is_refused(client, ct):
-    others = [presenting.image("ct", instance=9)]
-    wire.must_store(client, presenting.state("ct", [presenting.area(64, 64)], images=others))
+    others = [softcopy.image("ct", instance=9)]
+    wire.must_store(client, softcopy.state("ct", [softcopy.area(64, 64)], images=others))
 
     wire.assert_error(wado(client, **state_of("ct")), 400)
 
 
 def test_a_presentation_state_that_cannot_be_applied_is_refused(client, ct):
-    kinds = {1: {"sop_class": presenting.COLOUR}, 2: {"sop_class": "1.2.840.10008.5.1.4.1.1.11.4"}}
+    kinds = {1: {"sop_class": softcopy.COLOUR}, 2: {"sop_class": "1.2.840.10008.5.1.4.1.1.11.4"}}
     for number, kind in kinds.items():
-        area = presenting.area(64, 64)
-        wire.must_store(client, presenting.state("ct", [area], instance=number, **kind))
+        area = softcopy.area(64, 64)
+        wire.must_store(client, softcopy.state("ct", [area], instance=number, **kind))
         wire.assert_error(wado(client, **state_of("ct", number)), 406)
 
 
 def test_a_presentation_state_is_for_images(client):
-    wire.must_store(client, samples.pdf("pdf"), presenting.state("pdf", [presenting.area(1, 1)]))
+    wire.must_store(client, samples.pdf("pdf"), softcopy.state("pdf", [softcopy.area(1, 1)]))
 
     wire.assert_error(wado(client, "pdf", accept="*/*", **state_of("pdf")), 406)
 

@@ -3,8 +3,8 @@
 import pytest
 
 from lenticular.dicom.exchange.xml_reader import from_xml
-from tests import samples, wire
-from tests.web.retrieving import get, series_path
+from tests.helpers import samples, wire
+from tests.helpers.http.retrieve import get, series_path
 
 XML = "application/dicom+xml"
 MULTIPART = f'multipart/related; type="{XML}"'

@@ -18,7 +18,7 @@ from lenticular.dicom.model import Dataset
 from lenticular.dicom.read import part10
 from lenticular.dicom.read.vr_decode import LITTLE_ENDIAN
 from lenticular.dicom.write.part10_file import write_file
-from tests.unit.dicom import raw
+from tests.helpers.files import raw
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 TAG, NESTED = "00091001", "00400275"

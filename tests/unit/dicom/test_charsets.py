@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lenticular.dicom.read import part10
 from lenticular.dicom.read.character_sets import character_set
-from tests.unit.dicom import raw
+from tests.helpers.files import raw
 
 CHARSET_FILES = sorted((Path(pydicom.__file__).parent / "data" / "charset_files").glob("*.dcm"))
 ESCAPE = b"\x1b"

@@ -15,8 +15,8 @@ from lenticular.dicom.read.vr_decode import little_endian
 from lenticular.dicom.transfer_syntaxes import lookup
 from lenticular.dicom.write.part10_file import write_file
 from lenticular.errors import InvalidInstance, InvalidRequest
-from tests import samples
-from tests.unit.dicom import raw
+from tests.helpers import samples
+from tests.helpers.files import raw
 
 CHARACTER_SET = "00080005"
 

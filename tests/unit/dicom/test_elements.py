@@ -9,8 +9,8 @@ import pytest
 from lenticular.dicom.model import Dataset
 from lenticular.dicom.read import elements, part10
 from lenticular.errors import InvalidInstance
-from tests.unit.dicom import raw
-from tests.unit.dicom.raw import ITEM_END, SEQUENCE_END, UNDEFINED, element, implicit, item
+from tests.helpers.files import raw
+from tests.helpers.files.raw import ITEM_END, SEQUENCE_END, UNDEFINED, element, implicit, item
 
 CODE = element(0x00080100, "SH", "X1")
 

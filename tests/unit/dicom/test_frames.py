@@ -13,9 +13,9 @@ from lenticular.dicom.read import part10
 from lenticular.errors import InvalidInstance
 from lenticular.transactions.retrieve.byte_source import ByteSource
 from lenticular.transactions.retrieve.frames import joined_fragments, native_frame
-from tests import samples
-from tests.unit.dicom import raw
-from tests.unit.dicom.raw import element, encapsulated, image
+from tests.helpers import samples
+from tests.helpers.files import raw
+from tests.helpers.files.raw import element, encapsulated, image
 
 JPEG = "1.2.840.10008.1.2.4.50"
 RLE = "1.2.840.10008.1.2.5"

@@ -12,8 +12,8 @@ from lenticular.dicom.read import part10
 from lenticular.errors import InvalidInstance
 from lenticular.transactions.retrieve.byte_source import ByteSource
 from lenticular.transactions.retrieve.frames import joined_fragments, native_frame
-from tests import samples
-from tests.unit.dicom import raw
+from tests.helpers import samples
+from tests.helpers.files import raw
 
 KINDS = sorted(samples.gallery())
 NASTY = [

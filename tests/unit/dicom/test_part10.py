@@ -11,8 +11,8 @@ import pytest
 from lenticular.dicom.read import deflate, part10
 from lenticular.dicom.read.deflate import inflated_pieces
 from lenticular.errors import InvalidInstance
-from tests import samples
-from tests.unit.dicom import raw
+from tests.helpers import samples
+from tests.helpers.files import raw
 
 DEFLATED = "1.2.840.10008.1.2.1.99"
 BIG_ENDIAN = "1.2.840.10008.1.2.2"

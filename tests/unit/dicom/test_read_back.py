@@ -13,7 +13,7 @@ from lenticular.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from lenticular.dicom.write import read_back
 from lenticular.dicom.write.part10_file import write_file
 from lenticular.errors import InvalidInstance
-from tests import samples
+from tests.helpers import samples
 
 TEXTS = ["AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI",
          "UR", "UT"]  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 from lenticular.dicom.read import part10
 from lenticular.dicom.write.reencode import in_utf_8, read_elements, rewritten
 from lenticular.errors import Unacceptable
-from tests import samples
+from tests.helpers import samples
 
 EXPLICIT, BIG, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2"
 SOP_CLASS = "1.2.840.10008.5.1.4.1.1.88.11"

@@ -15,7 +15,7 @@ from lenticular.dicom.model import ParsedInstance
 from lenticular.dicom.read import part10
 from lenticular.dicom.read.vr_decode import little_endian
 from lenticular.errors import InvalidInstance
-from tests.unit.dicom import raw
+from tests.helpers.files import raw
 
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
 LEFT_OUT = (0xFFFCFFFC,)  # Data Set Trailing Padding

@@ -9,7 +9,7 @@ import pytest
 
 from lenticular.dicom.model import Dataset
 from lenticular.dicom.read import elements, part10
-from tests.unit.dicom import raw
+from tests.helpers.files import raw
 
 
 def read(*elements: bytes, charset: str | None = None) -> Dataset:

@@ -9,7 +9,7 @@ from lenticular.dicom.search_attributes import SEARCHED
 from lenticular.errors import InvalidRequest
 from lenticular.index import Index
 from lenticular.transactions.search import parse_query
-from tests.indexes import new
+from tests.helpers.indexes import new
 
 NAMES = [".".join(each.path) for attributes in SEARCHED.values() for each in attributes]
 OTHERS = ["limit", "offset", "includefield", "fuzzymatching", "emptyvaluematching"]

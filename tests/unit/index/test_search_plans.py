@@ -5,7 +5,7 @@ import pytest
 from lenticular.dicom.model import Level, Target
 from lenticular.index import Index
 from lenticular.transactions.search import parse_query
-from tests.indexes import new
+from tests.helpers.indexes import new
 
 FROM_ABOVE = Target("1.2")
 

@@ -16,7 +16,7 @@ from lenticular.errors import NotRenderable
 from lenticular.pixels.codecs.decode import decode
 from lenticular.pixels.image_pixel import describe
 from lenticular.pixels.presentation.colour import to_rgb
-from tests.unit.pixels.cases import decoded, like, parsed, us
+from tests.helpers.files.pixel_cases import decoded, like, parsed, us
 
 JPEG = "1.2.840.10008.1.2.4."
 BASELINE = JPEG + "50"

@@ -14,7 +14,7 @@ from lenticular.pixels.functional_groups import frame_attributes
 from lenticular.pixels.image_pixel import describe
 from lenticular.pixels.picture_formats import JPEG, PNG, encode
 from lenticular.pixels.presentation.grey import present
-from tests.unit.pixels.cases import bulk_of, first_frame
+from tests.helpers.files.pixel_cases import bulk_of, first_frame
 
 # What no permissively licensed decoder decodes, and what is no picture at all.
 CANNOT_BE_SHOWN = {

@@ -9,7 +9,7 @@ from lenticular.errors import NotRenderable
 from lenticular.pixels.codecs.decode import decode
 from lenticular.pixels.image_pixel import describe
 from lenticular.pixels.presentation.colour import to_rgb
-from tests.unit.pixels.cases import EXPLICIT, decoded, image, like, us
+from tests.helpers.files.pixel_cases import EXPLICIT, decoded, image, like, us
 
 GREY = np.arange(48, dtype=np.uint16).reshape(6, 8) * 1300
 COLOURS = np.arange(6 * 8 * 3, dtype=np.uint8).reshape(6, 8, 3)

@@ -16,7 +16,7 @@ from lenticular.pixels.functional_groups import frame_attributes
 from lenticular.pixels.image_pixel import describe
 from lenticular.pixels.presentation.grey import present
 from lenticular.pixels.render_options import Window
-from tests.unit.pixels.cases import bulk_of, like, no_bulk, parsed, shown, us
+from tests.helpers.files.pixel_cases import bulk_of, like, no_bulk, parsed, shown, us
 
 UNSIGNED = np.arange(0, 4096, 3, dtype=np.uint16)[:1344].reshape(28, 48)
 SIGNED = UNSIGNED.astype(np.int16) - 2000

@@ -1,0 +1,1 @@
+"""AWS as functions and stacks see it: API Gateway, events, the template."""

@@ -1,0 +1,1 @@
+"""A client that sends requests and files that are nearly right."""
