@@ -85,7 +85,7 @@ OFTEN = tuple(case for case in CASES if case.event in ("upload-stow", "dicomweb-
 
 
 class CannotStartError(Exception):
-    """What is measured lacks something on this machine."""
+    """Raised when this machine lacks something that a measurement needs."""
 
 
 def measure(folder: Path, quick: bool) -> list[Section]:
@@ -193,7 +193,7 @@ def _cold(index: str, place: _Place, cases: Sequence[Case], rounds: int) -> Sect
 
 
 def _breakdown(place: _Place, rounds: int) -> Section:
-    """What the import of functions/dicomweb consists of, by package."""
+    """Return the import time of functions/dicomweb by package."""
     ours = _packages(place, "import dicomweb.handler", rounds)
     bare = _packages(place, FASTAPI, rounds)
     section = Section("What a search imports", "import fastapi")

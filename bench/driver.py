@@ -22,7 +22,7 @@ TIMEOUT = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked: a method, a path, header lines, and the pieces of a body.
+    """A request: a method, a path, header lines, and the pieces of a body.
 
     The pieces of an iterable body that is no sequence need their total in `length`.
     """
@@ -52,7 +52,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back; `size` counts the body even when it was not kept."""
+    """A response; `size` counts the body even if it was not kept."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
@@ -133,7 +133,7 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What several clients did: from the first that began to the last that ended."""
+    """The work of several clients, from the start of the first to the end of the last."""
 
     seconds: float
     instances: int

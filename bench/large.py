@@ -1,4 +1,4 @@
-"""What must not grow: memory with the size of an object, time with the number of its frames.
+"""Costs that must not grow: memory with the size of an object, time with its number of frames.
 
 Ours alone; the second column is the small object or the small index.
 """

@@ -1,4 +1,4 @@
-"""How it is measured: in turns, so that what else the machine does falls on both alike."""
+"""Measurements in turns, so that other work of the machine slows both servers alike."""
 
 import statistics
 import sys
@@ -25,7 +25,7 @@ class Pair:
     theirs: Server | None
 
     def servers(self, turn: int = 0) -> list[Server]:
-        """Those that run; who comes first changes with every turn."""
+        """Return the servers that run; the first changes with every turn."""
         found = [server for server in self.both() if server]
         return found[::-1] if turn % 2 else found
 
@@ -36,7 +36,7 @@ class Pair:
 
 @dataclass(slots=True)
 class Tally:
-    """What one server did in the rounds of a store."""
+    """The work of one server in the rounds of a store."""
 
     runs: list[Run] = field(default_factory=list)
     cpu: float = 0.0
@@ -161,7 +161,7 @@ def _median(seconds: Sequence[float]) -> float | None:
 
 
 def _check(pair: Pair, read: Read) -> list[str]:
-    """Whether both answer the first requests alike; what they differ in is said."""
+    """Return the differences between the answers to the first requests."""
     seen: dict[str, list[object]] = {}
     for server in pair.servers():
         with server.client() as client:
@@ -187,7 +187,7 @@ def _brief(seen: dict[str, list[object]]) -> str:
 
 
 def _count_stored(pair: Pair, shape: Shape) -> list[str]:
-    """Whether both hold what was sent."""
+    """Return a remark for each server that lacks some of the instances sent."""
     remarks = []
     for server in pair.servers():
         with server.client() as client:

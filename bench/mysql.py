@@ -33,12 +33,12 @@ class Database:
 
     @property
     def url(self) -> str:
-        """What our server is told."""
+        """Return the URL for our server."""
         return f"mysql+pymysql://{USER}:{PASSWORD}@{HOST}:{self.port}/{self.name}"
 
     @property
     def plugin(self) -> dict[str, object]:
-        """What Orthanc is told; the files stay in its folder."""
+        """Return the configuration of Orthanc's plug-in; the files stay in its folder."""
         return {
             "EnableIndex": True,
             "EnableStorage": False,
@@ -110,7 +110,7 @@ def start(folder: Path) -> MariaDB:
 
 
 def missing() -> str:
-    """What has to be installed first; empty when nothing."""
+    """Return what has to be installed first; an empty string if nothing."""
     return "" if shutil.which(INSTALL) and shutil.which("mariadbd") else HOW_TO_INSTALL
 
 

@@ -16,7 +16,7 @@ PACKAGES = ("uvicorn", "fastapi", "SQLAlchemy", "orjson", "pydicom", "numpy", "i
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What is to be reached: a limit of the ratio ours / theirs, or of our own number."""
+    """A goal: a limit of the ratio ours / theirs, or of our own number."""
 
     limit: float
     at_least: bool = False
@@ -28,7 +28,7 @@ class Goal:
         return f"{'≥' if self.at_least else '≤'} {number}{self.unit and ' ' + self.unit}"
 
     def is_reached(self, value: float) -> bool:
-        """Whether the value keeps the limit."""
+        """True if the value keeps the limit."""
         return value >= self.limit if self.at_least else value <= self.limit
 
 
@@ -52,7 +52,7 @@ class Row:
 
     @property
     def is_reached(self) -> bool | None:
-        """Whether the goal is reached, when there is one and it could be measured."""
+        """True if the goal is reached; None without a goal or a measurement."""
         if self.goal is None:
             return None
         value = self.ours if self.goal.unit else self.ratio
@@ -79,7 +79,7 @@ def markdown(sections: Sequence[Section], facts: Facts) -> str:
 
 
 def summary(sections: Sequence[Section]) -> str:
-    """How many goals are reached, and which are not."""
+    """Return a sentence: the number of goals reached, and the others by name."""
     reached = {
         f"{row.work} ({section.title})": row.is_reached
         for section in sections

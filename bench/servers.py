@@ -127,13 +127,13 @@ def start_orthanc(folder: Path, database: Database | None = None) -> Server:
 
 
 def orthanc_program() -> str | None:
-    """Where Orthanc is installed, if its DICOMweb plug-in is as well."""
+    """Return the path of Orthanc if its DICOMweb plug-in is installed as well."""
     program = shutil.which("Orthanc") or next(filter(os.path.exists, ORTHANC), None)
     return program if program and _plugin(DICOMWEB_PLUGIN) else None
 
 
 def has_mysql_plugin() -> bool:
-    """Whether Orthanc's index on MySQL is installed."""
+    """True if Orthanc's plug-in for an index on MySQL is installed."""
     return _plugin(MYSQL_PLUGIN) is not None
 
 

@@ -1,4 +1,4 @@
-"""What is measured: the stores and the reads, the same for both servers, and their goals.
+"""The stores and reads that are measured, the same for both servers, and their goals.
 
 The goals are those of the plan ("Numbers to reach"); ratios are ours / Orthanc's.
 """
@@ -32,7 +32,7 @@ TWICE = Goal(2)
 
 @dataclass(frozen=True, slots=True)
 class Goals:
-    """What is to be reached where it depends on the database that both use."""
+    """The goals that depend on the database that both servers use."""
 
     store: Goal
     search_few: Goal

@@ -56,7 +56,7 @@ SETTINGS = (
 
 
 def answers() -> bool:
-    """Whether Docker answers on this machine."""
+    """True if Docker answers on this machine."""
     return shutil.which("docker") is not None and _succeeds("docker", "info")
 
 

@@ -51,7 +51,7 @@ def free_port() -> int:
 
 
 def lives(pid_file: Path) -> bool:
-    """Whether the program still runs."""
+    """True if the program still runs."""
     pid, _, started = pid_file.read_text().partition(" ")
     return bool(started) and _started(int(pid)) == started
 

@@ -101,7 +101,7 @@ def start() -> None:
 
 
 def executor() -> dict[str, str]:
-    """How the functions run: in containers where that is possible, else as processes."""
+    """Return the way functions run: in containers where that is possible, else as processes."""
     image = containers.image()
     wanted = os.environ.get("STACK_FUNCTIONS", "containers" if image else "processes")
     if wanted == "containers" and image:
@@ -212,7 +212,7 @@ def invoke(function: str, event: dict[str, str]) -> None:
 
 
 def run(program: str) -> str:
-    """What a program prints that needs boto3."""
+    """Return the output of a program that needs boto3."""
     done = subprocess.run(
         [environments.localstack() / "bin" / "python", "-c", program],
         env={**os.environ, **AWS},
@@ -224,7 +224,7 @@ def run(program: str) -> str:
 
 
 def answers() -> bool:
-    """Whether LocalStack answers."""
+    """Return True if LocalStack answers."""
     try:
         with urllib.request.urlopen(f"{ADDRESS}/_localstack/health", timeout=5):
             return True

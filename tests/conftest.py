@@ -52,7 +52,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def backend(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> "Iterator[Backend]":
-    """Where the tests of HTTP run."""
+    """The backends on which the tests of HTTP run."""
     from tests.helpers.backends import open_backend
 
     with open_backend(request.param, request, tmp_path_factory.mktemp("backend")) as opened:
@@ -136,7 +136,7 @@ def _by_folder(files: list[Path]) -> dict[Path, list[Path]]:
 
 
 def _is_one_more(item: pytest.Item, sample: set[Path]) -> bool:
-    """Whether others do as well: what a file holds is read alike whatever it is kept in."""
+    """True for tests that other backends need not repeat: a file is read alike in every storage."""
     parameters = getattr(getattr(item, "callspec", None), "params", {})
     if parameters.get("backend", "embedded") == "embedded":
         return False

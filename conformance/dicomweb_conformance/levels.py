@@ -1,4 +1,4 @@
-"""How strongly the standard asks: a test without a mark is of something that "shall" be so."""
+"""The strength of a requirement: a test without a mark checks a "shall"."""
 
 from enum import StrEnum
 

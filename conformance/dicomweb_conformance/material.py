@@ -29,7 +29,7 @@ PDF = b"%PDF-1.4\n%" + b"a comment " * 2000 + b"\ntrailer<</Root 1 0 R>>\n%%EOF\
 
 @cache
 def run() -> str:
-    """What the identifiers of this run have in common."""
+    """The text that all identifiers of this run begin with."""
     return generate_uid().split(".")[-1][-10:]
 
 
@@ -245,7 +245,7 @@ def _code(value: str, meaning: str) -> Dataset:
 
 
 def collection() -> list[Dataset]:
-    """What is stored before the first test: two studies."""
+    """Return the two studies that are stored before the first test."""
     scans = [ct("A", 1, number) for number in (1, 2, 3)]
     others = [ct("B", 1, 1), compressed("B"), document("B"), presentation_state("B")]
     return [*scans, frames("A"), *others]

@@ -11,7 +11,7 @@ from dicomweb_conformance.levels import Level
 
 
 class Result(StrEnum):
-    """Whether a requirement is met. Only what is optional may be not supported."""
+    """The outcome of a requirement. Only an optional one may be not supported."""
 
     MET = "met"
     NOT_MET = "not met"

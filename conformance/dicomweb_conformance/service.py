@@ -88,7 +88,7 @@ def _part(piece: bytes) -> tuple[dict[str, str], bytes]:
 
 
 def explained(answer: requests.Response) -> str:
-    """What a failed test says of an answer."""
+    """Return the text about a response for the report of a failed test."""
     return f"{answer.request.method} {answer.url}: {answer.status_code} {answer.text[:200]}"
 
 

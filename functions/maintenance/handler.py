@@ -26,7 +26,7 @@ from shared import logger, observed, patiently
 
 MARGIN_MILLISECONDS = 60_000
 LOOKING_BACK_SECONDS = 24 * 3600
-"""How far back an event looks for what has become stable; once a day all of it is settled."""
+"""Period before an event in which resources may have become stable; once a day all are checked."""
 
 SECONDS_OF_INDEXING = 60
 """For which a deployment, and an event that came for something else, goes on with query tags."""

@@ -1,4 +1,4 @@
-"""Where LocalStack's API Gateway differs from AWS's, and tests would see it."""
+"""Corrections of LocalStack's API Gateway where it differs from AWS's and tests would see it."""
 
 from localstack.aws.handlers.codec import ContentDecoder
 from localstack.runtime import hooks
@@ -28,5 +28,5 @@ def be_as_on_aws():
 
 
 def is_for_an_api(request):
-    """Whether a request is for a deployed API and not for a service of AWS."""
+    """Return True if a request is for a deployed API and not for a service of AWS."""
     return ".execute-api." in request.host or request.path.startswith("/_aws/execute-api/")

@@ -108,15 +108,15 @@ class EmulatorExecutor(RuntimeExecutor):
         return self._logs_since(0)
 
     def get_address(self):
-        """Where the environment can be reached."""
+        """The address of the environment."""
         return HOST
 
     def get_endpoint_from_executor(self):
-        """Where LocalStack can be reached from it."""
+        """The address of LocalStack, seen from the environment."""
         return HOST
 
     def get_runtime_endpoint(self):
-        """Where LocalStack's own runtime would report to; the emulator has no need of it."""
+        """The address to which LocalStack's own runtime reports; the emulator does not need it."""
         return f"http://{HOST}"
 
     def _logs_since(self, position):
@@ -188,7 +188,7 @@ class ContainerExecutor(EmulatorExecutor):
 
 
 class ProcessPlugin(RuntimeExecutorPlugin):
-    """What LAMBDA_RUNTIME_EXECUTOR=process chooses."""
+    """The executor of LAMBDA_RUNTIME_EXECUTOR=process."""
 
     name = "process"
 
@@ -198,7 +198,7 @@ class ProcessPlugin(RuntimeExecutorPlugin):
 
 
 class ContainerPlugin(RuntimeExecutorPlugin):
-    """What LAMBDA_RUNTIME_EXECUTOR=container chooses."""
+    """The executor of LAMBDA_RUNTIME_EXECUTOR=container."""
 
     name = "container"
 
@@ -231,7 +231,7 @@ def _link(source, target):
 
 
 def _unpacked(function_version):
-    """Where the function's own code lies, then its layers."""
+    """Return the folder of the function's own code, then those of its layers."""
     return [code.get_unzipped_code_location() for code in _codes(function_version)]
 
 

@@ -1,1 +1,1 @@
-"""What several test modules share: servers, databases, files, requests. No test is in here."""
+"""Helpers of several test modules: servers, databases, files, requests. No test is in here."""

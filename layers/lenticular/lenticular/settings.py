@@ -89,7 +89,7 @@ class Settings:
     """The folder that `make viewer` has made, or `s3://bucket/folder` with the same in it; what is
     there is served at /ohif/. Empty is no viewer."""
     oidc_client: str = ""
-    """What the viewer is called by the issuer at which it signs people in (OpenID Connect), where
+    """The client id of the viewer at the issuer at which it signs people in (OpenID Connect), where
     something in front of the server checks its tokens; empty is that nobody signs in there."""
     oidc_issuer: str = ""
     oidc_scope: str = "openid"
@@ -97,13 +97,13 @@ class Settings:
     oidc_origins: str = ""
     """Origins of the issuer's endpoints, separated by commas, where they are not its own."""
     replace: bool = False
-    """Whether other bytes under a known SOP Instance UID replace the stored ones."""
+    """True if other bytes under a stored SOP Instance UID replace the stored ones."""
     uids: str = "lenient"
     """`lenient` stores instances whose UIDs are none, with a warning; `strict` refuses them."""
     stable_age: int = 60
     """Seconds without an addition after which a study counts as stable (Orthanc: StableAge)."""
     public_url: str = ""
-    """What clients call the server, when a proxy stands in front; empty follows the Host header."""
+    """The URL of the server for clients behind a proxy; empty follows the Host header."""
     allowed_origins: str = ""
     """Origins of web pages that may call, separated by commas, or `*`; empty is none but ours."""
     users: tuple[User, ...] = ()

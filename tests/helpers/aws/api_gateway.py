@@ -1,4 +1,4 @@
-"""What API Gateway makes of a request and of an answer, and what Lambda gives a handler."""
+"""API Gateway and Lambda as a handler sees them: events made of requests, responses of results."""
 
 import base64
 import json
@@ -28,7 +28,7 @@ class Context:
 
 @dataclass
 class Answer:
-    """What the client gets to see."""
+    """The response that the client gets."""
 
     status: int
     content: bytes
@@ -69,7 +69,7 @@ def event(
 
 
 def answer(result: dict[str, Any]) -> Answer:
-    """What API Gateway sends of a function's result."""
+    """Return the response that API Gateway makes of a function's result."""
     body = result.get("body") or ""
     content = base64.b64decode(body) if result.get("isBase64Encoded") else body.encode()
     # API Gateway refuses an answer that is larger, or whose shape it does not know.

@@ -17,14 +17,14 @@ REQUESTS = SEARCH, LOOK_UP, STORE, DELETE, UPLOAD = tuple(
 
 
 def ask(stack, authorization: str) -> dict:
-    """What the authoriser says of this header."""
+    """Return the authoriser's policy for this header."""
     event = {"type": "TOKEN", "authorizationToken": authorization, "methodArn": SEARCH}
     answer = stack.lambda_.invoke(FunctionName=stack.authorizer, Payload=json.dumps(event))
     return json.loads(answer["Payload"].read())
 
 
 def allowed(answer: dict) -> set[str]:
-    """What IAM makes of the policy: whatever is allowed and not denied as well."""
+    """Return the decision of IAM: allowed, and not denied as well."""
     matching: dict[str, set[str]] = {"Allow": set(), "Deny": set()}
     for statement in answer["policyDocument"]["Statement"]:
         for pattern in statement["Resource"]:

@@ -1,4 +1,4 @@
-"""What several tests of the stack ask of it."""
+"""Requests to the stack that several of its tests make."""
 
 import secrets
 import time
@@ -42,7 +42,7 @@ ROWS = 1600
 
 
 def uploaded(stack, *files: tuple[str, bytes]) -> dict:
-    """What became of files that were put to presigned URLs."""
+    """Return the results of files that were put to presigned URLs."""
     wanted = {"files": [{"name": name, "size": len(content)} for name, content in files]}
     answer = stack.request("POST", "/uploads", json=wanted)
     assert answer.status_code == 201, answer.text

@@ -13,7 +13,7 @@ from tests.helpers.aws.api_gateway import Context
 
 
 def s3_event(bucket: str, *keys: str) -> dict:
-    """What S3 tells of new objects."""
+    """Return the event that S3 sends for new objects."""
     return {
         "Records": [
             {
@@ -28,7 +28,7 @@ def s3_event(bucket: str, *keys: str) -> dict:
 
 
 def sqs_event(*bodies: object) -> dict:
-    """What SQS makes of it."""
+    """Return the event of SQS around it."""
     return {
         "Records": [
             {

@@ -95,7 +95,7 @@ MAIN_DICOM_TAGS: dict[Level, tuple[str, ...]] = {
         ),
     ),
 }
-"""What Orthanc 1.10 keeps of each level (its release 1.11 made the list configurable)."""
+"""The tags that Orthanc 1.10 keeps of each level (its release 1.11 made the list configurable)."""
 
 # An attribute that retired after Orthanc 1.10 came out, or that it names without looking it up.
 _NOT_RETIRED = frozenset(

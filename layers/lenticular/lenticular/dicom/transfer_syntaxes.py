@@ -28,7 +28,7 @@ COMPRESSED = (
     *(JPEG_2000_LOSSLESS, JPEG_LS_LOSSLESS, HTJ2K_LOSSLESS, JPEG_LOSSLESS_SV1, RLE_LOSSLESS),
     *(JPEG_LOSSLESS, HTJ2K_LOSSLESS_RPCL, HTJ2K, JPEG_BASELINE, JPEG_2000, JPEG_LS_NEAR_LOSSLESS),
 )
-"""What pixels can be compressed in; of each media type first what PS3.18 Table 8.7.3-5 begins with,
+"""Compressed transfer syntaxes; of each media type first the one that begins PS3.18 Table 8.7.3-5,
 then what loses nothing."""
 GE_IMPLICIT_VR_BIG_ENDIAN_PIXELS = "1.2.840.113619.5.2"
 

@@ -38,10 +38,10 @@ log = logging.getLogger(__name__)
 UNREFERENCED_SECONDS = 24 * 3600
 BATCH_INSTANCES = 64
 KEYS_AT_ONCE = 500
-"""How many files sweep looks for at once among all rows."""
+"""Files that sweep looks for at once among all rows."""
 
 FILES_AT_ONCE = 20
-"""How many files sweep removes while those who store wait."""
+"""Files that sweep removes while stores wait."""
 
 
 @dataclass(frozen=True, slots=True)
