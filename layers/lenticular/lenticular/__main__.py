@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,19 +60,21 @@ def serve(
         os.environ["LENTICULAR_CONFIG"] = config
     settings = _load(data=data, host=host, port=port, workers=workers)
     os.environ.update(configuration.to_environment(settings))
-    from lenticular.errors import LenticularError
+    from lenticular.errors import LenticularError, Unavailable
     from lenticular.services import open_services
     from lenticular.storage.file_permissions import keep_private
     from lenticular.transactions.upkeep.sweep_and_reindex import has_lost_index
     from lenticular.web.server import check_address, check_exposure, run
 
+    is_index_lost = False
     try:
         check_exposure(settings)
         check_address(settings)
         keep_private(settings.data)
         services = open_services(settings)
         services.index.migrate()
-        is_index_lost = has_lost_index(services)
+        with suppress(Unavailable, OSError):  # /health says so, and the storage may come back
+            is_index_lost = has_lost_index(services)
     except InvalidSettings as error:
         raise click.ClickException(str(error)) from error
     except LenticularError as error:
