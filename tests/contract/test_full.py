@@ -76,7 +76,7 @@ def test_a_full_disk_under_sqlite_is_told_and_over_when_there_is_room(tmp_path):
 
 def test_a_full_table_on_mariadb_is_told(tmp_path):
     # All tables in one file that does not grow.
-    options = ("--innodb-file-per-table=0", "--innodb-data-file-path=ibdata1:16M")
+    options = ("--innodb-file-per-table=0", "--innodb-data-file-path=ibdata1:12M;ibdata2:4M")
     with mariadb_server(tmp_path, *FAST, *options) as server:
         settings = Settings(data=tmp_path / "files", index=server.new_database())
         with running(settings) as (client, services):
