@@ -1,6 +1,6 @@
 """Show the progress of an upload: a bar on a terminal, else a line every half minute."""
 
-import shutil
+import os
 import sys
 import time
 from threading import Lock
@@ -12,6 +12,7 @@ import click
 SECONDS_BETWEEN_LINES = 30
 SECONDS_BETWEEN_BARS = 0.1
 NARROWEST_BAR = 10
+COLUMNS_UNKNOWN = 80
 
 
 class Progress:
@@ -65,8 +66,9 @@ class Progress:
 
     def _bar(self) -> str:
         """Return one line that fits the terminal, and overwrites the one before."""
-        # One column stays free: some terminals wrap a line that fills them.
-        width = shutil.get_terminal_size().columns - 1
+        # One column stays free: some terminals wrap a line that fills them. COLUMNS of the
+        # environment may be that of another terminal.
+        width = (os.get_terminal_size(sys.stdout.fileno()).columns or COLUMNS_UNKNOWN) - 1
         text = f"Uploading {self._percent():3}%  {self._counts()}"
         room = width - len(text) - len("  []")
         if room >= NARROWEST_BAR:
