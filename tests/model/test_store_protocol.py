@@ -165,11 +165,6 @@ def run_histories(world: World, number: int, histories: int = HISTORIES_A_SEED) 
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    strict=False,
-    reason="A file put by hand under the name of another instance is left out by a reindex of a"
-    " lost index, which takes it for an older copy of that instance.",
-)
 def test_whatever_happens_nothing_that_was_acknowledged_is_lost(world, pytestconfig):
     until = time.monotonic() + pytestconfig.getoption("--model-seconds") / 2
     for number in count(pytestconfig.getoption("--model-seed")):

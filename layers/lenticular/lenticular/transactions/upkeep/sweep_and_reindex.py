@@ -195,8 +195,9 @@ def add_files(services: Services, files: list[ListedFile]) -> tuple[int, int]:
 
 
 def _add(services: Services, batch: list[list[ListedFile]]) -> tuple[int, int]:
-    instances = [new for files in batch if (new := _read_first(services, files))]
-    return _file(services, instances), len(batch) - len(instances)
+    read = [_read_candidates(services, files) for files in batch]
+    instances = [unfiled for group in read for unfiled in group]
+    return _file(services, instances), sum(not group for group in read)
 
 
 def _file(services: Services, read: list[_Unfiled]) -> int:
@@ -288,9 +289,22 @@ def _batches(instances: list[list[ListedFile]]) -> Iterator[list[list[ListedFile
         yield instances[start : start + BATCH_INSTANCES]
 
 
-def _read_first(services: Services, candidates: list[ListedFile]) -> _Unfiled | None:
-    """Read the first of the files that can be read; None when none can."""
-    return next(filter(None, (_read(services, file) for file in candidates)), None)
+def _read_candidates(services: Services, candidates: list[ListedFile]) -> list[_Unfiled]:
+    """Return the first whole file of the instance, and every file that is of another one.
+
+    A file may have been put by hand under the name of another instance.
+    """
+    found: list[_Unfiled] = []
+    has_own = False
+    for file in candidates:
+        unfiled = _read(services, file)
+        if unfiled is None:
+            continue
+        is_own = _target(unfiled.new.parsed) == file.instance
+        if not (is_own and has_own):
+            found.append(unfiled)
+        has_own |= is_own
+    return found
 
 
 def _read(services: Services, file: ListedFile) -> _Unfiled | None:
