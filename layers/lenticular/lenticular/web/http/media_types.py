@@ -159,11 +159,24 @@ def _ranges(text: str) -> Ranges:
 def choose(accept: Accept, offers: Sequence[Offer]) -> Offer:
     """Return the offer with the highest weight; among equals the first."""
     for ranges in accept:
-        weights = [_weight_of(offer, ranges) for offer in offers]
-        if any(weights):
-            return offers[weights.index(max(weights))]
+        chosen = _best(ranges, offers)
+        if chosen is not None:
+            return chosen
     available = ", ".join(map(str, offers)) or "nothing"
     raise Unacceptable(f"No accepted media type can be served; there is: {available}.")
+
+
+def _best(ranges: Ranges, offers: Sequence[Offer]) -> Offer | None:
+    """Return the first offer of the highest weight above 0."""
+    best, top = None, 0.0
+    highest = max((each.quality for each in ranges), default=0.0)
+    for offer in offers:
+        weight = _weight_of(offer, ranges)
+        if weight > top:
+            best, top = offer, weight
+            if top == highest:  # no later one can weigh more: most requests end at the first
+                break
+    return best
 
 
 def _weight_of(offer: Offer, ranges: Ranges) -> float:

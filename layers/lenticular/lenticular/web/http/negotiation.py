@@ -7,6 +7,7 @@ only when they are compressed; that is asked of nobody who wants what is there.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from lenticular.dicom.transfer_syntaxes import (
     COMPRESSED,
@@ -70,10 +71,11 @@ def negotiate_instances(
     return Representation(*kinds[0], syntaxes, refused)
 
 
-def _offers(stored: str, media_type: str, multipart: bool) -> list[Offer]:
+@lru_cache(maxsize=256)
+def _offers(stored: str, media_type: str, multipart: bool) -> tuple[Offer, ...]:
     """Return the media type in every transfer syntax that can be made of the stored one."""
     syntaxes = [None] if media_type == OCTET_STREAM else _reachable(stored)
-    return [Offer(media_type, syntax, multipart) for syntax in syntaxes]
+    return tuple(Offer(media_type, syntax, multipart) for syntax in syntaxes)
 
 
 def _reachable(stored: str) -> list[str]:
