@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from dicomweb_conformance import EDITION, __version__, outcomes, plugin, report
+from dicomweb_conformance import EDITION, __version__, outcomes, pytest_plugin, report
 from dicomweb_conformance.levels import Level
 from dicomweb_conformance.outcomes import Run
 
@@ -48,7 +48,7 @@ def check(arguments: list[str]) -> int:
     if urlsplit(options.url).scheme not in ("http", "https"):
         parser.error(f"{options.url!r} is not a URL; try http://127.0.0.1:8042/dicom-web")
     collected = _Collected()
-    status = pytest.main(_pytest_arguments(options), plugins=[plugin, collected])
+    status = pytest.main(_pytest_arguments(options), plugins=[pytest_plugin, collected])
     if collected.run is None or status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         return UNUSABLE
     print(f"\nPS3.18 {EDITION}, {options.url}")
@@ -64,7 +64,7 @@ class _Collected:
 
     def pytest_unconfigure(self, config: pytest.Config) -> None:
         """Keep the outcomes."""
-        self.run = plugin.run_of(config)
+        self.run = pytest_plugin.run_of(config)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,9 +4,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from dicomweb_conformance.client import JSON, explained, kind, ok
 from dicomweb_conformance.levels import OPTIONAL
-from dicomweb_conformance.material import uid
-from dicomweb_conformance.service import JSON, explained, kind, ok
+from dicomweb_conformance.sample_instances import uid
 
 ORIGIN = "https://viewer.example"
 

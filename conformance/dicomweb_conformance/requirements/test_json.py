@@ -6,9 +6,9 @@ import re
 
 import pytest
 
+from dicomweb_conformance.client import JSON, ok
 from dicomweb_conformance.levels import OPTIONAL, RECOMMENDED
-from dicomweb_conformance.material import SIDE, encoded, run, uid, values
-from dicomweb_conformance.service import JSON, ok
+from dicomweb_conformance.sample_instances import SIDE, encoded, run, uid, values
 
 PATH = "/studies/{V}/metadata"
 

@@ -5,8 +5,18 @@ import io
 import pytest
 from pydicom import dcmread
 
+from dicomweb_conformance.client import (
+    DICOM,
+    JSON,
+    OCTETS,
+    XML,
+    explained,
+    kind,
+    ok,
+    optional,
+    parts,
+)
 from dicomweb_conformance.levels import OPTIONAL, RECOMMENDED
-from dicomweb_conformance.material import SIDE, big_endian, ct, encoded, implicit
 from dicomweb_conformance.requirements.test_retrieve import (
     BIG_ENDIAN,
     COMPRESSED,
@@ -20,17 +30,7 @@ from dicomweb_conformance.requirements.test_retrieve import (
     STUDY,
     path,
 )
-from dicomweb_conformance.service import (
-    DICOM,
-    JSON,
-    OCTETS,
-    XML,
-    explained,
-    kind,
-    ok,
-    optional,
-    parts,
-)
+from dicomweb_conformance.sample_instances import SIDE, big_endian, ct, encoded, implicit
 
 
 def test_8_7_3_4_the_transfer_syntax_as_stored_is_to_be_had(service):

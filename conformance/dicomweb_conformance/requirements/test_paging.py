@@ -2,9 +2,9 @@
 
 import pytest
 
+from dicomweb_conformance.client import JSON, ok, values
 from dicomweb_conformance.levels import RECOMMENDED
 from dicomweb_conformance.requirements.test_search import SOP_UID, mine
-from dicomweb_conformance.service import JSON, ok, values
 
 
 def test_8_3_4_4_limit_and_offset_page_through_the_matches(service):

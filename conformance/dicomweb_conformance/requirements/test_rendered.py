@@ -6,8 +6,8 @@ import math
 import pytest
 from PIL import Image
 
+from dicomweb_conformance.client import kind, ok, optional, parts
 from dicomweb_conformance.levels import OPTIONAL
-from dicomweb_conformance.material import SIDE, encoded, report, uid
 from dicomweb_conformance.requirements.test_retrieve import (
     DOCUMENT,
     FRAMES,
@@ -17,7 +17,7 @@ from dicomweb_conformance.requirements.test_retrieve import (
     STUDY,
     path,
 )
-from dicomweb_conformance.service import kind, ok, optional, parts
+from dicomweb_conformance.sample_instances import SIDE, encoded, report, uid
 
 
 def picture(answer) -> Image.Image:

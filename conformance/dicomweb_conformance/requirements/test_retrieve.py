@@ -5,16 +5,7 @@ import io
 import pytest
 from pydicom import dcmread
 
-from dicomweb_conformance.levels import OPTIONAL
-from dicomweb_conformance.material import (
-    PDF,
-    SIDE,
-    ct,
-    encoded,
-    frames,
-    uid,
-)
-from dicomweb_conformance.service import (
+from dicomweb_conformance.client import (
     DICOM,
     JSON,
     OCTETS,
@@ -25,6 +16,15 @@ from dicomweb_conformance.service import (
     optional,
     parts,
     value,
+)
+from dicomweb_conformance.levels import OPTIONAL
+from dicomweb_conformance.sample_instances import (
+    PDF,
+    SIDE,
+    ct,
+    encoded,
+    frames,
+    uid,
 )
 
 STUDY = "/studies/{A}"

@@ -2,9 +2,7 @@
 
 import pytest
 
-from dicomweb_conformance.levels import OPTIONAL
-from dicomweb_conformance.material import patient_id, run, uid
-from dicomweb_conformance.service import (
+from dicomweb_conformance.client import (
     JSON,
     XML,
     explained,
@@ -15,6 +13,8 @@ from dicomweb_conformance.service import (
     value,
     values,
 )
+from dicomweb_conformance.levels import OPTIONAL
+from dicomweb_conformance.sample_instances import patient_id, run, uid
 
 STUDY_UID, SERIES_UID, SOP_UID = "0020000D", "0020000E", "00080018"
 STUDY_ATTRIBUTES = [

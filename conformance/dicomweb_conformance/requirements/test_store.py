@@ -2,9 +2,7 @@
 
 import pytest
 
-from dicomweb_conformance.levels import OPTIONAL
-from dicomweb_conformance.material import ct, encoded, instance, uid
-from dicomweb_conformance.service import (
+from dicomweb_conformance.client import (
     DICOM,
     JSON,
     XML,
@@ -16,6 +14,8 @@ from dicomweb_conformance.service import (
     parts,
     value,
 )
+from dicomweb_conformance.levels import OPTIONAL
+from dicomweb_conformance.sample_instances import ct, encoded, instance, uid
 
 REFERENCED, FAILED, OTHER = "00081199", "00081198", "0008119A"
 

@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 from pydicom import dcmread
 
+from dicomweb_conformance.client import kind, ok, optional
 from dicomweb_conformance.levels import OPTIONAL
-from dicomweb_conformance.material import uid
-from dicomweb_conformance.service import kind, ok, optional
+from dicomweb_conformance.sample_instances import uid
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from dicomweb_conformance.client import JSON, XML, ok, parts
 from dicomweb_conformance.levels import OPTIONAL
-from dicomweb_conformance.material import encoded, run, uid, values
-from dicomweb_conformance.service import JSON, XML, ok, parts
+from dicomweb_conformance.sample_instances import encoded, run, uid, values
 
 NAMESPACE = "{http://dicom.nema.org/PS3.19/models/NativeDICOM}"
 ACCEPT = f'multipart/related; type="{XML}"'

@@ -10,10 +10,10 @@ import pytest
 import requests
 from requests.adapters import HTTPAdapter
 
-from dicomweb_conformance import EDITION, material, outcomes, report
+from dicomweb_conformance import EDITION, outcomes, report, sample_instances
+from dicomweb_conformance.client import Service, explained
 from dicomweb_conformance.levels import level_of
 from dicomweb_conformance.outcomes import Outcome, Result, Run, requirement_of
-from dicomweb_conformance.service import Service, explained
 
 _OPTIONS = {
     "--dicomweb-url": "base URL of the DICOMweb service",
@@ -53,7 +53,7 @@ def service(pytestconfig: pytest.Config) -> Iterator[Service]:
 def _store_collection(service: Service) -> None:
     """Store what the requirements ask for; without it none of them can be checked."""
     try:
-        answer = service.store(*map(material.encoded, material.collection()))
+        answer = service.store(*map(sample_instances.encoded, sample_instances.collection()))
     except requests.RequestException as error:
         pytest.exit(f"{service.url} does not answer: {error}", 2)
     if answer.status_code != requests.codes.ok:
