@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
-from lenticular.dicom.match import matching
+from lenticular.dicom.match import matchers
 from lenticular.dicom.read import character_sets, deflate, elements, fragments
 from lenticular.dicom.transfer_syntaxes import COMPRESSED, KNOWN
 from lenticular.pixels.render_options import MAX_VIEWPORT_SIDE
@@ -282,7 +282,7 @@ def test_the_limits_are_those_of_the_code():
     known = {
         "body of a request": [settings.maximum_body // GIBIBYTE, 4],
         "results of a search": [search.MAXIMUM_RESULTS],
-        "UIDs in a list, values in any other": [matching.MAXIMUM_UIDS, matching.MAXIMUM_VALUES],
+        "UIDs in a list, values in any other": [matchers.MAXIMUM_UIDS, matchers.MAXIMUM_VALUES],
         "frames in a request, rendered ones": [wado_rs.MAX_FRAMES, rendered.MAX_FRAMES],
         "instances rendered in one answer": [rendered.MAX_INSTANCES],
         "sides of a picture": [MAX_VIEWPORT_SIDE],
