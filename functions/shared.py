@@ -187,6 +187,6 @@ def only(router: "APIRouter", keep: "Callable[[BaseRoute], bool]") -> "APIRouter
 
 def writes(route: "BaseRoute") -> bool:
     """Return True if a route changes anything; Orthanc's look-ups are posted and do not."""
-    from lenticular.web.rights import right_of_route
+    from lenticular.web.access.rights import right_of_route
 
     return right_of_route(route) == "write"

@@ -39,6 +39,10 @@ MAY_IMPORT = {
         *("transactions", "services", "settings", "index", "dicom", "pixels", "storage", "errors"),
     },
 }
+# The adapters that use Amazon's libraries.
+SPEAKS_TO_AWS = {
+    *("storage.s3", "index.sql.rds_token", "index.sql.secret", "client.aws_signer"),
+}
 # What the web knows of pixels: how a picture may be asked for, and no codec.
 PIXELS_FOR_WEB = ("picture_formats", "render_options", "uri_options")
 # The port and its dialects, the types of their columns, and the one place that chooses by the URL.
@@ -120,13 +124,22 @@ def test_the_web_knows_of_pixels_only_how_a_picture_is_asked_for():
     assert of_pixels <= set(PIXELS_FOR_WEB)
 
 
+def test_the_lowest_floor_of_the_web_is_http_and_knows_nothing_of_this_service():
+    lowest = [module for module in MODULES if name_of(module).startswith("web.http")]
+    imported = {name for module in lowest for name in imports_of(module)}
+    ours = {name for name in imported if name.startswith("lenticular.")}
+
+    allowed = ("lenticular.web.http.", "lenticular.dicom.", "lenticular.errors.")
+    assert not {name for name in ours if not name.startswith(allowed)}
+
+
 @pytest.mark.parametrize("module", MODULES, ids=name_of)
 def test_each_part_knows_only_the_libraries_of_its_trade(module):
     if part_of(module) in ENTRANCES:
         return
     libraries = {name.split(".")[0] for name in imports_of(module)}
     forbidden = set(MAY_NOT_IMPORT[part_of(module)])
-    if name_of(module) in ("storage.s3", "index.sql.rds_token", "index.sql.secret", "client.sign"):
+    if name_of(module) in SPEAKS_TO_AWS:
         forbidden -= AWS
     assert not libraries & forbidden
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-# The rights of the routes (`web/rights.py`), written down: the authoriser would take three times as
-# long to start if it imported them. A test compares the two.
+# The rights of the routes (`web/access/rights.py`), written down: the authoriser would take three
+# times as long to start if it imported them. A test compares the two.
 # The state of an upload has URLs to put files to, so it needs the right to write.
 LOOKING_AT_UPLOADS = ("GET/uploads/*", "HEAD/uploads/*")
 ALLOWED = {

@@ -11,7 +11,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from lenticular.web.rights import right_of_route
+from lenticular.web.access.rights import right_of_route
 from lenticular.web.routers import all_routers
 from tests.helpers.aws.api_gateway import Context
 

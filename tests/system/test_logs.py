@@ -14,7 +14,7 @@ import httpx2
 import pytest
 
 from lenticular.settings import InvalidSettings, load
-from lenticular.web.access_log import TextFormatter, configure
+from lenticular.web.logs import TextFormatter, configure
 from tests.helpers import wire
 from tests.helpers.http.raw_http import STUDIES, post
 from tests.helpers.server_process import Server, environment_with, free_port

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lenticular.dicom.match.matching import OneOf
+from lenticular.dicom.match.matchers import OneOf
 from lenticular.dicom.model import Level, Target
 from lenticular.errors import InvalidRequest
 from lenticular.transactions.search import MAXIMUM_RESULTS, parse_query

@@ -127,7 +127,7 @@ def test_a_body_that_is_cut_short_is_a_bad_request(client):
 
 @pytest.mark.not_on_stack("lowers a constant in the server's own memory")
 def test_too_much_metadata_and_too_many_parts_before_it_are_refused(client, monkeypatch):
-    monkeypatch.setattr("lenticular.web.store.metadata_request.MAXIMUM_METADATA", 1000)
+    monkeypatch.setattr("lenticular.web.stow.metadata_request.MAXIMUM_METADATA", 1000)
     wire.assert_error(send(client, ({"Content-Type": JSON}, b" " * 2000)), 413)
     monkeypatch.setattr("lenticular.transactions.store.match_bulkdata.MAX_UNCLAIMED", 3)
     wire.assert_error(send(client, *[bulk(b"x", str(i)) for i in range(5)]), 413)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lenticular.dicom.exchange.xml_reader import from_xml
+from lenticular.dicom.json_and_xml.xml_reader import from_xml
 from tests.helpers import samples, wire
 from tests.helpers.http.retrieve import get, series_path
 

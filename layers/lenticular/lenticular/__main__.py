@@ -144,8 +144,8 @@ def upload(paths: tuple[Path, ...], url: str, restart: bool, wait: float, **who:
 
 
 def _authorizer(url: str, user: str | None, token: str | None, sign: bool) -> "Authorizer":
+    from lenticular.client.aws_signer import Signer
     from lenticular.client.connection import ServerCredentials
-    from lenticular.client.sign import Signer
 
     return Signer(url) if sign else ServerCredentials(user, token)
 

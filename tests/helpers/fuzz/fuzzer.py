@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx2
 
-from lenticular.dicom.exchange.xml_writer import to_xml
+from lenticular.dicom.json_and_xml.xml_writer import to_xml
 from lenticular.dicom.transfer_syntaxes import KNOWN
 from tests.helpers import samples, wire
 from tests.helpers.fuzz.busy_presentation_state import busy_state

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pydicom
 
-from lenticular.dicom.exchange.xml_writer import to_xml
+from lenticular.dicom.json_and_xml.xml_writer import to_xml
 from tests.helpers import wire
 
 JSON, XML = wire.DICOM_JSON, "application/dicom+xml"

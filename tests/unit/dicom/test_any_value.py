@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from lenticular.dicom.exchange.json_reader import checked, objects
-from lenticular.dicom.exchange.xml_reader import from_xml
-from lenticular.dicom.exchange.xml_writer import to_xml
+from lenticular.dicom.json_and_xml.json_reader import checked, objects
+from lenticular.dicom.json_and_xml.xml_reader import from_xml
+from lenticular.dicom.json_and_xml.xml_writer import to_xml
 from lenticular.dicom.model import Dataset
 from lenticular.dicom.read import part10
 from lenticular.dicom.read.vr_decode import LITTLE_ENDIAN

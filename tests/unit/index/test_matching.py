@@ -3,7 +3,7 @@
 
 import pytest
 
-from lenticular.dicom.match.matching import (
+from lenticular.dicom.match.matchers import (
     AllOf,
     AnyOf,
     Empty,

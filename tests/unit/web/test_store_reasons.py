@@ -7,7 +7,7 @@ import pytest
 
 import lenticular
 from lenticular.errors import FailureReason
-from lenticular.web.store.store_response import comment_of
+from lenticular.web.stow.store_response import comment_of
 
 PACKAGE = Path(lenticular.__file__).parent
 

@@ -16,7 +16,7 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from lenticular.client.body import Body, Cancelled
+from lenticular.client.streamed_body import Body, Cancelled
 
 CONNECTIONS = 4
 # Enough for a server that restarts, and for a database that wakes up.

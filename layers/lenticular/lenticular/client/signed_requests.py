@@ -8,7 +8,7 @@ S3 refuses beside a presigned URL. So redirects to another host are followed her
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from lenticular.client.sign import Signer
+from lenticular.client.aws_signer import Signer
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _DROPPED = ("authorization", "x-amz-", "content-", "host", "cookie")

@@ -8,10 +8,10 @@ from uuid import uuid4
 
 import urllib3
 
-from lenticular.client.body import Body, Stretch
 from lenticular.client.connection import TEMPORARY, Server, UploadFailed, json_of, reason
 from lenticular.client.report import Report
 from lenticular.client.sources import Source, Unreadable
+from lenticular.client.streamed_body import Body, Stretch
 
 # Below the limit of API Gateway and Lambda, where base64 adds a third.
 REQUEST_BYTES = 4 * 1024 * 1024

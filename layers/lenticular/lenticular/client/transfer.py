@@ -11,10 +11,10 @@ from http import HTTPStatus
 from threading import Lock
 from typing import BinaryIO
 
-from lenticular.client.body import Body, Stretch
 from lenticular.client.connection import Server, reason
 from lenticular.client.report import Report
 from lenticular.client.sources import Source, Unreadable
+from lenticular.client.streamed_body import Body, Stretch
 from lenticular.client.upload_session import ARRIVED, UPLOADS, SessionGone, UploadSession
 
 Job = Callable[[], "list[Job]"]

@@ -11,12 +11,12 @@ from pathlib import Path
 import click
 
 from lenticular.client import stow, upload_session
-from lenticular.client.body import Cancelled
 from lenticular.client.connection import CONNECTIONS, Authorizer, Server, UploadFailed
 from lenticular.client.journal import Journal, open_journal
 from lenticular.client.progress import Progress
 from lenticular.client.report import Report, SourceStatus
 from lenticular.client.sources import Source, find
+from lenticular.client.streamed_body import Cancelled
 from lenticular.client.transfer import FileTransfer, Job, groups
 from lenticular.client.upload_session import NoUploads, SessionGone, SessionRefused, UploadSession
 

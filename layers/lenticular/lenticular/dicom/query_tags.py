@@ -15,7 +15,7 @@ from typing import Any
 
 from lenticular.dicom import pydicom_tables
 from lenticular.dicom.match.decimal_values import normal_decimal
-from lenticular.dicom.match.matching import name_groups, normal_text
+from lenticular.dicom.match.matchers import name_groups, normal_text
 from lenticular.dicom.match.temporal import date_bounds, datetime_bounds, time_bounds
 from lenticular.dicom.model import DICOMWEB_LEVELS, Dataset, Level
 from lenticular.dicom.search_attributes import (

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import orjson
 
 from lenticular.dicom.match import timezone_matching
-from lenticular.dicom.match.matching import Matcher, MatchOptions
+from lenticular.dicom.match.matchers import Matcher, MatchOptions
 from lenticular.dicom.model import BULKDATA_BASE, Level, Target
 from lenticular.dicom.query_tags import NO_TAGS, QueryTags
 from lenticular.dicom.search_attributes import Attribute, path_of, searchable

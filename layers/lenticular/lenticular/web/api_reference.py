@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from lenticular.errors import NotFound
-from lenticular.web.context import root_url
+from lenticular.web.request_context import root_url
 
 router = APIRouter(include_in_schema=False)
 

@@ -7,9 +7,9 @@ from starlette.routing import BaseRoute
 
 from lenticular import __version__
 from lenticular.services import Services
-from lenticular.web.access_log import AccessLog
 from lenticular.web.errors import add_error_handlers
-from lenticular.web.http.plain_paths import PlainPaths
+from lenticular.web.http.empty_path_segments import PlainPaths
+from lenticular.web.logs import AccessLog
 from lenticular.web.routers import all_routers
 
 DESCRIPTION = "DICOMweb (PS3.18) at /dicom-web, and the everyday part of Orthanc's REST at /."

@@ -18,7 +18,7 @@ from lenticular.storage.protocol import Bucket
 from lenticular.transactions import deferred_results
 from lenticular.transactions.deferred_results import Failure, Job
 from lenticular.web.app import create_app
-from lenticular.web.http.payload_limit import JOB, Replay
+from lenticular.web.responses.payload_limit import JOB, Replay
 from lenticular.web.routers import all_routers
 
 log = logging.getLogger(__name__)

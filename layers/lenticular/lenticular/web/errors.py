@@ -17,9 +17,9 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from lenticular import errors
-from lenticular.web.access_log import HUNG_UP
-from lenticular.web.context import DICOMWEB, root_url
+from lenticular.web.logs import HUNG_UP
 from lenticular.web.orthanc_errors import code_of, orthanc_error
+from lenticular.web.request_context import DICOMWEB, root_url
 
 log = logging.getLogger(__name__)
 

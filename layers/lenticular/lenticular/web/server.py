@@ -24,10 +24,10 @@ from lenticular.transactions.upkeep.stability_watch import StabilityWatch
 from lenticular.transactions.upkeep.sweep_watch import SweepWatch
 from lenticular.transactions.watch import Watch
 from lenticular.web.access.control import LOOPBACK_HOSTS
-from lenticular.web.access_log import configure
 from lenticular.web.app import create_app
 from lenticular.web.deferred_jobs import JobRunner
 from lenticular.web.http.connections import LimitedProtocol, allow_many_files
+from lenticular.web.logs import configure
 
 GRACE_SECONDS = 20
 UVICORN_OPTIONS: dict[str, Any] = {

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from lenticular.dicom.match import matching
-from lenticular.dicom.match.matching import (
+from lenticular.dicom.match import matchers
+from lenticular.dicom.match.matchers import (
     AllOf,
     AnyOf,
     Empty,
@@ -67,12 +67,12 @@ def conditions(keys: Keys, options: MatchOptions) -> Iterator[Condition]:
     combined = {date: time for date, time in _TIME_OF.items() if _are_combined(keys, date, time)}
     in_zones = 0
     for attribute, values in keys.items():
-        matcher = matching.parse(attribute, values, options)
+        matcher = matchers.parse(attribute, values, options)
         if attribute in combined.values() or matcher is None:
             continue
         if attribute in combined:
             time = combined[attribute]
-            times = matching.parse(time, keys[time], options)
+            times = matchers.parse(time, keys[time], options)
             matcher = _together(time, matcher, times)
         in_zones += _count(matcher) if attribute in _TIME_OF or attribute in _DATE_OF else 0
         if options.offset is not None and in_zones > MAXIMUM_IN_ZONES:

@@ -25,8 +25,8 @@ from lenticular.dicom.read.element_encoding import (
     encoding_of,
     only_zeros,
 )
+from lenticular.dicom.read.element_stack import OpenBulk, OpenDataset, OpenSequence
 from lenticular.dicom.read.fragments import Fragments, scan
-from lenticular.dicom.read.open_elements import OpenBulk, OpenDataset, OpenSequence
 from lenticular.dicom.read.vr_decode import WORD_BYTES, VrCodec
 from lenticular.errors import FailureReason, InvalidInstance
 

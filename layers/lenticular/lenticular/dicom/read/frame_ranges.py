@@ -12,9 +12,9 @@ from lenticular.dicom import tags
 from lenticular.dicom.integers import first_integer
 from lenticular.dicom.model import Dataset, PixelLayout
 from lenticular.dicom.read.element_encoding import cut_off
+from lenticular.dicom.read.element_stack import OpenBulk
 from lenticular.dicom.read.elements import ElementReader
 from lenticular.dicom.read.fragments import Fragments
-from lenticular.dicom.read.open_elements import OpenBulk
 from lenticular.dicom.transfer_syntaxes import RLE_LOSSLESS, TransferSyntax
 
 _FLOATING_POINT_BITS = {tags.FLOAT_PIXEL_DATA: 32, tags.DOUBLE_FLOAT_PIXEL_DATA: 64}

@@ -9,7 +9,7 @@ from base64 import b64decode
 from collections.abc import Callable
 from typing import Any
 
-from lenticular.dicom.exchange.xml_writer import NAME_GROUPS
+from lenticular.dicom.json_and_xml.xml_writer import NAME_GROUPS
 from lenticular.dicom.read.vr_decode import LITTLE_ENDIAN
 
 _LONGEST_DECIMAL = 16  # PS3.5 6.2, DS

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, case, or_, select
 
-from lenticular.dicom.match.matching import (
+from lenticular.dicom.match.matchers import (
     AllOf,
     AnyOf,
     Empty,

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Select, Subquery, func, select
 
-from lenticular.dicom.match.matching import Matcher
+from lenticular.dicom.match.matchers import Matcher
 from lenticular.dicom.model import Level, Target
 from lenticular.dicom.orthanc_id import from_digest
 from lenticular.dicom.query_tags import QueryTag, QueryTags

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from lenticular.dicom.match.matching import COMPARED_LENGTH
+from lenticular.dicom.match.matchers import COMPARED_LENGTH
 from lenticular.dicom.model import Level
 from lenticular.dicom.search_attributes import SEARCHED, Attribute, MatchingKind
 from lenticular.dicom.uids import MAX_IDENTIFIER_LENGTH

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from lenticular.dicom.integers import integer
-from lenticular.dicom.match.matching import name_groups, normal_text
+from lenticular.dicom.match.matchers import name_groups, normal_text
 from lenticular.dicom.match.temporal import date_bounds, datetime_bounds, time_bounds
 from lenticular.dicom.model import Dataset, Level
 from lenticular.dicom.query_tags import QueryTags

@@ -29,7 +29,7 @@ from lenticular.pixels.presentation.grey import (
 from lenticular.pixels.presentation.luts import Lut, read_lut, read_palette
 from lenticular.pixels.presentation.overlay import read_overlay
 from lenticular.pixels.presentation.shutter import covered
-from lenticular.pixels.presentation.state import (
+from lenticular.pixels.presentation.softcopy_state import (
     COLOUR,
     PSEUDO_COLOUR,
     activated_overlays,

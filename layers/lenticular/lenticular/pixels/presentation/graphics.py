@@ -18,7 +18,7 @@ from lenticular.pixels.dataset_values import code, integer, numbers, values
 from lenticular.pixels.font_choice import LEGIBLE_UNIFONT, MISSING, font, legible
 from lenticular.pixels.presentation.colour import Colour, colour_of, in_colour
 from lenticular.pixels.presentation.displayed_area import DisplayedArea
-from lenticular.pixels.presentation.state import GRAPHICS, TEXTS
+from lenticular.pixels.presentation.softcopy_state import GRAPHICS, TEXTS
 from lenticular.pixels.right_to_left import visual
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from itertools import islice
 from lenticular.dicom.model import Target
 from lenticular.errors import InvalidRequest, NotFound, NotRenderable
 from lenticular.index.records import LocatedInstance, StoredInstance
-from lenticular.pixels.presentation.state import APPLICABLE
+from lenticular.pixels.presentation.softcopy_state import APPLICABLE
 from lenticular.pixels.render_options import RenderOptions
 from lenticular.services import Services
 from lenticular.transactions.render import presentation_states

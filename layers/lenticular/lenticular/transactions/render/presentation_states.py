@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from lenticular.dicom.model import Target
 from lenticular.errors import InvalidRequest, NotRenderable
 from lenticular.index.records import LocatedInstance
-from lenticular.pixels.presentation.state import references
+from lenticular.pixels.presentation.softcopy_state import references
 from lenticular.services import Services
 from lenticular.transactions.render.resource_category import ResourceCategory, category_of
 from lenticular.transactions.retrieve import instances

@@ -13,7 +13,7 @@ from lenticular.dicom.transfer_syntaxes import lookup
 from lenticular.errors import NotRenderable
 from lenticular.index.records import LocatedInstance
 from lenticular.pixels.dataset_values import content
-from lenticular.pixels.presentation import state
+from lenticular.pixels.presentation.softcopy_state import APPLICABLE
 from lenticular.services import Services
 from lenticular.transactions.retrieve import frames, instances
 from lenticular.transactions.retrieve.byte_source import ByteSource
@@ -50,7 +50,7 @@ def category_of(located: LocatedInstance) -> ResourceCategory:
         return ResourceCategory.VIDEO if video else ResourceCategory.PICTURE
     if not instance.sop_class_uid.startswith(_STORAGE):
         return ResourceCategory.NOTHING
-    if instance.sop_class_uid in state.APPLICABLE:
+    if instance.sop_class_uid in APPLICABLE:
         return ResourceCategory.PRESENTATION
     kind = instance.sop_class_uid.removeprefix(_STORAGE).partition(".")[0]
     return _BY_CLASS.get(kind, ResourceCategory.NOTHING)

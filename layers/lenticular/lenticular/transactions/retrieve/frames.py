@@ -111,7 +111,7 @@ def frames_in(
     stored = frame_syntax(services, located)
     if transfer_syntax_uid == stored:
         return frames
-    from lenticular.pixels.codecs.convert import converter
+    from lenticular.pixels.codecs.convert_frame import converter
     from lenticular.pixels.image_pixel import describe
 
     description = describe(dataset_of(services, located), pixels_of(located).tag)

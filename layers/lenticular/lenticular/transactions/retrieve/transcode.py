@@ -26,7 +26,7 @@ from lenticular.dicom.write.reencode import StoredElements, refusing_what_cannot
 from lenticular.errors import Unacceptable
 from lenticular.index.records import LocatedInstance, StoredInstance
 from lenticular.pixels.codecs import compress
-from lenticular.pixels.codecs.convert import bits_needed, require
+from lenticular.pixels.codecs.convert_frame import bits_needed, require
 from lenticular.pixels.codecs.decode import DecodedFrame, decode
 from lenticular.pixels.codecs.to_native import uncompressed
 from lenticular.pixels.image_pixel import PixelDescription, describe

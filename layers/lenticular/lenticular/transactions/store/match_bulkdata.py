@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import urljoin
 
 from lenticular.dicom import tags
-from lenticular.dicom.exchange.json_reader import Metadata
 from lenticular.dicom.integers import first_integer
+from lenticular.dicom.json_and_xml.json_reader import Metadata
 from lenticular.dicom.model import Dataset, Target
 from lenticular.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, lookup
 from lenticular.dicom.uids import problem_of

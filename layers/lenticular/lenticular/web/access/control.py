@@ -23,9 +23,9 @@ from lenticular.settings import Right, Settings
 from lenticular.web.access.browsers import is_forged
 from lenticular.web.access.guessing import Brake, GuessingLimits, NewestFirst, TooManyAttempts
 from lenticular.web.access.passwords import Users, same
-from lenticular.web.access_log import USER
+from lenticular.web.access.rights import RightsOfRequests
 from lenticular.web.errors import error_response
-from lenticular.web.rights import RightsOfRequests
+from lenticular.web.logs import USER
 
 LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
 OPEN_PATHS = {"/health"}

@@ -1,1 +1,1 @@
-"""HTTP itself: media types, multipart, ranges, encodings and the payload limit."""
+"""HTTP itself: connections, media types, Accept, multipart, content encoding, paths."""

@@ -28,12 +28,13 @@ from lenticular.transactions.retrieve.omissions import (
     name_of,
     obtainable,
 )
-from lenticular.web.context import base_url, services_of
-from lenticular.web.http import responses
-from lenticular.web.http.media_types import OCTET_STREAM, Accept, Offer, accepted, choose
+from lenticular.web.http.accept import Accept, Offer, accepted, choose
+from lenticular.web.http.media_types import OCTET_STREAM
 from lenticular.web.http.multipart import Part
-from lenticular.web.http.negotiation import frame_offers
 from lenticular.web.representations import frames as frame_parts
+from lenticular.web.representations.transfer_syntax_offers import frame_offers
+from lenticular.web.request_context import base_url, services_of
+from lenticular.web.responses import respond
 
 
 @dataclass(slots=True)
@@ -65,8 +66,8 @@ def all_values(request: Request, target: Target, *, pixels_only: bool = False) -
     """Respond with all bulk data, or all pixels, of a study, a series or an instance."""
     services, accept, omissions = services_of(request), accepted(request), Omissions()
     instances = find_present(services, target, omissions)
-    etag = responses.entity_tag(pixels_only, accept, [each.sha256 for each in instances])
-    if unchanged := responses.not_modified(request, f"W/{etag}"):
+    etag = respond.entity_tag(pixels_only, accept, [each.sha256 for each in instances])
+    if unchanged := respond.not_modified(request, f"W/{etag}"):
         return unchanged
     found = partial(bulkdata.values, services, instances, pixels_only=pixels_only)
     if target.sop_instance_uid is not None:
@@ -78,10 +79,10 @@ def all_values(request: Request, target: Target, *, pixels_only: bool = False) -
         omissions.raise_first()
         raise NotFound(f"There {'are no pixels' if pixels_only else 'is no bulk data'} in it.")
     root = survey.offer_for(_offers(services, survey.first))
-    scratch = responses.scratch_for(request)
+    scratch = respond.scratch_for(request)
     made = obtainable(_candidates(request, found(), survey, scratch, omissions), omissions)
     parts = made if survey.is_as_stored else scratch.begin(made)
-    return responses.multipart(
+    return respond.multipart(
         request, parts, root.media_type, etag=etag, about=survey.size, omissions=omissions
     )
 
@@ -135,14 +136,12 @@ def one_value(request: Request, value: Value) -> Response:
     if _by_frames(services, value, offer):
         numbers = range(1, frames.pixels_of(located).number_of_frames + 1)
         return frame_parts.answer(request, located, numbers, offer)
-    etag = responses.entity_tag(located.instance.sha256, value.path, str(offer))
+    etag = respond.entity_tag(located.instance.sha256, value.path, str(offer))
     content = _content(services, value)
     if offer.multipart:
         return _lone_part(request, _part(request, value, offer, content), content, offer, etag)
     content_type = str(offer)
-    response = responses.content(
-        request, content.pieces, content_type, size=content.size, etag=etag
-    )
+    response = respond.content(request, content.pieces, content_type, size=content.size, etag=etag)
     # Whoever stored the document chose its type; a browser must not run what it may hold.
     response.headers["x-content-type-options"] = "nosniff"
     if offer.media_type != "application/pdf":
@@ -157,12 +156,12 @@ def _lone_part(
 
     It does not apply to the multipart body; dicomweb-client relies on that.
     """
-    asked = responses.asked_range(request, content.size, etag)
+    asked = respond.asked_range(request, content.size, etag)
     if asked is None:
-        return responses.multipart(request, [part], offer.media_type, etag=etag)
+        return respond.multipart(request, [part], offer.media_type, etag=etag)
     pieces = partial(content.pieces, asked.start, asked.length)
     part = replace(part, pieces=pieces, size=asked.length, content_range=str(asked))
-    return responses.multipart(request, [part], offer.media_type, etag=etag, status=206)
+    return respond.multipart(request, [part], offer.media_type, etag=etag, status=206)
 
 
 def _part(request: Request, value: Value, offer: Offer, content: ByteSource) -> Part:

@@ -13,11 +13,12 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lenticular.dicom.exchange.xml_writer import to_xml
+from lenticular.dicom.json_and_xml.xml_writer import to_xml
 from lenticular.dicom.model import Dataset
-from lenticular.web.http import responses
-from lenticular.web.http.media_types import DICOM_JSON, DICOM_XML, JSON, Offer, accepted, choose
+from lenticular.web.http.accept import Offer, accepted, choose
+from lenticular.web.http.media_types import DICOM_JSON, DICOM_XML, JSON
 from lenticular.web.http.multipart import Part
+from lenticular.web.responses import respond
 
 
 def _xml(document: bytes) -> bytes:
@@ -53,22 +54,22 @@ def answer(
     `etag` is used if they are streamed; for few it is a hash of the content.
     """
     if offer.media_type not in ENCODERS:
-        return responses.json_array(request, documents, offer.media_type, etag)
+        return respond.json_array(request, documents, offer.media_type, etag)
     first, rest = _beginning(documents)
     if not first:
         return Response(status_code=204)  # no multipart body is without a part (RFC 2046 5.1)
     encode = partial(_part, offer.media_type)
     if rest is not None:
         if isinstance(documents, list):
-            etag = responses.entity_tag(offer.media_type, responses.digest(documents))
+            etag = respond.entity_tag(offer.media_type, respond.digest(documents))
         parts = map(encode, chain(first, rest))
-        return responses.multipart(request, parts, offer.media_type, etag=etag)
+        return respond.multipart(request, parts, offer.media_type, etag=etag)
     hashed = hashlib.sha256(b",".join(first)).digest()
-    etag = responses.entity_tag(offer.media_type, offer.multipart, hashed)
+    etag = respond.entity_tag(offer.media_type, offer.multipart, hashed)
     if len(first) == 1 and not offer.multipart:
         body = ENCODERS[offer.media_type](first[0])
-        return responses.content(request, body, offer.media_type, etag=etag)
-    return responses.multipart(request, [*map(encode, first)], offer.media_type, etag=etag)
+        return respond.content(request, body, offer.media_type, etag=etag)
+    return respond.multipart(request, [*map(encode, first)], offer.media_type, etag=etag)
 
 
 def answer_one(request: Request, dataset: Dataset, offer: Offer, status: int) -> Response:
@@ -78,7 +79,7 @@ def answer_one(request: Request, dataset: Dataset, offer: Offer, status: int) ->
         return Response(document, status, media_type=offer.media_type)
     if offer.multipart:
         parts = [_part(offer.media_type, document)]
-        return responses.multipart(request, parts, offer.media_type, status=status)
+        return respond.multipart(request, parts, offer.media_type, status=status)
     return Response(ENCODERS[offer.media_type](document), status, media_type=offer.media_type)
 
 

@@ -12,24 +12,24 @@ from lenticular.transactions.retrieve import frames
 from lenticular.transactions.retrieve.frames import StoredFrame
 from lenticular.transactions.retrieve.made_ahead import Scratch
 from lenticular.transactions.retrieve.omissions import Candidate, Omissions, name_of, obtainable
-from lenticular.web.context import base_url, services_of
-from lenticular.web.http import responses
-from lenticular.web.http.media_types import Offer
+from lenticular.web.http.accept import Offer
 from lenticular.web.http.multipart import Part
+from lenticular.web.request_context import base_url, services_of
+from lenticular.web.responses import respond
 
 
 def answer(
     request: Request, located: LocatedInstance, frame_numbers: Sequence[int], offer: Offer
 ) -> Response:
     """Respond with these frames as this offer has them; leave out those that are damaged."""
-    etag = responses.entity_tag(located.instance.sha256, list(frame_numbers), str(offer))
-    if unchanged := responses.not_modified(request, f"W/{etag}" if offer.multipart else etag):
+    etag = respond.entity_tag(located.instance.sha256, list(frame_numbers), str(offer))
+    if unchanged := respond.not_modified(request, f"W/{etag}" if offer.multipart else etag):
         return unchanged
     provided = _provided(request, located, frame_numbers, offer)
     if not offer.multipart:
         frame = provided[0].load()
-        return responses.content(request, frame.pieces, str(offer), size=frame.size, etag=etag)
-    omissions, scratch = Omissions(), responses.scratch_for(request)
+        return respond.content(request, frame.pieces, str(offer), size=frame.size, etag=etag)
+    omissions, scratch = Omissions(), respond.scratch_for(request)
     made = obtainable(_candidates(request, located, provided, offer, scratch), omissions)
     stored = frames.frame_syntax(services_of(request), located)
     is_read_as_it_goes = offer.transfer_syntax_uid == stored
@@ -38,7 +38,7 @@ def answer(
         parts = list(made)
     elif not is_read_as_it_goes:
         parts = scratch.begin(made)
-    return responses.multipart(request, parts, offer.media_type, etag=etag, omissions=omissions)
+    return respond.multipart(request, parts, offer.media_type, etag=etag, omissions=omissions)
 
 
 def all_frames(

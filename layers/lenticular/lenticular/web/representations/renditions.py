@@ -19,10 +19,10 @@ from lenticular.transactions.render.render_request import RenderRequest
 from lenticular.transactions.render.resource_category import ResourceCategory
 from lenticular.transactions.retrieve import instances
 from lenticular.transactions.retrieve.instances import BulkData
-from lenticular.web.context import base_url, services_of
-from lenticular.web.http import responses
-from lenticular.web.http.media_types import Offer
+from lenticular.web.http.accept import Offer
 from lenticular.web.representations import sr_page
+from lenticular.web.request_context import base_url, services_of
+from lenticular.web.responses import respond
 
 HTML, TEXT = "text/html", "text/plain"
 PDF = "application/pdf"
@@ -70,8 +70,8 @@ class Rendition:
         return picture(self._request, self._located, None, options)
 
     def _as_it_is(self, data: BulkData, offer: Offer, _: RenderOptions) -> Response:
-        etag = responses.entity_tag(self._located.instance.sha256, "rendered", offer.media_type)
-        response = responses.content(
+        etag = respond.entity_tag(self._located.instance.sha256, "rendered", offer.media_type)
+        response = respond.content(
             self._request,
             data.content.pieces,
             offer.media_type,
@@ -84,16 +84,14 @@ class Rendition:
     def _report(self, offer: Offer, _: RenderOptions) -> Response:
         request, located = self._request, self._located
         dicomweb = base_url(request)
-        etag = responses.entity_tag(
-            __version__, located.instance.sha256, offer.media_type, dicomweb
-        )
-        if unchanged := responses.not_modified(request, etag):
+        etag = respond.entity_tag(__version__, located.instance.sha256, offer.media_type, dicomweb)
+        if unchanged := respond.not_modified(request, etag):
             return unchanged
         dataset = instances.dataset_of(services_of(request), located)
         is_html = offer.media_type == HTML
         page = sr_page.as_html(dataset, dicomweb) if is_html else sr_page.as_text(dataset)
         media_type = f"{offer.media_type}; charset=utf-8"
-        return _harmless(responses.content(request, page, media_type, etag=etag), sr_page.POLICY)
+        return _harmless(respond.content(request, page, media_type, etag=etag), sr_page.POLICY)
 
 
 def picture(
@@ -105,10 +103,10 @@ def picture(
 
 def drawn(request: Request, drawing: RenderRequest) -> Response:
     """Return the picture of a drawing, unless the client has it."""
-    if unchanged := responses.not_modified(request, drawing.etag):
+    if unchanged := respond.not_modified(request, drawing.etag):
         return unchanged
     made = render(drawing)
-    return responses.content(request, made.body, made.media_type, etag=made.etag)
+    return respond.content(request, made.body, made.media_type, etag=made.etag)
 
 
 def _harmless(response: Response, policy: str) -> Response:

@@ -8,9 +8,10 @@ from starlette.responses import Response
 
 from lenticular.transactions.retrieve import instances as retrieve
 from lenticular.transactions.retrieve.bulkdata import Value
-from lenticular.web.context import DICOMWEB, services_of
-from lenticular.web.http.paths import INSTANCE, SERIES, STUDY, get_and_head, target_of
+from lenticular.web.reading_routes import get_and_head
 from lenticular.web.representations.bulkdata import all_values, one_value
+from lenticular.web.request_context import DICOMWEB, services_of
+from lenticular.web.resource_paths import INSTANCE, SERIES, STUDY, target_of
 
 router = APIRouter(prefix=DICOMWEB, tags=["Retrieve"])
 

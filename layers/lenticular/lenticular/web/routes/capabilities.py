@@ -8,11 +8,13 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from lenticular import __version__
-from lenticular.web.capabilities import EDITION, as_json, as_wadl, resources
-from lenticular.web.context import DICOMWEB, base_url, root_url
-from lenticular.web.http import content_encoding, responses
-from lenticular.web.http.media_types import DICOM_JSON, JSON, WADL, Offer, accepted, choose
-from lenticular.web.http.paths import get_and_head
+from lenticular.web.http import content_encoding
+from lenticular.web.http.accept import Offer, accepted, choose
+from lenticular.web.http.media_types import DICOM_JSON, JSON, WADL
+from lenticular.web.reading_routes import get_and_head
+from lenticular.web.representations.capabilities import EDITION, as_json, as_wadl, resources
+from lenticular.web.request_context import DICOMWEB, base_url, root_url
+from lenticular.web.responses import respond
 
 router = APIRouter(tags=["Service"])
 
@@ -46,4 +48,4 @@ def introduction(request: Request) -> Response:
     }
     about = {"name": "Lenticular", "version": __version__, "standard": EDITION, "links": links}
     body = orjson.dumps(about)
-    return responses.content(request, body, JSON, etag=responses.entity_tag(body))
+    return respond.content(request, body, JSON, etag=respond.entity_tag(body))

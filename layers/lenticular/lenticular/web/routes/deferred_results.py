@@ -5,9 +5,9 @@ from starlette.responses import Response
 
 from lenticular.errors import NotFound
 from lenticular.transactions import deferred_results
-from lenticular.web.context import services_of
-from lenticular.web.http import payload_limit
-from lenticular.web.http.paths import get_and_head
+from lenticular.web.reading_routes import get_and_head
+from lenticular.web.request_context import services_of
+from lenticular.web.responses import payload_limit
 
 router = APIRouter(tags=["Results"])
 

@@ -4,8 +4,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from lenticular.transactions.delete import delete
-from lenticular.web.context import DICOMWEB, services_of
-from lenticular.web.http.paths import INSTANCE, SERIES, STUDY, target_of
+from lenticular.web.request_context import DICOMWEB, services_of
+from lenticular.web.resource_paths import INSTANCE, SERIES, STUDY, target_of
 
 router = APIRouter(prefix=DICOMWEB, tags=["Delete"])
 

@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from lenticular import __version__
 from lenticular.transactions.health import Health, HealthChecks
-from lenticular.web.context import services_of
 from lenticular.web.http.media_types import JSON
+from lenticular.web.request_context import services_of
 
 router = APIRouter(tags=["Service"])
 

@@ -9,10 +9,11 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from lenticular.errors import InvalidRequest
-from lenticular.web.context import DICOMWEB, base_url, services_of
-from lenticular.web.http import responses
-from lenticular.web.http.media_types import DICOM_JSON, JSON, Offer, accepted, choose
-from lenticular.web.http.paths import get_and_head
+from lenticular.web.http.accept import Offer, accepted, choose
+from lenticular.web.http.media_types import DICOM_JSON, JSON
+from lenticular.web.reading_routes import get_and_head
+from lenticular.web.request_context import DICOMWEB, base_url, services_of
+from lenticular.web.responses import respond
 
 if TYPE_CHECKING:
     from lenticular.index.read.instance_changes import TimeWindow
@@ -41,7 +42,7 @@ def read_changefeed(request: Request) -> Response:
         _window(request),
         _metadata_below(request),
     )
-    return responses.json_array(request, list(entries), media_type)
+    return respond.json_array(request, list(entries), media_type)
 
 
 @get_and_head(router, "/changefeed/latest")
@@ -53,8 +54,8 @@ def read_latest_change(request: Request) -> Response:
     entry = instance_changes.latest(services_of(request), _metadata_below(request))
     if entry is None:
         return Response(status_code=204)
-    etag = responses.entity_tag(entry, media_type)
-    return responses.content(request, entry, media_type, etag=etag)
+    etag = respond.entity_tag(entry, media_type)
+    return respond.content(request, entry, media_type, etag=etag)
 
 
 def _window(request: Request) -> "TimeWindow":

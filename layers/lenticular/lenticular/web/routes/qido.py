@@ -5,9 +5,10 @@ from starlette.responses import Response
 
 from lenticular.dicom.model import Level, Target
 from lenticular.transactions.search import parse_query, search
-from lenticular.web.context import DICOMWEB, base_url, services_of
-from lenticular.web.http.paths import SERIES, STUDY, get_and_head, target_of
+from lenticular.web.reading_routes import get_and_head
 from lenticular.web.representations import datasets
+from lenticular.web.request_context import DICOMWEB, base_url, services_of
+from lenticular.web.resource_paths import SERIES, STUDY, target_of
 
 router = APIRouter(prefix=DICOMWEB, tags=["Search"])
 

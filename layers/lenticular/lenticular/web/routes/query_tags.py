@@ -8,10 +8,11 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from lenticular.transactions.query_tags import all_query_tags, query_tag
-from lenticular.web.context import DICOMWEB, services_of
-from lenticular.web.http import responses
-from lenticular.web.http.media_types import DICOM_JSON, JSON, Offer, accepted, choose
-from lenticular.web.http.paths import get_and_head
+from lenticular.web.http.accept import Offer, accepted, choose
+from lenticular.web.http.media_types import DICOM_JSON, JSON
+from lenticular.web.reading_routes import get_and_head
+from lenticular.web.request_context import DICOMWEB, services_of
+from lenticular.web.responses import respond
 
 router = APIRouter(prefix=DICOMWEB, tags=["Search"])
 
@@ -23,7 +24,7 @@ def read_query_tags(request: Request) -> Response:
     """The attributes that are searched for by configuration, and how far it is with each."""
     media_type = choose(accepted(request), OFFERS).media_type
     entries = [orjson.dumps(tag) for tag in all_query_tags(services_of(request))]
-    return responses.json_array(request, entries, media_type)
+    return respond.json_array(request, entries, media_type)
 
 
 @get_and_head(router, "/extendedquerytags/{path}")
@@ -31,5 +32,5 @@ def read_query_tag(request: Request, path: str) -> Response:
     """One of these attributes, by its path of tags or keywords."""
     media_type = choose(accepted(request), OFFERS).media_type
     entry = orjson.dumps(query_tag(services_of(request), path))
-    etag = responses.entity_tag(entry, media_type)
-    return responses.content(request, entry, media_type, etag=etag)
+    etag = respond.entity_tag(entry, media_type)
+    return respond.content(request, entry, media_type, etag=etag)

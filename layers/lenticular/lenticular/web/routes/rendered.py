@@ -29,19 +29,13 @@ from lenticular.transactions.render.resource_category import ResourceCategory
 from lenticular.transactions.retrieve import instances as retrieve
 from lenticular.transactions.retrieve.made_ahead import Scratch
 from lenticular.transactions.retrieve.omissions import Omissions, name_of, obtainable
-from lenticular.web.context import DICOMWEB, base_url, services_of
-from lenticular.web.http import responses
-from lenticular.web.http.media_types import Offer, accepted, choose
+from lenticular.web.http.accept import Offer, accepted, choose
 from lenticular.web.http.multipart import Part
-from lenticular.web.http.paths import (
-    INSTANCE,
-    SERIES,
-    STUDY,
-    frame_numbers_of,
-    get_and_head,
-    target_of,
-)
+from lenticular.web.reading_routes import get_and_head
 from lenticular.web.representations.renditions import Rendition, drawn
+from lenticular.web.request_context import DICOMWEB, base_url, services_of
+from lenticular.web.resource_paths import INSTANCE, SERIES, STUDY, frame_numbers_of, target_of
+from lenticular.web.responses import respond
 
 router = APIRouter(prefix=DICOMWEB, tags=["Rendered"])
 
@@ -145,10 +139,10 @@ def _every_instance(request: Request, target: Target, options: RenderOptions) ->
         if any(map(prepare.is_presented, instances))
         else None
     )
-    etag = responses.entity_tag(
+    etag = respond.entity_tag(
         __version__, options, [(each.sop_instance_uid, each.sha256) for each in instances], state
     )
-    if unchanged := responses.not_modified(request, f"W/{etag}"):
+    if unchanged := respond.not_modified(request, f"W/{etag}"):
         return unchanged
     drawings = prepare.prepare_all(services, target, options)
     return _in_parts(request, drawings, options, etag)
@@ -161,8 +155,8 @@ def _every_image(request: Request, state: LocatedInstance, options: RenderOption
     ))  # fmt: skip
     if len(drawings) > MAX_INSTANCES:
         raise NotRenderable(f"The presentation state shows more than {MAX_INSTANCES:,} images.")
-    etag = responses.entity_tag(*(drawing.etag for drawing in drawings))
-    if unchanged := responses.not_modified(request, f"W/{etag}"):
+    etag = respond.entity_tag(*(drawing.etag for drawing in drawings))
+    if unchanged := respond.not_modified(request, f"W/{etag}"):
         return unchanged
     return _in_parts(request, drawings, options, etag)
 
@@ -170,14 +164,14 @@ def _every_image(request: Request, state: LocatedInstance, options: RenderOption
 def _in_parts(
     request: Request, drawings: Iterable[RenderRequest], options: RenderOptions, etag: str
 ) -> Response:
-    omissions, scratch = Omissions(), responses.scratch_for(request)
+    omissions, scratch = Omissions(), respond.scratch_for(request)
     candidates = (
         (_name_of(drawing), partial(_kept_part, request, drawing, scratch)) for drawing in drawings
     )
     parts = scratch.begin(obtainable(candidates, omissions))
     if parts == []:
         raise NotRenderable("None of the instances can be rendered.")
-    return responses.multipart(request, parts, options.media_type, etag=etag, omissions=omissions)
+    return respond.multipart(request, parts, options.media_type, etag=etag, omissions=omissions)
 
 
 def _name_of(drawing: RenderRequest) -> str:
@@ -231,7 +225,7 @@ def _first_answer(request: Request, drawings: Iterator[RenderRequest], offer: Of
 
 def _answer(request: Request, drawings: Sequence[RenderRequest], offer: Offer) -> Response:
     if offer.multipart:
-        etag = responses.entity_tag(*(drawing.etag for drawing in drawings))
+        etag = respond.entity_tag(*(drawing.etag for drawing in drawings))
         omissions = Omissions()
         # All are drawn before the first goes out, so that the answer can name a damaged frame.
         parts = list(
@@ -240,7 +234,7 @@ def _answer(request: Request, drawings: Sequence[RenderRequest], offer: Offer) -
                 omissions,
             )
         )
-        return responses.multipart(request, parts, offer.media_type, etag=etag, omissions=omissions)
+        return respond.multipart(request, parts, offer.media_type, etag=etag, omissions=omissions)
     return drawn(request, drawings[0])
 
 

@@ -13,12 +13,12 @@ from lenticular.storage.spool import Spool
 from lenticular.transactions.store.batch import Batch
 from lenticular.transactions.store.compose_instance import StoreWarning
 from lenticular.transactions.store.store import StoreResult
-from lenticular.web.context import DICOMWEB, base_url, services_of
-from lenticular.web.http.paths import target_of
-from lenticular.web.http.request_body import refuse_encoded, require_body
 from lenticular.web.representations import datasets
-from lenticular.web.store.store_request import received
-from lenticular.web.store.store_response import store_answer
+from lenticular.web.request_body import refuse_encoded, require_body
+from lenticular.web.request_context import DICOMWEB, base_url, services_of
+from lenticular.web.resource_paths import target_of
+from lenticular.web.stow.store_request import received
+from lenticular.web.stow.store_response import store_answer
 
 router = APIRouter(prefix=DICOMWEB, tags=["Store"])
 

@@ -10,12 +10,12 @@ from starlette.responses import Response
 from lenticular import errors
 from lenticular.transactions import uploads
 from lenticular.transactions.uploads import RequestedFile, Upload, UploadedFile, UploadPart
-from lenticular.web.context import root_url, services_of
-from lenticular.web.http import responses
+from lenticular.web.access.rights import NEEDS_WRITE
 from lenticular.web.http.media_types import JSON
-from lenticular.web.http.paths import get_and_head
-from lenticular.web.http.request_body import require_body
-from lenticular.web.rights import NEEDS_WRITE
+from lenticular.web.reading_routes import get_and_head
+from lenticular.web.request_body import require_body
+from lenticular.web.request_context import root_url, services_of
+from lenticular.web.responses import respond
 
 router = APIRouter(tags=["Uploads"])
 
@@ -42,7 +42,7 @@ async def begin_upload(request: Request) -> Response:
 def upload_state(request: Request, upload_id: str) -> Response:
     """Return the status of each file, with fresh URLs for what has not arrived."""
     upload = uploads.status(services_of(request), upload_id)
-    return responses.document(request, orjson.dumps(_told(upload)), JSON)
+    return respond.document(request, orjson.dumps(_told(upload)), JSON)
 
 
 @router.post("/uploads/{upload_id}/files/{number}", response_class=Response, status_code=202)

@@ -27,25 +27,20 @@ from lenticular.transactions.retrieve.omissions import (
 )
 from lenticular.transactions.retrieve.read_ahead import read_ahead
 from lenticular.transactions.retrieve.zip_writer import ZipEntry, entry_name, zip_stream
-from lenticular.web.context import DICOMWEB, base_url, services_of
-from lenticular.web.http import responses
-from lenticular.web.http.media_types import DICOM, OCTET_STREAM, ZIP, Offer, accepted
+from lenticular.web.http.accept import Offer, accepted
+from lenticular.web.http.media_types import DICOM, OCTET_STREAM, ZIP
 from lenticular.web.http.multipart import Part
-from lenticular.web.http.negotiation import (
+from lenticular.web.reading_routes import get_and_head
+from lenticular.web.representations import datasets, frames
+from lenticular.web.representations.bulkdata import all_values
+from lenticular.web.representations.transfer_syntax_offers import (
     Representation,
     negotiate_frames,
     negotiate_instances,
 )
-from lenticular.web.http.paths import (
-    INSTANCE,
-    SERIES,
-    STUDY,
-    frame_numbers_of,
-    get_and_head,
-    target_of,
-)
-from lenticular.web.representations import datasets, frames
-from lenticular.web.representations.bulkdata import all_values
+from lenticular.web.request_context import DICOMWEB, base_url, services_of
+from lenticular.web.resource_paths import INSTANCE, SERIES, STUDY, frame_numbers_of, target_of
+from lenticular.web.responses import respond
 
 router = APIRouter(prefix=DICOMWEB, tags=["Retrieve"])
 
@@ -114,12 +109,12 @@ def _instances(request: Request, target: Target) -> Response:
         return all_values(request, target)
     syntaxes = [wanted.syntaxes.get(each.transfer_syntax_uid) for each in instances]
     content_hashes = [each.sha256 for each in instances]
-    etag = responses.entity_tag(
+    etag = respond.entity_tag(
         wanted.media_type, wanted.multipart, list(zip(content_hashes, syntaxes, strict=True))
     )
-    if unchanged := responses.not_modified(request, f"W/{etag}" if wanted.multipart else etag):
+    if unchanged := respond.not_modified(request, f"W/{etag}" if wanted.multipart else etag):
         return unchanged
-    scratch = responses.scratch_for(request)
+    scratch = respond.scratch_for(request)
     made = obtainable(_candidates(services, instances, wanted, scratch), omissions)
     if not wanted.multipart and wanted.media_type != ZIP:
         return next(made).alone(request, etag)
@@ -127,7 +122,7 @@ def _instances(request: Request, target: Target) -> Response:
     files = list(made) if is_as_stored else scratch.begin(made)
     if wanted.media_type == ZIP:
         entries: Iterable[ZipEntry] = map(_File.entry, files)
-        return responses.stream(
+        return respond.stream(
             request,
             zip_stream(read_ahead(services, entries) if is_as_stored else entries),
             ZIP,
@@ -139,7 +134,7 @@ def _instances(request: Request, target: Target) -> Response:
     parts: Iterable[Part] = map(partial(_File.part, service=base_url(request)), files)
     if isinstance(files, list):
         parts = list(parts)
-    return responses.multipart(
+    return respond.multipart(
         request, parts, DICOM, etag=etag, omissions=omissions, are_files=is_as_stored
     )
 
@@ -190,8 +185,8 @@ class _File:
     def alone(self, request: Request, etag: str) -> Response:
         content_type = str(Offer(DICOM, self.syntax))
         if self.stored is None:
-            return responses.stream(request, self.pieces(), content_type, etag=etag)
-        return responses.content(
+            return respond.stream(request, self.pieces(), content_type, etag=etag)
+        return respond.content(
             request,
             self.stored.pieces,
             content_type,
@@ -208,8 +203,8 @@ def _metadata(request: Request, target: Target) -> Response:
         # Of many documents nobody knows before they are read whether they are the same; but they
         # are as long as nothing at all was stored or deleted. Asked first, so never too new.
         state = services.index.changes.last_sequence()
-        etag = responses.entity_tag(__version__, state, target, base_url(request), str(offer))
-        if unchanged := responses.not_modified(request, etag):
+        etag = respond.entity_tag(__version__, state, target, base_url(request), str(offer))
+        if unchanged := respond.not_modified(request, etag):
             return unchanged
     documents = retrieve.metadata(services, target, base_url(request))
     return datasets.answer(request, documents, offer, etag)

@@ -23,12 +23,13 @@ from lenticular.pixels.uri_options import PARAMETERS, parse_uri_options
 from lenticular.transactions.render import prepare
 from lenticular.transactions.retrieve import instances
 from lenticular.transactions.retrieve.byte_source import file_content
-from lenticular.web.context import services_of
-from lenticular.web.http import responses
+from lenticular.web.http.accept import Accept, Offer, accepted, choose, parse_ranges
 from lenticular.web.http.character_sets import character_sets
-from lenticular.web.http.media_types import DICOM, Accept, Offer, accepted, choose, parse_ranges
-from lenticular.web.http.paths import get_and_head
+from lenticular.web.http.media_types import DICOM
+from lenticular.web.reading_routes import get_and_head
 from lenticular.web.representations.renditions import Rendition, drawn, picture
+from lenticular.web.request_context import services_of
+from lenticular.web.responses import respond
 
 router = APIRouter(tags=["WADO-URI"])
 
@@ -189,12 +190,12 @@ def _object(request: Request, instance: StoredInstance, offer: Offer, *, recode:
 
 def _stored(request: Request, instance: StoredInstance) -> Response:
     content = file_content(services_of(request), instance)
-    return responses.content(
+    return respond.content(
         request,
         content.pieces,
         str(Offer(DICOM, instance.transfer_syntax_uid)),
         size=content.size,
-        etag=responses.entity_tag(instance.sha256),
+        etag=respond.entity_tag(instance.sha256),
         stored_key=content.key,
     )
 
@@ -205,9 +206,9 @@ def _made(request: Request, instance: StoredInstance, syntax: str, *, recode: bo
 
     edit = in_utf_8 if recode else None
     made = transcode(services_of(request), instance, syntax, edit)
-    etag = responses.entity_tag(instance.sha256, made.transfer_syntax_uid, recode)
+    etag = respond.entity_tag(instance.sha256, made.transfer_syntax_uid, recode)
     content_type = str(Offer(DICOM, made.transfer_syntax_uid))
     if request.method == "HEAD":
-        return responses.stream(request, iter(()), content_type, etag=etag, about=instance.size)
-    kept = responses.scratch_for(request).keep(made.pieces())
-    return responses.stream(request, kept.pieces(), content_type, etag=etag, about=instance.size)
+        return respond.stream(request, iter(()), content_type, etag=etag, about=instance.size)
+    kept = respond.scratch_for(request).keep(made.pieces())
+    return respond.stream(request, kept.pieces(), content_type, etag=etag, about=instance.size)

@@ -17,8 +17,8 @@ from starlette.responses import Response
 from lenticular.errors import NotFound, Unacceptable
 from lenticular.services import Services
 from lenticular.settings import Settings
-from lenticular.web.context import root_url, services_of
-from lenticular.web.http.responses import entity_tag, not_modified
+from lenticular.web.request_context import root_url, services_of
+from lenticular.web.responses.respond import entity_tag, not_modified
 from lenticular.web.viewer.files import Files, Folder, ViewerFile, open_files
 
 PATH = "/ohif"

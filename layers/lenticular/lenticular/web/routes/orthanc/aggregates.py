@@ -15,9 +15,9 @@ from lenticular.transactions.retrieve.byte_source import file_content
 from lenticular.transactions.retrieve.omissions import Omissions, leave_out_gone
 from lenticular.transactions.retrieve.read_ahead import read_ahead
 from lenticular.transactions.retrieve.zip_writer import ZipEntry, zip_stream
-from lenticular.web.context import services_of
-from lenticular.web.http import responses
-from lenticular.web.http.paths import get_and_head
+from lenticular.web.reading_routes import get_and_head
+from lenticular.web.request_context import services_of
+from lenticular.web.responses import respond
 from lenticular.web.routes.orthanc.parameters import RESOURCE, Collection, large_answer, tag_style
 from lenticular.web.routes.orthanc.transcoding import made_or_stored, wanted_syntax
 
@@ -38,7 +38,7 @@ def instances_tags(request: Request, collection: Collection, identifier: str) ->
             separator = b","
         yield b"}" if separator == b"," else b"{}"
 
-    return responses.stream(request, pieces(), "application/json")
+    return respond.stream(request, pieces(), "application/json")
 
 
 @get_and_head(router, RESOURCE + "/shared-tags")
@@ -62,7 +62,7 @@ def archive(request: Request, collection: Collection, identifier: str) -> Respon
     there = {instance.key for instance in present}
     files = [(name, instance) for name, instance in files if instance.key in there]
     entries = _stored(services, files) if syntax is None else _made(request, files, syntax)
-    return responses.stream(
+    return respond.stream(
         request,
         zip_stream(entries),
         "application/zip",
@@ -84,7 +84,7 @@ def _stored(services: Services, files: Iterable[tuple[str, StoredInstance]]) -> 
 def _made(
     request: Request, files: Iterable[tuple[str, StoredInstance]], syntax: str
 ) -> Iterable[ZipEntry]:
-    services, scratch = services_of(request), responses.scratch_for(request)
+    services, scratch = services_of(request), respond.scratch_for(request)
 
     def entries() -> Iterator[ZipEntry]:
         for name, instance in files:

@@ -10,9 +10,9 @@ from lenticular.index.records import StoredInstance
 from lenticular.transactions.orthanc import resources
 from lenticular.transactions.orthanc.content import content_at
 from lenticular.transactions.retrieve.byte_source import file_content
-from lenticular.web.context import services_of
-from lenticular.web.http import responses
-from lenticular.web.http.paths import get_and_head
+from lenticular.web.reading_routes import get_and_head
+from lenticular.web.request_context import services_of
+from lenticular.web.responses import respond
 from lenticular.web.routes.orthanc.instances import stored_of
 from lenticular.web.routes.orthanc.parameters import INSTANCE, answer, large_answer, tag_style
 
@@ -64,4 +64,4 @@ def _content(request: Request, identifier: str, path: str) -> Response:
     found = content_at(services_of(request), stored, [part for part in path.split("/") if part])
     if isinstance(found, list):
         return large_answer(request, found)
-    return responses.content(request, found.pieces, "application/octet-stream", size=found.size)
+    return respond.content(request, found.pieces, "application/octet-stream", size=found.size)

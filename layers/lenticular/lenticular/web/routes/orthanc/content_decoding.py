@@ -7,7 +7,7 @@ from fastapi import Request
 
 from lenticular import errors
 from lenticular.transactions.ingest.zip_reader import check_expansion
-from lenticular.web.http.request_body import require_body
+from lenticular.web.request_body import require_body
 
 PIECE_BYTES = 1024 * 1024
 ENCODINGS = ("gzip", "x-gzip", "deflate")

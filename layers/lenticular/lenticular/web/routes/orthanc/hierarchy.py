@@ -8,9 +8,9 @@ from lenticular import errors
 from lenticular.dicom.model import Level
 from lenticular.dicom.orthanc_tags import simplified
 from lenticular.transactions.orthanc import resources as browse
-from lenticular.web.context import services_of
-from lenticular.web.http import responses
-from lenticular.web.http.paths import get_and_head
+from lenticular.web.reading_routes import get_and_head
+from lenticular.web.request_context import services_of
+from lenticular.web.responses import respond
 from lenticular.web.routes.orthanc.parameters import (
     COLLECTION,
     RESOURCE,
@@ -35,7 +35,7 @@ def resources(request: Request, collection: Collection) -> Response:
         return large_answer(request, index.orthanc.resource_ids(collection.level, since, limit))
     style = tag_style(request, simplified)
     pages = browse.all_resources(services_of(request), collection.level, since, limit)
-    return responses.json_array(
+    return respond.json_array(
         request,
         (orjson.dumps(browse.describe(resource, style)) for resource in pages),
         "application/json",

@@ -12,9 +12,9 @@ from lenticular.transactions.orthanc import resources
 from lenticular.transactions.orthanc.file_texts import dataset_as_written
 from lenticular.transactions.retrieve import frames, instances
 from lenticular.transactions.retrieve.byte_source import file_content
-from lenticular.web.context import services_of
-from lenticular.web.http import responses
-from lenticular.web.http.paths import get_and_head
+from lenticular.web.reading_routes import get_and_head
+from lenticular.web.request_context import services_of
+from lenticular.web.responses import respond
 from lenticular.web.routes.orthanc.parameters import INSTANCE, answer, large_answer, tag_style
 from lenticular.web.routes.orthanc.transcoding import transcoded_file, wanted_syntax
 
@@ -34,7 +34,7 @@ def file(request: Request, identifier: str) -> Response:
     if syntax not in (None, stored.transfer_syntax_uid):
         return transcoded_file(request, stored, syntax, f"{found.uuid}.dcm")
     content = file_content(services, stored)
-    return responses.content(
+    return respond.content(
         request,
         content.pieces,
         "application/dicom",
@@ -85,7 +85,7 @@ def raw_frame(request: Request, identifier: str, frame_index: int) -> Response:
     media_type = lookup(frames.frame_syntax(services, located)).media_type
     content = frame.load()
     etag = f'"{stored.sha256.hex()[:32]}-{frame_index}"'
-    return responses.content(request, content.pieces, media_type, size=content.size, etag=etag)
+    return respond.content(request, content.pieces, media_type, size=content.size, etag=etag)
 
 
 def _dataset(request: Request, identifier: str) -> Dataset:

@@ -12,7 +12,7 @@ from lenticular import errors
 from lenticular.dicom.model import Level
 from lenticular.dicom.orthanc_tags import Style, full, short, simplified
 from lenticular.transactions.render.render_request import PictureKind
-from lenticular.web.http import responses
+from lenticular.web.responses import respond
 
 LARGEST = 2**63 - 1
 
@@ -86,7 +86,7 @@ def answer(content: Any) -> Response:
 
 def large_answer(request: Request, content: Any) -> Response:
     """JSON of a size that nothing bounds."""
-    return responses.document(request, orjson.dumps(content), "application/json")
+    return respond.document(request, orjson.dumps(content), "application/json")
 
 
 def has(request: Request, name: str) -> bool:

@@ -15,10 +15,10 @@ from lenticular.transactions.orthanc import resources
 from lenticular.transactions.render import prepare
 from lenticular.transactions.render.cached_render import render
 from lenticular.transactions.render.render_request import PictureKind
-from lenticular.web.context import services_of
-from lenticular.web.http import responses
-from lenticular.web.http.media_types import Offer, accepted, choose
-from lenticular.web.http.paths import get_and_head
+from lenticular.web.http.accept import Offer, accepted, choose
+from lenticular.web.reading_routes import get_and_head
+from lenticular.web.request_context import services_of
+from lenticular.web.responses import respond
 from lenticular.web.routes.orthanc.instances import stored_of
 from lenticular.web.routes.orthanc.parameters import INSTANCE
 
@@ -47,14 +47,14 @@ def _picture(request: Request, identifier: str, frame_index: int, kind: PictureK
     options = _options(request, kind)
     try:
         drawing = prepare.preview(services, stored.target, frame_index, kind, options)
-        known = responses.not_modified(request, drawing.etag)
+        known = respond.not_modified(request, drawing.etag)
         if known is not None:
             return known
         drawn = render(drawing)
     except errors.NotRenderable as error:
         # Orthanc's clients know by this status that there is no picture to be had.
         raise errors.UnsupportedMedia(error.detail) from error
-    return responses.content(request, drawn.body, drawn.media_type, etag=drawn.etag)
+    return respond.content(request, drawn.body, drawn.media_type, etag=drawn.etag)
 
 
 def _options(request: Request, kind: PictureKind) -> RenderOptions:

@@ -11,9 +11,9 @@ from starlette.responses import PlainTextResponse, Response
 from lenticular import __version__, errors
 from lenticular.transactions.orthanc import find as orthanc_find
 from lenticular.transactions.orthanc import resources
-from lenticular.web.context import services_of
-from lenticular.web.http.paths import get_and_head
-from lenticular.web.rights import NEEDS_READ
+from lenticular.web.access.rights import NEEDS_READ
+from lenticular.web.reading_routes import get_and_head
+from lenticular.web.request_context import services_of
 from lenticular.web.routes.orthanc.parameters import answer, has, large_answer, number
 
 router = APIRouter(tags=["Orthanc"])

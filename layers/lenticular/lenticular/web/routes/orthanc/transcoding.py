@@ -14,9 +14,9 @@ from lenticular.index.records import StoredInstance
 from lenticular.services import Services
 from lenticular.transactions.retrieve.byte_source import file_content
 from lenticular.transactions.retrieve.made_ahead import Made, Scratch
-from lenticular.web.context import services_of
-from lenticular.web.http import responses
 from lenticular.web.http.media_types import DICOM
+from lenticular.web.request_context import services_of
+from lenticular.web.responses import respond
 
 _TARGETS = (EXPLICIT_VR_LITTLE_ENDIAN, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, *COMPRESSED)
 
@@ -48,11 +48,11 @@ def transcoded_file(
     """Answer with the file in a transfer syntax other than the stored one."""
     if not _is_to_be_made(instance, syntax):
         raise Unacceptable("The instance is not available in that transfer syntax.")
-    services, etag = services_of(request), responses.entity_tag(instance.sha256, syntax)
-    if unchanged := responses.not_modified(request, etag):
+    services, etag = services_of(request), respond.entity_tag(instance.sha256, syntax)
+    if unchanged := respond.not_modified(request, etag):
         return unchanged
-    made = _made(services, instance, syntax, responses.scratch_for(request))
-    return responses.stream(
+    made = _made(services, instance, syntax, respond.scratch_for(request))
+    return respond.stream(
         *(request, made.pieces(), DICOM), etag=etag, about=instance.size, file_name=file_name
     )
 

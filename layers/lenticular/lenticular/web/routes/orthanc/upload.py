@@ -17,7 +17,7 @@ from lenticular.transactions.store.store import (
     StoreResult,
     store,
 )
-from lenticular.web.context import services_of
+from lenticular.web.request_context import services_of
 from lenticular.web.routes.orthanc.content_decoding import body_of
 from lenticular.web.routes.orthanc.form_data import files_of_form, is_form
 from lenticular.web.routes.orthanc.parameters import answer

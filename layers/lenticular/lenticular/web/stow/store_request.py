@@ -9,12 +9,12 @@ from lenticular import errors
 from lenticular.services import Services
 from lenticular.storage.spool import Spool
 from lenticular.transactions.store.store import StoreResult
-from lenticular.web.context import base_url
 from lenticular.web.http import media_types
 from lenticular.web.http.media_types import MediaType
 from lenticular.web.http.multipart import MultipartReader, PartBegin, PartData, PartEnd, boundary_of
-from lenticular.web.store import metadata_request
-from lenticular.web.store.metadata_request import FORMATS, Composed, Headers, MetadataFormat
+from lenticular.web.request_context import base_url
+from lenticular.web.stow import metadata_request
+from lenticular.web.stow.metadata_request import FORMATS, Composed, Headers, MetadataFormat
 
 EXPECTED = (
     f'Send multipart/related; type="application/dicom" (or {" or ".join(FORMATS)} with bulk data),'

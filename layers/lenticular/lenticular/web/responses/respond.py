@@ -19,8 +19,7 @@ from starlette.responses import Response
 from lenticular.errors import RangeUnsatisfiable, TooLarge
 from lenticular.transactions.retrieve.omissions import Omissions
 from lenticular.transactions.retrieve.read_ahead import read_ahead
-from lenticular.web.context import DICOMWEB, root_url, services_of
-from lenticular.web.http import content_encoding, partial_content, payload_limit
+from lenticular.web.http import content_encoding
 from lenticular.web.http.multipart import (
     Part,
     multipart_related,
@@ -28,7 +27,9 @@ from lenticular.web.http.multipart import (
     related_content_type,
     related_size,
 )
-from lenticular.web.http.payload_limit import DeferredBody
+from lenticular.web.request_context import DICOMWEB, root_url, services_of
+from lenticular.web.responses import omission_warnings, payload_limit
+from lenticular.web.responses.payload_limit import DeferredBody
 
 if TYPE_CHECKING:
     from lenticular.transactions.retrieve.made_ahead import Scratch
@@ -270,18 +271,18 @@ def _answer(request: Request, status: int, headers: dict[str, str], body: Deferr
         if content_encoding.is_worth_gzip(request, headers, body.size):
             headers = content_encoding.gzip_headers(headers)
         # Starlette would name a length of 0 where none is known.
-        return partial_content.respond_streaming(request, status, headers, [], body.omissions)
+        return omission_warnings.respond_streaming(request, status, headers, [], body.omissions)
     coalesced = replace(body, pieces=lambda: _coalesced(body.pieces(), IN_ONE_PIECE))
     if payload_limit.payload_limit_of(request) is not None:
         return payload_limit.respond(request, status, headers, coalesced)
     pieces = iter(coalesced.pieces())
     beginning, rest = next(pieces, b""), next(pieces, None)
     if rest is None:
-        return partial_content.respond_whole(request, status, headers, beginning, body.omissions)
+        return omission_warnings.respond_whole(request, status, headers, beginning, body.omissions)
     whole: Iterable[bytes] = chain([beginning, rest], pieces)
     if content_encoding.is_worth_gzip(request, headers, None):
         whole, headers = content_encoding.gzipped(whole), content_encoding.gzip_headers(headers)
-    return partial_content.respond_streaming(request, status, headers, whole, body.omissions)
+    return omission_warnings.respond_streaming(request, status, headers, whole, body.omissions)
 
 
 def _array(documents: Iterable[bytes]) -> Iterator[bytes]:

@@ -22,8 +22,8 @@ from lenticular.services import Services
 from lenticular.storage.protocol import Bucket
 from lenticular.transactions.retrieve.byte_source import FileGone
 from lenticular.transactions.retrieve.omissions import Omissions
-from lenticular.web.context import root_url, services_of
-from lenticular.web.http.partial_content import respond_streaming, respond_whole, warn_of
+from lenticular.web.request_context import root_url, services_of
+from lenticular.web.responses.omission_warnings import respond_streaming, respond_whole, warn_of
 
 if TYPE_CHECKING:
     from lenticular.transactions.deferred_results import Job, Result

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from xml.parsers import expat
 
-from lenticular.dicom.exchange.xml_writer import NAME_COMPONENTS, NAME_GROUPS
+from lenticular.dicom.json_and_xml.xml_writer import NAME_COMPONENTS, NAME_GROUPS
 from lenticular.dicom.model import Dataset
 from lenticular.dicom.read.character_sets import CharacterSet
 from lenticular.dicom.read.elements import MAX_JSON_DEPTH

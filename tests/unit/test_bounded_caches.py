@@ -12,7 +12,7 @@ from lenticular.dicom.search_attributes import path_of
 from lenticular.index.search.searcher import Query
 from lenticular.services import open_services
 from lenticular.settings import Settings
-from lenticular.web.http.media_types import parse_ranges
+from lenticular.web.http.accept import parse_ranges
 
 TIMES = 300
 LONG = 100_000

@@ -20,7 +20,8 @@ from lenticular.errors import Unacceptable
 from lenticular.index.records import LocatedInstance
 from lenticular.services import Services
 from lenticular.transactions.retrieve.frames import can_decode, frame_syntax
-from lenticular.web.http.media_types import DICOM, OCTET_STREAM, ZIP, Accept, Offer, choose
+from lenticular.web.http.accept import Accept, Offer, choose
+from lenticular.web.http.media_types import DICOM, OCTET_STREAM, ZIP
 
 
 @dataclass(frozen=True, slots=True)

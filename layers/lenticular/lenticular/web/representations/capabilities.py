@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
 from lenticular import __version__
-from lenticular.web.context import DICOMWEB
+from lenticular.web.request_context import DICOMWEB
 
 EDITION = "DICOM PS3.18 2024e"
 

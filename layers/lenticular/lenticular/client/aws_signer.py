@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from lenticular.client.body import Body
 from lenticular.client.connection import UploadFailed
+from lenticular.client.streamed_body import Body
 
 SERVICE = "execute-api"
 

@@ -210,8 +210,8 @@ def test_damage_found_behind_the_beginning_of_an_answer_ends_the_connection(
     wire.must_store(client, *(jpeg_2000("cut", each) for each in (1, 2)))
     wire.must_store(client, jpeg_2000("cut", 3, broken=(1,)))
     barely = partial(Scratch, None, ahead_bytes=1)
-    monkeypatch.setattr("lenticular.web.http.responses.scratch_for", lambda request: barely())
-    monkeypatch.setattr("lenticular.web.http.responses.IN_ONE_PIECE", 1)
+    monkeypatch.setattr("lenticular.web.responses.respond.scratch_for", lambda request: barely())
+    monkeypatch.setattr("lenticular.web.responses.respond.IN_ONE_PIECE", 1)
     running = Uvicorn(create_app(services))
     try:
         for accept in (UNCOMPRESSED, f"{ZIP}; transfer-syntax={EXPLICIT}"):

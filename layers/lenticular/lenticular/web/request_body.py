@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from fastapi import Request
 
 from lenticular import errors
-from lenticular.web.http import payload_limit
+from lenticular.web.responses import payload_limit
 
 
 def require_body(request: Request, maximum: int) -> AsyncIterator[bytes]:

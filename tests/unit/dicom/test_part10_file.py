@@ -8,7 +8,7 @@ import pydicom
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 
-from lenticular.dicom.exchange.json_reader import checked, objects
+from lenticular.dicom.json_and_xml.json_reader import checked, objects
 from lenticular.dicom.model import BULKDATA_BASE, ParsedInstance
 from lenticular.dicom.read import part10
 from lenticular.dicom.read.vr_decode import little_endian

@@ -12,8 +12,8 @@ from starlette.testclient import TestClient
 
 from lenticular.errors import LenticularError, NotFound, RangeUnsatisfiable
 from lenticular.settings import Settings
-from lenticular.web.http import responses
 from lenticular.web.http.multipart import Part
+from lenticular.web.responses import respond
 
 ETAG = '"abc"'
 SMALL = bytes(range(256))
@@ -48,7 +48,7 @@ def client(body: bytes) -> TestClient:
             yield body[start : min(start + 500_000, offset + length)]
 
     return serving(
-        lambda request: responses.content(request, pieces, "a/b", size=len(body), etag=ETAG)
+        lambda request: respond.content(request, pieces, "a/b", size=len(body), etag=ETAG)
     )
 
 
@@ -127,7 +127,7 @@ def test_who_has_something_else_gets_it(client: TestClient, body: bytes):
 
 
 def test_nothing_at_all_can_be_served():
-    client = serving(lambda request: responses.content(request, b"", "a/b"))
+    client = serving(lambda request: respond.content(request, b"", "a/b"))
     assert client.get("/").headers["content-length"] == "0"
     assert client.get("/", headers={"Range": "bytes=0-"}).status_code == 418
 
@@ -137,13 +137,13 @@ def test_what_fails_before_the_first_byte_gets_its_status():
         raise NotFound("It was deleted.")
         yield b""
 
-    client = serving(lambda request: responses.content(request, pieces, "a/b", size=1 << 40))
+    client = serving(lambda request: respond.content(request, pieces, "a/b", size=1 << 40))
     assert client.get("/").text == NotFound.__name__
 
 
 def test_parts_of_known_size_have_a_length(body: bytes):
     parts = [Part("a/b", lambda: [body], len(body))] * 3
-    client = serving(lambda request: responses.multipart(request, parts, "a/b", etag=ETAG))
+    client = serving(lambda request: respond.multipart(request, parts, "a/b", etag=ETAG))
     answer, head = client.get("/"), client.head("/")
     assert int(answer.headers["content-length"]) == len(answer.content) > 3 * len(body)
     assert head.headers["content-length"] == answer.headers["content-length"]
@@ -156,7 +156,7 @@ def test_parts_made_as_they_go_are_sent_as_they_go(body: bytes):
         for _ in range(3):
             yield Part("a/b", lambda: [body])
 
-    client = serving(lambda request: responses.multipart(request, parts(), "a/b"))
+    client = serving(lambda request: respond.multipart(request, parts(), "a/b"))
     assert client.get("/").content.count(body[:256]) >= 3
     assert "content-length" not in client.head("/").headers
 
@@ -165,7 +165,7 @@ def test_parts_made_as_they_go_are_sent_as_they_go(body: bytes):
 def test_documents_become_an_array(count: int):
     document = b'{"a":"' + b"x" * 500 + b'"}'
     client = serving(
-        lambda request: responses.json_array(request, iter([document] * count), "application/json")
+        lambda request: respond.json_array(request, iter([document] * count), "application/json")
     )
     answer = client.get("/")
     assert answer.json() == [{"a": "x" * 500}] * count

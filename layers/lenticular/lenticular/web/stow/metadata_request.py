@@ -14,8 +14,8 @@ from starlette.concurrency import run_in_threadpool
 
 from lenticular import errors
 from lenticular.dicom import tags, uids
-from lenticular.dicom.exchange import json_reader
-from lenticular.dicom.exchange.json_reader import Metadata
+from lenticular.dicom.json_and_xml import json_reader
+from lenticular.dicom.json_and_xml.json_reader import Metadata
 from lenticular.services import Services
 from lenticular.storage.spool import Spool
 from lenticular.transactions.store.compose_instance import StoreWarning, compose
@@ -51,7 +51,7 @@ class MetadataFormat:
 
 
 def _read_xml(document: bytes) -> list[Any]:
-    from lenticular.dicom.exchange.xml_reader import from_xml
+    from lenticular.dicom.json_and_xml.xml_reader import from_xml
 
     return [from_xml(document)]
 

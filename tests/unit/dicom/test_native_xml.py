@@ -6,8 +6,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from lenticular.dicom.exchange.xml_reader import MAX_VALUES_LEFT_OUT, from_xml
-from lenticular.dicom.exchange.xml_writer import NAMESPACE, to_xml
+from lenticular.dicom.json_and_xml.xml_reader import MAX_VALUES_LEFT_OUT, from_xml
+from lenticular.dicom.json_and_xml.xml_writer import NAMESPACE, to_xml
 from lenticular.dicom.read import part10
 from lenticular.errors import InvalidInstance
 

@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from lenticular.transactions.retrieve.omissions import Omissions
-from lenticular.web.context import base_url
 from lenticular.web.http import content_encoding
+from lenticular.web.request_context import base_url
 
 
 def respond_whole(

@@ -6,7 +6,8 @@ import pytest
 from starlette.requests import Request
 
 from lenticular.errors import InvalidRequest, Unacceptable
-from lenticular.web.http.media_types import MediaType, Offer, accepted, choose, parse_ranges
+from lenticular.web.http.accept import Offer, accepted, choose, parse_ranges
+from lenticular.web.http.media_types import MediaType
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 JPEG_2000 = "1.2.840.10008.1.2.4.90"

@@ -1,0 +1,1 @@
+"""Responses of this service: ranges, conditions, omissions, and the payload limit."""
