@@ -112,3 +112,8 @@ class ParsedInstance:
     transfer_syntax_uid: str
     dataset: Dataset
     layout: Layout
+
+    @property
+    def target(self) -> Target:
+        """Its place in the hierarchy."""
+        return Target(self.study_instance_uid, self.series_instance_uid, self.sop_instance_uid)

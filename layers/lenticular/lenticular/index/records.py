@@ -22,12 +22,17 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class NewInstance:
-    """An instance whose file is already safely stored under `key`."""
+    """An instance whose file is already safely stored under `key`.
+
+    `lost_key` is the key that its row names if there is no whole file under it: then the row of
+    the same bytes gets the new key.
+    """
 
     parsed: ParsedInstance
     key: str
     size: int
     sha256: bytes
+    lost_key: str | None = None
 
 
 class Outcome(StrEnum):
@@ -44,7 +49,7 @@ class Added:
     """The result for one NewInstance: outcome, Orthanc ids of the four levels, a file to remove.
 
     `obsolete_key` is the key of the file to delete: the new file if the instance was already
-    stored or was refused, the old one if it was replaced.
+    stored or was refused, the old one if it was replaced or lost.
     `is_of_other_patient` is True if the study belongs to another Patient ID than the instance.
     """
 

@@ -40,6 +40,7 @@ class InstanceInserter:
     _prefetched: Sequence[InstanceRows] = ()
     _waiting: list[_PendingInstance] = field(default_factory=list)
     _replaced: dict[Target, str] = field(default_factory=dict)
+    _new_keys: list[Row] = field(default_factory=list)
 
     def prefetch(self, instances: Sequence[InstanceRows]) -> None:
         """Read the series of all instances of this transaction, and which of them are stored."""
@@ -61,6 +62,8 @@ class InstanceInserter:
     def flush(self) -> None:
         """Write the rows and the counts of everything inserted so far."""
         waiting, self._waiting = self._waiting, []
+        if self._new_keys:
+            self._change_keys()
         if not waiting:
             return
         self._add_instances(waiting)
@@ -86,6 +89,8 @@ class InstanceInserter:
         if series is None or known is None:
             return self._add(new, series)
         if known.sha256 == new.new.sha256:
+            if known.key == new.new.lost_key:
+                return self._keep_again(new, series, known)
             return _already_there(Outcome.ALREADY_STORED, series, known, new)
         if not replace:
             return _already_there(Outcome.REFUSED_DUPLICATE, series, known, new)
@@ -136,6 +141,20 @@ class InstanceInserter:
         outcome = Outcome.STORED if obsolete_key is None else Outcome.REPLACED
         is_of_other_patient = patient_id(parsed.dataset) != study.patient_id
         return Added(outcome, _ids(series, orthanc_id), obsolete_key, is_of_other_patient)
+
+    def _keep_again(self, new: InstanceRows, series: SeriesRow, known: ExistingInstance) -> Added:
+        """Let the row of an instance whose file was lost name the new file of the same bytes."""
+        uid, lost_key = new.new.parsed.sop_instance_uid, known.key
+        known.key = new.new.key
+        self._new_keys.append({"of_series": series.row_id, "uid": uid, "new_key": known.key})
+        return Added(Outcome.ALREADY_STORED, _ids(series, known.orthanc_id), lost_key)
+
+    def _change_keys(self) -> None:
+        cursor, statements = self.parents.cursor, self.parents.statements
+        new_keys, self._new_keys = self._new_keys, []
+        statements.change_key.run_many(cursor, new_keys)
+        # A sweep that looks for files without a row must see these keys.
+        statements.order_commits.run(cursor).fetchall()
 
     def _add_instances(self, waiting: Sequence[_PendingInstance]) -> None:
         cursor, statements = self.parents.cursor, self.parents.statements

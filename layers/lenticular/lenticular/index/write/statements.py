@@ -58,6 +58,7 @@ class Statements:
         self.add_series = adding(series, "row_id", SETTLED)
         self.add_series_attributes = adding(series_attributes)
         self.add_instance = adding(instances, "row_id")
+        self.change_key = database.prepare(_change_key())
         self.add_document = adding(documents)
         self.add_frames = adding(frames)
         self.add_tag_values: dict[Level, Statement] = {
@@ -125,6 +126,17 @@ def _find_known(at_once: int) -> Select[Any]:
     return select(*_KNOWN).where(
         instances.c.series_row_id == bindparam("series_row_id"),
         instances.c.sop_instance_uid.in_(wanted),
+    )
+
+
+def _change_key() -> Update:
+    return (
+        update(instances)
+        .where(
+            instances.c.series_row_id == bindparam("of_series"),
+            instances.c.sop_instance_uid == bindparam("uid"),
+        )
+        .values(storage_key=bindparam("new_key"))
     )
 
 

@@ -6,7 +6,6 @@ A crash between leaves at most a file that no row names; maintenance deletes it.
 
 import errno
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,7 +15,7 @@ from lenticular.dicom import uids
 from lenticular.dicom.model import Dataset, ParsedInstance, Target
 from lenticular.dicom.read import part10
 from lenticular.errors import FailureReason, WarningReason
-from lenticular.index.records import Added, Level, NewInstance, Outcome
+from lenticular.index.records import Added, Level, NewInstance, Outcome, StoredInstance
 from lenticular.services import Services
 from lenticular.storage.spool import Spool
 from lenticular.transactions.delete import remove_files
@@ -75,7 +74,7 @@ def store(
     StorageFull or Unavailable if the storage or the index accepts nothing now.
     """
     read = [_read(services, spool, study_instance_uid) for spool in spools]
-    read = _without_stored(services, read, spools)
+    read = _without_stored(services, read)
     written = _write_all(services, read, spools)
     _check_storage(written)
     added = iter(_add(services, [item for item in written if isinstance(item, NewInstance)]))
@@ -106,76 +105,45 @@ def _read(
     if services.settings.uids == STRICT and (warning := warning_of_uids(parsed)):
         return _refused(parsed, FailureReason.CANNOT_UNDERSTAND, warning)
     sha256 = spool.sha256()
-    return NewInstance(parsed, new_key(_target(parsed), sha256), spool.size, sha256)
+    return NewInstance(parsed, new_key(parsed.target, sha256), spool.size, sha256)
 
 
 def _without_stored(
-    services: Services, read: Sequence[NewInstance | StoreResult], spools: Sequence[Spool]
+    services: Services, read: Sequence[NewInstance | StoreResult]
 ) -> list[NewInstance | StoreResult]:
     """Replace instances whose very bytes are stored by their results: they need no other file."""
-    found = iter(
-        _already_stored(services, [each for each in read if isinstance(each, NewInstance)])
-    )
+    instances = [each for each in read if isinstance(each, NewInstance)]
+    named = [(item.parsed.target, item.sha256) for item in instances]
+    found = iter(services.index.retrieval.already_stored(named))
     return [
-        item
-        if isinstance(item, StoreResult)
-        else _unless_stored(services, item, next(found), spool)
-        for item, spool in zip(read, spools, strict=True)
+        item if isinstance(item, StoreResult) else _unless_stored(services, item, next(found))
+        for item in read
     ]
 
 
-def _already_stored(
-    services: Services, instances: Sequence[NewInstance]
-) -> list[dict[Level, str] | None]:
-    """Return the Orthanc ids of each instance whose very bytes have a row."""
-    named = [(_target(item.parsed), item.sha256) for item in instances]
-    return services.index.retrieval.already_stored(named)
-
-
 def _unless_stored(
-    services: Services, item: NewInstance, orthanc_ids: dict[Level, str] | None, spool: Spool
+    services: Services, item: NewInstance, orthanc_ids: dict[Level, str] | None
 ) -> NewInstance | StoreResult:
-    if orthanc_ids is None:
+    # A delete may come in between: then the instance is stored like any new one.
+    if orthanc_ids is None or not (rows := services.index.retrieval.find(item.parsed.target)):
         return item
+    (row,) = rows
     try:
-        if not _has_file(services, item) and not _restore_file(services, item, spool):
-            return item
+        has_file = _has_whole_file(services, row)
     except OSError as error:
         return _not_written(item, error)
-    return _accepted(item.parsed, Outcome.ALREADY_STORED, orthanc_ids)
+    if has_file:
+        return _accepted(item.parsed, Outcome.ALREADY_STORED, orthanc_ids)
+    log.warning("%s was lost or cut short; the instance is stored again", row.key)
+    # Under a new key, so that nobody who restores it as well can hit this file.
+    return replace(item, lost_key=row.key)
 
 
-def _has_file(services: Services, item: NewInstance) -> bool:
-    """True if the file that the row names is complete."""
-    for stored in services.index.retrieval.find(_target(item.parsed)):
-        try:
-            return len(services.storage.read(stored.key, stored.size - 1, 1)) == 1
-        except FileNotFoundError:
-            return False
-    return False
-
-
-def _restore_file(services: Services, item: NewInstance, spool: Spool) -> bool:
-    """Write the bytes under the key that their row names; return False if the row is gone, too."""
-    for stored in services.index.retrieval.find(_target(item.parsed)):
-        log.warning("the file of %s was lost and is stored again", stored.sop_instance_uid)
-        # A crash may have left a part of the file.
-        services.storage.delete(stored.key)
-        try:
-            services.storage.put(stored.key, spool)
-        except FileExistsError:
-            _await_file(services, item)  # another request writes the same bytes now
-    # A delete may have come in between: then the instance is stored like any new one.
-    return _already_stored(services, [item])[0] is not None
-
-
-def _await_file(services: Services, item: NewInstance) -> None:
-    """Wait until the file is complete; raise FileExistsError if that takes too long."""
-    for _ in range(20):
-        if _has_file(services, item):
-            return
-        time.sleep(0.1)
-    raise FileExistsError("the file of an instance is in place and not whole")
+def _has_whole_file(services: Services, row: StoredInstance) -> bool:
+    try:
+        return len(services.storage.read(row.key, row.size - 1, 1)) == 1
+    except FileNotFoundError:
+        return False
 
 
 def _write_all(
@@ -253,7 +221,7 @@ def _add(services: Services, instances: list[NewInstance]) -> list[StoreResult]:
 
 
 def _remove_obsolete(services: Services, added: Sequence[Added]) -> None:
-    """Delete the files of replaced instances, and new files of instances stored already."""
+    """Delete the files of replaced instances, new ones of instances stored already, lost ones."""
     replaced = []
     for answer in added:
         if answer.obsolete_key is None:
@@ -268,7 +236,7 @@ def _remove_obsolete(services: Services, added: Sequence[Added]) -> None:
 def _accepted(
     parsed: ParsedInstance, outcome: Outcome, orthanc_ids: dict[Level, str]
 ) -> StoreResult:
-    result = StoreResult(outcome, parsed.sop_class_uid, _target(parsed), orthanc_ids)
+    result = StoreResult(outcome, parsed.sop_class_uid, parsed.target, orthanc_ids)
     if warning := warning_of_uids(parsed):
         return result.with_warning(WarningReason.DATA_SET_DOES_NOT_MATCH_SOP_CLASS, warning)
     return result
@@ -288,10 +256,6 @@ def warning_of_uids(parsed: ParsedInstance) -> str:
     return f"Not a valid UID (PS3.5 9.1): {', '.join(invalid)}."
 
 
-def _target(parsed: ParsedInstance) -> Target:
-    return Target(parsed.study_instance_uid, parsed.series_instance_uid, parsed.sop_instance_uid)
-
-
 def _refused(
     parsed: ParsedInstance,
     failure_reason: int,
@@ -300,5 +264,5 @@ def _refused(
 ) -> StoreResult:
     log.info("instance %s refused: %s", parsed.sop_instance_uid, detail)
     # An item of FailedSOPSequence names a SOP class.
-    target = _target(parsed) if parsed.sop_class_uid else None
+    target = parsed.target if parsed.sop_class_uid else None
     return StoreResult(None, parsed.sop_class_uid, target, orthanc_ids, failure_reason, detail)
