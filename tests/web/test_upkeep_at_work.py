@@ -3,12 +3,14 @@
 import hashlib
 
 import pytest
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from lenticular.dicom.model import Target
 from lenticular.dicom.read import part10
 from lenticular.index.records import NewInstance
 from lenticular.storage.spool import Spool
 from lenticular.transactions.delete import delete
+from lenticular.transactions.upkeep.check import CheckRequest, check
 from lenticular.transactions.upkeep.sweep_and_reindex import reindex, sweep
 from tests.helpers import samples, wire
 from tests.helpers.databases import empty_tables
@@ -132,6 +134,38 @@ def test_a_file_under_a_foreign_key_is_filed_under_its_own_uids_and_never_lost(
     assert services.storage.read(instance.key) == content
     assert len(list(services.storage.keys("instances/"))) == 2
     assert reindex(services).filed == 0
+
+
+@pytest.mark.parametrize(
+    "transfer_syntax", [ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian]
+)
+def test_a_file_under_the_name_of_a_stored_instance_is_kept_by_sweep_and_found_by_reindex(
+    client, services, study, transfer_syntax
+):
+    content = samples.ct("misplaced", transfer_syntax=transfer_syntax)
+    key = f"{min(rows_and_files(services)[0]).rpartition('-')[0]}-00000000.dcm"
+    put_file(services, key, content)
+
+    assert sweep(services, older_than_seconds=-1).removed == 0
+    assert reindex(services).filed == 1
+    sweep(services, older_than_seconds=-1)
+
+    (instance,) = services.index.retrieval.find(Target(samples.study_uid("misplaced")))
+    assert instance.key != key
+    assert services.storage.read(instance.key) == content
+    assert len(list(services.storage.keys("instances/"))) == 4
+
+
+def test_a_check_reports_and_repairs_a_file_under_the_name_of_a_stored_instance(
+    client, services, study
+):
+    put_file(services, min(rows_and_files(services)[0]) + "0", samples.ct("misplaced"))
+    request = CheckRequest(older_than_seconds=-1, repair=True)
+
+    checked = check(services, request)
+    assert (checked.unindexed, checked.added, checked.left_over) == (1, 1, 0)
+    assert services.index.retrieval.find(Target(samples.study_uid("misplaced")))
+    assert check(services, request).files == 4
 
 
 def test_upkeep_keeps_a_file_that_a_row_of_any_series_names(client, services):

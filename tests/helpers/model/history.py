@@ -28,6 +28,7 @@ from tests.helpers.model.operations import (
     SafelyStored,
     Store,
     Stored,
+    Sweep,
     TakeDrops,
 )
 from tests.helpers.model.process import Died, Fault, Turns
@@ -78,7 +79,7 @@ class History:
     def _do(self, acts: Sequence[Act], runs: Sequence[int]) -> None:
         self.world.tick()
         self._note(act.operation for act in acts)
-        before = self._unreferenced()
+        before, misplaced = self._unreferenced(), self._misplaced()
         answers = self._run(acts, runs)
         self._note_uploads(acts, answers)
         changes = [
@@ -92,11 +93,15 @@ class History:
         if any(isinstance(act.operation, Reindex) for act in acts):
             changes += self._reindexed(before, changes)
         self._check(changes)
+        if all(isinstance(act.operation, Sweep) for act in acts):
+            lost = {*misplaced.values()} - {*self._misplaced().values()} - set(self.stored)
+            assert not lost, f"sweep removes the only file of {lost}"
 
     def end(self) -> None:
         """Take what is left, and check everything."""
         self.do(Act(TakeDrops()))
-        if not all(target_of_key(key) for key in self._files()):
+        if self._misplaced():
+            self.do(Act(Sweep()))  # which must leave alone what nobody else has
             self.do(Act(Reindex()))  # which takes what people put back under other names
         self.uploads.check(self.world.admin)
         check_everything(self.world)
@@ -160,6 +165,15 @@ class History:
             if key not in named and content is not None:
                 found.setdefault(content.target, set()).add(digest)
         return {target: frozenset(digests) for target, digests in found.items()}
+
+    def _misplaced(self) -> dict[str, Target]:
+        """The instances that people put back under other names, by their keys."""
+        held = {key: self._contents.get(digest) for key, digest in self._files().items()}
+        return {
+            key: content.target
+            for key, content in held.items()
+            if content is not None and target_of_key(key) != content.target
+        }
 
     def _files(self) -> dict[str, bytes]:
         """Key and digest of all that is kept; what was read once is not read again."""

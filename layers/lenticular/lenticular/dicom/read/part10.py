@@ -28,7 +28,7 @@ from lenticular.dicom.read.frame_ranges import pixel_layout
 from lenticular.dicom.read.vr_decode import VrCodec
 from lenticular.errors import FailureReason, InvalidInstance
 
-__all__ = ["data_set_start", "file_meta", "parse", "read_as_written"]
+__all__ = ["data_set_start", "file_meta", "parse", "read_as_written", "target_of_beginning"]
 
 _PREAMBLE = 128
 _PREFIX = b"DICM"
@@ -86,6 +86,20 @@ def file_meta(data: memoryview | bytes) -> Dataset:
     return meta
 
 
+def target_of_beginning(data: memoryview | bytes) -> Target | None:
+    """Return the instance that a file is, read from its beginning; None if that does not tell."""
+    try:
+        with memoryview(data) as view:
+            head = _read_head(view)
+            coding = _coding(view, head.start, head.uid(_TRANSFER_SYNTAX))
+            reader = ElementReader(view, head.start, coding)
+            with suppress(InvalidInstance):  # what the beginning cuts off
+                reader.read()
+            return Target(*(_identifier(reader.dataset, key) for key in _NAMES))
+    except InvalidInstance:
+        return None
+
+
 def data_set_start(data: memoryview | bytes) -> tuple[int, Encoding]:
     """Return the start of the data set in a file or in its beginning, and its encoding."""
     with memoryview(data) as view:
@@ -121,10 +135,7 @@ def _parse(view: memoryview, head: _Head, syntax_uid: str | None) -> ParsedInsta
             f"Objects that belong to no study are not stored: {name}.",
             FailureReason.SOP_CLASS_NOT_SUPPORTED,
         )
-    study, series, instance = (
-        _identifier(dataset, key)
-        for key in (tags.STUDY_INSTANCE_UID, tags.SERIES_INSTANCE_UID, tags.SOP_INSTANCE_UID)
-    )
+    study, series, instance = (_identifier(dataset, key) for key in _NAMES)
     if reader.has_open_sequence and tags.ROWS in dataset and reader.pixels is None:
         raise cut_off("a sequence before the pixel data", len(view) + 8, len(view))
     syntax_uid = syntax_uid or _uid_of(coding)

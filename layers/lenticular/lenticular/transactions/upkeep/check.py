@@ -23,6 +23,7 @@ from lenticular.transactions.upkeep.listed_files import (
     ListedFile,
     Progress,
     ignore,
+    is_left_over,
     study_folder,
 )
 from lenticular.transactions.upkeep.sweep_and_reindex import KEYS_AT_ONCE, add_files, never
@@ -142,7 +143,7 @@ class _Check:
         for file in files:
             if file.key in named or not has_file(self.services, file.key):
                 continue
-            if file.instance.sop_instance_uid and self._has_row(file.instance):
+            if self._is_left_over(file):
                 self.counts.left_over += 1
                 continue
             without_row.append(file)
@@ -153,8 +154,10 @@ class _Check:
         if self.request.repair:
             self.counts.added += add_files(self.services, without_row)[0]
 
-    def _has_row(self, instance: Target) -> bool:
-        return bool(self.services.index.retrieval.find(instance))
+    def _is_left_over(self, file: ListedFile) -> bool:
+        has_name_of_ours = file.instance != Target("")
+        has_row = has_name_of_ours and self.services.index.retrieval.find(file.instance)
+        return bool(has_row) and is_left_over(self.services, file)
 
     def _stop(self, position: str) -> None:
         self.counts.complete = False

@@ -1,16 +1,23 @@
 """The files below `instances/` as the storage lists them, and what their keys say of them."""
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lenticular import errors
 from lenticular.dicom.model import Target
+from lenticular.dicom.read import part10
 from lenticular.transactions.store.keys import target_of_key
 
 if TYPE_CHECKING:
     from lenticular.services import Services
 
+log = logging.getLogger(__name__)
+
 INSTANCES = "instances/"
+BEGINNING_BYTES = 256 * 1024
+"""Bytes of a file in which nearly always its UIDs are."""
 
 Progress = Callable[[int], object]
 """Called with the number of files or rows that were looked at since the last call."""
@@ -43,6 +50,44 @@ def foreign_files(services: "Services", prefix: str) -> Iterator[ListedFile]:
     for key, _, changed in services.storage.keys(prefix):
         if target_of_key(key) is None:
             yield ListedFile(Target(""), key, changed)
+
+
+def is_left_over(services: "Services", file: ListedFile) -> bool:
+    """Return True if nobody needs a file that no row names.
+
+    Stores, deletes and crashes leave files whose keys name what is in them. A file that somebody
+    put there under the name of another instance is kept as long as its own instance has no row.
+    """
+    try:
+        held = held_instance(services, file)
+    except (TimeoutError, ConnectionError):
+        raise
+    except OSError as error:
+        log.warning("%s cannot be read: %s", file.key, error)
+        return False
+    if held in (None, file.instance) or services.index.retrieval.find(held):
+        return True
+    log.warning("%s holds another instance than it is named for; a reindex adds it", file.key)
+    return False
+
+
+def is_misplaced(services: "Services", file: ListedFile) -> bool:
+    """Return True if somebody put the file there under the name of another instance."""
+    return held_instance(services, file) not in (None, file.instance)
+
+
+def held_instance(services: "Services", file: ListedFile) -> Target | None:
+    """Return the instance that a file is, whatever its key says; None if it cannot be read."""
+    try:
+        beginning = services.storage.read(file.key, 0, BEGINNING_BYTES)
+        if target := part10.target_of_beginning(beginning):
+            return target
+        with services.new_spool() as spool:
+            for piece in services.storage.stream(file.key):
+                spool.write(piece)
+            return part10.parse(spool.view()).target
+    except (FileNotFoundError, errors.InvalidInstance):
+        return None
 
 
 def study_folder(file: ListedFile) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from lenticular import errors
-from lenticular.dicom.model import ParsedInstance, Target
+from lenticular.dicom.model import Target
 from lenticular.dicom.read import part10
 from lenticular.index.records import NewInstance, Outcome
 from lenticular.services import Services
@@ -29,6 +29,8 @@ from lenticular.transactions.upkeep.listed_files import (
     Progress,
     foreign_files,
     ignore,
+    is_left_over,
+    is_misplaced,
     listed_files,
     study_folder,
 )
@@ -159,7 +161,7 @@ def _remove_unnamed(services: Services, files: list[ListedFile]) -> int:
     """Remove the files that no row names, even if a reindex adds rows at the same time."""
     # A row of another series may name a file: earlier releases filed files of any name.
     named = services.index.retrieval.named_keys([file.key for file in files])
-    left = [file for file in files if file.key not in named]
+    left = [file for file in files if file.key not in named and is_left_over(services, file)]
     removed = 0
     for series, of_series in groupby(left, key=lambda file: file.series):
         keys = [file.key for file in of_series]
@@ -220,12 +222,8 @@ def _file(services: Services, read: list[_Unfiled]) -> int:
 def _remove_gone(services: Services, instances: list[NewInstance]) -> int:
     """Take back the rows of files that a delete or a sweep has removed since they were read."""
     return remove_rows_without_file(
-        services, [(_target(instance.parsed), instance.key) for instance in instances]
+        services, [(instance.parsed.target, instance.key) for instance in instances]
     )
-
-
-def _target(parsed: ParsedInstance) -> Target:
-    return Target(parsed.study_instance_uid, parsed.series_instance_uid, parsed.sop_instance_uid)
 
 
 def has_lost_index(services: Services) -> bool:
@@ -260,12 +258,18 @@ def _series(services: Services, prefix: str) -> Iterator[list[ListedFile]]:
 
 
 def _without_row(services: Services, files: list[ListedFile]) -> list[list[ListedFile]]:
-    """Return the files of each instance of a study without a row, the oldest instance first."""
+    """Return the files of each instance of a study without a row, the oldest instance first.
+
+    Behind them come the files that somebody put there under the name of an instance with a row.
+    """
     if not files:  # deleted since the studies were listed
         return []
     study = Target(files[0].instance.study_instance_uid)
-    filed = {instance.target for instance in services.index.retrieval.find(study)}
-    return _by_age(services, (file for file in files if file.instance not in filed))
+    rows = services.index.retrieval.find(study)
+    filed, named = {row.target for row in rows}, {row.key for row in rows}
+    without_row = _by_age(services, (file for file in files if file.instance not in filed))
+    beside = (file for file in files if file.instance in filed and file.key not in named)
+    return without_row + [[file] for file in beside if is_misplaced(services, file)]
 
 
 def _by_age(services: Services, files: Iterable[ListedFile]) -> list[list[ListedFile]]:
@@ -300,7 +304,7 @@ def _read_candidates(services: Services, candidates: list[ListedFile]) -> list[_
         unfiled = _read(services, file)
         if unfiled is None:
             continue
-        is_own = _target(unfiled.new.parsed) == file.instance
+        is_own = unfiled.new.parsed.target == file.instance
         if not (is_own and has_own):
             found.append(unfiled)
         has_own |= is_own
@@ -316,12 +320,12 @@ def _read(services: Services, file: ListedFile) -> _Unfiled | None:
         except (FileNotFoundError, errors.InvalidInstance) as error:
             log.warning("%s cannot be filed: %s", file.key, error)
             return None
-        if target_of_key(file.key) == _target(new.parsed):
+        if target_of_key(file.key) == new.parsed.target:
             return _Unfiled(new)
         if _has_row(services, new):
             return _Unfiled(new, has_row=True)
         # Sweep and reindex find the row of a file by its key, so it gets a key of its own UIDs.
-        copied = replace(new, key=new_key(_target(new.parsed), new.sha256))
+        copied = replace(new, key=new_key(new.parsed.target, new.sha256))
         log.warning("%s is kept under its own UIDs: %s", file.key, copied.key)
         services.storage.put(copied.key, spool)
         return _Unfiled(copied, file.key)
@@ -330,7 +334,7 @@ def _read(services: Services, file: ListedFile) -> _Unfiled | None:
 def _has_row(services: Services, new: NewInstance) -> bool:
     """Return True if a row names the file, as earlier releases filed files under any key."""
     return any(
-        instance.key == new.key for instance in services.index.retrieval.find(_target(new.parsed))
+        instance.key == new.key for instance in services.index.retrieval.find(new.parsed.target)
     )
 
 
