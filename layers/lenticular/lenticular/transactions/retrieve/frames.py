@@ -25,7 +25,7 @@ ITEM = b"\xfe\xff\x00\xe0"
 
 
 @dataclass(frozen=True, slots=True)
-class StoredFrame:
+class Frame:
     """One frame; `load` makes its bytes available when its turn has come."""
 
     frame_number: int
@@ -77,7 +77,7 @@ def require_frames(located: LocatedInstance) -> None:
 
 def stored_frames(
     services: Services, located: LocatedInstance, frame_numbers: Sequence[int]
-) -> list[StoredFrame]:
+) -> list[Frame]:
     """These frames, numbered from 1, in the order in which they are asked for."""
     pixels = pixels_of(located)
     require_frames(located)
@@ -85,14 +85,13 @@ def stored_frames(
     whole = layout_content(services, located.instance)
     if not pixels.encapsulated:
         return [
-            StoredFrame(number, partial(native_frame, whole, pixels, number))
-            for number in frame_numbers
+            Frame(number, partial(native_frame, whole, pixels, number)) for number in frame_numbers
         ]
     if lookup(located.instance.transfer_syntax_uid).is_video:
         raise Unacceptable(f"A video is not kept by frames; all of it is at bulkdata/{pixels.tag}.")
     runs = _runs(services, located, frame_numbers)
     return [
-        StoredFrame(number, partial(_joined_run, whole, run))
+        Frame(number, partial(_joined_run, whole, run))
         for number, run in zip(frame_numbers, runs, strict=True)
     ]
 
@@ -101,26 +100,27 @@ def frames_in(
     services: Services,
     located: LocatedInstance,
     frame_numbers: Sequence[int],
-    transfer_syntax_uid: str,
-) -> list[StoredFrame]:
-    """The same frames in a transfer syntax: as stored, uncompressed, or compressed otherwise.
+    *,
+    stored: str,
+    wanted: str,
+) -> list[Frame]:
+    """Return the frames in the transfer syntax `wanted`; `stored` is their `frame_syntax`.
 
     Uncompressed they are words of Bits Allocated, little endian, colours as RGB.
     """
     frames = stored_frames(services, located, frame_numbers)
-    stored = frame_syntax(services, located)
-    if transfer_syntax_uid == stored:
+    if wanted == stored:
         return frames
     from lenticular.pixels.codecs.convert_frame import converter
     from lenticular.pixels.image_pixel import describe
 
     description = describe(dataset_of(services, located), pixels_of(located).tag)
-    convert = converter(stored, transfer_syntax_uid, description)
+    convert = converter(stored, wanted, description)
 
-    def load(frame: StoredFrame) -> ByteSource:
+    def load(frame: Frame) -> ByteSource:
         return ByteSource.of(convert(frame.load().read()))
 
-    return [StoredFrame(frame.frame_number, partial(load, frame)) for frame in frames]
+    return [Frame(frame.frame_number, partial(load, frame)) for frame in frames]
 
 
 def can_decode(located: LocatedInstance) -> bool:

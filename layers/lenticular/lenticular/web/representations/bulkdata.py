@@ -78,7 +78,8 @@ def all_values(request: Request, target: Target, *, pixels_only: bool = False) -
     if survey.first is None:
         omissions.raise_first()
         raise NotFound(f"There {'are no pixels' if pixels_only else 'is no bulk data'} in it.")
-    root = survey.offer_for(_offers(services, survey.first))
+    stored = _stored_syntax(services, survey.first)
+    root = survey.offer_for(_offers(services, survey.first, stored))
     scratch = respond.scratch_for(request)
     made = obtainable(_candidates(request, found(), survey, scratch, omissions), omissions)
     parts = made if survey.is_as_stored else scratch.begin(made)
@@ -93,7 +94,7 @@ def _surveyed(
     survey = _Survey(accept)
     for value in values:
         try:
-            survey.add(value, _offers(services, value))
+            survey.add(value, _offers(services, value, _stored_syntax(services, value)))
         except REASONS as error:
             omissions.add(_name_of(value), error)
     return survey
@@ -112,9 +113,10 @@ def _candidates(
         if _name_of(value) in omissions:
             continue
         try:
-            offer = survey.offer_for(_offers(services, value))
-            if _by_frames(services, value, offer):
-                yield from frame_parts.all_frames(request, value.located, offer, scratch)
+            stored = _stored_syntax(services, value)
+            offer = survey.offer_for(_offers(services, value, stored))
+            if stored is not None and _by_frames(value, offer, stored):
+                yield from frame_parts.all_frames(request, value.located, offer, stored, scratch)
             else:
                 yield _name_of(value), partial(_value_part, request, value, offer)
         except REASONS as error:
@@ -132,10 +134,11 @@ def _name_of(value: Value) -> str:
 def one_value(request: Request, value: Value) -> Response:
     """Respond with one value; by itself, or in parts."""
     services, located = services_of(request), value.located
-    offer = choose(accepted(request), _forms(services, value))
-    if _by_frames(services, value, offer):
+    accept, stored = accepted(request), _stored_syntax(services, value)
+    offer = choose(accept, _offers_for_one(services, value, stored))
+    if stored is not None and _by_frames(value, offer, stored):
         numbers = range(1, frames.pixels_of(located).number_of_frames + 1)
-        return frame_parts.answer(request, located, numbers, offer)
+        return frame_parts.answer(request, located, numbers, offer, stored)
     etag = respond.entity_tag(located.instance.sha256, value.path, str(offer))
     content = _content(services, value)
     if offer.multipart:
@@ -169,38 +172,43 @@ def _part(request: Request, value: Value, offer: Offer, content: ByteSource) -> 
     return Part(str(replace(offer, multipart=False)), content.all, content.size, location)
 
 
-def _offers(services: Services, value: Value) -> tuple[Offer, ...]:
-    """In what the value can be served, the first as it is stored."""
-    located = value.located
-    if not value.is_pixels:
-        kind = bulkdata.media_type_of(services, value)
-        return tuple(map(Offer, dict.fromkeys((kind, OCTET_STREAM))))
-    if _is_one_stream(services, located):
-        syntax = frames.frame_syntax(services, located)
+def _stored_syntax(services: Services, value: Value) -> str | None:
+    """Return the transfer syntax in which frames are stored; None for a value without frames."""
+    if not value.is_pixels or _is_one_stream(services, value.located):
+        return None
+    return frames.frame_syntax(services, value.located)
+
+
+def _offers(services: Services, value: Value, stored: str | None) -> tuple[Offer, ...]:
+    """Return the offers for a value, the first as it is stored."""
+    if stored is not None:
+        return tuple(frame_offers(value.located, stored))
+    if value.is_pixels:
+        syntax = frames.frame_syntax(services, value.located)
         return (Offer(lookup(syntax).media_type, syntax),)
-    return tuple(frame_offers(services, located))
+    media_type = bulkdata.media_type_of(services, value)
+    return tuple(map(Offer, dict.fromkeys((media_type, OCTET_STREAM))))
 
 
-def _forms(services: Services, value: Value) -> list[Offer]:
-    """Return the same by itself, where it is one value or one frame, and as multipart."""
+def _offers_for_one(services: Services, value: Value, stored: str | None) -> list[Offer]:
+    """Return the offers for one value: by itself where it is one value or frame, and multipart."""
     whole: list[Offer] = []
     by_frames: list[Offer] = []
-    for offer in _offers(services, value):
-        (by_frames if _by_frames(services, value, offer) else whole).append(offer)
-    lone = bool(by_frames) and frames.pixels_of(value.located).number_of_frames == 1
-    forms = [*whole, *_as_parts(whole), *_as_parts(by_frames)]
-    return [*forms, *by_frames] if lone else forms
+    for offer in _offers(services, value, stored):
+        is_by_frames = stored is not None and _by_frames(value, offer, stored)
+        (by_frames if is_by_frames else whole).append(offer)
+    offers = [*whole, *_as_parts(whole), *_as_parts(by_frames)]
+    if by_frames and frames.pixels_of(value.located).number_of_frames == 1:
+        offers += by_frames
+    return offers
 
 
 def _as_parts(offers: Sequence[Offer]) -> list[Offer]:
     return [replace(offer, multipart=True) for offer in offers]
 
 
-def _by_frames(services: Services, value: Value, offer: Offer) -> bool:
+def _by_frames(value: Value, offer: Offer, stored: str) -> bool:
     """Return True if each frame is a part of its own: compressed ones are."""
-    if not value.is_pixels or _is_one_stream(services, value.located):
-        return False
-    stored = frames.frame_syntax(services, value.located)
     return frames.pixels_of(value.located).encapsulated or offer.transfer_syntax_uid != stored
 
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from lenticular.index.records import LocatedInstance
 from lenticular.transactions.retrieve import frames
-from lenticular.transactions.retrieve.frames import StoredFrame
+from lenticular.transactions.retrieve.frames import Frame
 from lenticular.transactions.retrieve.made_ahead import Scratch
 from lenticular.transactions.retrieve.omissions import Candidate, Omissions, name_of, obtainable
 from lenticular.web.http.accept import Offer
@@ -19,62 +19,75 @@ from lenticular.web.responses import respond
 
 
 def answer(
-    request: Request, located: LocatedInstance, frame_numbers: Sequence[int], offer: Offer
+    request: Request,
+    located: LocatedInstance,
+    frame_numbers: Sequence[int],
+    offer: Offer,
+    stored: str,
 ) -> Response:
-    """Respond with these frames as this offer has them; leave out those that are damaged."""
+    """Respond with these frames in the syntax of the offer; leave out those that are damaged.
+
+    `stored` is the transfer syntax in which the frames are stored.
+    """
     etag = respond.entity_tag(located.instance.sha256, list(frame_numbers), str(offer))
     if unchanged := respond.not_modified(request, f"W/{etag}" if offer.multipart else etag):
         return unchanged
-    provided = _provided(request, located, frame_numbers, offer)
+    provided = _provided(request, located, frame_numbers, offer, stored)
     if not offer.multipart:
         frame = provided[0].load()
         return respond.content(request, frame.pieces, str(offer), size=frame.size, etag=etag)
     omissions, scratch = Omissions(), respond.scratch_for(request)
-    made = obtainable(_candidates(request, located, provided, offer, scratch), omissions)
-    stored = frames.frame_syntax(services_of(request), located)
-    is_read_as_it_goes = offer.transfer_syntax_uid == stored
+    is_as_stored = offer.transfer_syntax_uid == stored
+    keep = None if is_as_stored else scratch
+    made = obtainable(_candidates(request, located, provided, offer, keep), omissions)
     parts: Iterable[Part] = made
     if len(provided) == 1:
         parts = list(made)
-    elif not is_read_as_it_goes:
+    elif not is_as_stored:
         parts = scratch.begin(made)
     return respond.multipart(request, parts, offer.media_type, etag=etag, omissions=omissions)
 
 
 def all_frames(
-    request: Request, located: LocatedInstance, offer: Offer, scratch: Scratch
+    request: Request, located: LocatedInstance, offer: Offer, stored: str, scratch: Scratch
 ) -> Iterator[Candidate[Part]]:
-    """Yield every frame of the instance as a part, as this offer has it."""
+    """Yield every frame of the instance as a part, in the syntax of the offer."""
     numbers = range(1, frames.pixels_of(located).number_of_frames + 1)
-    provided = _provided(request, located, numbers, offer)
-    return _candidates(request, located, provided, offer, scratch)
+    provided = _provided(request, located, numbers, offer, stored)
+    keep = None if offer.transfer_syntax_uid == stored else scratch
+    return _candidates(request, located, provided, offer, keep)
 
 
 def _provided(
-    request: Request, located: LocatedInstance, frame_numbers: Sequence[int], offer: Offer
-) -> list[StoredFrame]:
-    services = services_of(request)
-    syntax = offer.transfer_syntax_uid or frames.frame_syntax(services, located)
-    return frames.frames_in(services, located, frame_numbers, syntax)
+    request: Request,
+    located: LocatedInstance,
+    frame_numbers: Sequence[int],
+    offer: Offer,
+    stored: str,
+) -> list[Frame]:
+    """Return the frames in the syntax of the offer; their bytes are read when they are loaded."""
+    wanted = offer.transfer_syntax_uid or stored
+    return frames.frames_in(
+        services_of(request), located, frame_numbers, stored=stored, wanted=wanted
+    )
 
 
 def _candidates(
     request: Request,
     located: LocatedInstance,
-    provided: Sequence[StoredFrame],
+    provided: Sequence[Frame],
     offer: Offer,
-    scratch: Scratch,
+    scratch: Scratch | None,
 ) -> Iterator[Candidate[Part]]:
-    place = f"{base_url(request)}/{located.instance.target.path}"
+    """Yield each frame as a part; converted ones are put into the scratch, stored ones streamed."""
+    url = f"{base_url(request)}/{located.instance.target.path}"
     content_type = str(replace(offer, multipart=False))
-    stored = frames.frame_syntax(services_of(request), located)
-    keep = scratch.keep if offer.transfer_syntax_uid != stored else None
 
-    def part(frame: StoredFrame) -> Part:
-        content, location = frame.load(), f"{place}/frames/{frame.frame_number}"
-        if keep is None:
+    def part(frame: Frame) -> Part:
+        content, location = frame.load(), f"{url}/frames/{frame.frame_number}"
+        if scratch is None:
             return Part(content_type, content.all, content.size, location)
-        made = keep(content.all())
+        made = scratch.keep(content.all())
         return Part(content_type, made.pieces, made.size, location)
 
     for frame in provided:

@@ -18,8 +18,7 @@ from lenticular.dicom.transfer_syntaxes import (
 )
 from lenticular.errors import Unacceptable
 from lenticular.index.records import LocatedInstance
-from lenticular.services import Services
-from lenticular.transactions.retrieve.frames import can_decode, frame_syntax
+from lenticular.transactions.retrieve.frames import can_decode
 from lenticular.web.http.accept import Accept, Offer, choose
 from lenticular.web.http.media_types import DICOM, OCTET_STREAM, ZIP
 
@@ -88,17 +87,16 @@ def _reachable(stored: str) -> list[str]:
 
 
 def negotiate_frames(
-    services: Services, accept: Accept, located: LocatedInstance, *, single: bool
+    accept: Accept, located: LocatedInstance, stored: str, *, single: bool
 ) -> Offer:
-    """Return the media type and transfer syntax of frames."""
-    offers = frame_offers(services, located)
+    """Return the media type and transfer syntax of frames that are stored in this syntax."""
+    offers = frame_offers(located, stored)
     parts = [replace(offer, multipart=True) for offer in offers]
     return choose(accept, [*parts, *offers] if single else parts)
 
 
-def frame_offers(services: Services, located: LocatedInstance) -> list[Offer]:
+def frame_offers(located: LocatedInstance, stored: str) -> list[Offer]:
     """Return the offers for a frame: as stored, then uncompressed, then otherwise compressed."""
-    stored = frame_syntax(services, located)
     kinds = [(lookup(stored).media_type, stored)]
     if can_decode(located):
         uncompressed = (OCTET_STREAM, EXPLICIT_VR_LITTLE_ENDIAN)

@@ -17,6 +17,7 @@ from lenticular.index.records import StoredInstance
 from lenticular.services import Services
 from lenticular.transactions.retrieve import instances as retrieve
 from lenticular.transactions.retrieve.byte_source import ByteSource, file_content
+from lenticular.transactions.retrieve.frames import frame_syntax
 from lenticular.transactions.retrieve.made_ahead import Scratch
 from lenticular.transactions.retrieve.omissions import (
     Candidate,
@@ -94,9 +95,9 @@ def retrieve_frames(
     frame_numbers = frame_numbers_of(frame_list, MAX_FRAMES)
     services = services_of(request)
     located = retrieve.locate(services, target_of(study, series, instance))
-    single = len(frame_numbers) == 1
-    offer = negotiate_frames(services, accepted(request), located, single=single)
-    return frames.answer(request, located, frame_numbers, offer)
+    accept, stored = accepted(request), frame_syntax(services, located)
+    offer = negotiate_frames(accept, located, stored, single=len(frame_numbers) == 1)
+    return frames.answer(request, located, frame_numbers, offer, stored)
 
 
 def _instances(request: Request, target: Target) -> Response:
