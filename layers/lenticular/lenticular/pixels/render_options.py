@@ -5,8 +5,9 @@ a route can read the parameters without loading one.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from lenticular.errors import InvalidRequest
 from lenticular.pixels.picture_formats import JPEG
@@ -80,40 +81,6 @@ class RenderOptions:
 
 
 THUMBNAIL = Viewport(THUMBNAIL_SIDE, THUMBNAIL_SIDE, enlarge=False)
-
-
-NOT_FOR_THUMBNAILS = ("annotation", "quality", "window", "iccprofile")
-
-
-def parse_thumbnail_options(parameters: Mapping[str, str], media_type: str) -> RenderOptions:
-    """Read the parameters of a thumbnail, PS3.18 8.3.5.2: nothing but the box to fit into.
-
-    Other parameters of rendered resources are refused; an annotation would put the patient's name
-    into a picture that "shall not contain any Patient Identifying Information" (10.4.1.1.4).
-    """
-    for name in NOT_FOR_THUMBNAILS:
-        if name in parameters:
-            raise InvalidRequest(f"`{name}` cannot be given for a thumbnail; ask for /rendered.")
-    if "viewport" not in parameters:
-        return RenderOptions(media_type, viewport=THUMBNAIL)
-    viewport = parse_viewport(parameters["viewport"])
-    if not viewport.is_whole:
-        raise InvalidRequest("The `viewport` of a thumbnail must be vw,vh: its width and height.")
-    return RenderOptions(media_type, viewport=viewport)
-
-
-def parse_options(parameters: Mapping[str, str], media_type: str = JPEG) -> RenderOptions:
-    """Read the parameters of PS3.18 8.3.5.1; others are ignored."""
-    return RenderOptions(
-        media_type=media_type,
-        quality=parse_quality(parameters.get("quality", str(DEFAULT_QUALITY))),
-        window=parse_window(parameters["window"]) if "window" in parameters else None,
-        viewport=parse_viewport(parameters["viewport"]) if "viewport" in parameters else None,
-        annotations=parse_annotations(parameters["annotation"])
-        if "annotation" in parameters
-        else (),
-        icc_profile=parse_icc_profile(parameters.get("iccprofile", "no")),
-    )
 
 
 def parse_annotations(text: str | None) -> tuple[str, ...]:
@@ -201,3 +168,40 @@ def decimal(text: str, parameter: str) -> float:
     if not _DECIMAL.fullmatch(text):
         raise InvalidRequest(f"`{parameter}` contains something that is not a number.")
     return float(text)
+
+
+_PARAMETERS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "quality": ("quality", parse_quality),
+    "window": ("window", parse_window),
+    "viewport": ("viewport", parse_viewport),
+    "annotation": ("annotations", parse_annotations),
+    "iccprofile": ("icc_profile", parse_icc_profile),
+}
+"""Each parameter with the field of RenderOptions that it sets, and the function that reads it."""
+
+
+def parse_options(parameters: Mapping[str, str], media_type: str = JPEG) -> RenderOptions:
+    """Read the parameters of PS3.18 8.3.5.1; others are ignored."""
+    given = {
+        field: parse(parameters[name])
+        for name, (field, parse) in _PARAMETERS.items()
+        if name in parameters
+    }
+    return RenderOptions(media_type, **given)
+
+
+def parse_thumbnail_options(parameters: Mapping[str, str], media_type: str) -> RenderOptions:
+    """Read the parameters of a thumbnail, PS3.18 8.3.5.2: only the box to fit into.
+
+    Other parameters of rendered resources are refused; an annotation would put the patient's name
+    into a picture that "shall not contain any Patient Identifying Information" (10.4.1.1.4).
+    """
+    for name in _PARAMETERS:
+        if name in parameters and name != "viewport":
+            raise InvalidRequest(f"`{name}` cannot be given for a thumbnail; ask for /rendered.")
+    if "viewport" not in parameters:
+        return RenderOptions(media_type, viewport=THUMBNAIL)
+    viewport = parse_viewport(parameters["viewport"])
+    if not viewport.is_whole:
+        raise InvalidRequest("The `viewport` of a thumbnail must be vw,vh: its width and height.")
+    return RenderOptions(media_type, viewport=viewport)
