@@ -165,7 +165,7 @@ def test_parts_made_as_they_go_are_sent_as_they_go(body: bytes):
 def test_documents_become_an_array(count: int):
     document = b'{"a":"' + b"x" * 500 + b'"}'
     client = serving(
-        lambda request: respond.json_array(request, iter([document] * count), "application/json")
+        lambda request: respond.array(request, iter([document] * count), "application/json")
     )
     answer = client.get("/")
     assert answer.json() == [{"a": "x" * 500}] * count

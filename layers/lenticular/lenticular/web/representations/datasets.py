@@ -2,6 +2,8 @@
 
 JSON is one array. In XML each dataset is a document, and so a part of multipart/related (8.6.1.2);
 a lone one goes out by itself to a client that names `application/dicom+xml` without multipart.
+
+A media type is added in ARRAYS if many datasets are one body of it, or else in ENCODERS alone.
 """
 
 import hashlib
@@ -22,18 +24,21 @@ from lenticular.web.responses import respond
 
 
 def _xml(document: bytes) -> bytes:
+    """Return a document of DICOM JSON as XML."""
     return to_xml(orjson.loads(document))
 
 
+ARRAYS = {DICOM_JSON: respond.JSON_ARRAY, JSON: respond.JSON_ARRAY}
+"""The media types that hold many datasets in one array, and the marks of that array."""
 ENCODERS = {DICOM_XML: _xml}
-"""The media types that have a document for each dataset, and what makes it of the DICOM JSON."""
+"""The media types other than JSON, and the functions that make a document of the DICOM JSON."""
 
 OFFERS = [
-    Offer(DICOM_JSON),
-    Offer(JSON),
+    *(Offer(media_type) for media_type in ARRAYS),
     *(
         Offer(media_type, multipart=multipart)
         for media_type in ENCODERS
+        if media_type not in ARRAYS
         for multipart in (True, False)
     ),
 ]
@@ -42,19 +47,20 @@ ANSWERED_AT_ONCE = 1024 * 1024
 
 
 def negotiate(request: Request) -> Offer:
-    """Return the form in which this client takes datasets."""
+    """Return the media type in which this client accepts datasets."""
     return choose(accepted(request), OFFERS)
 
 
 def answer(
     request: Request, documents: Iterable[bytes], offer: Offer, etag: str | None = None
 ) -> Response:
-    """Respond with datasets that are JSON already, in the form that was negotiated.
+    """Respond with datasets that are JSON already, in the media type that was negotiated.
 
     `etag` is used if they are streamed; for few it is a hash of the content.
     """
-    if offer.media_type not in ENCODERS:
-        return respond.json_array(request, documents, offer.media_type, etag)
+    if marks := ARRAYS.get(offer.media_type):
+        encoded = _encoded(documents, offer.media_type)
+        return respond.array(request, encoded, offer.media_type, etag, marks)
     first, rest = _beginning(documents)
     if not first:
         return Response(status_code=204)  # no multipart body is without a part (RFC 2046 5.1)
@@ -75,16 +81,22 @@ def answer(
 def answer_one(request: Request, dataset: Dataset, offer: Offer, status: int) -> Response:
     """Respond with one dataset, which in JSON is an object of its own."""
     document = orjson.dumps(dataset)
-    if offer.media_type not in ENCODERS:
-        return Response(document, status, media_type=offer.media_type)
     if offer.multipart:
         parts = [_part(offer.media_type, document)]
         return respond.multipart(request, parts, offer.media_type, status=status)
-    return Response(ENCODERS[offer.media_type](document), status, media_type=offer.media_type)
+    encode = ENCODERS.get(offer.media_type)
+    body = encode(document) if encode else document
+    return Response(body, status, media_type=offer.media_type)
+
+
+def _encoded(documents: Iterable[bytes], media_type: str) -> Iterable[bytes]:
+    """Return the documents in this media type; those of JSON as they are."""
+    encode = ENCODERS.get(media_type)
+    return map(encode, documents) if encode else documents
 
 
 def _beginning(documents: Iterable[bytes]) -> tuple[list[bytes], Iterator[bytes] | None]:
-    """Return the first documents, and an iterator of the rest when they are many."""
+    """Return the first documents, and an iterator of the rest if they are many, else None."""
     first: list[bytes] = []
     size = 0
     rest = iter(documents)
@@ -97,5 +109,6 @@ def _beginning(documents: Iterable[bytes]) -> tuple[list[bytes], Iterator[bytes]
 
 
 def _part(media_type: str, document: bytes) -> Part:
+    """Return the part of a multipart response that holds this document."""
     encoded = ENCODERS[media_type](document)
     return Part(media_type, partial(list, [encoded]), len(encoded))

@@ -166,17 +166,30 @@ def stream(
     return _answer(request, 200, sent, body)
 
 
-def json_array(
+@dataclass(frozen=True, slots=True)
+class ArrayMarks:
+    """The bytes around and between the elements of an array."""
+
+    begin: bytes
+    separator: bytes
+    end: bytes
+
+
+JSON_ARRAY = ArrayMarks(b"[", b",", b"]")
+
+
+def array(
     request: Request,
     documents: Iterable[bytes],
     media_type: str,
     etag: str | None = None,
+    marks: ArrayMarks = JSON_ARRAY,
 ) -> Response:
-    """Respond with an array of documents that are JSON already.
+    """Respond with an array of documents that are encoded already.
 
     Pass `etag` for documents that are streamed; otherwise it is a hash of the content.
     """
-    pieces = _coalesced(_array(documents), IN_ONE_PIECE)
+    pieces = _coalesced(_array(documents, marks), IN_ONE_PIECE)
     beginning, rest = next(pieces), next(pieces, None)
     if rest is None:
         etag = entity_tag(hashlib.sha256(beginning).digest())
@@ -285,13 +298,14 @@ def _answer(request: Request, status: int, headers: dict[str, str], body: Deferr
     return omission_warnings.respond_streaming(request, status, headers, whole, body.omissions)
 
 
-def _array(documents: Iterable[bytes]) -> Iterator[bytes]:
-    separator = b"["
+def _array(documents: Iterable[bytes], marks: ArrayMarks) -> Iterator[bytes]:
+    """Yield the documents with the marks of an array around and between them."""
+    mark = marks.begin
     for document in documents:
-        yield separator
+        yield mark
         yield document
-        separator = b","
-    yield b"]" if separator == b"," else b"[]"
+        mark = marks.separator
+    yield marks.end if mark is marks.separator else marks.begin + marks.end
 
 
 def _coalesced(pieces: Iterable[bytes], least: int) -> Iterator[bytes]:

@@ -42,7 +42,7 @@ def read_changefeed(request: Request) -> Response:
         _window(request),
         _metadata_below(request),
     )
-    return respond.json_array(request, list(entries), media_type)
+    return respond.array(request, list(entries), media_type)
 
 
 @get_and_head(router, "/changefeed/latest")

@@ -24,7 +24,7 @@ def read_query_tags(request: Request) -> Response:
     """The attributes that are searched for by configuration, and how far it is with each."""
     media_type = choose(accepted(request), OFFERS).media_type
     entries = [orjson.dumps(tag) for tag in all_query_tags(services_of(request))]
-    return respond.json_array(request, entries, media_type)
+    return respond.array(request, entries, media_type)
 
 
 @get_and_head(router, "/extendedquerytags/{path}")

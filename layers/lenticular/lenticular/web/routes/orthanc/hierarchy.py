@@ -8,6 +8,7 @@ from lenticular import errors
 from lenticular.dicom.model import Level
 from lenticular.dicom.orthanc_tags import simplified
 from lenticular.transactions.orthanc import resources as browse
+from lenticular.web.http.media_types import JSON
 from lenticular.web.reading_routes import get_and_head
 from lenticular.web.request_context import services_of
 from lenticular.web.responses import respond
@@ -35,10 +36,10 @@ def resources(request: Request, collection: Collection) -> Response:
         return large_answer(request, index.orthanc.resource_ids(collection.level, since, limit))
     style = tag_style(request, simplified)
     pages = browse.all_resources(services_of(request), collection.level, since, limit)
-    return respond.json_array(
+    return respond.array(
         request,
         (orjson.dumps(browse.describe(resource, style)) for resource in pages),
-        "application/json",
+        JSON,
     )
 
 
