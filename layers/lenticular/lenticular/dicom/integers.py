@@ -12,6 +12,9 @@ from lenticular.dicom.model import Dataset
 MAX_DIGITS = 18
 """The digits that a 64 bit column of the index holds; IS has 10 at most."""
 
+LARGEST_EXACT = 2**53 - 1
+"""Beyond it a JSON number may change on its way (RFC 8259, 6), so it is written as a string."""
+
 _PLAIN = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
 _LONGEST = 64

@@ -63,10 +63,11 @@ class TransferSyntax:
         return self.media_type.startswith("video/")
 
 
-_JPEG = "1.2.840.10008.1.2.4."
-_JPIP = frozenset(_JPEG + suffix for suffix in ("94", "95", "204", "205"))
+JPEG_ROOT = "1.2.840.10008.1.2.4."
+"""The beginning of the UIDs of JPEG and its successors (PS3.6 Annex A)."""
+_JPIP = frozenset(JPEG_ROOT + suffix for suffix in ("94", "95", "204", "205"))
 
-# What follows `1.2.840.10008.1.2.4.`, by the media type of a frame.
+# The UIDs below the root, by the media type of a frame.
 _MEDIA_TYPES = {
     "image/jpeg": "50 51 52 53 54 55 56 57 58 59 60 61 62 63 64 65 66 70",
     "image/jls": "80 81",
@@ -79,9 +80,9 @@ _MEDIA_TYPES = {
     "video/H265": "107 108",
 }
 _NAMES_OF_OUR_OWN = {
-    _JPEG + "110": "JPEG XL Lossless",
-    _JPEG + "111": "JPEG XL JPEG Recompression",
-    _JPEG + "112": "JPEG XL",
+    JPEG_ROOT + "110": "JPEG XL Lossless",
+    JPEG_ROOT + "111": "JPEG XL JPEG Recompression",
+    JPEG_ROOT + "112": "JPEG XL",
     "1.2.840.10008.1.2.8.1": "Deflated Image Frame Compression",
     GE_IMPLICIT_VR_BIG_ENDIAN_PIXELS: "GE Private Implicit VR Big Endian",
 }
@@ -96,17 +97,17 @@ def _table() -> dict[str, TransferSyntax]:
         # The dataset is little endian in spite of its name; only the pixels are swapped.
         TransferSyntax(GE_IMPLICIT_VR_BIG_ENDIAN_PIXELS, implicit=True, big_endian_pixels=True),
         # Their pixels lie elsewhere, behind a JPIP URL.
-        TransferSyntax(_JPEG + "94"),
-        TransferSyntax(_JPEG + "95", deflated=True),
-        TransferSyntax(_JPEG + "204"),
-        TransferSyntax(_JPEG + "205", deflated=True),
+        TransferSyntax(JPEG_ROOT + "94"),
+        TransferSyntax(JPEG_ROOT + "95", deflated=True),
+        TransferSyntax(JPEG_ROOT + "204"),
+        TransferSyntax(JPEG_ROOT + "205", deflated=True),
     ]
     encapsulated = [
         TransferSyntax(RLE_LOSSLESS, encapsulated=True, media_type="image/dicom-rle"),
         TransferSyntax("1.2.840.10008.1.2.1.98", encapsulated=True),
         TransferSyntax("1.2.840.10008.1.2.8.1", encapsulated=True),
         *(
-            TransferSyntax(_JPEG + suffix, encapsulated=True, media_type=media_type)
+            TransferSyntax(JPEG_ROOT + suffix, encapsulated=True, media_type=media_type)
             for media_type, suffixes in _MEDIA_TYPES.items()
             for suffix in suffixes.split()
         ),

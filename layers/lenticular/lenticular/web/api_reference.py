@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from lenticular.errors import NotFound
+from lenticular.web.http.media_types import HTML
 from lenticular.web.request_context import root_url
 
 router = APIRouter(include_in_schema=False)
@@ -64,7 +65,7 @@ def redirect_to_reference(request: Request) -> Response:
 @router.get("/docs")
 def reference() -> Response:
     """Return the page."""
-    return Response(PAGE, headers=HEADERS, media_type="text/html")
+    return Response(PAGE, headers=HEADERS, media_type=HTML)
 
 
 @router.get("/swagger/{name}")

@@ -18,6 +18,7 @@ from lenticular.storage.protocol import Bucket
 from lenticular.transactions import deferred_results
 from lenticular.transactions.deferred_results import Failure, Job
 from lenticular.web.app import create_app
+from lenticular.web.http.media_types import OCTET_STREAM
 from lenticular.web.responses.payload_limit import JOB, Replay
 from lenticular.web.routers import all_routers
 
@@ -43,7 +44,7 @@ class _Answer:
 
     @property
     def media_type(self) -> str:
-        return self.headers.get(b"content-type", b"application/octet-stream").decode("latin-1")
+        return self.headers.get(b"content-type", OCTET_STREAM.encode()).decode("latin-1")
 
 
 class JobRunner:

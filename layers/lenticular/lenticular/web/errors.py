@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from lenticular import errors
+from lenticular.web.http.media_types import JSON
 from lenticular.web.logs import HUNG_UP
 from lenticular.web.orthanc_errors import code_of, orthanc_error
 from lenticular.web.request_context import DICOMWEB, root_url
@@ -57,7 +58,7 @@ def error_response(
         orjson.dumps({"error": status.phrase, "detail": detail}),
         status_code=status,
         headers=headers,
-        media_type="application/json",
+        media_type=JSON,
     )
 
 

@@ -10,6 +10,7 @@ from fastapi import Request
 from starlette.responses import Response
 
 from lenticular import errors
+from lenticular.web.http.media_types import JSON
 
 INTERNAL = (-1, "Internal error")
 UNKNOWN_RESOURCE = (17, "Unknown resource")
@@ -63,4 +64,4 @@ def orthanc_error(
         "OrthancStatus": number,
         "Uri": request.url.path,
     }
-    return Response(orjson.dumps(body), status, headers, media_type="application/json")
+    return Response(orjson.dumps(body), status, headers, media_type=JSON)

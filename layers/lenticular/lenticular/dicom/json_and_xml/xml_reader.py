@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from xml.parsers import expat
 
+from lenticular.dicom.integers import LARGEST_EXACT
 from lenticular.dicom.json_and_xml.xml_writer import NAME_COMPONENTS, NAME_GROUPS
 from lenticular.dicom.model import Dataset
 from lenticular.dicom.read.character_sets import CharacterSet
@@ -29,7 +30,6 @@ _INTEGER_RANGES = {
     "US": (0, 2**16), "SS": (-(2**15), 2**15), "UL": (0, 2**32), "SL": (-(2**31), 2**31),
     "UV": (0, 2**64), "SV": (-(2**63), 2**63),
 }  # fmt: skip
-_LARGEST_EXACT = 2**53 - 1  # as the DICOM JSON of files has it
 
 
 class _Utf8(CharacterSet):
@@ -294,7 +294,7 @@ def _integer(vr: str, text: str) -> int | str | None:
     least, end = _INTEGER_RANGES[vr]
     if not least <= number < end:
         raise ValueError("out of range")
-    return number if abs(number) <= _LARGEST_EXACT else str(number)
+    return number if abs(number) <= LARGEST_EXACT else str(number)
 
 
 def _float(text: str) -> float | str | None:

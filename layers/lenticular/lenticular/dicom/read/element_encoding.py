@@ -7,7 +7,8 @@ from lenticular.dicom.read.vr_decode import VrCodec
 from lenticular.errors import InvalidInstance
 
 UNDEFINED = 0xFFFFFFFF
-"""The length of what ends at a delimiter."""
+"""The length of a value that ends at a delimiter."""
+LONGEST_LENGTH = 0xFFFFFFFE
 
 MAX_PADDING = 64 * 1024
 """Zeros behind a data set, or in place of a delimiter, that are taken for padding."""
@@ -17,6 +18,9 @@ ITEM = 0xFFFEE000
 TRAILING_PADDING = 0xFFFCFFFC
 ITEM_END = 0xFFFEE00D
 SEQUENCE_END = 0xFFFEE0DD
+ITEM_BYTES = struct.pack("<HH", DELIMITERS, ITEM & 0xFFFF)
+SEQUENCE_END_BYTES = struct.pack("<HH", DELIMITERS, SEQUENCE_END & 0xFFFF)
+"""The tags of delimiters as they are written in little endian (PS3.5 7.5)."""
 
 
 class Damaged(InvalidInstance):

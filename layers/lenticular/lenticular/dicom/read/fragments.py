@@ -5,6 +5,8 @@ from array import array
 from dataclasses import dataclass
 
 from lenticular.dicom.read.element_encoding import (
+    DELIMITERS,
+    ITEM,
     SEQUENCE_END,
     TRAILING_PADDING,
     Damaged,
@@ -13,6 +15,8 @@ from lenticular.dicom.read.element_encoding import (
     only_zeros,
 )
 from lenticular.errors import FailureReason
+
+_ITEM_NUMBER = ITEM & 0xFFFF
 
 MAX_FRAGMENTS = 4_000_000
 
@@ -37,7 +41,7 @@ def scan(data: memoryview, start: int, end: int, coding: Encoding) -> Fragments:
     position = start
     while position + 8 <= end:
         group, number, length = unpack(data, position)
-        if number != 0xE000 or group != 0xFFFE:
+        if number != _ITEM_NUMBER or group != DELIMITERS:
             if group << 16 | number == SEQUENCE_END:
                 return Fragments(items, position, position + 8, is_closed=True)
             if group << 16 | number == TRAILING_PADDING or only_zeros(data, position, end):

@@ -33,8 +33,8 @@ __all__ = ["data_set_start", "file_meta", "parse", "read_as_written", "target_of
 _PREAMBLE = 128
 _PREFIX = b"DICM"
 _META = 0x0002
-_MEDIA_STORAGE_SOP_CLASS = 0x00020002
-_TRANSFER_SYNTAX = 0x00020010
+_MEDIA_STORAGE_SOP_CLASS = int(tags.MEDIA_STORAGE_SOP_CLASS_UID, 16)
+_TRANSFER_SYNTAX = int(tags.TRANSFER_SYNTAX_UID, 16)
 _MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 
 # What is often sent by mistake, by how it begins.

@@ -16,7 +16,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from lenticular.dicom.integers import integer
+from lenticular.dicom.integers import LARGEST_EXACT, integer
 from lenticular.dicom.read.character_sets import CharacterSet
 
 Encode = Callable[[bytes, CharacterSet], Any]
@@ -26,7 +26,6 @@ NUMBERS_LIMIT = 64 * 1024
 BINARY_LIMIT = 1024
 
 PADDING = " \0"
-_LARGEST_EXACT = 2**53 - 1  # beyond it a JSON number may change on its way (RFC 8259, 6)
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
 _SIMPLE_DECIMALS = re.compile(r"[0-9+\-. \\]*", re.ASCII)
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
@@ -135,7 +134,7 @@ def integers(raw: bytes, repertoire: CharacterSet) -> list[int | str | None] | N
 
 def _integer(value: str) -> int | str | None:
     number = integer(value)
-    if number is None or abs(number) > _LARGEST_EXACT:
+    if number is None or abs(number) > LARGEST_EXACT:
         return value or None
     return number
 
@@ -164,7 +163,7 @@ def _not_finite(number: float) -> str:
 
 def _long_integers(layout: struct.Struct, raw: bytes, _: CharacterSet) -> list[int | str] | None:
     numbers = _numbers(layout, raw, _)
-    return numbers and [n if abs(n) <= _LARGEST_EXACT else str(n) for n in numbers]
+    return numbers and [n if abs(n) <= LARGEST_EXACT else str(n) for n in numbers]
 
 
 def _tags(layout: struct.Struct, raw: bytes, _: CharacterSet) -> list[str] | None:

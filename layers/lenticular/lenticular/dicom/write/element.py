@@ -12,18 +12,21 @@ from functools import cached_property
 from io import SEEK_END, BufferedIOBase
 from itertools import accumulate
 
+from lenticular.dicom.read.element_encoding import (
+    ITEM_BYTES,
+    LONGEST_LENGTH,
+    SEQUENCE_END_BYTES,
+    UNDEFINED,
+)
 from lenticular.dicom.read.vr_decode import LITTLE_ENDIAN
 from lenticular.dicom.write.vr_encode import padding
 from lenticular.errors import InvalidInstance
 
 PIECE_BYTES = 1024 * 1024
-UNDEFINED = 0xFFFFFFFF
 _LONGEST_SHORT = 0xFFFE
-_LONGEST = 0xFFFFFFFE
 _SHORT_HEADER = struct.Struct("<HH2sH").pack
 _LONG_HEADER = struct.Struct("<HH2sHI").pack
-_ITEM = b"\xfe\xff\x00\xe0"
-_SEQUENCE_END = b"\xfe\xff\xdd\xe0\0\0\0\0"
+_SEQUENCE_END = SEQUENCE_END_BYTES + bytes(4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +39,10 @@ class Encapsulated:
         """Return the value and its delimiter in pieces."""
         sizes = [_frame_size(frame) for frame in self.frames]
         offsets = list(accumulate((8 + size + size % 2 for size in sizes), initial=0))[:-1]
-        table = array("I", offsets).tobytes() if offsets and offsets[-1] < _LONGEST else b""
-        yield _ITEM + len(table).to_bytes(4, "little") + table
+        table = array("I", offsets).tobytes() if offsets and offsets[-1] < LONGEST_LENGTH else b""
+        yield ITEM_BYTES + len(table).to_bytes(4, "little") + table
         for frame, size in zip(self.frames, sizes, strict=True):
-            yield _ITEM + (size + size % 2).to_bytes(4, "little")
+            yield ITEM_BYTES + (size + size % 2).to_bytes(4, "little")
             yield from _file_pieces(frame)
             if size % 2:
                 yield b"\0"
@@ -75,7 +78,7 @@ class WritableElement:
         if isinstance(self.value, Encapsulated):
             return UNDEFINED
         length = self.size + self.size % 2
-        if length > _LONGEST:
+        if length > LONGEST_LENGTH:
             raise InvalidInstance(f"The value of {self.tag} has 4 GB or more (PS3.5 7.1).")
         return length
 
@@ -85,7 +88,7 @@ class WritableElement:
             yield from self.value.pieces()
         elif isinstance(self.value, tuple):
             for item in self.value:
-                yield _ITEM + _size_of_all(item).to_bytes(4, "little")
+                yield ITEM_BYTES + _size_of_all(item).to_bytes(4, "little")
                 for element in item:
                     yield from element.pieces()
         else:
@@ -120,7 +123,7 @@ def _size_of_all(elements: Sequence[WritableElement]) -> int:
 
 def _frame_size(frame: BufferedIOBase) -> int:
     size = file_size(frame)
-    if size >= _LONGEST:
+    if size >= LONGEST_LENGTH:
         raise InvalidInstance("A frame of 4 GB or more cannot be written (PS3.5 A.4).")
     return size
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from lenticular.dicom.model import Dataset, Layout, ParsedInstance
 from lenticular.dicom.read.character_sets import character_set
-from lenticular.dicom.read.element_encoding import Encoding
+from lenticular.dicom.read.element_encoding import UNDEFINED, Encoding
 from lenticular.dicom.read.elements import ElementReader
 from lenticular.dicom.read.vr_decode import LITTLE_ENDIAN, little_endian
-from lenticular.dicom.write.element import UNDEFINED, WritableElement
+from lenticular.dicom.write.element import WritableElement
 
 Read = Callable[[int, int], bytes]
 """At most so many bytes (the second) of the file from an offset (the first)."""

@@ -22,7 +22,12 @@ from pydicom.filewriter import write_dataset
 from lenticular.dicom import tags
 from lenticular.dicom.model import Dataset as JsonDataset
 from lenticular.dicom.read import part10
-from lenticular.dicom.read.element_encoding import EXPLICIT_LITTLE
+from lenticular.dicom.read.element_encoding import (
+    EXPLICIT_LITTLE,
+    ITEM_BYTES,
+    SEQUENCE_END_BYTES,
+    UNDEFINED,
+)
 from lenticular.dicom.read.vr_decode import little_endian
 from lenticular.dicom.transfer_syntaxes import lookup
 from lenticular.dicom.write.part10_file import file_head
@@ -31,9 +36,7 @@ from lenticular.errors import InvalidInstance, Unacceptable
 
 log = logging.getLogger(__name__)
 
-PIXEL_DATA = 0x7FE00010
-_UNDEFINED = 0xFFFFFFFF
-_ITEM = struct.Struct("<HHI")
+PIXEL_DATA = int(tags.PIXEL_DATA, 16)
 # What pydicom raises for elements that it cannot make sense of.
 _UNREADABLE = (
     *(ValueError, TypeError, KeyError, AttributeError, NotImplementedError, OSError),
@@ -111,7 +114,7 @@ def _use_our_reading(dataset: Dataset, read: JsonDataset) -> None:
                 _use_our_reading(item, of_item)
         elif vr is not None and isinstance(element, RawDataElement) and element.value is not None:
             value = element.value
-            if not element.is_little_endian and element.length != _UNDEFINED:
+            if not element.is_little_endian and element.length != UNDEFINED:
                 value = little_endian(element.VR or vr, value)
             elements[tag] = element._replace(
                 VR=element.VR or vr, value=value, is_little_endian=True
@@ -167,11 +170,11 @@ def native_element(vr: str, size: int, pieces: Iterable[bytes]) -> Iterator[byte
 
 def encapsulated_element(frames: Iterable[bytes]) -> Iterator[bytes]:
     """Return the element of compressed frames, a fragment each, without offsets (PS3.5 A.4)."""
-    yield _head("OB", _UNDEFINED) + _ITEM.pack(0xFFFE, 0xE000, 0)
+    yield _head("OB", UNDEFINED) + ITEM_BYTES + bytes(4)
     for frame in frames:
         padding = len(frame) % 2
-        yield _ITEM.pack(0xFFFE, 0xE000, len(frame) + padding) + frame + b"\0" * padding
-    yield _ITEM.pack(0xFFFE, 0xE0DD, 0)
+        yield ITEM_BYTES + (len(frame) + padding).to_bytes(4, "little") + frame + b"\0" * padding
+    yield SEQUENCE_END_BYTES + bytes(4)
 
 
 def _items(dataset: Dataset) -> Iterator[Dataset]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from lenticular.dicom.transfer_syntaxes import RLE_LOSSLESS
+from lenticular.dicom.transfer_syntaxes import JPEG_ROOT, RLE_LOSSLESS
 
 SEARCHED_BYTES = 65536
 """A codestream begins within so many bytes of a frame: file formats put boxes before it."""
@@ -93,11 +93,14 @@ def _read_head(frame: bytes) -> Head | None:
     return None
 
 
-_JPEG = "1.2.840.10008.1.2.4."
 _SOF = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _SOF_LOSSLESS = {0xC3, 0xC7, 0xCB, 0xCF}
 _SOF_JPEG_LS = 0xF7
-_SOF_SYNTAXES = {0xC0: _JPEG + "50", 0xC1: _JPEG + "51", 0xC2: _JPEG + "55"}
+_SOF_SYNTAXES = {
+    0xC0: JPEG_ROOT + "50",
+    0xC1: JPEG_ROOT + "51",
+    0xC2: JPEG_ROOT + "55",
+}
 _SOS = 0xDA
 _APP0, _APP14 = 0xE0, 0xEE
 _APPLICATIONS = {_APP0: b"JFIF", _APP14: b"Adobe"}
@@ -133,11 +136,11 @@ def _segments(frame: bytes) -> Iterator[tuple[int, bytes]]:
 def _jpeg_head(marker: int, segment: bytes, segments: dict[int, bytes], frame: bytes) -> Head:
     precision, rows, columns, count = struct.unpack_from(">BHHB", segment)
     parameter = _scan_parameter(segments.get(_SOS, b""))
-    codec, syntax = Codec.JPEG, _SOF_SYNTAXES.get(marker, _JPEG + "51")
+    codec, syntax = Codec.JPEG, _SOF_SYNTAXES.get(marker, JPEG_ROOT + "51")
     if marker == _SOF_JPEG_LS:
-        codec, syntax = Codec.JPEG_LS, _JPEG + ("81" if parameter else "80")
+        codec, syntax = Codec.JPEG_LS, JPEG_ROOT + ("81" if parameter else "80")
     elif marker in _SOF_LOSSLESS:
-        codec, syntax = Codec.JPEG_LOSSLESS, _JPEG + ("70" if parameter == 1 else "57")
+        codec, syntax = Codec.JPEG_LOSSLESS, JPEG_ROOT + ("70" if parameter == 1 else "57")
     samplings = {segment[7 + 3 * index] for index in range(count)}
     transformed = None
     if codec is Codec.JPEG and count == 3:
@@ -208,8 +211,8 @@ def _jpeg_2000_syntax(frame: bytes, style: bytes) -> str:
     reversible = len(style) == 14 and style[13] == 1
     high_throughput = len(style) == 14 and bool(style[12] & 0x40)
     if high_throughput and frame.find(b"\xff\x50", 0, SEARCHED_BYTES) >= 0:
-        return _JPEG + ("201" if reversible else "203")
-    return _JPEG + ("90" if reversible else "91")
+        return JPEG_ROOT + ("201" if reversible else "203")
+    return JPEG_ROOT + ("90" if reversible else "91")
 
 
 _JPEG_XL_SIZES = (9, 13, 18, 30)
@@ -230,7 +233,7 @@ def _jpeg_xl(frame: bytes) -> Head | None:
         columns = rows * numerator // denominator
     else:
         columns = _jpeg_xl_length(bits, in_eights)
-    return Head(Codec.JPEG_XL, rows, columns, 0, _JPEG + "112", transformed=True)
+    return Head(Codec.JPEG_XL, rows, columns, 0, JPEG_ROOT + "112", transformed=True)
 
 
 def _jpeg_xl_length(bits: Callable[[int], int], in_eights: int) -> int:

@@ -10,25 +10,25 @@ from typing import Any
 
 from lenticular.dicom import tags
 from lenticular.dicom.model import Dataset
-from lenticular.dicom.transfer_syntaxes import RLE_LOSSLESS
+from lenticular.dicom.transfer_syntaxes import JPEG_ROOT, RLE_LOSSLESS
 from lenticular.errors import InvalidInstance
 from lenticular.pixels.codecs.codestream import Codec, Head, read_head
 from lenticular.pixels.image_pixel import MAX_SAMPLES
+from lenticular.pixels.picture_formats import GIF, PNG
 
-UNPACKED = ("image/png", "image/gif")
-_JPEG = "1.2.840.10008.1.2.4."
+UNPACKED = (PNG, GIF)
 _LOSSY_METHODS = {
     "50": "ISO_10918_1", "51": "ISO_10918_1", "55": "ISO_10918_1", "81": "ISO_14495_1",
     "91": "ISO_15444_1", "203": "ISO_15444_15",
 }  # fmt: skip
 # For what a stream does not declare, the most common value of its kind is assumed.
-_UNTOLD = {
+_ASSUMED = {
     "image/dicom-rle": RLE_LOSSLESS,
-    "image/jxl": _JPEG + "112",
-    "video/mp4": _JPEG + "102",
-    "video/mpeg": _JPEG + "100",
-    "video/mpeg2": _JPEG + "100",
-    "video/h265": _JPEG + "107",
+    "image/jxl": JPEG_ROOT + "112",
+    "video/mp4": JPEG_ROOT + "102",
+    "video/mpeg": JPEG_ROOT + "100",
+    "video/mpeg2": JPEG_ROOT + "100",
+    "video/h265": JPEG_ROOT + "107",
 }
 _CODECS = {
     "image/jpeg": (Codec.JPEG, Codec.JPEG_LOSSLESS),
@@ -49,19 +49,19 @@ class Unpacked:
 
 def media_types() -> frozenset[str]:
     """Return the media types of compressed pixel data that can be stored."""
-    return frozenset({*_CODECS, *_UNTOLD, *UNPACKED})
+    return frozenset({*_CODECS, *_ASSUMED, *UNPACKED})
 
 
 def syntax_of(media_type: str, beginning: bytes) -> str:
     """Return the transfer syntax that a stream of this media type needs."""
-    if media_type in _UNTOLD:
-        return _UNTOLD[media_type]
+    if media_type in _ASSUMED:
+        return _ASSUMED[media_type]
     return _head(media_type, beginning).transfer_syntax_uid
 
 
 def description_of(media_type: str, syntax_uid: str, beginning: bytes) -> Dataset:
     """Return the attributes that the stream gives; none for videos and RLE."""
-    if media_type in _UNTOLD:
+    if media_type in _ASSUMED:
         return {}
     head = _head(media_type, beginning)
     stored = head.precision
@@ -70,7 +70,7 @@ def description_of(media_type: str, syntax_uid: str, beginning: bytes) -> Datase
         photometric = "YBR_FULL"
     described = _description(head.rows, head.columns, head.components, stored, photometric)
     described[tags.PIXEL_REPRESENTATION] = {"vr": "US", "Value": [int(head.signed)]}
-    method = _LOSSY_METHODS.get(syntax_uid.removeprefix(_JPEG))
+    method = _LOSSY_METHODS.get(syntax_uid.removeprefix(JPEG_ROOT))
     if method:
         described[tags.LOSSY_IMAGE_COMPRESSION] = {"vr": "CS", "Value": ["01"]}
         described[tags.LOSSY_IMAGE_COMPRESSION_METHOD] = {"vr": "CS", "Value": [method]}
@@ -93,13 +93,13 @@ def unpack(media_type: str, picture: bytes) -> Unpacked:
         import imagecodecs
         import numpy as np
 
-        decode = imagecodecs.png_decode if media_type == "image/png" else imagecodecs.gif_decode
+        decode = imagecodecs.png_decode if media_type == PNG else imagecodecs.gif_decode
         pixels = np.asarray(decode(picture))
     except (ValueError, RuntimeError) as error:
         raise InvalidInstance(f"A part of type {media_type} cannot be decoded.") from error
     except ImportError as error:
         raise InvalidInstance(f"{media_type} cannot be unpacked here; send DICOM.") from error
-    if media_type == "image/png" or (pixels.ndim == 3 and pixels.shape[-1] in (3, 4)):
+    if media_type == PNG or (pixels.ndim == 3 and pixels.shape[-1] in (3, 4)):
         pixels = pixels[None]
     if pixels.ndim == 3:
         pixels = pixels[..., None]
@@ -161,5 +161,5 @@ def _photometric(head: Head, syntax_uid: str) -> str:
     if head.components != 3:
         return "MONOCHROME2"
     if head.codec is Codec.JPEG_2000 and head.transformed:
-        return "YBR_RCT" if syntax_uid in (_JPEG + "90", _JPEG + "201") else "YBR_ICT"
+        return "YBR_RCT" if syntax_uid in (JPEG_ROOT + "90", JPEG_ROOT + "201") else "YBR_ICT"
     return "YBR_FULL_422" if head.codec is Codec.JPEG and head.transformed is not False else "RGB"

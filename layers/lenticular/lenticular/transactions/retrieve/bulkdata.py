@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from lenticular.dicom import tags
 from lenticular.dicom.model import Layout
+from lenticular.dicom.read.element_encoding import ITEM_BYTES
 from lenticular.dicom.transfer_syntaxes import OCTET_STREAM, lookup
 from lenticular.index.records import LocatedInstance, StoredInstance
 from lenticular.services import Services
 from lenticular.transactions.retrieve import instances as retrieve
-from lenticular.transactions.retrieve.frames import ITEM, joined_fragments
+from lenticular.transactions.retrieve.frames import joined_fragments
 from lenticular.transactions.retrieve.instances import BulkData
 
 
@@ -60,7 +61,7 @@ def read(services: Services, value: Value) -> BulkData:
     fragments hold goes out without their heads, as it does for any other pixels.
     """
     found = retrieve.bulk_data(services, value.located, value.path)
-    if not _may_be_fragments(value) or found.content.read(0, len(ITEM)) != ITEM:
+    if not _may_be_fragments(value) or found.content.read(0, len(ITEM_BYTES)) != ITEM_BYTES:
         return found
     stream = joined_fragments(found.content, 0, found.content.size, skip=1)
     return BulkData(stream, lookup(value.located.instance.transfer_syntax_uid).media_type)

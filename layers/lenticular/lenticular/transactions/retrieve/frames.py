@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from lenticular.dicom.model import PixelLayout
+from lenticular.dicom.read.element_encoding import ITEM_BYTES
 from lenticular.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, KNOWN, lookup
 from lenticular.errors import NotFound, NotRenderable, Unacceptable
 from lenticular.index.records import LocatedInstance
@@ -19,9 +20,6 @@ from lenticular.transactions.retrieve.instances import dataset_of
 # The fragments of a frame up to this size are read at once, those of a larger one (a video, a
 # whole slide in one frame) found first and then streamed.
 AT_ONCE = 8 * 1024 * 1024
-
-ITEM = b"\xfe\xff\x00\xe0"
-"""The tag that begins the header of a fragment (PS3.5 7.5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +201,7 @@ def _fragments(whole: ByteSource, start: int, length: int) -> list[tuple[int, in
     while position + 8 <= end:
         head = whole.read(position, 8)
         size = int.from_bytes(head[4:], "little")
-        if head[:4] != ITEM:
+        if head[:4] != ITEM_BYTES:
             break
         spans.append((position + 8, min(size, end - position - 8)))
         position += 8 + size

@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 
 from lenticular.dicom import tags
 from lenticular.dicom.model import PixelLayout
-from lenticular.dicom.read.element_encoding import Encoding
+from lenticular.dicom.read.element_encoding import LONGEST_LENGTH, SEQUENCE_END_BYTES, Encoding
 from lenticular.dicom.read.part10 import data_set_start
 from lenticular.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, lookup
 from lenticular.dicom.write import reencode
@@ -37,8 +37,6 @@ from lenticular.transactions.retrieve.frames import frame_syntax, require_frames
 from lenticular.transactions.retrieve.instances import dataset_of, locate
 
 _HEAD = 4096
-_SEQUENCE_END = b"\xfe\xff\xdd\xe0"
-_LARGEST_VALUE = 0xFFFFFFFE
 
 
 Edit = Callable[[Dataset], None]
@@ -99,7 +97,7 @@ def _elements_around(whole: ByteSource, pixels: PixelLayout) -> StoredElements:
     _, coding = data_set_start(whole.read(0, min(_HEAD, whole.size)))
     head = whole.read(0, pixels.offset - _header_size(coding))
     tail = whole.read(pixels.offset + pixels.length)
-    if pixels.encapsulated and tail.startswith(_SEQUENCE_END):
+    if pixels.encapsulated and tail.startswith(SEQUENCE_END_BYTES):
         tail = tail[8:]
     elements = reencode.read_elements(head, tail if tail.strip(b"\0") else b"")
     for keyword in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
@@ -133,7 +131,7 @@ def _native(
     description = _description(services, located)
     bits = description.samples * description.bits_allocated
     size = (bits * pixels.number_of_frames + 7) // 8
-    if size > _LARGEST_VALUE or (bits % 8 and pixels.number_of_frames > 1):
+    if size > LONGEST_LENGTH or (bits % 8 and pixels.number_of_frames > 1):
         raise Unacceptable("Uncompressed, the pixels do not fit a file; retrieve them as stored.")
     frames = _decoded(services, located, description)
     first = next(frames)

@@ -24,6 +24,7 @@ from lenticular.transactions.store.keys import new_key
 log = logging.getLogger(__name__)
 
 
+DIFFERENT_BYTES = "Different bytes are stored under this SOP Instance UID."
 OTHER_PATIENT = "Its study already belongs to another Patient ID."
 STRICT = "strict"
 
@@ -209,7 +210,7 @@ def _add(services: Services, instances: list[NewInstance]) -> list[StoreResult]:
             result = _refused(
                 instance.parsed,
                 FailureReason.DUPLICATE_SOP_INSTANCE,
-                "Different bytes are stored under this SOP Instance UID.",
+                DIFFERENT_BYTES,
                 answer.orthanc_ids,
             )
         else:

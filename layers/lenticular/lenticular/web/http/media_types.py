@@ -15,7 +15,10 @@ JSON = "application/json"
 ZIP = "application/zip"
 MULTIPART_RELATED = "multipart/related"
 WADL = "application/vnd.sun.wadl+xml"
-TEXTS = (DICOM_JSON, JSON, DICOM_XML, WADL, "text/html", "text/plain")
+HTML = "text/html"
+PLAIN_TEXT = "text/plain"
+PDF = "application/pdf"
+TEXTS = (DICOM_JSON, JSON, DICOM_XML, WADL, HTML, PLAIN_TEXT)
 """The media types that are text: worth gzip, and no base64 on their way out of Lambda."""
 
 _WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"

@@ -29,7 +29,7 @@ from lenticular.transactions.retrieve.omissions import (
     obtainable,
 )
 from lenticular.web.http.accept import Accept, Offer, accepted, choose
-from lenticular.web.http.media_types import OCTET_STREAM
+from lenticular.web.http.media_types import OCTET_STREAM, PDF
 from lenticular.web.http.multipart import Part
 from lenticular.web.representations import frames as frame_parts
 from lenticular.web.representations.transfer_syntax_offers import frame_offers
@@ -147,7 +147,7 @@ def one_value(request: Request, value: Value) -> Response:
     response = respond.content(request, content.pieces, content_type, size=content.size, etag=etag)
     # Whoever stored the document chose its type; a browser must not run what it may hold.
     response.headers["x-content-type-options"] = "nosniff"
-    if offer.media_type != "application/pdf":
+    if offer.media_type != PDF:
         response.headers["content-security-policy"] = "sandbox"
     return response
 

@@ -20,12 +20,10 @@ from lenticular.transactions.render.resource_category import ResourceCategory
 from lenticular.transactions.retrieve import instances
 from lenticular.transactions.retrieve.instances import BulkData
 from lenticular.web.http.accept import Offer
+from lenticular.web.http.media_types import HTML, PDF, PLAIN_TEXT
 from lenticular.web.representations import sr_page
 from lenticular.web.request_context import base_url, services_of
 from lenticular.web.responses import respond
-
-HTML, TEXT = "text/html", "text/plain"
-PDF = "application/pdf"
 
 Answer = Callable[[Offer, RenderOptions], Response]
 
@@ -38,27 +36,28 @@ class Rendition:
         self._located = located
         self.media_types: tuple[str, ...] = ()
         self._answer: Answer = self._picture
-        self.form = resource_category.category_of(located)
-        self._choose(self.form)
+        self.category = resource_category.category_of(located)
+        self._choose(self.category)
 
-    def _choose(self, form: ResourceCategory) -> None:
+    def _choose(self, category: ResourceCategory) -> None:
+        """Choose the media types of the category, and the method that responds with them."""
         services = services_of(self._request)
-        if form in (
+        if category in (
             ResourceCategory.PICTURE,
             ResourceCategory.WAVEFORM,
             ResourceCategory.PRESENTATION,
         ):
             self.media_types = IN_DICOMWEB
-        elif form in (ResourceCategory.DOCUMENT, ResourceCategory.VIDEO):
+        elif category in (ResourceCategory.DOCUMENT, ResourceCategory.VIDEO):
             find = (
                 resource_category.document
-                if form is ResourceCategory.DOCUMENT
+                if category is ResourceCategory.DOCUMENT
                 else resource_category.video
             )
             data = find(services, self._located)
             self.media_types, self._answer = (data.media_type,), partial(self._as_it_is, data)
-        elif form is ResourceCategory.REPORT:
-            self.media_types, self._answer = (HTML, TEXT), self._report
+        elif category is ResourceCategory.REPORT:
+            self.media_types, self._answer = (HTML, PLAIN_TEXT), self._report
         else:
             resource_category.refuse_to_show(self._located)
 

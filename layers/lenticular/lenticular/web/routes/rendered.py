@@ -113,14 +113,14 @@ def _rendered(request: Request, target: Target, *, thumbnail: bool = False) -> R
         return _first_answer(request, drawings, offer)
     rendition = Rendition(request, located)
     offer, options = _wanted(request, rendition.media_types, single=True)
-    if not offer.multipart and rendition.form is ResourceCategory.PICTURE:
+    if not offer.multipart and rendition.category is ResourceCategory.PICTURE:
         drawings = prepare.prepare_in_turn(services, target, located, options)
         return _first_answer(request, drawings, offer)
     if not offer.multipart:
         return rendition.answer(offer, options)
     if target.sop_instance_uid is None:
         return _every_instance(request, target, options)
-    if rendition.form is ResourceCategory.PRESENTATION:
+    if rendition.category is ResourceCategory.PRESENTATION:
         return _every_image(request, located, options)
     return _answer(request, [prepare.prepare(services, located, None, options)], offer)
 

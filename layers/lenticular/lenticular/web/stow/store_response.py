@@ -12,7 +12,7 @@ from typing import Any
 from lenticular.dicom import tags
 from lenticular.dicom.model import Dataset, Target
 from lenticular.errors import FailureReason
-from lenticular.transactions.store.store import StoreResult
+from lenticular.transactions.store.store import DIFFERENT_BYTES, StoreResult
 
 COMMENT_CHARACTERS = 64
 CREATOR_TAG, REASON_TAG = "00090010", "00091001"
@@ -24,7 +24,7 @@ _BREAKS = ("; ", ": ", ". ")
 _PARENTHESES = re.compile(r"(?<![:;,]) \([^()]*\)")
 _WITHOUT_DETAIL = {
     FailureReason.PROCESSING_FAILURE: "The instance could not be processed.",
-    FailureReason.DUPLICATE_SOP_INSTANCE: "Different bytes are stored under this SOP Instance UID.",
+    FailureReason.DUPLICATE_SOP_INSTANCE: DIFFERENT_BYTES,
     FailureReason.SOP_CLASS_NOT_SUPPORTED: "Objects of this SOP class are not stored.",
     FailureReason.OUT_OF_RESOURCES: "The instance exceeds a limit of the service.",
     FailureReason.DATA_SET_DOES_NOT_MATCH_SOP_CLASS: "The data set contradicts its SOP class.",

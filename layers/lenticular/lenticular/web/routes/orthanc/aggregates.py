@@ -15,6 +15,7 @@ from lenticular.transactions.retrieve.byte_source import file_content
 from lenticular.transactions.retrieve.omissions import Omissions, leave_out_gone
 from lenticular.transactions.retrieve.read_ahead import read_ahead
 from lenticular.transactions.retrieve.zip_writer import ZipEntry, zip_stream
+from lenticular.web.http.media_types import JSON, ZIP
 from lenticular.web.reading_routes import get_and_head
 from lenticular.web.request_context import services_of
 from lenticular.web.responses import respond
@@ -38,7 +39,7 @@ def instances_tags(request: Request, collection: Collection, identifier: str) ->
             separator = b","
         yield b"}" if separator == b"," else b"{}"
 
-    return respond.stream(request, pieces(), "application/json")
+    return respond.stream(request, pieces(), JSON)
 
 
 @get_and_head(router, RESOURCE + "/shared-tags")
@@ -65,7 +66,7 @@ def archive(request: Request, collection: Collection, identifier: str) -> Respon
     return respond.stream(
         request,
         zip_stream(entries),
-        "application/zip",
+        ZIP,
         about=sum(instance.size for instance in present),
         file_name=f"{identifier}.zip",
         omissions=omissions,

@@ -10,6 +10,7 @@ from lenticular.index.records import StoredInstance
 from lenticular.transactions.orthanc import resources
 from lenticular.transactions.orthanc.content import content_at
 from lenticular.transactions.retrieve.byte_source import file_content
+from lenticular.web.http.media_types import OCTET_STREAM
 from lenticular.web.reading_routes import get_and_head
 from lenticular.web.request_context import services_of
 from lenticular.web.responses import respond
@@ -64,4 +65,4 @@ def _content(request: Request, identifier: str, path: str) -> Response:
     found = content_at(services_of(request), stored, [part for part in path.split("/") if part])
     if isinstance(found, list):
         return large_answer(request, found)
-    return respond.content(request, found.pieces, "application/octet-stream", size=found.size)
+    return respond.content(request, found.pieces, OCTET_STREAM, size=found.size)

@@ -12,6 +12,7 @@ from lenticular.transactions.orthanc import resources
 from lenticular.transactions.orthanc.file_texts import dataset_as_written
 from lenticular.transactions.retrieve import frames, instances
 from lenticular.transactions.retrieve.byte_source import file_content
+from lenticular.web.http.media_types import DICOM
 from lenticular.web.reading_routes import get_and_head
 from lenticular.web.request_context import services_of
 from lenticular.web.responses import respond
@@ -37,7 +38,7 @@ def file(request: Request, identifier: str) -> Response:
     return respond.content(
         request,
         content.pieces,
-        "application/dicom",
+        DICOM,
         size=content.size,
         etag=f'"{stored.sha256.hex()[:32]}"',
         stored_key=content.key,

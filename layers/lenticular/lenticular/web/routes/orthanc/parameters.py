@@ -12,6 +12,7 @@ from lenticular import errors
 from lenticular.dicom.model import Level
 from lenticular.dicom.orthanc_tags import Style, full, short, simplified
 from lenticular.transactions.render.render_request import PictureKind
+from lenticular.web.http.media_types import JSON
 from lenticular.web.responses import respond
 
 LARGEST = 2**63 - 1
@@ -81,12 +82,12 @@ INSTANCE = "/instances/{identifier}"
 
 def answer(content: Any) -> Response:
     """JSON."""
-    return Response(orjson.dumps(content), media_type="application/json")
+    return Response(orjson.dumps(content), media_type=JSON)
 
 
 def large_answer(request: Request, content: Any) -> Response:
     """JSON of a size that nothing bounds."""
-    return respond.document(request, orjson.dumps(content), "application/json")
+    return respond.document(request, orjson.dumps(content), JSON)
 
 
 def has(request: Request, name: str) -> bool:
