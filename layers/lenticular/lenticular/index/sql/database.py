@@ -1,5 +1,6 @@
 """Connections to the database, and statements compiled once."""
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -96,10 +97,15 @@ class Database:
                 connection.close()
 
     @contextmanager
-    def transaction(self) -> Iterator[Connection]:
-        """A connection to write with: all of it is durable when this ends, or nothing happened."""
+    def transaction(self, deadline: float | None = None) -> Iterator[Connection]:
+        """A connection to write with: all of it is durable when this ends, or nothing happened.
+
+        Where only one may write, Unavailable is raised if others do until the deadline.
+        """
+        if deadline is None:
+            deadline = time.monotonic() + self.dialect.patience
         with (
-            self.dialect.write_lock(),
+            self.dialect.write_lock(deadline),
             self.engine.connect() as connection,
             self._dropping_lost(connection),
             connection.execution_options(writes=True).begin(),

@@ -5,8 +5,7 @@ asks the dialect what the database can do and never which one it is.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from enum import Enum, auto
 from typing import Any, ClassVar
 
@@ -71,10 +70,9 @@ class Dialect(ABC):
     def make_folder(self) -> None:  # noqa: B027 -- most databases are no files
         """Make the folder of a database that is a file."""
 
-    @contextmanager
-    def write_lock(self) -> Iterator[None]:
-        """Be the only writer, for databases that allow only one."""
-        yield
+    def write_lock(self, deadline: float) -> AbstractContextManager[None]:
+        """Be the only writer, for databases that allow only one; Unavailable at the deadline."""
+        return nullcontext()
 
     def inserted_row_id(self, cursor: DBAPICursor) -> int:
         """Return the row id that the database gave to the row inserted last."""

@@ -5,12 +5,10 @@ machine queue instead. Within a process `writer.py` merges what threads want to 
 queue is short.
 """
 
-import fcntl
-import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from threading import Lock
 
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.engine import Connection
@@ -18,11 +16,12 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from lenticular.index.sql.dialect import DatabaseFailure, Dialect
+from lenticular.index.sql.file_lock import FileLock
 
 # A commit returns when its data is on the disk; a reader sees the last commit and never waits.
 # `busy_timeout` only matters to tools that know nothing of our lock.
 _PRAGMAS = """
-    PRAGMA busy_timeout=10000;
+    PRAGMA busy_timeout=4000;
     PRAGMA journal_mode=WAL;
     PRAGMA synchronous=FULL;
     PRAGMA foreign_keys=ON;
@@ -33,8 +32,11 @@ _PRAGMAS = """
 """
 _POOL_SIZE = 50
 
-PATIENCE = 120.0
-"""Seconds for which a thread waits for its turn to write."""
+PATIENCE = 20.0
+"""Seconds for which a thread waits for its turn to write: clients are answered within 25."""
+
+SECONDS_TO_BE_ALONE = 600
+"""Seconds for which a migration waits for its turn."""
 
 _FULL = 13
 """SQLITE_FULL, a result code."""
@@ -49,7 +51,7 @@ class SQLite(Dialect):
 
     def __init__(self, url: URL) -> None:
         super().__init__(url)
-        self._writing = Lock()
+        self._lock = FileLock(Path(f"{url.database}.lock"))
 
     def open_engine(self) -> Engine:
         """Return an engine that begins its transactions itself."""
@@ -83,25 +85,15 @@ class SQLite(Dialect):
     def change_schema(self, engine: Engine) -> Iterator[Connection]:
         """Return a connection that writes, which only one does."""
         with (
-            self.write_lock(),
+            self._lock.hold(time.monotonic() + SECONDS_TO_BE_ALONE),
             engine.connect() as connection,
             connection.execution_options(writes=True).begin(),
         ):
             yield connection
 
-    @contextmanager
-    def write_lock(self) -> Iterator[None]:
-        """Be the only writer: first among threads, then among processes."""
-        with self._writing:
-            # Opened each time, so that a forked process never shares it with its parent.
-            lock = os.open(
-                f"{self.url.database}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-            )
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                yield
-            finally:
-                os.close(lock)
+    def write_lock(self, deadline: float) -> AbstractContextManager[None]:
+        """Be the only writer among the threads and processes of this machine."""
+        return self._lock.hold(deadline)
 
 
 def _prepare(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:

@@ -122,7 +122,7 @@ class Writer:
         try:
             with self._turn(deadline):
                 if not batch.is_done:
-                    self._write(self._take_queue())
+                    self._write(self._take_queue(), deadline)
         except Unavailable:
             self._withdraw(batch)
         if batch.error is not None:
@@ -143,19 +143,20 @@ class Writer:
         if not batch.is_done:
             raise OutcomeUnknown(BUSY)
 
-    def _write(self, queue: list[_Batch]) -> None:
+    def _write(self, queue: list[_Batch], deadline: float) -> None:
         """Write all batches in one transaction, or each alone when that fails."""
         try:
-            with self._database.transaction() as connection:
+            with self._database.transaction(deadline) as connection:
                 results = self._insert(connection, queue)
         except Exception as error:
-            if len(queue) == 1 or self._dialect.is_lost(error):
+            is_for_all = isinstance(error, Unavailable) or self._dialect.is_lost(error)
+            if len(queue) == 1 or is_for_all:
                 for batch in queue:
                     batch.error = error
                 return
             log.warning("a merged transaction failed (%s), its batches go one by one", error)
             for batch in queue:
-                self._write([batch])
+                self._write([batch], deadline)
         else:
             for batch, added in zip(queue, results, strict=True):
                 batch.added = added
@@ -184,7 +185,7 @@ class Writer:
         return self._tags if self._has_tag_tables else NO_TAGS
 
     def _transact(self, work: Callable[[Connection], Result], deadline: float) -> Result:
-        with self._turn(deadline), self._database.transaction() as connection:
+        with self._turn(deadline), self._database.transaction(deadline) as connection:
             return work(connection)
 
     @contextmanager
