@@ -12,7 +12,6 @@ from tests.helpers.server_process import Server
 
 ROOT = Path(__file__).parents[2]
 DEVIATIONS = {
-    "Instances that were stored in them are returned in another transfer syntax.",
     "unknown annotations are ignored with a warning",
 }
 """Requirements that are not met on purpose, or not yet: docs/conformance.md, 3.11."""

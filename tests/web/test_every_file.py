@@ -20,7 +20,13 @@ from lenticular.services import Services
 from tests.helpers import samples, wire
 from tests.helpers.backends import Backend
 
+IMPLICIT, BIG_ENDIAN = "1.2.840.10008.1.2", "1.2.840.10008.1.2.2"
 ANY_SYNTAX = {"Accept": "application/dicom; transfer-syntax=*"}
+# The two that are to be had by name only (PS3.18 8.7.3), and any other.
+AS_STORED = {
+    "Accept": f"application/dicom; transfer-syntax={IMPLICIT},"
+    f" application/dicom; transfer-syntax={BIG_ENDIAN}, application/dicom; transfer-syntax=*; q=0.5"
+}
 ANY_VALUE = {"Accept": "multipart/related; type=application/octet-stream; transfer-syntax=*,"
              " multipart/related; type=*/*"}  # fmt: skip
 ANY_FRAMES = {
@@ -79,21 +85,38 @@ def must_be_stored(path: Path) -> bool:
 def check_bytes(client: httpx2.Client, url: str, content: bytes) -> None:
     """Single part, multipart, a range and the headers alone agree with what was stored."""
     expected = hashlib.sha256(content).hexdigest()
-    single = client.get(url, headers=ANY_SYNTAX)
+    single = client.get(url, headers=AS_STORED)
     assert single.status_code == 200, single.text
     assert hashlib.sha256(single.content).hexdigest() == expected
+    check_syntax(client, url, single)
+    head = client.head(url, headers=AS_STORED)
+    assert (head.status_code, head.content) == (200, b"")
+    wire.assert_length(head, len(content))
+    piece = client.get(url, headers={**AS_STORED, "Range": "bytes=100-163"})
+    assert (piece.status_code, piece.content) == (206, content[100:164])
+    again = client.get(url, headers={**AS_STORED, "If-None-Match": single.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def check_syntax(client: httpx2.Client, url: str, stored: httpx2.Response) -> None:
+    """Any transfer syntax is the stored one, but for those that PS3.18 8.7.3 keeps from the web."""
+    single = client.get(url, headers=ANY_SYNTAX)
+    assert single.status_code == 200, single.text
     related = client.get(
         url, headers={"Accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'}
     )
-    ((_, body),) = wire.parts(related)
-    assert hashlib.sha256(body).hexdigest() == expected
-    head = client.head(url, headers=ANY_SYNTAX)
-    assert (head.status_code, head.content) == (200, b"")
-    wire.assert_length(head, len(content))
-    piece = client.get(url, headers={**ANY_SYNTAX, "Range": "bytes=100-163"})
-    assert (piece.status_code, piece.content) == (206, content[100:164])
-    again = client.get(url, headers={**ANY_SYNTAX, "If-None-Match": single.headers["etag"]})
-    assert (again.status_code, again.content) == (304, b"")
+    ((headers, body),) = wire.parts(related)
+    assert (headers["Content-Type"], body) == (single.headers["content-type"], single.content)
+    is_kept = syntax_of(stored) in (IMPLICIT, BIG_ENDIAN)
+    if not is_kept or "comes as it is stored" in single.headers.get("warning", ""):
+        assert single.content == stored.content
+    else:
+        assert syntax_of(single) == "1.2.840.10008.1.2.1"
+
+
+def syntax_of(answer: httpx2.Response) -> str:
+    """The transfer syntax that the answer says it is in."""
+    return answer.headers["content-type"].rpartition("=")[2]
 
 
 def bulkdata_uris(dataset: dict) -> Iterator[str]:
@@ -225,7 +248,9 @@ def check_damaged(client: httpx2.Client, content: bytes) -> None:
     if found is None:
         return
     url, sop_instance_uid = found
-    assert client.get(url, headers=ANY_SYNTAX).content == content
+    stored_so = client.get(url, headers=AS_STORED)
+    assert stored_so.content == content
+    check_syntax(client, url, stored_so)
     frames = number_of_frames(check_metadata(client, url))
     check_nothing_breaks(client, url, some_paths(frames))
     check_orthanc(client, sop_instance_uid, content)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom import dcmread
 from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
@@ -88,17 +89,90 @@ def test_a_single_part_is_for_instances_only_however_few_there_are(client):
     wire.assert_error(get(client, series_path("a"), "application/dicom"), 406)
 
 
-def test_what_is_stored_in_several_transfer_syntaxes_comes_back_as_stored(client):
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian])
+@pytest.mark.parametrize(
+    "accept", [None, "*/*", ANY_DICOM, 'multipart/related; type="application/dicom"']
+)
+def test_what_is_not_used_on_the_web_goes_out_in_explicit_vr_little_endian(client, syntax, accept):
+    wire.must_store(client, samples.ct("a", transfer_syntax=syntax))
+
+    ((headers, body),) = wire.parts(get(client, samples.path("a"), accept))
+
+    assert headers["Content-Type"] == f"application/dicom; transfer-syntax={ExplicitVRLittleEndian}"
+    assert headers["Content-Length"] == str(len(body))
+    assert same_elements(body, samples.ct("a"))
+
+
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_what_is_not_used_on_the_web_comes_as_stored_by_name_and_from_orthanc_s_file(
+    client, syntax
+):
+    content = samples.ct("a", transfer_syntax=syntax)
+    stored = client.post("/instances", content=content).json()
+
+    named = get(client, samples.path("a"), f"application/dicom; transfer-syntax={syntax}")
+    assert named.content == content
+    assert client.get(f"/instances/{stored['ID']}/file").content == content
+    parent = client.get(f"/instances/{stored['ID']}/series").json()["ID"]
+    archive = zipfile.ZipFile(io.BytesIO(client.get(f"/series/{parent}/archive").content))
+    assert [archive.read(name) for name in archive.namelist()] == [content]
+
+
+def test_an_instance_that_was_converted_has_an_etag_of_its_own(client):
+    wire.must_store(client, samples.ct("a", transfer_syntax=ImplicitVRLittleEndian))
+    url, dicom = samples.path("a"), "application/dicom"
+
+    converted = get(client, url, dicom)
+    stored = get(client, url, f"{dicom}; transfer-syntax={ImplicitVRLittleEndian}")
+    assert converted.headers["etag"] != stored.headers["etag"]
+    again = get(client, url, dicom, **{"If-None-Match": converted.headers["etag"]})
+    assert again.status_code == 304
+    assert get(client, url, dicom).content == converted.content
+    head = client.head(wire.DICOMWEB + url, headers={"Accept": dicom})
+    assert (head.status_code, head.headers["content-type"], head.headers["etag"]) == (
+        200, converted.headers["content-type"], converted.headers["etag"])  # fmt: skip
+
+
+def test_a_study_is_converted_where_it_has_to_be_and_zipped_so(client):
+    syntaxes = (ImplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian)
     files = [
         samples.ct("a", instance=number, transfer_syntax=syntax)
-        for number, syntax in enumerate((ImplicitVRLittleEndian, ExplicitVRBigEndian), 1)
+        for number, syntax in enumerate(syntaxes, 1)
     ]
+    plain = [samples.ct("a", instance=number) for number in (1, 2, 3)]
     wire.must_store(client, *files)
 
-    found = wire.parts(get(client, series_path("a"), ANY_DICOM))
-    assert [body for _, body in found] == files
-    assert [headers["Content-Type"].rpartition("=")[2] for headers, _ in found] == [
-        ImplicitVRLittleEndian, ExplicitVRBigEndian]  # fmt: skip
+    found = bodies(client, series_path("a"))
+    assert all(map(same_elements, found, plain))
+    answer = get(client, series_path("a"), "application/zip")
+    archive = zipfile.ZipFile(io.BytesIO(answer.content))
+    assert [archive.read(name) for name in archive.namelist()] == found
+
+
+def test_what_cannot_be_converted_comes_as_stored_with_a_warning(client):
+    content = unwritable("a")
+    wire.must_store(client, content)
+
+    for accept in (None, "application/dicom"):
+        answer = get(client, samples.path("a"), accept)
+        assert answer.status_code == 200
+        body = answer.content if accept else bodies(client, samples.path("a"))[0]
+        assert body == content
+        assert f"{samples.sop_uid('a')} comes as it is stored" in answer.headers["warning"]
+    explicit = f"application/dicom; transfer-syntax={ExplicitVRLittleEndian}"
+    wire.assert_error(get(client, samples.path("a"), explicit), 406)
+
+
+def unwritable(label: str) -> bytes:
+    """An instance in Explicit VR Big Endian with a damaged VR: of Patient's Sex."""
+    content = samples.ct(label, transfer_syntax=ExplicitVRBigEndian)
+    assert content.count(b"\x00\x10\x00\x40CS") == 1
+    return content.replace(b"\x00\x10\x00\x40CS", b"\x00\x10\x00\x40C\xe4")
+
+
+def same_elements(content: bytes, other: bytes) -> bool:
+    found, expected = dcmread(io.BytesIO(content)), dcmread(io.BytesIO(other))
+    return found == expected and found.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
 
 
 def test_a_transfer_syntax_that_cannot_be_made_is_refused_naming_those_that_can(client):

@@ -91,7 +91,8 @@ def test_dicom_comes_uncompressed_or_in_the_syntax_that_is_named(client, ct):
         ("rle", RLE, RLE),
         ("rle", "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.90"),
         ("implicit", None, EXPLICIT),
-        ("implicit", "*", "1.2.840.10008.1.2"),
+        ("implicit", "*", EXPLICIT),
+        ("implicit", "1.2.840.10008.1.2", "1.2.840.10008.1.2"),
     ):
         got = instance(wado(client, study, contentType=DICOM, transferSyntax=wanted))
         assert got.file_meta.TransferSyntaxUID == expected

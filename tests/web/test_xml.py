@@ -44,9 +44,11 @@ def test_a_lone_dataset_can_come_without_multipart(client):
     assert len(datasets(get(client, series_path("a") + "/metadata", XML))) == 2
 
 
-def test_a_search_without_matches_is_204_in_xml(client):
-    answer = get(client, "/studies", MULTIPART)
-    assert (answer.status_code, answer.content) == (204, b"")
+@pytest.mark.parametrize("accept", [MULTIPART, XML])
+def test_a_search_without_matches_is_a_list_without_parts_in_xml(client, accept):
+    answer = get(client, "/studies", accept)
+    assert answer.status_code == 200
+    assert wire.parts(answer) == []
 
 
 def test_warnings_of_a_search_come_with_xml_too(client):

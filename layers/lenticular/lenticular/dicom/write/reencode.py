@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from pydicom import config
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
@@ -35,6 +36,10 @@ from lenticular.dicom.write.read_back import ElementContent, differences, read_c
 from lenticular.errors import InvalidInstance, Unacceptable
 
 log = logging.getLogger(__name__)
+
+# Values go out as they came in, whatever their VR allows: nobody needs a warning of each.
+config.settings.reading_validation_mode = config.IGNORE
+config.settings.writing_validation_mode = config.IGNORE
 
 PIXEL_DATA = int(tags.PIXEL_DATA, 16)
 # What pydicom raises for elements that it cannot make sense of.

@@ -32,6 +32,7 @@ class Omissions:
 
     def __init__(self) -> None:
         self._errors: dict[str, LenticularError] = {}
+        self._remarks: list[str] = []
         self._status_is_sent = False
 
     def __bool__(self) -> bool:
@@ -49,6 +50,10 @@ class Omissions:
             raise error
         self._errors[name] = error
 
+    def remark(self, sentence: str) -> None:
+        """Say something of a part that is in the answer; the answer is complete all the same."""
+        self._remarks.append(sentence)
+
     def status_is_sent(self) -> None:
         """Note that the response has begun: nothing can be left out any more."""
         self._status_is_sent = True
@@ -59,13 +64,20 @@ class Omissions:
             raise error
 
     def sentences(self) -> list[str]:
-        """Return a sentence for each part that is left out; the last may count the others."""
+        """Return a sentence for each part that is left out, then the remarks.
+
+        Of many, the last sentence counts those that are not named.
+        """
         named = [
             f"The {name} is left out: {error.detail}"
             for name, error in islice(self._errors.items(), MOST_NAMED)
         ]
-        others = len(self._errors) - len(named)
-        return [*named, f"{others:,} more are left out."] if others else named
+        if others := len(self._errors) - len(named):
+            named.append(f"{others:,} more are left out.")
+        remarks = self._remarks[:MOST_NAMED]
+        if others := len(self._remarks) - len(remarks):
+            remarks.append(f"That is so of {others:,} more.")
+        return named + remarks
 
 
 def obtainable(candidates: Iterable[Candidate[Made]], omissions: Omissions) -> Iterator[Made]:

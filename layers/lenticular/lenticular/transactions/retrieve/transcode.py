@@ -37,6 +37,8 @@ from lenticular.transactions.retrieve.frames import frame_syntax, require_frames
 from lenticular.transactions.retrieve.instances import dataset_of, locate
 
 _HEAD = 4096
+_MOST_ELEMENT_BYTES = 256 * 1024 * 1024
+"""Bytes of the elements beside the pixels; they are in memory while they are rewritten."""
 
 
 Edit = Callable[[Dataset], None]
@@ -63,6 +65,7 @@ def transcode(
     """
     located = locate(services, instance.target)
     pixels = located.layout.pixels
+    _require_few_elements(located)
     if pixels is None or pixels.tag != tags.PIXEL_DATA:
         if lookup(transfer_syntax_uid).encapsulated:
             transfer_syntax_uid = EXPLICIT_VR_LITTLE_ENDIAN
@@ -73,6 +76,16 @@ def transcode(
     else:
         make = partial(_native, services, located, pixels, transfer_syntax_uid, edit)
     return Transcoded(transfer_syntax_uid, make)
+
+
+def _require_few_elements(located: LocatedInstance) -> None:
+    pixels = located.layout.pixels
+    size = located.instance.size - (pixels.length if pixels is not None else 0)
+    if size > _MOST_ELEMENT_BYTES:
+        raise Unacceptable(
+            f"The instance has {size:,} bytes of elements beside its pixels, too many to be"
+            " converted; retrieve it as it is stored."
+        )
 
 
 def _without_pixels(
@@ -124,7 +137,7 @@ def _native(
             edit(elements.dataset)
     if not pixels.encapsulated:
         value = little_endian(whole, pixels.offset, pixels.length, pixels.word_bytes)
-        element = reencode.native_element(pixels.vr, value.size, value.all())
+        element = reencode.native_element(pixels.vr, value.size, _opened_later(value))
         return _file(located, elements, syntax, element)
     require_frames(located)
     _state_frames(elements.dataset, pixels)
@@ -179,6 +192,11 @@ def _compressed(
         _derive(located, elements.dataset, syntax, original / spool.size)
         data = _taken(spool, sizes)
     return _file(located, elements, syntax, reencode.encapsulated_element(data))
+
+
+def _opened_later(source: ByteSource) -> Iterator[bytes]:
+    """Yield all bytes; the file is opened with the first, which a HEAD never asks for."""
+    yield from source.all()
 
 
 def _state_frames(dataset: Dataset, pixels: PixelLayout) -> None:

@@ -139,6 +139,11 @@ def choose(accept: Accept, offers: Sequence[Offer]) -> Offer:
     raise Unacceptable(f"No accepted media type can be served; there is: {available}.")
 
 
+def takes(accept: Accept, offer: Offer) -> bool:
+    """Return True if the client accepts this offer at all."""
+    return any(_weight_of(offer, ranges) > 0 for ranges in accept)
+
+
 def _best(ranges: Ranges, offers: Sequence[Offer]) -> Offer | None:
     """Return the first offer of the highest weight above 0."""
     best, top = None, 0.0

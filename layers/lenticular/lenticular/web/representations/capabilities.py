@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from lenticular import __version__
 from lenticular.web.request_context import DICOMWEB
 
-EDITION = "DICOM PS3.18 2024e"
+EDITION = "DICOM PS3.18 2026"
 
 _NAMESPACE = "http://wadl.dev.java.net/2009/02"
 

@@ -62,8 +62,6 @@ def answer(
         encoded = _encoded(documents, offer.media_type)
         return respond.array(request, encoded, offer.media_type, etag, marks)
     first, rest = _beginning(documents)
-    if not first:
-        return Response(status_code=204)  # no multipart body is without a part (RFC 2046 5.1)
     encode = partial(_part, offer.media_type)
     if rest is not None:
         if isinstance(documents, list):

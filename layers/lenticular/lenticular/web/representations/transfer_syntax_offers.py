@@ -14,12 +14,13 @@ from lenticular.dicom.transfer_syntaxes import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     KNOWN,
+    NOT_USED_IN_WEB_SERVICES,
     lookup,
 )
 from lenticular.errors import Unacceptable
 from lenticular.index.records import LocatedInstance
 from lenticular.transactions.retrieve.frames import can_decode
-from lenticular.web.http.accept import Accept, Offer, choose
+from lenticular.web.http.accept import Accept, Offer, choose, takes
 from lenticular.web.http.media_types import DICOM, OCTET_STREAM, ZIP
 
 
@@ -32,6 +33,8 @@ class Representation:
     syntaxes: dict[str, str]
     refused: dict[str, Unacceptable] = field(default_factory=dict)
     """The stored transfer syntaxes that cannot be served in an accepted one."""
+    fallbacks: frozenset[str] = frozenset()
+    """The stored transfer syntaxes that the client takes of what cannot be converted."""
 
     def syntax_of(self, stored: str) -> str:
         """Return the transfer syntax in which an instance stored in this one goes out."""
@@ -58,6 +61,7 @@ def negotiate_instances(
     kinds.append((OCTET_STREAM, True))
     syntaxes: dict[str, str] = {}
     refused: dict[str, Unacceptable] = {}
+    fallbacks: set[str] = set()
     for stored in sorted(set(stored_syntaxes)):
         try:
             chosen = choose(accept, [offer for kind in kinds for offer in _offers(stored, *kind)])
@@ -66,9 +70,13 @@ def negotiate_instances(
             continue
         kinds = [(chosen.media_type, chosen.multipart)]
         syntaxes[stored] = chosen.transfer_syntax_uid or stored
+        if syntaxes[stored] != stored and takes(
+            accept, replace(chosen, transfer_syntax_uid=stored)
+        ):
+            fallbacks.add(stored)
     if not syntaxes:
         raise next(iter(refused.values()))
-    return Representation(*kinds[0], syntaxes, refused)
+    return Representation(*kinds[0], syntaxes, refused, frozenset(fallbacks))
 
 
 @lru_cache(maxsize=256)
@@ -79,10 +87,13 @@ def _offers(stored: str, media_type: str, multipart: bool) -> tuple[Offer, ...]:
 
 
 def _reachable(stored: str) -> list[str]:
+    """Return the transfer syntaxes that can be made of a stored one, the default first."""
     syntax = KNOWN.get(stored)
     if syntax is None or syntax.is_video or syntax.is_referenced:
         return [stored]
     native = (EXPLICIT_VR_LITTLE_ENDIAN, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
+    if stored in NOT_USED_IN_WEB_SERVICES:  # to be had by name, PS3.18 8.7.3
+        return [*native, *COMPRESSED, stored]
     return list(dict.fromkeys((stored, *native, *COMPRESSED)))
 
 

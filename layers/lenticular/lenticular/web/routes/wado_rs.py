@@ -1,6 +1,7 @@
 """Retrieve transaction (WADO-RS), PS3.18 10.4: instances, metadata and frames.
 
-What the client leaves open is answered as it is stored; what it names it gets, or a 406.
+What the client leaves open is answered as it is stored, but for transfer syntaxes that PS3.18 8.7.3
+keeps from the web; what it names it gets, or a 406.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -13,6 +14,7 @@ from starlette.responses import Response
 
 from lenticular import __version__
 from lenticular.dicom.model import Target
+from lenticular.errors import NotRenderable, Unacceptable
 from lenticular.index.records import StoredInstance
 from lenticular.services import Services
 from lenticular.transactions.retrieve import instances as retrieve
@@ -42,6 +44,7 @@ from lenticular.web.representations.transfer_syntax_offers import (
 from lenticular.web.request_context import DICOMWEB, base_url, services_of
 from lenticular.web.resource_paths import INSTANCE, SERIES, STUDY, frame_numbers_of, target_of
 from lenticular.web.responses import respond
+from lenticular.web.responses.omission_warnings import warn_of
 
 router = APIRouter(prefix=DICOMWEB, tags=["Retrieve"])
 
@@ -116,9 +119,9 @@ def _instances(request: Request, target: Target) -> Response:
     if unchanged := respond.not_modified(request, f"W/{etag}" if wanted.multipart else etag):
         return unchanged
     scratch = respond.scratch_for(request)
-    made = obtainable(_candidates(services, instances, wanted, scratch), omissions)
+    made = obtainable(_candidates(services, instances, wanted, scratch, omissions), omissions)
     if not wanted.multipart and wanted.media_type != ZIP:
-        return next(made).alone(request, etag)
+        return warn_of(request, next(made).alone(request, etag), omissions.sentences())
     is_as_stored = wanted.is_as_stored
     files = list(made) if is_as_stored else scratch.begin(made)
     if wanted.media_type == ZIP:
@@ -145,23 +148,50 @@ def _candidates(
     instances: Iterable[StoredInstance],
     wanted: Representation,
     scratch: Scratch,
+    omissions: Omissions,
 ) -> Iterator[Candidate["_File"]]:
     for instance in instances:
-        yield name_of(instance), partial(_file, services, instance, wanted, scratch)
+        yield name_of(instance), partial(_file, services, instance, wanted, scratch, omissions)
 
 
 def _file(
-    services: Services, instance: StoredInstance, wanted: Representation, scratch: Scratch
+    services: Services,
+    instance: StoredInstance,
+    wanted: Representation,
+    scratch: Scratch,
+    omissions: Omissions,
 ) -> "_File":
-    name, path = entry_name(instance), instance.target.path
-    syntax = wanted.syntax_of(instance.transfer_syntax_uid)
-    if syntax == instance.transfer_syntax_uid:
-        content = file_content(services, instance)
-        return _File(name, path, syntax, content.all, content.size, content)
+    """Return the instance in the transfer syntax that is wanted.
+
+    What cannot be converted comes as it is stored, with a remark, to a client that takes it so.
+    """
+    stored = instance.transfer_syntax_uid
+    syntax = wanted.syntax_of(stored)
+    if syntax == stored:
+        return _stored_file(services, instance)
+    try:
+        return _transcoded_file(services, instance, syntax, scratch)
+    except (NotRenderable, Unacceptable) as error:
+        if stored not in wanted.fallbacks:
+            raise
+        omissions.remark(f"The {name_of(instance)} comes as it is stored: {error.detail}")
+        return _stored_file(services, instance)
+
+
+def _stored_file(services: Services, instance: StoredInstance) -> "_File":
+    content = file_content(services, instance)
+    name, path, syntax = entry_name(instance), instance.target.path, instance.transfer_syntax_uid
+    return _File(name, path, syntax, content.all, content.size, content)
+
+
+def _transcoded_file(
+    services: Services, instance: StoredInstance, syntax: str, scratch: Scratch
+) -> "_File":
     from lenticular.transactions.retrieve.transcode import transcode
 
     transcoded = transcode(services, instance, syntax)
     made = scratch.keep(transcoded.pieces())
+    name, path = entry_name(instance), instance.target.path
     return _File(name, path, transcoded.transfer_syntax_uid, made.pieces, made.size)
 
 

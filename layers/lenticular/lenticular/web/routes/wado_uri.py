@@ -15,6 +15,7 @@ from lenticular.dicom.transfer_syntaxes import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     KNOWN,
+    NOT_USED_IN_WEB_SERVICES,
 )
 from lenticular.errors import InvalidRequest, NotRenderable, Unacceptable
 from lenticular.index.records import LocatedInstance, StoredInstance
@@ -145,7 +146,8 @@ def _syntaxes(parameters: QueryParams, located: LocatedInstance, *, recode: bool
     if wanted is None:
         return possible
     if wanted == "*":
-        return [stored] if stored in possible else possible
+        is_offered = stored in possible and stored not in NOT_USED_IN_WEB_SERVICES
+        return [stored] if is_offered else possible
     if not uids.is_valid(wanted):
         raise InvalidRequest("`transferSyntax` must be a UID or *.")
     if wanted not in possible:
@@ -176,7 +178,7 @@ def _object(request: Request, instance: StoredInstance, offer: Offer, *, recode:
     """Return the instance as a DICOM file (PS3.18 9.4)."""
     stored = instance.transfer_syntax_uid
     syntax = offer.transfer_syntax_uid or stored
-    is_default = "transferSyntax" not in request.query_params
+    is_default = request.query_params.get("transferSyntax", "*") == "*"
     if syntax == stored and not recode:
         return _stored(request, instance)
     try:
