@@ -79,7 +79,7 @@ def put_off(should_stop: Callable[[], bool], keys: Sequence[str]) -> None:
     """Make the responses that were deferred because they took too long for one call."""
     from lenticular.web.deferred_jobs import JobRunner
 
-    JobRunner(services).perform_all(keys, should_stop)
+    JobRunner(services).run_all(keys, should_stop)
 
 
 def sweep(spread: str, should_stop: Callable[[], bool]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The API reference at /docs, with its scripts from here: hospitals have no internet.
+"""The API reference at /docs. Its scripts are served from here: hospitals have no internet.
 
 Its links are relative, so that they hold behind a proxy's path.
 """
@@ -58,7 +58,7 @@ HEADERS = {
 
 @router.get("/")
 def redirect_to_reference(request: Request) -> Response:
-    """Send a browser that opens the server's address to the reference."""
+    """Redirect a browser that opens the server's address to the reference."""
     return RedirectResponse(f"{root_url(request)}/docs")
 
 

@@ -34,12 +34,12 @@ def create_app(
         description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
-        # PlainPaths answers such paths without sending clients elsewhere.
+        # PlainPaths serves such paths without a redirect.
         redirect_slashes=False,
         servers=[{"url": services.settings.public_url}] if services.settings.public_url else None,
     )
     app.state.services = services
-    # What a path answers is known from all routers, also where others answer them (on AWS).
+    # For the methods of a path, which another function may serve on AWS.
     app.state.all_routers = all_routers
     if routers is None:
         from lenticular.web import api_reference
@@ -48,7 +48,7 @@ def create_app(
     add_routes(app, routers)
     add_error_handlers(app)
     if guarded:
-        # Functions are not, and start sooner without it.
+        # The functions on AWS do not need it, and start sooner without it.
         from lenticular.web.access.control import AccessControl
 
         app.add_middleware(AccessControl, settings=services.settings, routes=app.routes)
@@ -60,10 +60,10 @@ def create_app(
 
 
 def add_routes(app: FastAPI, routers: Iterable[APIRouter]) -> None:
-    """Let the application answer these routers too.
+    """Add these routers to the application.
 
     Their routes are one list, which is searched from its beginning for every request: not nested,
-    since a nested router is searched twice, and what is seldom asked for comes last.
+    since a nested router is searched twice; routes that are seldom used come last.
     """
     routes = app.router.routes
     routes.extend(route for router in routers for route in router.routes)
@@ -71,11 +71,12 @@ def add_routes(app: FastAPI, routers: Iterable[APIRouter]) -> None:
 
 
 def _is_seldom(route: BaseRoute) -> bool:
+    """Return True for a route of HEAD."""
     return getattr(route, "methods", None) == {"HEAD"}
 
 
 def _allow_origins(app: FastAPI, origins: str) -> None:
-    """Let web pages from elsewhere call and read (WHATWG Fetch 3.2); they bring no cookies."""
+    """Allow web pages of other origins to call and read (WHATWG Fetch 3.2), without cookies."""
     from starlette.middleware.cors import CORSMiddleware
 
     app.add_middleware(

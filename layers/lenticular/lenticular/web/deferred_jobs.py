@@ -1,6 +1,6 @@
 """Jobs of the payload limit: a deferred request is repeated in the background, without haste.
 
-The application answers it as it answered the client, but without the limits of one call.
+The application responds as it did to the client, but without the limits of one call.
 """
 
 import asyncio
@@ -28,14 +28,14 @@ RETRY_SECONDS = 3.0
 
 
 @dataclass(slots=True)
-class _Answer:
+class _Response:
     """The application's response; its body is small, because large ones go into the bucket."""
 
     status: int = 500
     headers: dict[bytes, bytes] = field(default_factory=dict)
     body: bytes = b""
 
-    async def take(self, message: Message) -> None:
+    async def receive(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             self.headers = dict(message["headers"])
@@ -48,63 +48,69 @@ class _Answer:
 
 
 class JobRunner:
-    """Does the jobs whose keys it is given."""
+    """Runs deferred jobs by their keys."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._app: ASGIApp | None = None
 
-    def perform_all(
-        self, keys: Iterable[str], should_stop: Callable[[], bool] = lambda: False
-    ) -> None:
-        """Do each job; raises TimeoutError or OSError when they are to be done again later."""
+    def run_all(self, keys: Iterable[str], should_stop: Callable[[], bool] = lambda: False) -> None:
+        """Run each job; raise TimeoutError or OSError if the queue has to repeat them later."""
         for key in keys:
             if should_stop():
-                raise TimeoutError("time ran out before every answer was made")
-            self.perform(key)
+                raise TimeoutError("time ran out before every response was made")
+            self.run(key)
 
-    def perform(self, key: str) -> None:
-        """Make the answer of a job, unless it is made already."""
+    def run(self, key: str) -> None:
+        """Make the result of a job, unless it exists already."""
         bucket = self._services.bucket
         job = deferred_results.load_job(bucket, key) if bucket is not None else None
         if bucket is None or job is None:
             return
         replay = Replay(job.result_id)
-        answer = self._answer_to(job, replay)
-        if answer.status == 503:
-            time.sleep(RETRY_SECONDS)  # a queue would take much longer to come back
-            answer = self._answer_to(job, replay)
-        if answer.status == 503:
-            raise OSError("an answer cannot be made now")
-        deferred_results.finish(bucket, job, replay.made_as, _failure(bucket, job, answer))
-        log.info("made an answer", extra={"counts": {"results": 1}})
+        response = self._response_to(job, replay)
+        if response.status == 503:
+            time.sleep(RETRY_SECONDS)  # the queue would repeat it much later
+            response = self._response_to(job, replay)
+        if response.status == 503:
+            raise OSError("a response cannot be made now")
+        deferred_results.finish(bucket, job, replay.made_as, _failure(bucket, job, response))
+        log.info("made a response", extra={"counts": {"results": 1}})
 
-    def _answer_to(self, job: Job, replay: Replay) -> _Answer:
+    def _response_to(self, job: Job, replay: Replay) -> _Response:
+        """Return the response to the request of a job."""
         # A loop of its own, which leaves that of the thread alone.
         with closing(asyncio.new_event_loop()) as loop:
-            return loop.run_until_complete(self._put_again(job, replay))
+            return loop.run_until_complete(self._repeat(job, replay))
 
-    async def _put_again(self, job: Job, replay: Replay) -> _Answer:
+    async def _repeat(self, job: Job, replay: Replay) -> _Response:
+        """Send the request of a job to the application."""
         if self._app is None:
             self._app = create_app(self._services, all_routers(), guarded=False)
-        answer = _Answer()
-        await self._app(_scope(job, replay), _nothing, answer.take)
-        return answer
+        response = _Response()
+        await self._app(_scope(job, replay), _nothing, response.receive)
+        return response
 
 
-def _failure(bucket: Bucket, job: Job, answer: _Answer) -> Failure | None:
-    """Return the failure, if it is one; keep as the answer what came back whole."""
-    if answer.status == 303:
+def _failure(bucket: Bucket, job: Job, response: _Response) -> Failure | None:
+    """Return the failure if there is one; store a response with a body as the result."""
+    if response.status == 303:
         return None
-    if answer.status != 200:
-        return Failure(answer.status, answer.media_type, answer.body.decode("utf-8", "replace"))
+    if response.status != 200:
+        return Failure(
+            response.status, response.media_type, response.body.decode("utf-8", "replace")
+        )
     deferred_results.write(
-        bucket, job.result_id, [answer.body], deferred_results.ResultDescription(answer.media_type)
+        bucket,
+        job.result_id,
+        [response.body],
+        deferred_results.ResultDescription(response.media_type),
     )
     return None
 
 
 def _scope(job: Job, replay: Replay) -> dict[str, Any]:
+    """Return the ASGI scope of the repeated request."""
     headers = [(b"host", job.host.encode("latin-1"))]
     if job.accept is not None:
         headers.append((b"accept", job.accept.encode("latin-1")))
@@ -126,4 +132,5 @@ def _scope(job: Job, replay: Replay) -> dict[str, Any]:
 
 
 async def _nothing() -> Message:
+    """Receive an empty body."""
     return {"type": "http.request", "body": b"", "more_body": False}

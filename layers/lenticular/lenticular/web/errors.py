@@ -1,7 +1,7 @@
-"""From refusal to status: one table, one shape for every error body.
+"""Errors as responses: one table of statuses, one shape for every body.
 
 `{"error": "<status phrase>", "detail": "<a sentence>"}`; outside of DICOMweb it is Orthanc's shape
-(`orthanc_errors.py`), for that is what the clients there understand.
+(`orthanc_errors.py`), which the clients there understand.
 """
 
 import errno
@@ -47,7 +47,7 @@ OF_OURS = (DICOMWEB, "/uploads", "/results", "/wado", "/ohif")
 
 def status_of(error: errors.LenticularError) -> HTTPStatus:
     """Return the status of this refusal."""
-    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    return next(STATUS[error_class] for error_class in type(error).__mro__ if error_class in STATUS)
 
 
 def error_response(
@@ -63,7 +63,7 @@ def error_response(
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Give every refusal, and every mistake of ours, its answer."""
+    """Give every refusal, and every failure of ours, its response."""
     app.add_exception_handler(errors.LenticularError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
@@ -73,6 +73,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
 
 def _refused(request: Request, error: Exception) -> Response:
+    """Respond to a refusal."""
     assert isinstance(error, errors.LenticularError)
     headers = {}
     if isinstance(error, errors.RangeUnsatisfiable):
@@ -83,13 +84,14 @@ def _refused(request: Request, error: Exception) -> Response:
 
 
 def _invalid(request: Request, error: Exception) -> Response:
+    """Respond to parameters that FastAPI refuses."""
     assert isinstance(error, RequestValidationError)
-    places = ", ".join(str(item["loc"][-1]) + ": " + item["msg"] for item in error.errors())
-    return _answer(request, HTTPStatus.BAD_REQUEST, f"The request is malformed ({places}).")
+    locations = ", ".join(str(item["loc"][-1]) + ": " + item["msg"] for item in error.errors())
+    return _answer(request, HTTPStatus.BAD_REQUEST, f"The request is malformed ({locations}).")
 
 
 def _http(request: Request, error: Exception) -> Response:
-    """Answer what no route answers: another path, or another method."""
+    """Respond to what no route handles: another path, or another method."""
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
     path = request.url.path
@@ -98,14 +100,14 @@ def _http(request: Request, error: Exception) -> Response:
         detail = f"There is nothing at {path}; {root_url(request)}/docs lists what there is."
     elif status is HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = allowed = ", ".join(_methods_of(request, request.scope["path"]))
-        if request.method == "OPTIONS":  # which asks just that (RFC 9110 9.3.7)
+        if request.method == "OPTIONS":  # which asks for the methods (RFC 9110 9.3.7)
             return Response(status_code=HTTPStatus.OK, headers=headers)
         detail = f"{request.method} is not allowed on {path}; allowed: {allowed}."
     return _answer(request, status, detail, headers)
 
 
 def _failed(request: Request, error: Exception) -> Response:
-    """Answer an OSError: 507 if a disk is full, 503 if a remote storage fails, else 500.
+    """Respond to an OSError: 507 if a disk is full, 503 if a remote storage fails, else 500.
 
     The disk may fill up while a body arrives, before it is stored. Errors without a number come
     from a remote storage.
@@ -122,11 +124,12 @@ def _failed(request: Request, error: Exception) -> Response:
 
 
 def _hung_up(request: Request, error: Exception) -> Response:
-    """The client has gone in the middle of its request: nobody reads this response but the log."""
+    """Return a response for the log only: the client has closed the connection."""
     return Response(status_code=HUNG_UP)
 
 
 def _broken(request: Request, error: Exception) -> Response:
+    """Respond 500, and log the error."""
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return _answer(
         request,
@@ -142,15 +145,16 @@ def _answer(
     headers: dict[str, str] | None = None,
     code: tuple[int, str] | None = None,
 ) -> Response:
+    """Return an error in the shape of DICOMweb or Orthanc, by the path."""
     if request.url.path.startswith(OF_OURS):
         return error_response(status, detail, headers)
     return orthanc_error(request, status, detail, headers, code)
 
 
 def _methods_of(request: Request, path: str) -> list[str]:
-    """Return the methods that a path answers: a method has a route of its own.
+    """Return the methods that a path allows: a method has a route of its own.
 
-    On AWS another function may answer it, so that every route counts.
+    On AWS another function may serve it, so every route counts.
     """
     everywhere = (route for router in request.app.state.all_routers() for route in router.routes)
     routes = [*request.app.routes, *everywhere]

@@ -1,4 +1,4 @@
-"""Structured logs: UIDs and paths yes, patient data no.
+"""Structured logs, with UIDs and paths, without patient data.
 
 One JSON object a line for programs; on a terminal, lines for people.
 """
@@ -16,18 +16,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 access = logging.getLogger("lenticular.access")
 
 USER = "lenticular.user"
-"""The name under which the scope of a request says who has signed in."""
+"""The key of the user who has signed in, in the scope of a request."""
 HUNG_UP = 499
-"""Logged where the client has gone before it was answered, as nginx has it."""
+"""The status that is logged if the client closed the connection first, as nginx does."""
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    """Return what was passed as `extra`: fields, and counts that AWS turns into metrics."""
+    """Return the `extra` of a log call: fields, and counts that AWS turns into metrics."""
     return {**getattr(record, "fields", {}), **getattr(record, "counts", {})}
 
 
 class JsonFormatter(logging.Formatter):
-    """Writes a record as one line of JSON, with `fields` and `counts` passed as `extra`."""
+    """Formats a record as one line of JSON, with `fields` and `counts` passed as `extra`."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -44,7 +44,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """Writes a record as a line for people: `12:30:01 INFO 10.0.0.7 ann GET /system 200 …`."""
+    """Formats a record for people: `12:30:01 INFO 10.0.0.7 ann GET /system 200 …`."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, and a traceback below it."""
@@ -61,6 +61,7 @@ class TextFormatter(logging.Formatter):
 
 
 def _request_line(fields: Mapping[str, Any]) -> str:
+    """Return the line for a request."""
     who = f"{fields['client'] or '-'} {fields['user'] or '-'}"
     size = f"{fields['bytes']:,} B {fields['milliseconds']:.0f} ms"
     return f"{who} {fields['method']} {fields['path']} {fields['status']} {size}"
@@ -75,13 +76,13 @@ def configure(level: str = "info", style: str = "auto", stream: TextIO = sys.std
 
 
 class AccessLog:
-    """Log each request: never its query, which may hold a patient's name."""
+    """Logs each request without its query, which may hold a patient's name."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on and log it when it is answered."""
+        """Pass the request on, and log it after the response."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

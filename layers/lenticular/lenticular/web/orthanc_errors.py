@@ -15,7 +15,7 @@ from lenticular.web.http.media_types import JSON
 INTERNAL = (-1, "Internal error")
 UNKNOWN_RESOURCE = (17, "Unknown resource")
 
-# The first class that an error is one of counts, so the special stand before the general.
+# The first class that matches counts, so special ones come before general ones.
 CODES: dict[type[errors.LenticularError], tuple[int, str]] = {
     errors.MalformedParameter: (5, "Bad type for a parameter"),
     errors.InvalidRequest: (8, "Bad request"),
@@ -41,8 +41,10 @@ GENERAL: dict[HTTPStatus, tuple[int, str]] = {
 
 
 def code_of(error: errors.LenticularError) -> tuple[int, str] | None:
-    """Orthanc's number and sentence for a refusal of ours."""
-    return next((code for kind, code in CODES.items() if isinstance(error, kind)), None)
+    """Return Orthanc's number and sentence for one of our errors."""
+    return next(
+        (code for error_class, code in CODES.items() if isinstance(error, error_class)), None
+    )
 
 
 def orthanc_error(

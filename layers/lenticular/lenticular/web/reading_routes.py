@@ -1,4 +1,4 @@
-"""Routes that read: registered for GET and HEAD, and handled again if a file was just replaced."""
+"""Routes that read: registered for GET and HEAD, and repeated if a file was just replaced."""
 
 import time
 from collections.abc import Callable
@@ -27,7 +27,7 @@ def get_and_head(
     def register(handler: Handler) -> Handler:
         steady = _retry_if_replaced(handler)
         router.get(path, response_class=Response, openapi_extra=extra)(steady)
-        # A copy, for FastAPI would take the handler apart once more.
+        # A copy, because FastAPI would analyse the handler once more.
         head = copy(cast("APIRoute", router.routes[-1]))
         head.methods, head.include_in_schema = {"HEAD"}, False
         router.routes.append(head)
@@ -37,7 +37,7 @@ def get_and_head(
 
 
 def _retry_if_replaced(handler: Handler) -> Handler:
-    """Handle once more when an instance was replaced between being found and being read."""
+    """Return the handler, repeated once if an instance was replaced before it was read."""
 
     @wraps(handler)
     def handle(*arguments: Any, **named: Any) -> Any:

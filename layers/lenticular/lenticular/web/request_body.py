@@ -1,4 +1,4 @@
-"""Request bodies: their length checked before and while they stream in."""
+"""Request bodies, whose length is checked before and while they arrive."""
 
 from collections.abc import AsyncIterator
 
@@ -9,7 +9,7 @@ from lenticular.web.responses import payload_limit
 
 
 def require_body(request: Request, maximum: int) -> AsyncIterator[bytes]:
-    """Return the pieces of the body; refused when it has no length, is empty or too large.
+    """Return the pieces of the body; refuse it if it has no length, is empty or too large.
 
     The checks that need only the headers are made at once, before a byte is read.
     """
@@ -26,13 +26,14 @@ def require_body(request: Request, maximum: int) -> AsyncIterator[bytes]:
 
 
 def refuse_encoded(request: Request) -> None:
-    """Refuse a body in a Content-Encoding, which the multipart reader would take for junk."""
+    """Refuse a body with a Content-Encoding, which the multipart reader cannot read."""
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding != "identity":
         raise errors.UnsupportedMedia(f"Send the body as it is, without {encoding!r} encoding.")
 
 
 async def _pieces(request: Request, maximum: int) -> AsyncIterator[bytes]:
+    """Yield the pieces of the body; refuse it if it becomes too large."""
     received = 0
     async for piece in request.stream():
         received += len(piece)
@@ -47,6 +48,7 @@ async def _pieces(request: Request, maximum: int) -> AsyncIterator[bytes]:
 
 
 def _too_large(maximum: int) -> errors.TooLarge:
+    """Return the refusal of a body above `maximum`."""
     return errors.TooLarge(
         f"One request may carry at most {maximum:,} bytes; send fewer instances at a time,"
         " or put the files into the drop folder."

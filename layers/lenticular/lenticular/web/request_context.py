@@ -15,7 +15,7 @@ def services_of(request: Request) -> Services:
 
 
 def root_url(request: Request) -> str:
-    """Scheme, host and port as the client named them, or the configured public URL."""
+    """Return scheme, host and port as the client named them, or the configured public URL."""
     public_url = services_of(request).settings.public_url
     if public_url:
         return public_url.rstrip("/")
@@ -30,7 +30,7 @@ def base_url(request: Request) -> str:
 def _host(request: Request) -> str:
     """Return the host as the client named it, with our port where a direct client left it out.
 
-    dicomweb-client does; without the port, the URLs of an answer would lead elsewhere. Behind a
+    dicomweb-client does; without the port, the URLs of a response would lead elsewhere. Behind a
     proxy the host has another name than ours, and its port is not known.
     """
     address, port = request.scope.get("server") or ("", None)

@@ -1,6 +1,6 @@
-"""Every router there is.
+"""Every router of the application.
 
-The functions on AWS import only some of them; asking for all takes half a second.
+The functions on AWS import only some of them; importing all takes half a second.
 """
 
 from fastapi import APIRouter

@@ -32,7 +32,7 @@ from lenticular.web.logs import configure
 GRACE_SECONDS = 20
 UVICORN_OPTIONS: dict[str, Any] = {
     "http": LimitedProtocol,
-    # Answers 503 when all of them have work.
+    # Responds 503 when all of them are busy.
     "limit_concurrency": LimitedProtocol.limits.most_connections + 1,
     "log_config": None,
     "access_log": False,
@@ -91,14 +91,16 @@ def application() -> FastAPI:
     services = open_services(settings)
     app = create_app(services)
     app.router.lifespan_context = _lifespan(services)
-    # A large dataset is half a million small objects, none of them garbage: looking through them
-    # again and again would take as long as reading them.
+    # A large dataset is half a million small objects, none of them garbage: each search through
+    # them would take as long as reading them.
     gc.freeze()
     gc.set_threshold(GARBAGE_THRESHOLD)
     return app
 
 
 def _lifespan(services: Services) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """Return the lifespan of the application: starts the watches, and stops them at the end."""
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         watches = _watches(services)
@@ -116,16 +118,17 @@ def _lifespan(services: Services) -> Callable[[FastAPI], AbstractAsyncContextMan
 
 
 def _join(watches: list[Watch]) -> None:
+    """Wait for the watches to stop."""
     for each in watches:
         each.join()
 
 
 def _watches(services: Services) -> list[Watch]:
-    """Return what runs beside the requests: drop folder, bucket, and upkeep."""
+    """Return the background work of this process: drop folder, bucket, and upkeep."""
     watches: list[Watch] = [DropFolder(services), StabilityWatch(services), QueryTagWatch(services)]
     watches.append(SweepWatch(services))
     bucket = services.bucket
     if bucket is not None:
         watches.append(BucketPoller(services, bucket, INCOMING, partial(take, services, bucket)))
-        watches.append(BucketPoller(services, bucket, JOBS, JobRunner(services).perform))
+        watches.append(BucketPoller(services, bucket, JOBS, JobRunner(services).run))
     return watches

@@ -1,8 +1,8 @@
 """Access control: as soon as a user or token is configured, every request needs credentials.
 
-Without any, the server listens on this machine only (see `server.check_exposure`), and still does
-not trust a browser: a page from elsewhere must neither read through a DNS name that points here
-nor write with a form.
+Without any, the server listens on this machine only (see `server.check_exposure`), and even then
+does not trust a browser: a page of another origin must neither read through a DNS name that points
+here nor write with a form.
 """
 
 import base64
@@ -29,7 +29,7 @@ from lenticular.web.logs import USER
 
 LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
 OPEN_PATHS = {"/health"}
-# A line for each, or Chromium understands neither and asks nobody to sign in.
+# A header for each scheme: Chromium understands neither in one line, and shows no sign-in.
 CHALLENGES = ('Basic realm="Lenticular", charset="UTF-8"', "Bearer")
 REMEMBERED = 1000
 RETRY_AFTER_SECONDS = "10"
@@ -89,6 +89,7 @@ class AccessControl:
         await response(scope, receive, send)
 
     async def _refusal(self, scope: Scope) -> Refusal | None:
+        """Return the refusal of a request, None if it may pass."""
         headers = Headers(scope=scope)
         needed = self._needed_rights.needed(scope)
         authorization = headers.get("authorization", "")
@@ -112,6 +113,7 @@ class AccessControl:
         return None if needed in rights else (HTTPStatus.FORBIDDEN, _lacking(needed))
 
     def _is_forged(self, scope: Scope, headers: Headers) -> bool:
+        """Return True for a request that another origin's page made the browser send."""
         own_hosts = {headers.get("host", ""), urlsplit(self._settings.public_url).netloc}
         allowed = self._settings.allowed_origins
         if not self._settings.has_credentials:
@@ -120,6 +122,7 @@ class AccessControl:
         return is_forged(scope["method"], headers, own_hosts, allowed)
 
     def _other_host(self, headers: Headers) -> Refusal | None:
+        """Refuse a request for another host than this machine, if no credentials are configured."""
         host = headers.get("host", "")
         if host == urlsplit(self._settings.public_url).netloc or _hostname(host) in LOOPBACK_HOSTS:
             return None
@@ -129,7 +132,7 @@ class AccessControl:
         )
 
     async def _rights(self, scope: Scope, authorization: str) -> Rights | None:
-        """Return what the header allows; None when it names nobody."""
+        """Return the rights that the header grants; None if it matches no user or token."""
         digest = hashlib.sha256(authorization.encode()).digest()
         credentials = _Credentials.parse(authorization)
         rights = self._remembered.get(digest)
@@ -145,6 +148,7 @@ class AccessControl:
         return rights
 
     async def _check(self, credentials: "_Credentials", digest: bytes) -> Rights | None:
+        """Return the rights of these credentials, None if they are wrong."""
         for token in self._settings.tokens:
             if credentials.token and same(token.token, credentials.token):
                 return token.rights
@@ -156,22 +160,26 @@ class AccessControl:
         return await self._hashing.run(partial(self._hashed_rights, credentials, digest))
 
     def _hashed_rights(self, credentials: "_Credentials", digest: bytes) -> Rights | None:
+        """Return the rights of a user with a hashed password, remembered after the first time."""
         # A viewer that opens sends the same credentials many times at once.
         remembered = self._remembered.get(digest)
         return remembered or self._users.rights_of(credentials.name, credentials.password)
 
     def _remember(self, digest: bytes, rights: Rights) -> None:
+        """Remember these rights, and forget the oldest if there are too many."""
         self._remembered[digest] = rights
         while len(self._remembered) > REMEMBERED:
             self._remembered.popitem(last=False)
 
 
 def _lacking(needed: Right) -> str:
+    """Return the sentence for credentials without the right that is needed."""
     other = "read" if needed == "write" else "write"
     return f"These credentials may {other} but not {needed}."
 
 
 def _hostname(host: str) -> str:
+    """Return the host name without its port."""
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:

@@ -1,9 +1,9 @@
-"""The brake on guessing passwords and tokens.
+"""Protection against guessing passwords and tokens.
 
 Responses to wrong credentials are delayed, longer with each failure of the same address or the same
-user name; right credentials never are. Hashing has one thread, so that guessers cannot take the
-processor, and the newest attempt comes first, so that a user who signs in does not wait behind a
-hundred guesses. All memory of failures is bounded.
+user name; right credentials never are. Hashing has one thread, so that guesses cannot occupy all
+processors, and checks the newest attempt first, so that a user who signs in does not wait behind a
+hundred guesses. The memory of failures is bounded.
 
 See docs/decisions/0033-browsers-and-guessing.md.
 """
@@ -26,7 +26,7 @@ class TooManyAttempts(Exception):
 
 @dataclass(frozen=True, slots=True)
 class GuessingLimits:
-    """The limits of the brake, for each server process."""
+    """The limits of this protection, for each server process."""
 
     free_failures: int = 3
     """Failures that are answered at once: people mistype."""
@@ -52,7 +52,7 @@ class Failures:
         self._counts: OrderedDict[Hashable, tuple[int, float]] = OrderedDict()
 
     def add(self, keys: Iterable[Hashable]) -> float:
-        """Count one failure for each key; return the seconds to hold the answer back."""
+        """Count one failure for each key; return the seconds by which to delay the response."""
         count = max(map(self._count, keys), default=0)
         over = count - self._limits.free_failures
         # Beyond 2 ** 30 the hold is at its longest anyway.
@@ -63,6 +63,7 @@ class Failures:
         return len(self._counts)
 
     def _count(self, key: Hashable) -> int:
+        """Count a failure of one key; return how many there are."""
         now = self._clock()
         count, last = self._counts.pop(key, (0, now))
         if now - last > self._limits.forget_after:
@@ -74,7 +75,7 @@ class Failures:
 
 
 class NewestFirst(Generic[Result]):
-    """Runs work on one thread, the newest first; of too many that wait, the oldest is refused."""
+    """Runs work on one thread, the newest first; refuses the oldest if too many wait."""
 
     def __init__(self, most_waiting: int) -> None:
         self._most_waiting = most_waiting
@@ -91,6 +92,7 @@ class NewestFirst(Generic[Result]):
         return await asyncio.wrap_future(future)
 
     def _do_newest(self) -> None:
+        """Run the newest work that waits."""
         try:
             work, future = self._waiting.pop()
         except IndexError:  # it was refused while it waited
@@ -103,7 +105,7 @@ class NewestFirst(Generic[Result]):
 
 
 class Brake:
-    """Holds back the answers to wrong credentials."""
+    """Delays the responses to wrong credentials."""
 
     def __init__(self, limits: GuessingLimits) -> None:
         self._limits = limits
@@ -124,6 +126,6 @@ class Brake:
                 del self._pending[address]
 
     async def hold(self, address: str, name: str) -> None:
-        """Count a failure, and wait for as long as it is to be held back."""
+        """Count a failure, and wait for the delay."""
         # A client that hangs up meanwhile gains nothing: its attempt stays pending.
         await asyncio.sleep(self._failures.add([("address", address), ("name", name[:64])]))

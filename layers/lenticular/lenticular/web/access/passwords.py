@@ -12,7 +12,7 @@ HASHED = "scrypt:"
 
 
 def hash_password(password: str) -> str:
-    """Return the password as it may stand in a configuration file."""
+    """Return the hash of the password for a configuration file."""
     salt = secrets.token_bytes(16)
     return f"{HASHED}{salt.hex()}:{_scrypt(password, salt).hex()}"
 
@@ -20,8 +20,8 @@ def hash_password(password: str) -> str:
 class Users:
     """The users who can sign in.
 
-    A refusal costs one hash, whether the name or the password is wrong, so that the time of an
-    answer does not reveal which names exist.
+    A refusal costs one hash, whether the name or the password is wrong, so that the time of a
+    response does not reveal which names exist.
     """
 
     def __init__(self, users: Iterable[User]) -> None:
@@ -55,4 +55,5 @@ def same(left: str, right: str) -> bool:
 
 
 def _scrypt(password: str, salt: bytes) -> bytes:
+    """Return the scrypt hash of a password."""
     return hashlib.scrypt(password.encode(), salt=salt, **SCRYPT)

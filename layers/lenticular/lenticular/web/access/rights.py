@@ -1,7 +1,7 @@
 """The right that a request needs: a property of its route.
 
-Methods that only read need `read`, all others `write`. A route for which that is wrong says so
-with `openapi_extra=NEEDS_READ`, and access control and the functions on AWS read it here.
+Methods that only read need `read`, all others `write`. A route for which that is wrong is
+registered with `openapi_extra=NEEDS_READ`; access control and the functions on AWS read it here.
 """
 
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ def right_of_route(route: BaseRoute) -> Right:
 
 
 class RightsOfRequests:
-    """The rights that requests need; made once, since few of the many routes name one."""
+    """The rights that requests need; made once, because few of the many routes name one."""
 
     def __init__(self, routes: Iterable[BaseRoute]) -> None:
         self._naming: dict[str, list[BaseRoute]] = {}
@@ -34,7 +34,7 @@ class RightsOfRequests:
                     self._naming.setdefault(method, []).append(route)
 
     def needed(self, scope: Scope) -> Right:
-        """Return the right that a request needs, whether or not a route answers it."""
+        """Return the right that a request needs, whether or not there is a route for it."""
         method = scope["method"]
         for route in self._naming.get(method, ()):
             if route.matches(scope)[0] is Match.FULL:
@@ -43,9 +43,11 @@ class RightsOfRequests:
 
 
 def _named(route: BaseRoute) -> Right | None:
+    """Return the right that a route names, None if it names none."""
     extra = getattr(route, "openapi_extra", None) or {}
     return cast("Right | None", extra.get(EXTENSION))
 
 
 def _right_of_methods(methods: set[str]) -> Right:
+    """Return the right that the methods need by default."""
     return "read" if methods <= READING_METHODS else "write"

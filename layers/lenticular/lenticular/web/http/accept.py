@@ -1,8 +1,9 @@
 """Content negotiation, PS3.18 8.7 and RFC 9110 12.5.1.
 
-A handler lists its Offers in its own order of preference; `choose` takes the one that the client
-weighs highest. The `accept` query parameter goes before the header, which counts only when nothing
-in the parameter can be served (PS3.18 8.7.8.1): so a plain link can ask for a type.
+A handler lists its Offers in its own order of preference; `choose` returns the one to which the
+client gives the highest weight. The `accept` query parameter goes before the header, which counts
+only if nothing in the parameter can be served (PS3.18 8.7.8.1), so that a plain link can ask for a
+type.
 """
 
 import re
@@ -25,7 +26,7 @@ from lenticular.web.http.media_types import (
 
 _ELEMENT = re.compile(rf'(?:[^",]|{QUOTED})+', re.S)
 _LIST = re.compile(rf'(?:[^"]|{QUOTED})*+', re.S)
-# `accept=application/dicom+json` in a query means a space to the decoder, a plus to its author.
+# A `+` in a query is decoded as a space, but `accept=application/dicom+json` means a plus.
 _LOST_PLUS = re.compile(r"(?<=[\w.-]) (?=[\w.-])")
 
 
@@ -48,8 +49,8 @@ class Offer:
 class MediaRange:
     """One element of an Accept header.
 
-    `multipart` is None for `*/*`, which takes either form. `transfer_syntax_uid` is None when
-    the client said nothing about it and `*` when it takes any.
+    `multipart` is None for `*/*`, which accepts both. `transfer_syntax_uid` is None if the client
+    named none, and `*` if it accepts any.
     """
 
     name: str
@@ -58,13 +59,13 @@ class MediaRange:
     quality: float
 
     def matches(self, offer: Offer) -> bool:
-        """Tell whether the offer lies in this range."""
+        """Return True if the range includes the offer."""
         if self.multipart is not None and self.multipart != offer.multipart:
             return False
         wanted = self.transfer_syntax_uid
         if self.name == OCTET_STREAM:
             if wanted == "*":
-                # Bytes in whatever syntax: that is how viewers ask for frames as they are stored.
+                # In any syntax: that is how viewers ask for frames as they are stored.
                 return True
             # The default of this media type is uncompressed (PS3.18 8.7.3.3).
             wanted = wanted or transfer_syntaxes.EXPLICIT_VR_LITTLE_ENDIAN
@@ -72,12 +73,13 @@ class MediaRange:
         return takes_syntax and self._names(offer.media_type)
 
     def _names(self, media_type: str) -> bool:
+        """Return True if the range includes the media type."""
         if self.name.endswith("/*"):
             return self.name == "*/*" or media_type.startswith(self.name[:-1])
         return self.name == media_type
 
     def specificity(self) -> int:
-        """Order ranges that hold one offer: the most exact decides (RFC 9110 12.5.1)."""
+        """Return how exact the range is; of those that match, the most exact decides."""
         exact = 0 if self.name == "*/*" else 1 if self.name.endswith("/*") else 2
         return 4 * exact + 2 * (self.multipart is not None) + (self.transfer_syntax_uid is not None)
 
@@ -87,15 +89,15 @@ Accept = tuple[Ranges, ...]
 """The media ranges that a client accepts: those of the query parameter, then of the header."""
 
 COMMON_LENGTH = 1000
-"""Characters of an Accept header that clients send again and again; longer ones are not kept."""
+"""Characters of an Accept header that clients send again and again; longer ones are not cached."""
 
 _ANYTHING: Ranges = (MediaRange("*/*", None, None, 1.0),)
 
 
 def accepted(request: Request) -> Accept:
-    """Return the media types that the client accepts; without an Accept, any.
+    """Return the media types that the client accepts; without an Accept header, all.
 
-    A `charset` that nothing can be answered in is refused on the way (PS3.18 8.3.3.2).
+    A `charset` without UTF-8 is refused here (PS3.18 8.3.3.2).
     """
     character_sets(request.query_params)
     query = ",".join(request.query_params.getlist("accept"))
@@ -107,11 +109,12 @@ def accepted(request: Request) -> Accept:
 
 def parse_ranges(text: str) -> Ranges:
     """Read a comma-separated list of media ranges."""
-    return _kept_ranges(text) if len(text) <= COMMON_LENGTH else _ranges(text)
+    return _cached_ranges(text) if len(text) <= COMMON_LENGTH else _ranges(text)
 
 
 @lru_cache(maxsize=512)
-def _kept_ranges(text: str) -> Ranges:
+def _cached_ranges(text: str) -> Ranges:
+    """Read a list of media ranges that is common, and cached."""
     return _ranges(text)
 
 
@@ -158,15 +161,17 @@ def _best(ranges: Ranges, offers: Sequence[Offer]) -> Offer | None:
 
 
 def _weight_of(offer: Offer, ranges: Ranges) -> float:
+    """Return the weight of an offer, 0 if it is not accepted."""
     matching = [media_range for media_range in ranges if media_range.matches(offer)]
     if not matching:
         return 0.0
     top = max(media_range.specificity() for media_range in matching)
-    # The same range twice with two weights: the client takes it at the higher one.
+    # The same range twice with two weights: the higher one counts.
     return max(each.quality for each in matching if each.specificity() == top)
 
 
 def _media_range(text: str) -> MediaRange:
+    """Read one media range."""
     # Java's HTTP client sends a lone `*`.
     text = text.strip()
     media = MediaType.parse("*/" + text if re.match(r"\*\s*(;|$)", text) else text)
@@ -189,6 +194,7 @@ def _elements(text: str) -> list[str]:
 
 
 def _weight(text: str) -> float:
+    """Read a weight, the parameter `q`."""
     if not re.fullmatch(r"0?\.\d+|[01]\.?0*|0\.\d*", text):
         raise InvalidRequest(f"'{shown(text)}' is not a weight between 0 and 1.")
     return float(text)

@@ -1,4 +1,4 @@
-"""The `charset` query parameter, PS3.18 8.3.3.2: texts can be had in UTF-8."""
+"""The `charset` query parameter, PS3.18 8.3.3.2: texts are available in UTF-8."""
 
 from starlette.datastructures import QueryParams
 

@@ -1,4 +1,4 @@
-"""Limits of connections: silent clients and unread bodies hold nothing for long.
+"""Limits of connections: no silent client and no unread body occupies the server for long.
 
 uvicorn limits only the silence after a response. A client that sends no request, half of one, a
 body that stalls, or does not read its response would keep a connection, and so a file descriptor,
@@ -27,7 +27,7 @@ HEAD_TOO_LARGE = (
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """Limits of connections: seconds that a client may take, and bytes read in vain."""
+    """Limits of connections: seconds that a client may take, and bytes that are only skipped."""
 
     head_seconds: float = 20
     """For the head of a request, from the connection or the last response on."""
@@ -37,7 +37,7 @@ class ConnectionLimits:
     """Without a byte of a response going out."""
     check_seconds: float = 5
     unread_bytes: int = 16 * 1024 * 1024
-    """Rest of the body of an answered request that is read, so that a client sees the answer."""
+    """Rest of the body of an answered request that is read, so that a client sees the response."""
     unread_seconds: float = 5
     head_bytes: int = 256 * 1024
     """For the head of a request: its target and all its headers."""
@@ -68,7 +68,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._check_later()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Watch no longer."""
+        """Stop watching the connection."""
         if self._check_task is not None:
             self._check_task.cancel()
         super().connection_lost(exc)
@@ -95,7 +95,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """The head has been read; take up the request."""
+        """Begin to process the request whose head has been read."""
         self._is_in_head = False
         super().on_headers_complete()
         self.cycle.transport = cast(
@@ -103,7 +103,7 @@ class LimitedProtocol(HttpToolsProtocol):
         )
 
     def on_message_complete(self) -> None:
-        """The whole body has been read."""
+        """Note that the whole body has been read; close the connection if that was waited for."""
         self._unread = None
         super().on_message_complete()
         if self._closes:
@@ -118,7 +118,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self._unread = 0
 
     def _close(self) -> None:
-        """Close, but read the rest of the body first: else the client would lose the answer."""
+        """Close, but read the rest of the body first: else the client would lose the response."""
         if self.cycle.response_complete and self.cycle.more_body and not self.pipeline:
             self._closes = True
             self.transport.write_eof()
@@ -127,11 +127,12 @@ class LimitedProtocol(HttpToolsProtocol):
 
     @property
     def idle_since(self) -> float | None:
-        """Since when no request is being answered; None while one is."""
+        """The time since which no request is being answered; None while one is."""
         is_idle = self.cycle is None or self.cycle.response_complete
         return self._waiting_since if is_idle else None
 
     def _end_longest_idle(self) -> None:
+        """End the connection that has waited longest for a request."""
         idle = [
             (each.idle_since, number, each)
             for number, each in enumerate(self.connections)
@@ -147,12 +148,14 @@ class LimitedProtocol(HttpToolsProtocol):
         self._check_task = self.loop.call_later(self.limits.check_seconds, self._check)
 
     def _check(self) -> None:
+        """End the connection if it has timed out; otherwise check again later."""
         if self._has_timed_out(self.loop.time()):
             self.transport.abort()
         else:
             self._check_later()
 
     def _has_timed_out(self, now: float) -> bool:
+        """Return True if the client has exceeded one of the limits of time."""
         if unsent := self.transport.get_write_buffer_size():
             if unsent != self._unsent[0]:
                 self._unsent = (unsent, now)
@@ -167,7 +170,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
 
 class _PatientTransport:
-    """The transport of a connection, which a response closes as it is told here."""
+    """The transport of a connection; responses close it by the given function."""
 
     def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
         self._transport = transport
@@ -186,6 +189,7 @@ def allow_many_files() -> None:
 
 
 def _affordable_connections() -> int:
+    """Return the number of connections for which this process can open files."""
     if sys.platform == "win32":
         return sys.maxsize
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)

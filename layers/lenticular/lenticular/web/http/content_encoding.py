@@ -40,14 +40,14 @@ def is_worth_gzip(request: Request, headers: dict[str, str], size: int | None) -
 def respond_maybe_gzip(
     request: Request, status: int, headers: dict[str, str], body: bytes
 ) -> Response:
-    """Return the answer whose body this is, as gzip if that pays."""
+    """Return the response whose body this is, as gzip if that pays."""
     if status == 200 and is_worth_gzip(request, headers, len(body)):
         body, headers = b"".join(gzipped([body])), gzip_headers(headers)
     return Response(body, status, headers)
 
 
 def gzip_headers(headers: dict[str, str]) -> dict[str, str]:
-    """The headers of the answer as gzip: of another length, and not the same byte for byte."""
+    """Return the headers for the response as gzip: without its length, and with a weak ETag."""
     rest = {name: value for name, value in headers.items() if name != "content-length"}
     etag = rest.get("etag", "")
     if etag.startswith('"'):
@@ -65,6 +65,7 @@ def gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _takes_gzip(accept_encoding: str) -> bool:
+    """Return True if an Accept-Encoding header allows gzip."""
     weights: dict[str, float] = {}
     for element in accept_encoding.split(","):
         match = _CODING.fullmatch(element)

@@ -1,7 +1,7 @@
-"""Paths with empty segments or a slash at their end, answered directly: `//patients`, `/studies/`.
+"""Paths with empty segments or a slash at their end, served without a redirect.
 
-Orthanc does so, and scripts that join addresses rely on it. A redirect would lose the body of a
-POST, and the stage of API Gateway.
+`//patients` and `/studies/` are such. Orthanc does so, and scripts that join addresses rely on it.
+A redirect would lose the body of a POST, and the stage of API Gateway.
 """
 
 import re
@@ -13,19 +13,19 @@ _SLASHES = re.compile("//+")
 
 
 class PlainPaths:
-    """Has the application see each path without what is empty in it."""
+    """Passes each request on with its path without empty segments."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+        """Pass a request on."""
         if scope["type"] == "http":
             scope["path"] = plain(scope["path"])
         await self._app(scope, receive, send)
 
 
 def plain(path: str) -> str:
-    """Return the path without empty segments; those of the viewer are the viewer's."""
+    """Return the path without empty segments; paths of the viewer are not changed."""
     found = _SLASHES.sub("/", path)
     return path if found.startswith(_VIEWER) else found.rstrip("/") or "/"

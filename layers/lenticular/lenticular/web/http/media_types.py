@@ -47,6 +47,7 @@ class MediaType:
 
 
 def _parameters(text: str, position: int) -> Iterator[tuple[str, str]]:
+    """Yield name and value of each parameter from this position on."""
     while position < len(text):
         if text[position] != ";":
             raise InvalidRequest(f"'{shown(text)}' is not a media type.")
@@ -62,9 +63,10 @@ def _parameters(text: str, position: int) -> Iterator[tuple[str, str]]:
 
 
 def _unquoted(value: str) -> str:
+    """Return the value without quotation marks and escapes."""
     return re.sub(r"\\(.)", r"\1", value[1:-1], flags=re.S) if value.startswith('"') else value
 
 
 def shown(text: str) -> str:
-    """Enough of a client's text to recognise it, and no control characters."""
+    """Return the beginning of a client's text, for a message, without control characters."""
     return "".join(c if c.isprintable() else "?" for c in text[:80])

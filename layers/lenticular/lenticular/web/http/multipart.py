@@ -1,9 +1,9 @@
 """multipart/related in both directions, RFC 2046 5.1 and RFC 2387, as PS3.18 8.6.1.2 uses it.
 
-`MultipartReader` takes a body in whatever chunks the network gives and hands out headers and data
-as they come; it never holds back more than a header line or what may begin a delimiter. Form-data
-parsers do not serve here: they refuse a preamble, padding after a boundary and a part without a
-body, all of which the RFC allows and clients send.
+`MultipartReader` reads a body in chunks of any size and yields headers and data as they arrive; it
+never holds back more than a header line or the possible beginning of a delimiter. Form-data parsers
+cannot be used: they refuse a preamble, padding after a boundary and a part without a body, all of
+which the RFC allows and clients send.
 """
 
 import re
@@ -92,7 +92,7 @@ class MultipartReader:
             position = line_end.end()
 
     def finish(self) -> None:
-        """Say that nothing more comes; raise when the closing delimiter is missing."""
+        """End the body; raise an error if the closing delimiter is missing."""
         if self._state is _State.PREAMBLE:
             raise InvalidRequest("The boundary named in Content-Type does not occur in the body.")
         if self._state is not _State.EPILOGUE:
@@ -109,7 +109,7 @@ class MultipartReader:
         return self._doubtful(data, start), None
 
     def _candidates(self, data: bytes, start: int) -> Iterator[tuple[int, int]]:
-        """Yield each place where a delimiter seems to begin, and where its boundary ends."""
+        """Yield each position at which a delimiter seems to begin, and where its boundary ends."""
         bare = self._delimiter[1:]
         if self._fresh and data.startswith(bare, start):
             yield start, start + len(bare)
@@ -128,6 +128,7 @@ class MultipartReader:
         return len(data) - data.endswith(b"\r")
 
     def _body(self, data: bytes, start: int, stop: int) -> Iterator[PartData]:
+        """Yield the data of a part from start to stop."""
         if stop == start:
             return
         self._fresh = False
@@ -141,17 +142,19 @@ class MultipartReader:
             )
 
     def _refuse_bare_line_feed(self, data: bytes, stop: int) -> None:
-        # Whether a CR before it would be data cannot be told, so better no answer than a wrong one.
+        """Refuse a delimiter after a LF without CR."""
+        # A CR before the delimiter may be data or not: refusing is better than guessing.
         if self._state is _State.DATA and data.startswith(b"\n", stop):
             raise InvalidRequest("The line end before a boundary must be CR LF, not a bare LF.")
 
     def _begin_headers(self, *, closed: bool) -> None:
+        """Begin to read the headers of a part."""
         self._state = _State.EPILOGUE if closed else _State.HEADERS
         self._fresh = False
         self._lines = []
 
     def _header_line(self, data: bytes, start: int) -> int:
-        """Take one line; the blank one makes way for the body."""
+        """Read one header line; the blank line begins the body."""
         newline = data.find(b"\n", start, start + MAX_HEADER_LINE)
         if newline < 0:
             if len(data) - start >= MAX_HEADER_LINE:
@@ -174,6 +177,7 @@ def _line_end_start(data: bytes, start: int, newline: int) -> int:
 
 
 def _headers(lines: Sequence[bytes]) -> dict[str, str]:
+    """Return the header lines as a dictionary, with names in lower case."""
     # Folded lines (RFC 5322 2.2.3) are obsolete but mail libraries still write them.
     unfolded = re.sub(rb"\n[ \t]+", b" ", b"\n".join(lines)).split(b"\n") if lines else []
     headers: dict[str, str] = {}
@@ -201,7 +205,7 @@ def boundary_of(content_type: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of an answer; `pieces` is called when its turn comes."""
+    """A part of a response; `pieces` is called when the part is sent."""
 
     content_type: str
     pieces: Callable[[], Iterable[bytes]]
@@ -223,12 +227,12 @@ class Part:
 
 
 def new_boundary() -> str:
-    """Return a boundary that nobody can have foreseen, and hidden in a file."""
+    """Return a random boundary, which nobody can hide in a file beforehand."""
     return uuid4().hex
 
 
 def related_content_type(media_type: str, boundary: str) -> str:
-    """Return the Content-Type of a multipart/related answer."""
+    """Return the Content-Type of a multipart/related response."""
     return f'{MULTIPART_RELATED}; type="{media_type}"; boundary={boundary}'
 
 
@@ -252,4 +256,5 @@ def related_size(parts: Iterable[Part], boundary: str) -> int | None:
 
 
 def _close(boundary: str) -> bytes:
+    """Return the closing delimiter."""
     return f"--{boundary}--\r\n".encode("ascii")

@@ -1,7 +1,7 @@
-"""Bulk data and pixels as answers: one value by itself or in a part, or many in parts.
+"""Bulk data and pixels as responses: one value by itself or as a part, or many as parts.
 
-Pixels that were compressed go out frame by frame, those that were not as one value (PS3.18
-8.7.3.3), unless the client wants them compressed.
+Compressed pixels are sent frame by frame, uncompressed ones as one value (PS3.18 8.7.3.3), unless
+the client wants them compressed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -39,14 +39,14 @@ from lenticular.web.responses import respond
 
 @dataclass(slots=True)
 class _Survey:
-    """The offers for all values, chosen before the first byte goes out."""
+    """The offers chosen for all values, before the first byte is sent."""
 
     accept: Accept
     size: int = 0
     is_as_stored: bool = True
     first: Value | None = None
     chosen: dict[tuple[Offer, ...], Offer] = field(default_factory=dict)
-    """The offer that is taken where these are made."""
+    """The chosen offer for each list of offers."""
 
     def add(self, value: Value, offers: tuple[Offer, ...]) -> None:
         """Choose the offer for a value; raise Unacceptable if there is none."""
@@ -58,7 +58,7 @@ class _Survey:
         self.size += value.size
 
     def offer_for(self, offers: tuple[Offer, ...]) -> Offer:
-        """Return the offer that was chosen; what was replaced since may have become another."""
+        """Return the offer that was chosen; choose again if the value was replaced since."""
         return self.chosen.get(offers) or choose(self.accept, _as_parts(offers))
 
 
@@ -91,6 +91,7 @@ def all_values(request: Request, target: Target, *, pixels_only: bool = False) -
 def _surveyed(
     services: Services, values: Iterator[Value], accept: Accept, omissions: Omissions
 ) -> _Survey:
+    """Choose an offer for each value; leave out those that cannot be served."""
     survey = _Survey(accept)
     for value in values:
         try:
@@ -124,10 +125,12 @@ def _candidates(
 
 
 def _value_part(request: Request, value: Value, offer: Offer) -> Part:
+    """Return a value as one part."""
     return _part(request, value, offer, _content(services_of(request), value))
 
 
 def _name_of(value: Value) -> str:
+    """Return the name of a value for a warning."""
     return f"value {value.path} of {name_of(value.located.instance)}"
 
 
@@ -145,7 +148,7 @@ def one_value(request: Request, value: Value) -> Response:
         return _lone_part(request, _part(request, value, offer, content), content, offer, etag)
     content_type = str(offer)
     response = respond.content(request, content.pieces, content_type, size=content.size, etag=etag)
-    # Whoever stored the document chose its type; a browser must not run what it may hold.
+    # The sender chose the type of the document; a browser must not run what it may hold.
     response.headers["x-content-type-options"] = "nosniff"
     if offer.media_type != PDF:
         response.headers["content-security-policy"] = "sandbox"
@@ -168,6 +171,7 @@ def _lone_part(
 
 
 def _part(request: Request, value: Value, offer: Offer, content: ByteSource) -> Part:
+    """Return a value as a part."""
     location = f"{base_url(request)}/{value.located.instance.target.path}/bulkdata/{value.path}"
     return Part(str(replace(offer, multipart=False)), content.all, content.size, location)
 
@@ -204,6 +208,7 @@ def _offers_for_one(services: Services, value: Value, stored: str | None) -> lis
 
 
 def _as_parts(offers: Sequence[Offer]) -> list[Offer]:
+    """Return the same offers as multipart."""
     return [replace(offer, multipart=True) for offer in offers]
 
 
@@ -213,12 +218,13 @@ def _by_frames(value: Value, offer: Offer, stored: str) -> bool:
 
 
 def _is_one_stream(services: Services, located: LocatedInstance) -> bool:
-    """Return True if frames cannot be told apart: in a video, or in damaged pixels."""
+    """Return True if frames cannot be separated: in a video, or in damaged pixels."""
     encapsulated = frames.pixels_of(located).encapsulated
     return encapsulated and not frames.are_apart(services, located)
 
 
 def _content(services: Services, value: Value) -> ByteSource:
+    """Return the bytes of a value."""
     if value.is_pixels:
         return frames.whole_pixel_data(services, value.located)
     return bulkdata.read(services, value).content

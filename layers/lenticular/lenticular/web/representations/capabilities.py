@@ -18,7 +18,7 @@ _NAMESPACE = "http://wadl.dev.java.net/2009/02"
 
 @dataclass(slots=True)
 class DescribedResource:
-    """A path below the base URL, and what each of its methods does."""
+    """A path below the base URL, and a summary of each of its methods."""
 
     path: str
     methods: dict[str, str] = field(default_factory=dict)

@@ -43,7 +43,7 @@ OFFERS = [
     ),
 ]
 ANSWERED_AT_ONCE = 1024 * 1024
-"""Bytes of JSON up to which all documents are made first, to know the answer's size and tag."""
+"""Bytes of JSON up to which all documents are made first, to know the response's size and tag."""
 
 
 def negotiate(request: Request) -> Offer:

@@ -1,4 +1,4 @@
-"""Frames as answers, PS3.18 8.7.3.3: one by itself, or each one a part."""
+"""Frames as responses, PS3.18 8.7.3.3: one by itself, or each as a part."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -38,8 +38,8 @@ def answer(
         return respond.content(request, frame.pieces, str(offer), size=frame.size, etag=etag)
     omissions, scratch = Omissions(), respond.scratch_for(request)
     is_as_stored = offer.transfer_syntax_uid == stored
-    keep = None if is_as_stored else scratch
-    made = obtainable(_candidates(request, located, provided, offer, keep), omissions)
+    for_converted = None if is_as_stored else scratch
+    made = obtainable(_candidates(request, located, provided, offer, for_converted), omissions)
     parts: Iterable[Part] = made
     if len(provided) == 1:
         parts = list(made)
@@ -54,8 +54,8 @@ def all_frames(
     """Yield every frame of the instance as a part, in the syntax of the offer."""
     numbers = range(1, frames.pixels_of(located).number_of_frames + 1)
     provided = _provided(request, located, numbers, offer, stored)
-    keep = None if offer.transfer_syntax_uid == stored else scratch
-    return _candidates(request, located, provided, offer, keep)
+    for_converted = None if offer.transfer_syntax_uid == stored else scratch
+    return _candidates(request, located, provided, offer, for_converted)
 
 
 def _provided(

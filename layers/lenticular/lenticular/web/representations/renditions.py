@@ -29,7 +29,7 @@ Answer = Callable[[Offer, RenderOptions], Response]
 
 
 class Rendition:
-    """An instance that is to be shown: what it can be had as, and the answer that shows it."""
+    """An instance to be rendered: its media types, and the response in one of them."""
 
     def __init__(self, request: Request, located: LocatedInstance) -> None:
         self._request = request
@@ -62,13 +62,15 @@ class Rendition:
             resource_category.refuse_to_show(self._located)
 
     def answer(self, offer: Offer, options: RenderOptions) -> Response:
-        """Return the answer in the form that was chosen."""
+        """Respond with the instance in the media type that was chosen."""
         return self._answer(offer, options)
 
     def _picture(self, _: Offer, options: RenderOptions) -> Response:
+        """Respond with a picture."""
         return picture(self._request, self._located, None, options)
 
     def _as_it_is(self, data: BulkData, offer: Offer, _: RenderOptions) -> Response:
+        """Respond with a document or a video as it is stored."""
         etag = respond.entity_tag(self._located.instance.sha256, "rendered", offer.media_type)
         response = respond.content(
             self._request,
@@ -77,10 +79,11 @@ class Rendition:
             size=data.content.size,
             etag=etag,
         )
-        # Whoever stored it chose its type; a browser must not run what it may hold.
+        # The sender chose its type; a browser must not run what it may hold.
         return _harmless(response, "" if offer.media_type == PDF else "sandbox")
 
     def _report(self, offer: Offer, _: RenderOptions) -> Response:
+        """Respond with the page of a report."""
         request, located = self._request, self._located
         dicomweb = base_url(request)
         etag = respond.entity_tag(__version__, located.instance.sha256, offer.media_type, dicomweb)
@@ -96,12 +99,12 @@ class Rendition:
 def picture(
     request: Request, located: LocatedInstance, frame_number: int | None, options: RenderOptions
 ) -> Response:
-    """Return a picture of an instance or of a frame, drawn unless the client has it."""
+    """Respond with a picture of an instance or of a frame, unless the client has it."""
     return drawn(request, prepare.prepare(services_of(request), located, frame_number, options))
 
 
 def drawn(request: Request, drawing: RenderRequest) -> Response:
-    """Return the picture of a drawing, unless the client has it."""
+    """Respond with the picture of a render request, unless the client has it."""
     if unchanged := respond.not_modified(request, drawing.etag):
         return unchanged
     made = render(drawing)
@@ -109,6 +112,7 @@ def drawn(request: Request, drawing: RenderRequest) -> Response:
 
 
 def _harmless(response: Response, policy: str) -> Response:
+    """Return the response with headers that keep a browser from running its content."""
     response.headers["x-content-type-options"] = "nosniff"
     if policy:
         response.headers["content-security-policy"] = policy

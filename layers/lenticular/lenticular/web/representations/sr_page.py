@@ -1,6 +1,6 @@
-"""A structured report for people to read: HTML and plain text, PS3.18 8.7.4.
+"""A structured report as HTML and plain text, PS3.18 8.7.4.
 
-Whoever wrote the report may have put anything into it, so all of it is escaped, and the page may
+The author of a report may have put anything into it, so all of it is escaped, and the page may
 neither run nor load anything.
 """
 
@@ -49,7 +49,7 @@ _RELATIONS = {
 
 
 def as_html(dataset: Dataset, dicomweb: str) -> bytes:
-    """Return the report as a page; what it refers to is linked below this base URL."""
+    """Return the report as a page; references are links below this base URL."""
     root = content_tree(dataset)
     title = escape(_title(dataset, root))
     facts = "".join(
@@ -75,6 +75,7 @@ def as_text(dataset: Dataset) -> bytes:
 
 
 def _title(dataset: Dataset, root: ContentItem) -> str:
+    """Return the title of the report."""
     return root.name or text(dataset, tags.SERIES_DESCRIPTION) or "Structured report"
 
 
@@ -101,12 +102,13 @@ def _facts(dataset: Dataset) -> Iterator[tuple[str, str]]:
 
 
 def _below(children: Iterable[ContentItem], dicomweb: str, level: int) -> Iterator[str]:
+    """Yield the children of an item."""
     for child in children:
         yield from _section(child, dicomweb, level)
 
 
 def _section(item: ContentItem, dicomweb: str, level: int) -> Iterator[str]:
-    """Yield an item with all that belongs to it; containers have headings."""
+    """Yield an item and its children; containers have headings."""
     mark = f'id="item-{item.position}"'
     below = list(_below(item.children, dicomweb, level + 1))
     if item.value_type == "CONTAINER":
@@ -126,7 +128,7 @@ def _section(item: ContentItem, dicomweb: str, level: int) -> Iterator[str]:
 
 
 def _linked(item: ContentItem, dicomweb: str) -> str:
-    """Return the value, a link where it stands for something else."""
+    """Return the value of an item, as a link if it refers to another object."""
     if item.same_as:
         position = escape(item.same_as)
         return f'<a href="#item-{position}">see item {position}</a>'
@@ -153,6 +155,7 @@ def _path(reference: ReferencedInstance | None) -> str:
 
 
 def _lines(children: Iterable[ContentItem], depth: int) -> Iterator[str]:
+    """Yield a line of plain text for each item and its children."""
     for item in children:
         value = f"see item {item.same_as}" if item.same_as else item.value
         name = item.name or item.value_type.lower()

@@ -1,8 +1,8 @@
 """Content negotiation for instances and frames, PS3.18 8.7.3 and 8.7.8.
 
-The one place that knows in which transfer syntaxes a stored object can be served: as it is stored,
-uncompressed, or compressed in another way. Whether the pixels of an instance fit a syntax is known
-only when they are compressed; that is asked of nobody who wants what is there.
+Only this module decides in which transfer syntaxes a stored object can be served: as it is stored,
+uncompressed, or compressed in another way. Pixels may turn out not to fit a syntax, but only when
+they are compressed, so a client that accepts them as stored never waits for that.
 """
 
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ from lenticular.web.http.media_types import DICOM, OCTET_STREAM, ZIP
 
 @dataclass(frozen=True, slots=True)
 class Representation:
-    """The representation of instances: single, multipart or zip; and the syntax of each."""
+    """The negotiated way to send instances: media type, multipart or not, and transfer syntaxes."""
 
     media_type: str
     multipart: bool
@@ -34,41 +34,43 @@ class Representation:
     refused: dict[str, Unacceptable] = field(default_factory=dict)
     """The stored transfer syntaxes that cannot be served in an accepted one."""
     fallbacks: frozenset[str] = frozenset()
-    """The stored transfer syntaxes that the client takes of what cannot be converted."""
+    """The stored transfer syntaxes that the client accepts for instances that cannot be converted."""
 
     def syntax_of(self, stored: str) -> str:
-        """Return the transfer syntax in which an instance stored in this one goes out."""
+        """Return the transfer syntax in which an instance stored in this one is sent."""
         if stored in self.refused:
             raise self.refused[stored]
         return self.syntaxes[stored]
 
     @property
     def is_as_stored(self) -> bool:
-        """Tell whether every instance goes out in the transfer syntax in which it is stored."""
+        """True if every instance is sent in the transfer syntax in which it is stored."""
         return all(stored == syntax for stored, syntax in self.syntaxes.items())
 
 
 def negotiate_instances(
     accept: Accept, stored_syntaxes: Iterable[str], *, single: bool
 ) -> Representation:
-    """Return how these instances go out, each in a transfer syntax that is accepted.
+    """Return how these instances are sent, each in a transfer syntax that is accepted.
 
     A single part is for the resource of an instance only, however many a study has (PS3.18
-    10.4.4). The first stored syntax that can be served decides about the media type. Octets are
-    not the instances but their bulk data (Table 10.4.4-1).
+    10.4.4). The first stored syntax that can be served decides the media type. An octet stream of
+    instances is their bulk data (Table 10.4.4-1).
     """
-    kinds = [(DICOM, True), (ZIP, False), *([(DICOM, False)] if single else [])]
-    kinds.append((OCTET_STREAM, True))
+    candidates = [(DICOM, True), (ZIP, False), *([(DICOM, False)] if single else [])]
+    candidates.append((OCTET_STREAM, True))
     syntaxes: dict[str, str] = {}
     refused: dict[str, Unacceptable] = {}
     fallbacks: set[str] = set()
     for stored in sorted(set(stored_syntaxes)):
         try:
-            chosen = choose(accept, [offer for kind in kinds for offer in _offers(stored, *kind)])
+            chosen = choose(
+                accept, [offer for candidate in candidates for offer in _offers(stored, *candidate)]
+            )
         except Unacceptable as error:
             refused[stored] = error
             continue
-        kinds = [(chosen.media_type, chosen.multipart)]
+        candidates = [(chosen.media_type, chosen.multipart)]
         syntaxes[stored] = chosen.transfer_syntax_uid or stored
         if syntaxes[stored] != stored and takes(
             accept, replace(chosen, transfer_syntax_uid=stored)
@@ -76,12 +78,12 @@ def negotiate_instances(
             fallbacks.add(stored)
     if not syntaxes:
         raise next(iter(refused.values()))
-    return Representation(*kinds[0], syntaxes, refused, frozenset(fallbacks))
+    return Representation(*candidates[0], syntaxes, refused, frozenset(fallbacks))
 
 
 @lru_cache(maxsize=256)
 def _offers(stored: str, media_type: str, multipart: bool) -> tuple[Offer, ...]:
-    """Return the media type in every transfer syntax that can be made of the stored one."""
+    """Return the offers of a media type in every transfer syntax that the stored one can become."""
     syntaxes = [None] if media_type == OCTET_STREAM else _reachable(stored)
     return tuple(Offer(media_type, syntax, multipart) for syntax in syntaxes)
 
@@ -108,9 +110,9 @@ def negotiate_frames(
 
 def frame_offers(located: LocatedInstance, stored: str) -> list[Offer]:
     """Return the offers for a frame: as stored, then uncompressed, then otherwise compressed."""
-    kinds = [(lookup(stored).media_type, stored)]
+    candidates = [(lookup(stored).media_type, stored)]
     if can_decode(located):
         uncompressed = (OCTET_STREAM, EXPLICIT_VR_LITTLE_ENDIAN)
         others = ((lookup(syntax).media_type, syntax) for syntax in COMPRESSED)
-        kinds = list(dict.fromkeys([*kinds, uncompressed, *others]))
-    return [Offer(*kind) for kind in kinds]
+        candidates = list(dict.fromkeys([*candidates, uncompressed, *others]))
+    return [Offer(*candidate) for candidate in candidates]

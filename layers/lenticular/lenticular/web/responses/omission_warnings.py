@@ -1,4 +1,4 @@
-"""Answers that leave something out: 206 and a Warning for each part (PS3.18 8.5 and 10.4.3)."""
+"""Responses that leave parts out: 206 and a Warning for each (PS3.18 8.5 and 10.4.3)."""
 
 from collections.abc import Iterable
 
@@ -13,7 +13,7 @@ from lenticular.web.request_context import base_url
 def respond_whole(
     request: Request, status: int, headers: dict[str, str], body: bytes, omissions: Omissions
 ) -> Response:
-    """Respond with a body that is made already; 206 when something is left out of it."""
+    """Respond with a body that is made already; 206 if something is left out of it."""
     if omissions:
         status, headers = 206, without_etag(headers)
     response = content_encoding.respond_maybe_gzip(request, status, headers, body)
@@ -27,7 +27,7 @@ def respond_streaming(
     pieces: Iterable[bytes],
     omissions: Omissions,
 ) -> Response:
-    """Respond with a body that is made while it is sent, so that nothing more can be left out."""
+    """Respond with a body that is made while it is sent: nothing more can be left out of it."""
     if omissions:
         status, headers = 206, without_etag(headers)
     omissions.status_is_sent()
@@ -45,5 +45,5 @@ def warn_of(request: Request, response: Response, sentences: Iterable[str]) -> R
 
 
 def without_etag(headers: dict[str, str]) -> dict[str, str]:
-    """Return the headers of an answer that may be complete the next time."""
+    """Return the headers without the ETag: the response may be complete the next time."""
     return {name: value for name, value in headers.items() if name != "etag"}

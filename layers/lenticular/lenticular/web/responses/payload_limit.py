@@ -33,11 +33,11 @@ log = logging.getLogger(__name__)
 RETRY_AFTER_SECONDS = "5"
 SECONDS_IN_ONE_CALL = 20.0
 """From the start of a request; a client of API Gateway hangs up after 29."""
-# The name under which a replayed request brings its job along.
+# Keys in the scope of a request: the job that repeats it, and the time at which it began.
 JOB = "lenticular.job"
 STARTED = "lenticular.started"
-# A presigned URL expires, and everybody who has it can read.
-_NOT_KEPT = {"cache-control": "no-store", "vary": "Accept"}
+# A presigned URL expires, and everybody who has it can read the result.
+_NO_STORE = {"cache-control": "no-store", "vary": "Accept"}
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class DeferredBody:
-    """The body of an answer before it is made."""
+    """The body of a response before it is made."""
 
     pieces: Callable[[], Iterable[bytes]]
     size: int | None = None
@@ -68,7 +68,7 @@ class DeferredBody:
 def payload_limit_of(request: Request) -> int | None:
     """Return the payload limit in bytes; None if there is none."""
     if JOB in request.scope:
-        return 0  # all of it is for the bucket
+        return 0  # all of it goes into the bucket
     return services_of(request).settings.payload_ceiling or None
 
 
@@ -84,32 +84,33 @@ def respond(request: Request, status: int, headers: dict[str, str], body: Deferr
     ceiling = payload_limit_of(request) or 0
     pieces: Iterable[bytes] = ()
     if max(body.size or 0, body.about) <= ceiling:
-        taken, pieces = _up_to(ceiling, body.pieces(), deadline_of(request))
-        if not pieces and _fits(taken, ceiling):
-            return respond_whole(request, status, headers, b"".join(taken), body.omissions)
-        pieces = chain(taken, pieces)
+        beginning, pieces = _up_to(ceiling, body.pieces(), deadline_of(request))
+        if not pieces and _fits(beginning, ceiling):
+            return respond_whole(request, status, headers, b"".join(beginning), body.omissions)
+        pieces = chain(beginning, pieces)
     bucket = services.bucket
     if bucket is None:
         return respond_streaming(request, status, headers, pieces or body.pieces(), body.omissions)
     try:
         return _via_bucket(request, bucket, headers, body, pieces)
     except OSError as error:
-        log.exception("an answer cannot be put into the bucket")
+        log.exception("a response cannot be put into the bucket")
         raise errors.Unavailable(
-            "The answer is too large to be sent at once, and the storage does not take it now."
+            "The response is too large to be sent at once, and the storage cannot store it now;"
+            " try again in a moment."
         ) from error
 
 
 def see_other_303(request: Request, result: "Result") -> Response:
-    """Respond with the way to what lies in the bucket; warn of what it leaves out."""
-    response = Response(status_code=303, headers={"location": result.url, **_NOT_KEPT})
+    """Respond with 303 to a result in the bucket; warn of what it leaves out."""
+    response = Response(status_code=303, headers={"location": result.url, **_NO_STORE})
     return warn_of(request, response, result.warnings)
 
 
 def accepted_202(request: Request, result: str) -> Response:
-    """The answer is being made: where it will be."""
-    place = f"{root_url(request)}/results/{result}"
-    headers = {"location": place, "retry-after": RETRY_AFTER_SECONDS, **_NOT_KEPT}
+    """Respond with 202 and the URL at which the result will be found."""
+    url = f"{root_url(request)}/results/{result}"
+    headers = {"location": url, "retry-after": RETRY_AFTER_SECONDS, **_NO_STORE}
     return Response(status_code=202, headers=headers)
 
 
@@ -129,6 +130,7 @@ def _via_bucket(
     body: DeferredBody,
     pieces: Iterable[bytes],
 ) -> Response:
+    """Respond with 303 to the result in the bucket, or with 202 if a job has to make it."""
     from lenticular.transactions import deferred_results
 
     media_type = headers["content-type"]
@@ -141,11 +143,11 @@ def _via_bucket(
         except FileNotFoundError:
             raise FileGone("The file of the instance is gone.") from None
     job: Replay | None = request.scope.get(JOB)
-    kind = media_type.partition(";")[0]  # the boundary of a multipart is another each time
+    bare_type = media_type.partition(";")[0]  # the boundary of a multipart differs each time
     etag = None if body.omissions else headers.get("etag")
-    # A job files its answer under what it makes, which may not be what was there when it was
-    # ordered.
-    result = deferred_results.result_id(etag, str(request.url), kind)
+    # A job stores its result under the id of what it makes: the instances may have changed since
+    # it was enqueued.
+    result = deferred_results.result_id(etag, str(request.url), bare_type)
     if job is not None:
         job.made_as = result = job.result_id if etag is None else result
     if found := deferred_results.existing(bucket, result):
@@ -178,7 +180,7 @@ def _via_bucket(
 
 
 def deadline_of(request: Request) -> float:
-    """Return the time of `time.monotonic()` at which the client must have its answer."""
+    """Return the time of `time.monotonic()` at which the client must have its response."""
     started: float = request.scope.get(STARTED, time.monotonic())
     return started + SECONDS_IN_ONE_CALL
 
@@ -190,15 +192,16 @@ def _studies_of(request: Request) -> tuple[str, ...]:
 
 
 def _largest(request: Request, services: Services) -> int | None:
-    """Return the size up to which an answer is made while the client waits; None for any size.
+    """Return the size up to which a response is made while the client waits; None for any size.
 
-    A job makes it all, and so does a request that cannot be put again.
+    A job makes all of it, and so does a request that cannot be repeated.
     """
     can_be_deferred = request.method == "GET" and JOB not in request.scope
     return services.settings.largest_result if can_be_deferred else None
 
 
 def _job(request: Request, result: str) -> "Job":
+    """Return the job that repeats this request later."""
     from lenticular.transactions.deferred_results import Job
 
     scope = request.scope
@@ -225,11 +228,11 @@ def _up_to(
 ) -> tuple[list[bytes], Iterable[bytes]]:
     """Return the first pieces, up to the ceiling and the deadline, and an iterator of the rest."""
     rest = iter(pieces)
-    taken: list[bytes] = []
+    beginning: list[bytes] = []
     size = 0
     for piece in rest:
-        taken.append(piece)
+        beginning.append(piece)
         size += len(piece)
         if size > ceiling or time.monotonic() > deadline:
-            return taken, rest
-    return taken, ()
+            return beginning, rest
+    return beginning, ()

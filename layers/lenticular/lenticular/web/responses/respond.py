@@ -1,8 +1,8 @@
-"""Answers with a body: byte ranges, conditions and streaming, RFC 9110 13 and 14.
+"""Responses with a body: byte ranges, conditions and streaming, RFC 9110 13 and 14.
 
-What is small goes out in one piece with its length; what is large streams in constant memory.
-The beginning is always read before the answer starts, so that what cannot be read still gets its
-proper status. What is larger than one call may carry goes another way, see `payload_limit.py`.
+A small body is sent in one piece with its length; a large one streams in constant memory. Its
+beginning is always read before the response starts, so that a file that cannot be read still gets
+its proper status. A body above the payload limit goes another way, see `payload_limit.py`.
 """
 
 import hashlib
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 IN_ONE_PIECE = 1024 * 1024
 
 Stream = Callable[[int, int], Iterable[bytes]]
-"""Gives so many bytes from an offset on, in pieces: `stream(offset, length)`."""
+"""Yields `length` bytes from `offset` on, in pieces: `stream(offset, length)`."""
 
 _RANGE = re.compile(r"bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})", re.I)
-# Nobody but the asking client may keep patient data, and it asks whether it is still current.
+# Only the client may cache patient data, and it has to ask whether they are still current.
 _ALWAYS = {"cache-control": "private, no-cache", "vary": "Accept, Accept-Encoding"}
 
 
@@ -57,7 +57,7 @@ class ByteRange:
 
 
 def entity_tag(*parts: object) -> str:
-    """Return a strong ETag made of whatever determines the bytes of a representation."""
+    """Return a strong ETag made of everything that determines the bytes of a representation."""
     return f'"{hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}"'
 
 
@@ -79,7 +79,7 @@ def content(
     stored_key: str | None = None,
     file_name: str | None = None,
 ) -> Response:
-    """Return a single part: `body` is all of it, or gives any range of its `size` bytes.
+    """Respond with a single part: `body` is all of it, or gives any range of its `size` bytes.
 
     With `stored_key` these are the bytes of that file and nothing else.
     """
@@ -89,10 +89,14 @@ def content(
         raise ValueError("a stream needs its size")
     if unchanged := not_modified(request, etag):
         return unchanged
-    sent = _headers(media_type, etag, file_name) | _place(request) | {"accept-ranges": "bytes"}
+    sent = (
+        _headers(media_type, etag, file_name)
+        | _content_location(request)
+        | {"accept-ranges": "bytes"}
+    )
     asked = asked_range(request, size, etag)
     if asked is not None and payload_limit.exceeds(request, asked.length):
-        asked = None  # the client asks for it again where the whole is
+        asked = None  # the client repeats its range at the URL of the whole
     if asked is not None:
         sent["content-range"] = str(asked)
     start, length = (asked.start, asked.length) if asked else (0, size)
@@ -116,8 +120,8 @@ def multipart(
 ) -> Response:
     """Respond with multipart/related, with parts of this media type.
 
-    Give a list for the answer to know its length, an iterator to make the parts as they go; then
-    `about` is their least size. Parts that are stored files are read ahead.
+    Pass a list if the length of the response shall be known, an iterator if the parts are made
+    while it is sent; then `about` is their least size. Parts that are stored files are read ahead.
     """
     boundary = new_boundary()
     # The boundary differs each time, so the tag is a weak one.
@@ -129,7 +133,7 @@ def multipart(
     if size is not None:
         sent["content-length"] = str(size)
     if status == 206 and payload_limit.exceeds(request, size or 0):
-        # Asked for again, the range would speak of the multipart, which is another content.
+        # In the bucket, the range would be one of the multipart body and not of the value.
         raise TooLarge("The range is too large to be sent at once; ask for less at a time.")
     services = services_of(request)
     body = DeferredBody(
@@ -162,7 +166,7 @@ def stream(
         omissions=Omissions() if omissions is None else omissions,
         studies=studies,
     )
-    sent = _headers(media_type, etag, file_name) | _place(request)
+    sent = _headers(media_type, etag, file_name) | _content_location(request)
     return _answer(request, 200, sent, body)
 
 
@@ -211,10 +215,10 @@ def document(request: Request, body: bytes, media_type: str) -> Response:
 
 
 def scratch_for(request: Request) -> "Scratch":
-    """Return room for what is made before the answer to this request begins.
+    """Return the scratch space for parts that are made before the response to this request begins.
 
-    What is small enough for one call, or goes by way of the bucket, is made before the status is
-    sent anyway; and a HEAD makes no more than the first piece.
+    A response below the payload limit, or through the bucket, is made before its status is sent
+    anyway; and a HEAD makes no more than the first piece.
     """
     from lenticular.transactions.retrieve.made_ahead import Scratch
 
@@ -227,13 +231,13 @@ def scratch_for(request: Request) -> "Scratch":
 
 
 def not_modified(request: Request, etag: str | None) -> Response | None:
-    """Return the answer to a client that has this representation already (If-None-Match)."""
+    """Return 304 if the client has this representation already (If-None-Match), else None."""
     known = request.headers.get("if-none-match")
     if known is None or etag is None:
         return None
     tags = [tag.strip() for tag in known.split(",")]
     bare = etag.removeprefix("W/")
-    # Answered as the client has it: weak when it got several parts or gzip.
+    # Respond with the tag that the client has: a weak one if it got several parts or gzip.
     found = next((tag for tag in tags if tag.removeprefix("W/") == bare), None)
     if found is None and tags != ["*"]:
         return None
@@ -241,7 +245,7 @@ def not_modified(request: Request, etag: str | None) -> Response | None:
 
 
 def asked_range(request: Request, size: int, etag: str | None) -> ByteRange | None:
-    """Return the one range of a content of this size that is asked for, None for all of it.
+    """Return the one range of the content that the client asks for, None for all of it.
 
     Several ranges, other units and malformed ones may be ignored (RFC 9110 14.2).
     """
@@ -261,6 +265,7 @@ def asked_range(request: Request, size: int, etag: str | None) -> ByteRange | No
 
 
 def _headers(media_type: str, etag: str | None, file_name: str | None = None) -> dict[str, str]:
+    """Return the headers that every response has, and those of this one."""
     sent = {**_ALWAYS, "content-type": media_type}
     if etag is not None:
         sent["etag"] = etag
@@ -269,7 +274,7 @@ def _headers(media_type: str, etag: str | None, file_name: str | None = None) ->
     return sent
 
 
-def _place(request: Request) -> dict[str, str]:
+def _content_location(request: Request) -> dict[str, str]:
     """Return the Content-Location of a single part (PS3.18 8.4.3)."""
     path: str = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
     if not path.startswith(f"{DICOMWEB}/"):
@@ -280,10 +285,11 @@ def _place(request: Request) -> dict[str, str]:
 
 
 def _answer(request: Request, status: int, headers: dict[str, str], body: DeferredBody) -> Response:
+    """Respond to GET or HEAD with this body: whole, streamed, or through the bucket."""
     if request.method == "HEAD":
         if content_encoding.is_worth_gzip(request, headers, body.size):
             headers = content_encoding.gzip_headers(headers)
-        # Starlette would name a length of 0 where none is known.
+        # Starlette would send a length of 0 if there is none.
         return omission_warnings.respond_streaming(request, status, headers, [], body.omissions)
     coalesced = replace(body, pieces=lambda: _coalesced(body.pieces(), IN_ONE_PIECE))
     if payload_limit.payload_limit_of(request) is not None:
@@ -309,7 +315,7 @@ def _array(documents: Iterable[bytes], marks: ArrayMarks) -> Iterator[bytes]:
 
 
 def _coalesced(pieces: Iterable[bytes], least: int) -> Iterator[bytes]:
-    """The same bytes in pieces of at least so many, for each piece costs a change of threads."""
+    """Yield the bytes in pieces of at least `least`, for each piece costs a change of threads."""
     waiting: list[bytes] = []
     size = 0
     for piece in pieces:
@@ -323,4 +329,5 @@ def _coalesced(pieces: Iterable[bytes], least: int) -> Iterator[bytes]:
 
 
 def _ranges_of(body: bytes) -> Stream:
+    """Return a stream over bytes in memory."""
     return lambda offset, length: [body[offset : offset + length]]

@@ -1,4 +1,4 @@
-"""Answers that take longer than a client can wait: whether they are made, and where they are."""
+"""Deferred results: responses that are made in the background, and where they are."""
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response

@@ -1,4 +1,4 @@
-"""Delete: DICOMweb's retrieve resources answer DELETE too, as common archives have it."""
+"""Delete studies, series and instances at their DICOMweb URLs, as other archives do."""
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -18,16 +18,17 @@ def delete_study(request: Request, study: str) -> Response:
 
 @router.delete(SERIES, status_code=204)
 def delete_series(request: Request, study: str, series: str) -> Response:
-    """Delete a series, and its study when nothing else is in it."""
+    """Delete a series, and its study if nothing else is in it."""
     return _delete(request, study, series)
 
 
 @router.delete(INSTANCE, status_code=204)
 def delete_instance(request: Request, study: str, series: str, instance: str) -> Response:
-    """Delete an instance, and its series and study when nothing else is in them."""
+    """Delete an instance, and its series and study if nothing else is in them."""
     return _delete(request, study, series, instance)
 
 
 def _delete(request: Request, *uids: str) -> Response:
+    """Delete what the path names."""
     delete(services_of(request), target_of(*uids))
     return Response(status_code=204)

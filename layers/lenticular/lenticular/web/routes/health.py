@@ -19,7 +19,7 @@ RETRY_AFTER_SECONDS = "10"
 @router.head("/health", include_in_schema=False)
 @router.get("/health", response_class=Response)
 async def health(request: Request) -> Response:
-    """Check index and storage; 503 names the part that does not work.
+    """Check index and storage; with 503, name the part that does not work.
 
     It is a coroutine, since all threads may be waiting for the part that hangs.
     """

@@ -1,6 +1,6 @@
-"""The change feed of instances, where and as Azure's DICOM service has it (v2).
+"""The change feed of instances, with the paths and the JSON of Azure's DICOM service (v2).
 
-What reads it is imported when it is first asked for: no viewer does.
+The transaction is imported when it is first asked for, because no viewer asks.
 """
 
 from typing import TYPE_CHECKING
@@ -47,7 +47,7 @@ def read_changefeed(request: Request) -> Response:
 
 @get_and_head(router, "/changefeed/latest")
 def read_latest_change(request: Request) -> Response:
-    """The last that happened to an instance; 204 when nothing ever did."""
+    """Return the last change of an instance; 204 when nothing was ever stored."""
     from lenticular.transactions import instance_changes
 
     media_type = choose(accepted(request), OFFERS).media_type
@@ -59,23 +59,25 @@ def read_latest_change(request: Request) -> Response:
 
 
 def _window(request: Request) -> "TimeWindow":
+    """Return the window of time that is asked for."""
     from lenticular.index.read.instance_changes import TimeWindow
 
-    start, end = _moment(request, "startTime"), _moment(request, "endTime")
+    start, end = _time(request, "startTime"), _time(request, "endTime")
     if start is not None and end is not None and start >= end:
         raise InvalidRequest("startTime must be before endTime.")
     return TimeWindow(start, end)
 
 
 def _metadata_below(request: Request) -> str | None:
+    """Return the base URL for metadata if they are asked for, else None."""
     switch = SWITCH.get(_given(request, "includeMetadata").lower())
     if switch is None:
         raise InvalidRequest("includemetadata must be true or false.")
     return base_url(request) if switch else None
 
 
-def _moment(request: Request, name: str) -> int | None:
-
+def _time(request: Request, name: str) -> int | None:
+    """Return a time in milliseconds since 1970; None without the parameter."""
     from lenticular.transactions import instance_changes
 
     text = _given(request, name)
@@ -90,12 +92,12 @@ def _number(request: Request, name: str, default: int) -> int:
     if not text:
         return default
     if not (text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS):
-        raise InvalidRequest(f"{name} must be a whole number from 0.")
+        raise InvalidRequest(f"{name} must be a whole number, 0 or more.")
     return int(text)
 
 
 def _given(request: Request, name: str) -> str:
-    """Return the parameter, whatever the case of its name: Azure's own documents mix them."""
+    """Return the parameter whatever the case of its name, for Azure's own documents mix them."""
     for given, value in request.query_params.multi_items():
         if given.lower() == name.lower():
             return value.strip()

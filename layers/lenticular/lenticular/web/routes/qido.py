@@ -18,7 +18,7 @@ MORE_RESULTS = (
 )
 NOT_YET_READY = "is being added; what was stored before may be missing from the results."
 MAXIMUM_WARNINGS = 10
-"""Warning headers at most, so that a nonsensical query does not get an answer all of headers."""
+"""Warning headers at most, so that a query of unknown parameters does not fill the headers."""
 
 
 @get_and_head(router, "/studies")
@@ -58,6 +58,7 @@ def search_instances(request: Request) -> Response:
 
 
 def _search(request: Request, level: Level, target: Target | None = None) -> Response:
+    """Respond with the matches of a search at this level, below this target."""
     offer = datasets.negotiate(request)
     services, service = services_of(request), base_url(request)
     parameters = request.query_params.multi_items()
@@ -74,7 +75,7 @@ def _search(request: Request, level: Level, target: Target | None = None) -> Res
 
 
 def _more_results(remaining: int | None) -> str:
-    """Return the words of PS3.18 8.3.4.4.1 for results behind those that are answered."""
+    """Return the words of PS3.18 8.3.4.4.1 for results beyond this page."""
     if remaining is None:
         return MORE_RESULTS
     return f"There are {remaining} additional results that can be requested."

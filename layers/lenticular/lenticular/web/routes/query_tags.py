@@ -1,6 +1,6 @@
-"""The attributes that are searched for by configuration, where and as Azure's DICOM service has it.
+"""Query tags, with the paths and the JSON of Azure's DICOM service (v2).
 
-They are read only: what is searched for is for the operator to say.
+They are read only: the configuration says which there are.
 """
 
 import orjson
@@ -21,7 +21,7 @@ OFFERS = [Offer(JSON), Offer(DICOM_JSON)]
 
 @get_and_head(router, "/extendedquerytags")
 def read_query_tags(request: Request) -> Response:
-    """The attributes that are searched for by configuration, and how far it is with each."""
+    """List the configured query tags, and how far the backfill of each is."""
     media_type = choose(accepted(request), OFFERS).media_type
     entries = [orjson.dumps(tag) for tag in all_query_tags(services_of(request))]
     return respond.array(request, entries, media_type)
@@ -29,7 +29,7 @@ def read_query_tags(request: Request) -> Response:
 
 @get_and_head(router, "/extendedquerytags/{path}")
 def read_query_tag(request: Request, path: str) -> Response:
-    """One of these attributes, by its path of tags or keywords."""
+    """Return one query tag by its path of tags or keywords."""
     media_type = choose(accepted(request), OFFERS).media_type
     entry = orjson.dumps(query_tag(services_of(request), path))
     etag = respond.entity_tag(entry, media_type)

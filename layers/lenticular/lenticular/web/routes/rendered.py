@@ -50,19 +50,19 @@ FRAMES = INSTANCE + "/frames/{frame_list}"
 
 @get_and_head(router, STUDY + "/rendered")
 def rendered_study(request: Request, study: str) -> Response:
-    """A picture of the instance that stands for the study; as multipart, of every instance."""
+    """Render the representative instance of a study; as multipart, every instance."""
     return _rendered(request, target_of(study))
 
 
 @get_and_head(router, SERIES + "/rendered")
 def rendered_series(request: Request, study: str, series: str) -> Response:
-    """A picture of the instance that stands for the series; as multipart, of every instance."""
+    """Render the representative instance of a series; as multipart, every instance."""
     return _rendered(request, target_of(study, series))
 
 
 @get_and_head(router, INSTANCE + "/rendered")
 def rendered_instance(request: Request, study: str, series: str, instance: str) -> Response:
-    """A picture of the instance; of one with many frames, of the representative one."""
+    """Render an instance; of one with many frames, the representative frame."""
     return _rendered(request, target_of(study, series, instance))
 
 
@@ -70,7 +70,7 @@ def rendered_instance(request: Request, study: str, series: str, instance: str) 
 def rendered_frames(
     request: Request, study: str, series: str, instance: str, frame_list: str
 ) -> Response:
-    """A picture of a frame; of several in the parts of a multipart answer."""
+    """Render a frame; several frames as the parts of a multipart response."""
     frame_numbers = frame_numbers_of(frame_list, MAX_FRAMES)
     target = target_of(study, series, instance)
     return _frames(request, target, frame_numbers, thumbnail=False)
@@ -78,19 +78,19 @@ def rendered_frames(
 
 @get_and_head(router, STUDY + "/thumbnail")
 def study_thumbnail(request: Request, study: str) -> Response:
-    """A small picture of the instance that stands for the study."""
+    """Render a small picture of the representative instance of a study."""
     return _rendered(request, target_of(study), thumbnail=True)
 
 
 @get_and_head(router, SERIES + "/thumbnail")
 def series_thumbnail(request: Request, study: str, series: str) -> Response:
-    """A small picture of the instance that stands for the series."""
+    """Render a small picture of the representative instance of a series."""
     return _rendered(request, target_of(study, series), thumbnail=True)
 
 
 @get_and_head(router, INSTANCE + "/thumbnail")
 def instance_thumbnail(request: Request, study: str, series: str, instance: str) -> Response:
-    """A small picture of the instance; of one with many frames, of the representative one."""
+    """Render a small picture of an instance; of many frames, the representative one."""
     return _rendered(request, target_of(study, series, instance), thumbnail=True)
 
 
@@ -98,13 +98,14 @@ def instance_thumbnail(request: Request, study: str, series: str, instance: str)
 def frame_thumbnail(
     request: Request, study: str, series: str, instance: str, frame_list: str
 ) -> Response:
-    """A small picture of a frame; of several frames, of the first that is named."""
+    """Render a small picture of a frame; of several frames, the first that is named."""
     frame_numbers = frame_numbers_of(frame_list, MAX_FRAMES)
     target = target_of(study, series, instance)
     return _frames(request, target, frame_numbers, thumbnail=True)
 
 
 def _rendered(request: Request, target: Target, *, thumbnail: bool = False) -> Response:
+    """Respond with pictures of a study, series or instance."""
     services = services_of(request)
     located = prepare.find(services, target)
     if thumbnail:
@@ -126,14 +127,14 @@ def _rendered(request: Request, target: Target, *, thumbnail: bool = False) -> R
 
 
 def _every_instance(request: Request, target: Target, options: RenderOptions) -> Response:
-    """A part for each instance of which there is a picture; those that are damaged are named."""
+    """Respond with a part for each instance that can be rendered; name those that are damaged."""
     services = services_of(request)
     instances = retrieve.find(services, target)
     if len(instances) > MAX_INSTANCES:
         raise TooLarge(
             f"One request may render at most {MAX_INSTANCES:,} instances; ask by series."
         )
-    # A presentation state shows what may lie elsewhere, and be replaced.
+    # A presentation state shows images of other series, which may be replaced.
     state = (
         services.index.changes.last_sequence()
         if any(map(prepare.is_presented, instances))
@@ -149,7 +150,7 @@ def _every_instance(request: Request, target: Target, options: RenderOptions) ->
 
 
 def _every_image(request: Request, state: LocatedInstance, options: RenderOptions) -> Response:
-    """Return a part for each image or frame that a presentation state shows."""
+    """Respond with a part for each image or frame that a presentation state shows."""
     drawings = list(islice(
         prepare.prepare_shown(services_of(request), state, options), MAX_INSTANCES + 1
     ))  # fmt: skip
@@ -164,9 +165,11 @@ def _every_image(request: Request, state: LocatedInstance, options: RenderOption
 def _in_parts(
     request: Request, drawings: Iterable[RenderRequest], options: RenderOptions, etag: str
 ) -> Response:
+    """Respond with a part for each picture; leave out those that cannot be drawn."""
     omissions, scratch = Omissions(), respond.scratch_for(request)
     candidates = (
-        (_name_of(drawing), partial(_kept_part, request, drawing, scratch)) for drawing in drawings
+        (_name_of(drawing), partial(_part_in_scratch, request, drawing, scratch))
+        for drawing in drawings
     )
     parts = scratch.begin(obtainable(candidates, omissions))
     if parts == []:
@@ -175,12 +178,13 @@ def _in_parts(
 
 
 def _name_of(drawing: RenderRequest) -> str:
+    """Return the name of a picture for a warning."""
     name = name_of(drawing.located.instance)
     return name if drawing.frame_number is None else f"frame {drawing.frame_number} of {name}"
 
 
-def _kept_part(request: Request, drawing: RenderRequest, scratch: Scratch) -> Part:
-    """Draw a picture before the answer begins, and keep it outside of memory."""
+def _part_in_scratch(request: Request, drawing: RenderRequest, scratch: Scratch) -> Part:
+    """Draw a picture before the response begins, and put it into the scratch space."""
     part = _part(request, drawing)
     return replace(part, pieces=scratch.keep(part.pieces()).pieces)
 
@@ -188,6 +192,7 @@ def _kept_part(request: Request, drawing: RenderRequest, scratch: Scratch) -> Pa
 def _frames(
     request: Request, target: Target, frame_numbers: Sequence[int], *, thumbnail: bool
 ) -> Response:
+    """Respond with pictures of frames."""
     single = thumbnail or len(frame_numbers) == 1
     offer, options = _wanted(request, IN_DICOMWEB, single=single, thumbnail=thumbnail)
     services = services_of(request)
@@ -202,7 +207,7 @@ def _frames(
 def _wanted(
     request: Request, media_types: Sequence[str], *, single: bool, thumbnail: bool = False
 ) -> tuple[Offer, RenderOptions]:
-    """Return the media type that the client likes best, and what it says of the picture."""
+    """Return the media type that the client prefers, and the options of the picture."""
     offers = [Offer(media_type) for media_type in media_types] if single else []
     offers += [
         Offer(media_type, multipart=True) for media_type in media_types if media_type in IN_DICOMWEB
@@ -213,7 +218,7 @@ def _wanted(
 
 
 def _first_answer(request: Request, drawings: Iterator[RenderRequest], offer: Offer) -> Response:
-    """Answer with the first picture that can be drawn; raise the error of the first."""
+    """Respond with the first picture that can be drawn; raise the error of the first if none."""
     try:
         return _answer(request, [next(drawings)], offer)
     except NotRenderable:
@@ -224,10 +229,11 @@ def _first_answer(request: Request, drawings: Iterator[RenderRequest], offer: Of
 
 
 def _answer(request: Request, drawings: Sequence[RenderRequest], offer: Offer) -> Response:
+    """Respond with the pictures: the first by itself, or all in the parts of a multipart."""
     if offer.multipart:
         etag = respond.entity_tag(*(drawing.etag for drawing in drawings))
         omissions = Omissions()
-        # All are drawn before the first goes out, so that the answer can name a damaged frame.
+        # All are drawn before the first goes out, so that the response can name a damaged frame.
         parts = list(
             obtainable(
                 ((_name_of(drawing), partial(_part, request, drawing)) for drawing in drawings),
@@ -239,12 +245,14 @@ def _answer(request: Request, drawings: Sequence[RenderRequest], offer: Offer) -
 
 
 def _part(request: Request, drawing: RenderRequest) -> Part:
+    """Return the picture as a part."""
     picture = render(drawing)
     location = _location(request, drawing)
     return Part(picture.media_type, lambda: [picture.body], len(picture.body), location)
 
 
 def _location(request: Request, drawing: RenderRequest) -> str:
+    """Return the URL of a picture."""
     instance = (drawing.state or drawing.located).instance
     is_frame = drawing.frame_number is not None and drawing.state is None
     frame = f"/frames/{drawing.frame_number}" if is_frame else ""

@@ -39,6 +39,7 @@ async def store_instances_of_study(request: Request, study: str) -> Response:
 
 
 async def _store(request: Request, study: str | None) -> Response:
+    """Store the instances of a request; respond with the outcome of each."""
     offer = datasets.negotiate(request)
     services = services_of(request)
     refuse_encoded(request)
@@ -61,7 +62,7 @@ async def _store(request: Request, study: str | None) -> Response:
     except (errors.InvalidRequest, errors.TooLarge) as error:
         if not results:
             raise
-        # Some are stored already, so the answer has to say which, and what stopped the rest.
+        # Some are stored already, so the response has to name them and the error that stopped it.
         results += await _store_batch(batch)
         reason = errors.FailureReason.CANNOT_UNDERSTAND
         results.append(StoreResult(None, failure_reason=reason, detail=error.detail))
@@ -80,14 +81,14 @@ def _wants_no_answer(request: Request) -> bool:
 
 
 class Results(list[StoreResult]):
-    """The results so far; their number is bounded where they name no instance."""
+    """The results so far; those without an instance are limited in number."""
 
     def __init__(self) -> None:
         super().__init__()
         self._unnamed = 0
 
     def add(self, *results: StoreResult) -> None:
-        """Add results; TooLarge when too many parts could not be read."""
+        """Add results; raise TooLarge if too many parts could not be read."""
         self.extend(results)
         self._unnamed += sum(result.target is None for result in results)
         if self._unnamed > MAX_UNREADABLE_PARTS:
@@ -97,6 +98,7 @@ class Results(list[StoreResult]):
 
 
 async def _store_batch(batch: Batch[StoreWarning]) -> list[StoreResult]:
+    """Store the instances of a batch."""
     return list(starmap(_with_warning, await run_in_threadpool(batch.store)))
 
 

@@ -1,4 +1,4 @@
-"""Uploads past the payload ceiling: where to put the files, and what became of each."""
+"""Uploads above the payload limit: URLs to put files to, and the outcome of each file."""
 
 from typing import Any
 
@@ -19,44 +19,45 @@ from lenticular.web.responses import respond
 
 router = APIRouter(tags=["Uploads"])
 
-LARGEST_QUESTION = 4 * 1024 * 1024
+LARGEST_BODY = 4 * 1024 * 1024
 EXPECTED = 'Send {"files": [{"name": "a.dcm", "size": 123}]}'
 
 
 @router.post("/uploads", response_class=Response, status_code=201)
 async def begin_upload(request: Request) -> Response:
-    """Announce files by name and size; URLs to put them to."""
+    """Announce files by name and size; respond with URLs to put them to."""
     body = bytearray()
-    async for piece in require_body(request, LARGEST_QUESTION):
+    async for piece in require_body(request, LARGEST_BODY):
         body += piece
     announced = _announced(bytes(body))
     upload = await run_in_threadpool(uploads.begin, services_of(request), announced)
-    place = f"{root_url(request)}/uploads/{upload.upload_id}"
+    url = f"{root_url(request)}/uploads/{upload.upload_id}"
     return Response(
-        orjson.dumps(_told(upload)), 201, {"location": place, **_NOT_KEPT}, media_type=JSON
+        orjson.dumps(_as_json(upload)), 201, {"location": url, **_NO_STORE}, media_type=JSON
     )
 
 
-# The answer has URLs to put files to.
+# The response has URLs to put files to.
 @get_and_head(router, "/uploads/{upload_id}", extra=NEEDS_WRITE)
 def upload_state(request: Request, upload_id: str) -> Response:
     """Return the status of each file, with fresh URLs for what has not arrived."""
     upload = uploads.status(services_of(request), upload_id)
-    return respond.document(request, orjson.dumps(_told(upload)), JSON)
+    return respond.document(request, orjson.dumps(_as_json(upload)), JSON)
 
 
 @router.post("/uploads/{upload_id}/files/{number}", response_class=Response, status_code=202)
 def complete_file(request: Request, upload_id: str, number: int) -> Response:
-    """All parts of a large file have arrived: put them together and take it."""
+    """Put together the parts of a large file that have all arrived, and store it."""
     file = uploads.complete(services_of(request), upload_id, number)
     return Response(orjson.dumps(_file(file)), 202, media_type=JSON)
 
 
 # The URLs in it let anybody write for an hour.
-_NOT_KEPT = {"cache-control": "no-store"}
+_NO_STORE = {"cache-control": "no-store"}
 
 
 def _announced(body: bytes) -> list[RequestedFile]:
+    """Return the files that the body of a request names."""
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -77,7 +78,8 @@ def _announced_file(number: int, file: Any) -> RequestedFile:
     )
 
 
-def _told(upload: Upload) -> dict[str, Any]:
+def _as_json(upload: Upload) -> dict[str, Any]:
+    """Return an upload as JSON."""
     return {
         "id": upload.upload_id,
         "status": "done" if upload.done else "open",
@@ -87,23 +89,25 @@ def _told(upload: Upload) -> dict[str, Any]:
 
 
 def _file(file: UploadedFile) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    """Return a file of an upload as JSON."""
+    described: dict[str, Any] = {
         "number": file.number,
         "name": file.name,
         "size": file.size,
         "status": file.status,
     }
     if file.url is not None:
-        told["url"] = file.url
+        described["url"] = file.url
     if file.parts:
-        told["part_size"] = uploads.PART_BYTES
-        told["parts"] = [_part(part) for part in file.parts]
+        described["part_size"] = uploads.PART_BYTES
+        described["parts"] = [_part(part) for part in file.parts]
     if file.outcome is not None:
-        told["instances"] = file.outcome.instances
-        told["refusals"] = file.outcome.refusals
-    return told
+        described["instances"] = file.outcome.instances
+        described["refusals"] = file.outcome.refusals
+    return described
 
 
 def _part(part: UploadPart) -> dict[str, Any]:
-    told = {"number": part.number, "size": part.size, "arrived": part.arrived}
-    return told if part.url is None else {**told, "url": part.url}
+    """Return a part of a large file as JSON."""
+    described = {"number": part.number, "size": part.size, "arrived": part.arrived}
+    return described if part.url is None else {**described, "url": part.url}

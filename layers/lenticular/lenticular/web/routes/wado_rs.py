@@ -1,7 +1,7 @@
 """Retrieve transaction (WADO-RS), PS3.18 10.4: instances, metadata and frames.
 
-What the client leaves open is answered as it is stored, but for transfer syntaxes that PS3.18 8.7.3
-keeps from the web; what it names it gets, or a 406.
+Without a choice of the client instances are sent as stored, except in transfer syntaxes that are not
+used on the web (PS3.18 8.7.3); one that the client names is made, or the response is 406.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -104,6 +104,7 @@ def retrieve_frames(
 
 
 def _instances(request: Request, target: Target) -> Response:
+    """Respond with instances as multipart, as a zip or, a lone one, by itself."""
     services, omissions = services_of(request), Omissions()
     instances = find_present(services, target, omissions)
     stored = (instance.transfer_syntax_uid for instance in instances)
@@ -150,6 +151,7 @@ def _candidates(
     scratch: Scratch,
     omissions: Omissions,
 ) -> Iterator[Candidate["_File"]]:
+    """Yield name and file of each instance."""
     for instance in instances:
         yield name_of(instance), partial(_file, services, instance, wanted, scratch, omissions)
 
@@ -197,7 +199,7 @@ def _transcoded_file(
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """An instance in a transfer syntax; `stored` when that is the one it is stored in."""
+    """An instance in a transfer syntax; `stored` if it is the one in which it is stored."""
 
     name: str
     path: str
@@ -207,13 +209,16 @@ class _File:
     stored: ByteSource | None = None
 
     def part(self, service: str) -> Part:
+        """Return the file as a part."""
         content_type, location = str(Offer(DICOM, self.syntax)), f"{service}/{self.path}"
         return Part(content_type, self.pieces, self.size, location)
 
     def entry(self) -> ZipEntry:
+        """Return the file as an entry of a zip."""
         return ZipEntry(self.name, self.pieces, self.size)
 
     def alone(self, request: Request, etag: str) -> Response:
+        """Respond with the file by itself."""
         content_type = str(Offer(DICOM, self.syntax))
         if self.stored is None:
             return respond.stream(request, self.pieces(), content_type, etag=etag)
@@ -228,11 +233,12 @@ class _File:
 
 
 def _metadata(request: Request, target: Target) -> Response:
+    """Respond with the metadata of a study, a series or an instance."""
     offer = datasets.negotiate(request)
     services, etag = services_of(request), None
     if target.sop_instance_uid is None:
-        # Of many documents nobody knows before they are read whether they are the same; but they
-        # are as long as nothing at all was stored or deleted. Asked first, so never too new.
+        # Many documents are not read to find out if they changed: they have not, as long as nothing
+        # was stored or deleted at all. The state is read before them, so it is never too new.
         state = services.index.changes.last_sequence()
         etag = respond.entity_tag(__version__, state, target, base_url(request), str(offer))
         if unchanged := respond.not_modified(request, etag):

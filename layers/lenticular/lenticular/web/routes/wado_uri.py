@@ -1,7 +1,6 @@
-"""The URI service (WADO-URI), PS3.18 9: one instance, as DICOM or as people see it.
+"""The URI service (WADO-URI), PS3.18 9: one instance, as DICOM or rendered.
 
-What is wanted stands in query parameters with names of their own. Pictures are made as those of
-rendered resources are.
+Its query parameters have names of their own. Pictures are made as those of rendered resources.
 """
 
 from fastapi import APIRouter, Request
@@ -40,7 +39,7 @@ _NATIVE = (EXPLICIT_VR_LITTLE_ENDIAN, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
 
 @get_and_head(router, "/wado")
 def retrieve_by_uri(request: Request) -> Response:
-    """An instance: `?requestType=WADO&studyUID=…&seriesUID=…&objectUID=…&contentType=…`."""
+    """Retrieve an instance: `?requestType=WADO&studyUID=…&seriesUID=…&objectUID=…`."""
     parameters = request.query_params
     target = _target(parameters)
     _refuse_what_is_not_done(parameters)
@@ -68,7 +67,7 @@ def retrieve_by_uri(request: Request) -> Response:
 
 
 def _target(parameters: QueryParams) -> Target:
-    """Return the instance that is named (PS3.18 9.1.2.1)."""
+    """Return the instance that the parameters name (PS3.18 9.1.2.1)."""
     if parameters.get("requestType") != "WADO":
         raise InvalidRequest("`requestType` must be WADO.")
     named = [parameters.get(name, "") for name in _UIDS]
@@ -91,7 +90,7 @@ def _refuse_what_is_not_done(parameters: QueryParams) -> None:
 
 
 def _presentation_state(parameters: QueryParams, target: Target) -> Target | None:
-    """Return the presentation state that is to be applied (PS3.18 9.5.1.2.7)."""
+    """Return the presentation state to apply (PS3.18 9.5.1.2.7)."""
     named = [parameters.get(f"presentation{level}UID") for level in ("Series", "")]
     if named == [None, None]:
         return None
@@ -112,6 +111,7 @@ def _frame_number(parameters: QueryParams, located: LocatedInstance) -> int | No
 
 
 def _rendition(request: Request, located: LocatedInstance) -> Rendition | None:
+    """Return the rendition of the instance; None if it cannot be rendered."""
     try:
         return Rendition(request, located)
     except NotRenderable:
@@ -119,7 +119,7 @@ def _rendition(request: Request, located: LocatedInstance) -> Rendition | None:
 
 
 def _accept(request: Request) -> Accept:
-    """The media types that are accepted; `contentType` goes before the header (9.1.2.2.1)."""
+    """Return the accepted media types; `contentType` goes before the header (9.1.2.2.1)."""
     content_type = request.query_params.get("contentType")
     if content_type is None:
         return accepted(request)
@@ -133,7 +133,7 @@ def _asks_for_utf_8(parameters: QueryParams) -> bool:
 
 
 def _syntaxes(parameters: QueryParams, located: LocatedInstance, *, recode: bool) -> list[str]:
-    """Return the transfer syntaxes it can be had in; by default uncompressed (PS3.18 9.4.2.4)."""
+    """Return the transfer syntaxes that are possible; by default uncompressed (PS3.18 9.4.2.4)."""
     stored = located.instance.transfer_syntax_uid
     known = KNOWN.get(stored)
     can_change = known is not None and not known.is_video and not known.is_referenced
@@ -156,6 +156,7 @@ def _syntaxes(parameters: QueryParams, located: LocatedInstance, *, recode: bool
 
 
 def _refuse_of_objects(parameters: QueryParams) -> None:
+    """Refuse the parameters of pictures for a response that is DICOM."""
     given = [name for name in PARAMETERS if name in parameters]
     if given or "frameNumber" in parameters:
         name = (*given, "frameNumber")[0]
@@ -163,19 +164,20 @@ def _refuse_of_objects(parameters: QueryParams) -> None:
 
 
 def _refuse_beside_a_state(parameters: QueryParams) -> None:
-    """The state says which window and region (PS3.18 9.5.2.3), and which frame."""
+    """Refuse what the presentation state decides: frame, region and window (PS3.18 9.5.2.3)."""
     for name in ("frameNumber", "region", "windowCenter", "windowWidth"):
         if name in parameters:
             raise InvalidRequest(f"`{name}` cannot be given beside `presentationUID`.")
 
 
 def _refuse_of_renditions(parameters: QueryParams) -> None:
+    """Refuse a transfer syntax for a picture."""
     if "transferSyntax" in parameters:
         raise InvalidRequest(f"`transferSyntax` applies only to contentType={DICOM}.")
 
 
 def _object(request: Request, instance: StoredInstance, offer: Offer, *, recode: bool) -> Response:
-    """Return the instance as a DICOM file (PS3.18 9.4)."""
+    """Respond with the instance as a DICOM file (PS3.18 9.4)."""
     stored = instance.transfer_syntax_uid
     syntax = offer.transfer_syntax_uid or stored
     is_default = request.query_params.get("transferSyntax", "*") == "*"
@@ -191,6 +193,7 @@ def _object(request: Request, instance: StoredInstance, offer: Offer, *, recode:
 
 
 def _stored(request: Request, instance: StoredInstance) -> Response:
+    """Respond with the file as it is stored."""
     content = file_content(services_of(request), instance)
     return respond.content(
         request,
@@ -203,6 +206,7 @@ def _stored(request: Request, instance: StoredInstance) -> Response:
 
 
 def _made(request: Request, instance: StoredInstance, syntax: str, *, recode: bool) -> Response:
+    """Respond with the file transcoded, or with its texts in UTF-8."""
     from lenticular.dicom.write.reencode import in_utf_8
     from lenticular.transactions.retrieve.transcode import transcode
 
@@ -212,5 +216,5 @@ def _made(request: Request, instance: StoredInstance, syntax: str, *, recode: bo
     content_type = str(Offer(DICOM, made.transfer_syntax_uid))
     if request.method == "HEAD":
         return respond.stream(request, iter(()), content_type, etag=etag, about=instance.size)
-    kept = respond.scratch_for(request).keep(made.pieces())
-    return respond.stream(request, kept.pieces(), content_type, etag=etag, about=instance.size)
+    pieces = respond.scratch_for(request).keep(made.pieces()).pieces
+    return respond.stream(request, pieces(), content_type, etag=etag, about=instance.size)

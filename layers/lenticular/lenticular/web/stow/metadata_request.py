@@ -51,6 +51,7 @@ class MetadataFormat:
 
 
 def _read_xml(document: bytes) -> list[Any]:
+    """Return the dataset of a part of XML."""
     from lenticular.dicom.json_and_xml.xml_reader import from_xml
 
     return [from_xml(document)]
@@ -69,7 +70,7 @@ async def instances(
     services: Services,
     base: str,
 ) -> AsyncGenerator[Composed | StoreResult, None]:
-    """Yield a file for each instance as soon as all its parts are there, and the refusals."""
+    """Yield a file for each instance as soon as all its parts have arrived, and the refusals."""
     incoming = MetadataRequest(services, metadata_format, base)
     try:
         async with aclosing(parts):
@@ -86,7 +87,7 @@ async def instances(
 
 
 def _closing_rest(made: list[Composed | StoreResult]) -> Iterator[Composed | StoreResult]:
-    """Yield each; close the files of the rest if the caller stops."""
+    """Yield each item; close the files of the others if the caller stops."""
     rest = deque(made)
     try:
         while rest:
@@ -98,7 +99,7 @@ def _closing_rest(made: list[Composed | StoreResult]) -> Iterator[Composed | Sto
 
 
 def is_metadata(headers: Headers, metadata_format: MetadataFormat) -> bool:
-    """Return True if a part is metadata; without a type it is, unless it has a name."""
+    """Return True if a part is metadata: by its type or, without one, if it has no name."""
     content_type = headers.get("content-type")
     if content_type is None:
         return _location(headers) is None
@@ -140,6 +141,7 @@ class MetadataRequest:
         return made
 
     def _compose(self, instance: IncomingInstance) -> Composed | StoreResult:
+        """Return the file composed of an instance's metadata and bulk data, or the refusal."""
         try:
             return compose(instance, self._services.new_spool)
         except errors.InvalidInstance as error:
@@ -152,6 +154,7 @@ class MetadataRequest:
         self.matcher.close()
 
     def _add_metadata(self, document: bytes, syntax: str | None) -> None:
+        """Add the datasets of a part of metadata."""
         try:
             datasets = self._format.read(document)
         except errors.InvalidInstance as error:
@@ -165,6 +168,7 @@ class MetadataRequest:
                 self._refusals.append(refused(found, error.detail))
 
     def _add_bulk_data(self, headers: Headers, part: BulkPart) -> None:
+        """Add a part of bulk data."""
         location = _location(headers)
         if location is None:
             part.spool.close()
@@ -191,4 +195,5 @@ def _syntax_of(metadata: Metadata) -> str | None:
 
 
 def _uid(text: Any) -> str | None:
+    """Return a text if it is a UID."""
     return text if isinstance(text, str) and uids.is_valid(text) else None

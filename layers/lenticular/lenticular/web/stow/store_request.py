@@ -51,6 +51,7 @@ def received(
 async def _lone_instance(
     body: AsyncIterator[bytes], services: Services
 ) -> AsyncGenerator[Spool, None]:
+    """Yield the file of a body that is not multipart."""
     spool = services.new_spool()
     try:
         async for piece in body:
@@ -62,6 +63,7 @@ async def _lone_instance(
 
 
 async def _files(parts: Parts) -> AsyncGenerator[Spool, None]:
+    """Yield the content of each part."""
     async with aclosing(parts):
         async for _, spool in parts:
             yield spool

@@ -1,7 +1,7 @@
 """The response of a store transaction: PS3.18 10.5.3, Table 10.5.3-1.
 
 ErrorComment (0000,0902) is an LO, so it has a short sentence that is complete in 64 characters.
-The whole sentence stands beside it in a private UT, where there is more to say.
+A longer sentence is added whole in a private UT.
 """
 
 import re
@@ -18,9 +18,9 @@ COMMENT_CHARACTERS = 64
 CREATOR_TAG, REASON_TAG = "00090010", "00091001"
 _PRIVATE_CREATOR = {"vr": "LO", "Value": ["LENTICULAR"]}
 
-# Where a sentence may end early and still be true.
+# Marks at which a sentence may end early and still be true.
 _BREAKS = ("; ", ": ", ". ")
-# What may be left out; a tag that begins a clause is its subject.
+# Text in parentheses may be left out, but a tag that begins a clause is its subject.
 _PARENTHESES = re.compile(r"(?<![:;,]) \([^()]*\)")
 _WITHOUT_DETAIL = {
     FailureReason.PROCESSING_FAILURE: "The instance could not be processed.",
@@ -64,11 +64,13 @@ def comment_of(detail: str, failure_reason: int = 0) -> str:
 
 
 def _common_study(results: Sequence[StoreResult]) -> str | None:
+    """Return the study of all instances, None if they are of several."""
     studies = {result.target.study_instance_uid for result in results if result.target}
     return studies.pop() if len(studies) == 1 else None
 
 
 def _referenced(result: StoreResult, base_url: str) -> dict[str, Any]:
+    """Return the item of a stored instance."""
     assert result.target is not None
     item = {
         **_reference(result),
@@ -83,6 +85,7 @@ def _referenced(result: StoreResult, base_url: str) -> dict[str, Any]:
 
 
 def _failed(result: StoreResult) -> dict[str, Any]:
+    """Return the item of a refused instance."""
     item = {
         **(_reference(result) if result.target else {}),
         **_comment(result),
@@ -92,7 +95,7 @@ def _failed(result: StoreResult) -> dict[str, Any]:
 
 
 def _comment(result: StoreResult) -> dict[str, Any]:
-    """Return the reason for people; the standard has a number only."""
+    """Return the reason as a sentence, which the standard's number does not give."""
     comment = comment_of(result.detail, result.failure_reason)
     found: dict[str, Any] = {tags.ERROR_COMMENT: {"vr": "LO", "Value": [comment]}}
     if comment != result.detail:

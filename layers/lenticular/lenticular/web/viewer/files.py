@@ -28,10 +28,10 @@ class Files(Protocol):
     """The protocol of the viewer's files."""
 
     def named(self, name: str) -> dict[str, ViewerFile]:
-        """The file of this name and the compressed one beside it, as far as they are there."""
+        """Return the file of this name and the compressed one beside it, if they exist."""
 
     def read(self, name: str) -> bytes:
-        """Return the bytes of a file that is there."""
+        """Return the bytes of a file that exists."""
 
 
 def open_files(services: Services) -> Files:
@@ -47,17 +47,17 @@ class Folder:
         self._root = root
 
     def named(self, name: str) -> dict[str, ViewerFile]:
-        """The file of this name and the compressed one beside it, as far as they are there."""
+        """Return the file of this name and the compressed one beside it, if they exist."""
         found = {}
         for each in _wanted(name):
             path = self._root / each
             if path.is_file():
-                about = path.stat()
-                found[each] = ViewerFile(each, about.st_size, about.st_mtime)
+                stat = path.stat()
+                found[each] = ViewerFile(each, stat.st_size, stat.st_mtime)
         return found
 
     def read(self, name: str) -> bytes:
-        """Return the bytes of a file that is there."""
+        """Return the bytes of a file that exists."""
         return (self._root / name).read_bytes()
 
 
@@ -68,9 +68,9 @@ class Objects:
         self._storage = storage
 
     def named(self, name: str) -> dict[str, ViewerFile]:
-        """The file of this name and the compressed one beside it, as far as they are there."""
+        """Return the file of this name and the compressed one beside it, if they exist."""
         wanted = _wanted(name)
-        # Both begin with the name, so that one question is enough.
+        # Both begin with the name, so that one listing is enough.
         listed = self._storage.keys(name) if wanted else ()
         return {
             key: ViewerFile(key, size, changed_at)
@@ -79,11 +79,11 @@ class Objects:
         }
 
     def read(self, name: str) -> bytes:
-        """Return the bytes of a file that is there."""
+        """Return the bytes of a file that exists."""
         return self._storage.read(name)
 
 
 def _wanted(name: str) -> tuple[str, ...]:
-    """Return the names to look for; none for what leads elsewhere."""
+    """Return the names to look for; none for a path that leads elsewhere."""
     is_name = len(name) <= LONGEST_NAME and _NAME.fullmatch(name) and ".." not in name.split("/")
     return (name, f"{name}.gz") if is_name else ()

@@ -1,7 +1,7 @@
 """The viewer at /ohif/: OHIF's files, as `make viewer` has built them.
 
-OHIF's pages have addresses of their own, made up in the browser: whatever is no file is its page.
-Where the server is and who signs people in is written into what is served, not into the files.
+OHIF's pages have paths of their own, which only the browser knows: every path without a file is the
+page. The addresses of the server and of the sign-in are written into the responses, not into files.
 """
 
 import json
@@ -47,8 +47,8 @@ _TYPES = {
     ".woff2": "font/woff2",
     ".xml": "application/xml",
 }
-# Its codecs make code of their own as they start ('wasm-unsafe-eval' is not enough for them), and
-# no request needs to leave for elsewhere, but to sign in and for what lies in the bucket.
+# Its codecs generate code as they start ('wasm-unsafe-eval' is not enough for them). Requests go to
+# this server, to the sign-in and to the bucket only.
 _POLICY = "; ".join(
     [
         *("default-src 'self'", "script-src 'self' 'unsafe-inline' 'unsafe-eval'"),
@@ -59,7 +59,7 @@ _POLICY = "; ".join(
     ]
 )
 _ALWAYS = {
-    # The address of the study list holds what is searched for: names of patients.
+    # The address of the study list holds the search: names of patients.
     "referrer-policy": "same-origin",
     "vary": "Accept-Encoding",
     "x-content-type-options": "nosniff",
@@ -73,12 +73,13 @@ router = APIRouter()
 
 
 def has_viewer(settings: Settings) -> bool:
-    """Return True if the viewer is in its folder, or is to be in a bucket."""
+    """Return True if the folder has the viewer's files, or if a bucket is configured."""
     folder = settings.viewer
     return bool(folder) and (folder.startswith("s3://") or _has_page(Folder(Path(folder))))
 
 
 def _has_page(files: Files) -> bool:
+    """Return True if the folder holds the viewer's page."""
     return PAGE in files.named(PAGE)
 
 
@@ -109,7 +110,7 @@ router.add_route(PATH + "/{name:path}", viewer, methods=["GET"], include_in_sche
 
 
 def _made(request: Request, files: Files, file: ViewerFile) -> Response:
-    """Return the page and its configuration, which say where the server is."""
+    """Return the page or its configuration, with the addresses of this server."""
     root = urlsplit(root_url(request)).path
     content = files.read(file.name)
     if file.name == PAGE:
@@ -122,7 +123,7 @@ def _made(request: Request, files: Files, file: ViewerFile) -> Response:
 
 
 def _file(request: Request, files: Files, file: ViewerFile, coding: dict[str, str]) -> Response:
-    """Return a file as it lies there."""
+    """Return a file as it is stored, compressed if the client accepts that."""
     ceiling = services_of(request).settings.payload_ceiling
     if ceiling and file.size > ceiling:
         raise Unacceptable(
@@ -136,6 +137,7 @@ def _file(request: Request, files: Files, file: ViewerFile, coding: dict[str, st
 def _answer(
     request: Request, headers: dict[str, str], size: int, read: Callable[[], bytes]
 ) -> Response:
+    """Respond with a body, or 304 if the client has it."""
     if unchanged := not_modified(request, headers["etag"]):
         unchanged.headers.update(headers)
         return unchanged
@@ -144,6 +146,7 @@ def _answer(
 
 
 def _headers(request: Request, name: str, etag: str) -> dict[str, str]:
+    """Return the headers of a file of the viewer."""
     services = services_of(request)
     media_type = _TYPES.get(Path(name).suffix, "application/octet-stream")
     text = "; charset=utf-8" if media_type.startswith("text/") else ""
@@ -157,7 +160,7 @@ def _headers(request: Request, name: str, etag: str) -> dict[str, str]:
 
 
 def _sign_in(settings: Settings) -> dict[str, str] | None:
-    """Return the settings of OHIF for the OIDC issuer, or None."""
+    """Return OHIF's settings for the OIDC issuer, None without one."""
     if not settings.oidc_client:
         return None
     return {
@@ -169,10 +172,10 @@ def _sign_in(settings: Settings) -> dict[str, str] | None:
 
 
 def _elsewhere(services: Services) -> list[str]:
-    """Return the origins that the pages may ask beside ours: the issuer's, and the bucket's."""
+    """Return the other origins that the pages may request: the issuer's and the bucket's."""
     settings = services.settings
-    places = [settings.oidc_issuer, *settings.oidc_origins.split(",")]
+    urls = [settings.oidc_issuer, *settings.oidc_origins.split(",")]
     if settings.payload_ceiling and services.bucket is not None:
-        places.append(services.bucket.presign(PAGE))
-    parts = [urlsplit(place.strip()) for place in places]
+        urls.append(services.bucket.presign(PAGE))
+    parts = [urlsplit(url.strip()) for url in urls]
     return [f"{part.scheme}://{part.netloc}" for part in parts if part.netloc]

@@ -1,6 +1,6 @@
-"""The everyday part of Orthanc's REST: what scripts written for it live on.
+"""The everyday part of Orthanc's REST, for scripts that were written for it.
 
-Orthanc's answers, keys and numbers are kept, so that they work unchanged; see
+Responses, keys and numbers are Orthanc's, so that such scripts work unchanged; see
 docs/decisions/0008-orthancs-rest.md for where we differ and why.
 """
 

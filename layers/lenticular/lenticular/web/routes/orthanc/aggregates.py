@@ -75,6 +75,7 @@ def archive(request: Request, collection: Collection, identifier: str) -> Respon
 
 
 def _stored(services: Services, files: Iterable[tuple[str, StoredInstance]]) -> Iterator[ZipEntry]:
+    """Return the files as they are stored, read ahead."""
     entries = [
         ZipEntry(name, file_content(services, instance).all, instance.size)
         for name, instance in files
@@ -85,6 +86,7 @@ def _stored(services: Services, files: Iterable[tuple[str, StoredInstance]]) -> 
 def _made(
     request: Request, files: Iterable[tuple[str, StoredInstance]], syntax: str
 ) -> Iterable[ZipEntry]:
+    """Return the files transcoded."""
     services, scratch = services_of(request), respond.scratch_for(request)
 
     def entries() -> Iterator[ZipEntry]:

@@ -57,10 +57,12 @@ def attachment_size(request: Request, identifier: str) -> Response:
 
 
 def _stored(request: Request, identifier: str) -> StoredInstance:
+    """Return the instance with this identifier."""
     return stored_of(resources.find(services_of(request), Level.INSTANCE, identifier))
 
 
 def _content(request: Request, identifier: str, path: str) -> Response:
+    """Respond with the value at the path, or with the list of what it contains."""
     stored = _stored(request, identifier)
     found = content_at(services_of(request), stored, [part for part in path.split("/") if part])
     if isinstance(found, list):

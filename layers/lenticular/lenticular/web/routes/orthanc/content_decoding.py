@@ -1,4 +1,4 @@
-"""The body of `POST /instances`: unpacked when it has a Content-Encoding, and never without end."""
+"""The body of `POST /instances`: decompressed if it has a Content-Encoding, up to a limit."""
 
 import zlib
 from collections.abc import AsyncIterator, Iterator
@@ -15,7 +15,7 @@ _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 
 async def body_of(request: Request, maximum: int) -> AsyncIterator[bytes]:
-    """The pieces of the body, unpacked if it is packed; at most so many bytes, at least one."""
+    """Yield the pieces of the body, decompressed; refuse an empty one and one above `maximum`."""
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     try:
         pieces = require_body(request, maximum)
@@ -26,11 +26,12 @@ async def body_of(request: Request, maximum: int) -> AsyncIterator[bytes]:
         async for piece in pieces:
             yield piece
     except (errors.InvalidRequest, errors.LengthRequired):
-        # Orthanc's clients know an empty body by the status of a bad file.
+        # Orthanc's clients expect the status of a bad file for an empty body.
         raise errors.InvalidInstance("Received an empty DICOM file") from None
 
 
 async def _unpacked(pieces: AsyncIterator[bytes], maximum: int) -> AsyncIterator[bytes]:
+    """Yield the decompressed body in pieces."""
     inflater = Inflater(maximum)
     async for piece in pieces:
         for content in inflater.feed(piece):
@@ -61,7 +62,7 @@ class Inflater:
                 yield content
 
     def finish(self) -> None:
-        """Refuse what was cut off."""
+        """Refuse a stream that was cut off."""
         if not self._inflater.eof:
             raise errors.InvalidInstance("The body ends before its Content-Encoding does.")
 

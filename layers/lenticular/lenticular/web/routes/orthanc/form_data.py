@@ -22,7 +22,7 @@ def is_form(request: Request) -> bool:
 async def files_of_form(
     request: Request, body: AsyncIterator[bytes], services: Services
 ) -> AsyncIterator[Spool]:
-    """Each file of the form, which the caller closes; fields that are no files are passed over."""
+    """Yield each file of the form, which the caller closes; skip fields that are no files."""
     form = _Form(_boundary(request), services.new_spool)
     count = 0
     try:
@@ -40,6 +40,7 @@ async def files_of_form(
 
 
 def _boundary(request: Request) -> bytes:
+    """Return the boundary of the form."""
     _, options = parse_options_header(request.headers["content-type"])
     boundary = options.get(b"boundary")
     if not boundary:
@@ -53,7 +54,7 @@ class _Form:
     def __init__(self, boundary: bytes, new_spool: Callable[[], Spool]) -> None:
         self._new_spool = new_spool
         self._spool: Spool | None = None
-        self._whole: list[Spool] = []
+        self._complete: list[Spool] = []
         self._name = self._value = b""
         self._is_file = self._ended = False
         self._parser = MultipartParser(
@@ -71,13 +72,13 @@ class _Form:
         )
 
     def feed(self, piece: bytes) -> list[Spool]:
-        """Return the files that are whole with this piece."""
+        """Return the files that are complete with this piece."""
         try:
             self._parser.write(piece)
         except FormParserError as error:
             raise errors.InvalidRequest("The form is malformed.") from error
-        whole, self._whole = self._whole, []
-        return whole
+        complete, self._complete = self._complete, []
+        return complete
 
     def finish(self) -> None:
         """Refuse a form that was cut off."""
@@ -85,8 +86,8 @@ class _Form:
             raise errors.InvalidRequest("The form ends before its last boundary.")
 
     def close(self) -> None:
-        """Let go of what is not whole, or was not taken."""
-        for spool in (*self._whole, self._spool):
+        """Close the files that are incomplete or were not handed out."""
+        for spool in (*self._complete, self._spool):
             if spool is not None:
                 spool.close()
 
@@ -100,6 +101,7 @@ class _Form:
         self._value = self._grown(self._value, data[start:end])
 
     def _grown(self, header: bytes, more: bytes) -> bytes:
+        """Return a header with more of it; refuse one that is too long."""
         if len(header) + len(more) > LARGEST_HEADER:
             raise errors.InvalidRequest("A header in the form is too long.")
         return header + more
@@ -120,7 +122,7 @@ class _Form:
 
     def _end(self) -> None:
         if self._spool is not None:
-            self._whole.append(self._spool)
+            self._complete.append(self._spool)
             self._spool = None
 
     def _finished(self) -> None:

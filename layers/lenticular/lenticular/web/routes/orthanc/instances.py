@@ -90,6 +90,7 @@ def raw_frame(request: Request, identifier: str, frame_index: int) -> Response:
 
 
 def _dataset(request: Request, identifier: str) -> Dataset:
+    """Return the dataset of an instance with the texts of its file."""
     services = services_of(request)
     stored = stored_of(resources.find(services, Level.INSTANCE, identifier))
     return dataset_as_written(services, instances.locate(services, stored.target))
@@ -102,6 +103,6 @@ def stored_of(instance: OrthancResource) -> StoredInstance:
 
 
 def check_frame(stored: StoredInstance, frame_index: int) -> None:
-    """Refuse a frame that is not there."""
+    """Refuse the index of a frame that does not exist."""
     if not 0 <= frame_index < max(stored.number_of_frames, 1):
         raise errors.NotFound(f"There is no frame {frame_index}; the first is 0.")

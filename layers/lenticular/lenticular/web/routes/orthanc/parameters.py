@@ -28,7 +28,7 @@ class Collection(StrEnum):
 
     @property
     def level(self) -> Level:
-        """The level that it collects."""
+        """The level of the resources in the collection."""
         return _LEVELS[self]
 
 
@@ -46,7 +46,7 @@ class Relation(StrEnum):
 
     @property
     def level(self) -> Level:
-        """The level that it leads to."""
+        """The level to which the relation leads."""
         return _LEADS_TO[self]
 
 
@@ -81,12 +81,12 @@ INSTANCE = "/instances/{identifier}"
 
 
 def answer(content: Any) -> Response:
-    """JSON."""
+    """Respond with JSON."""
     return Response(orjson.dumps(content), media_type=JSON)
 
 
 def large_answer(request: Request, content: Any) -> Response:
-    """JSON of a size that nothing bounds."""
+    """Respond with JSON of any size."""
     return respond.document(request, orjson.dumps(content), JSON)
 
 

@@ -1,7 +1,7 @@
-"""Pictures of an instance and its frames, as Orthanc shows them; PNG unless the client says more.
+"""Pictures of an instance and its frames, as Orthanc shows them; PNG by default.
 
-`rendered` is what the file wants to be seen as, `preview` stretches from the lowest to the
-highest value, `image-…` has the plain numbers cut off at what the type holds.
+`rendered` applies the window of the file, `preview` stretches from the lowest to the highest value,
+`image-…` has the plain values, clamped to the type.
 """
 
 from fastapi import APIRouter, Request
@@ -42,17 +42,17 @@ def frame_preview(
 
 
 def _picture(request: Request, identifier: str, frame_index: int, kind: PictureKind) -> Response:
+    """Respond with a picture of a frame."""
     services = services_of(request)
     stored = stored_of(resources.find(services, Level.INSTANCE, identifier))
     options = _options(request, kind)
     try:
         drawing = prepare.preview(services, stored.target, frame_index, kind, options)
-        known = respond.not_modified(request, drawing.etag)
-        if known is not None:
-            return known
+        if unchanged := respond.not_modified(request, drawing.etag):
+            return unchanged
         drawn = render(drawing)
     except errors.NotRenderable as error:
-        # Orthanc's clients know by this status that there is no picture to be had.
+        # Orthanc's clients expect this status if there is no picture.
         raise errors.UnsupportedMedia(error.detail) from error
     return respond.content(request, drawn.body, drawn.media_type, etag=drawn.etag)
 

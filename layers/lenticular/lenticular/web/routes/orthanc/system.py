@@ -1,4 +1,4 @@
-"""The server as a whole: what it is, how much it holds, what has changed, what can be found."""
+"""The server as a whole: system information, statistics, changes, find and lookup."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -24,7 +24,7 @@ API_VERSION = 16
 DATABASE_VERSION = 6
 CHANGES_AT_ONCE = 100
 MOST_CHANGES_AT_ONCE = 10_000
-LARGEST_QUESTION = 64 * 1024
+LARGEST_QUERY = 64 * 1024
 
 
 @get_and_head(router, "/system")
@@ -86,7 +86,7 @@ def now() -> Response:
 @router.post("/tools/lookup", response_class=Response, openapi_extra=NEEDS_READ)
 async def lookup(request: Request) -> Response:
     """Look up the resources that have this PatientID, Study, Series or SOP Instance UID."""
-    text = (await _question(request)).decode("utf-8", "replace").rstrip("\0 \r\n")
+    text = (await _query_of(request)).decode("utf-8", "replace").rstrip("\0 \r\n")
     found = await run_in_threadpool(orthanc_find.lookup, services_of(request), text)
     return await run_in_threadpool(large_answer, request, found)
 
@@ -94,21 +94,23 @@ async def lookup(request: Request) -> Response:
 @router.post("/tools/find", response_class=Response, openapi_extra=NEEDS_READ)
 async def find(request: Request) -> Response:
     """Find the resources of a level whose attributes match."""
-    question = orthanc_find.Question.parse(_json_object(await _question(request)))
+    question = orthanc_find.Question.parse(_json_object(await _query_of(request)))
     found = await run_in_threadpool(orthanc_find.find, services_of(request), question)
     return await run_in_threadpool(large_answer, request, found)
 
 
-async def _question(request: Request) -> bytes:
+async def _query_of(request: Request) -> bytes:
+    """Return the body of a query."""
     body = bytearray()
     async for piece in request.stream():
         body += piece
-        if len(body) > LARGEST_QUESTION:
-            raise errors.TooLarge(f"A question may have at most {LARGEST_QUESTION:,} bytes.")
+        if len(body) > LARGEST_QUERY:
+            raise errors.TooLarge(f"A question may have at most {LARGEST_QUERY:,} bytes.")
     return bytes(body)
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
+    """Return the JSON object of a body."""
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError:

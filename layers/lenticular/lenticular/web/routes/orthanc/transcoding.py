@@ -33,7 +33,7 @@ def wanted_syntax(request: Request) -> str | None:
 def made_or_stored(
     services: Services, instance: StoredInstance, syntax: str, scratch: Scratch
 ) -> Made:
-    """Return the file transcoded; as it is stored where that cannot be, as Orthanc does."""
+    """Return the file transcoded; as it is stored if that is not possible, as Orthanc does."""
     if _is_to_be_made(instance, syntax):
         try:
             return _made(services, instance, syntax, scratch)
@@ -45,7 +45,7 @@ def made_or_stored(
 def transcoded_file(
     request: Request, instance: StoredInstance, syntax: str, file_name: str
 ) -> Response:
-    """Answer with the file in a transfer syntax other than the stored one."""
+    """Respond with the file in a transfer syntax other than the stored one."""
     if not _is_to_be_made(instance, syntax):
         raise Unacceptable("The instance is not available in that transfer syntax.")
     services, etag = services_of(request), respond.entity_tag(instance.sha256, syntax)
@@ -58,12 +58,14 @@ def transcoded_file(
 
 
 def _is_to_be_made(instance: StoredInstance, syntax: str) -> bool:
+    """Return True if the instance can be transcoded and is stored in another syntax."""
     stored = KNOWN.get(instance.transfer_syntax_uid)
     can_change = stored is not None and not stored.is_video and not stored.is_referenced
     return can_change and syntax != instance.transfer_syntax_uid
 
 
 def _made(services: Services, instance: StoredInstance, syntax: str, scratch: Scratch) -> Made:
+    """Return the transcoded file."""
     from lenticular.transactions.retrieve.transcode import transcode
 
     return scratch.keep(transcode(services, instance, syntax).pieces())

@@ -1,4 +1,4 @@
-"""`POST /instances`: a file, a zip of files, or a form with either; gzip on the way if need be."""
+"""`POST /instances`: a file, a zip of files, or a form with either; also compressed with gzip."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -25,7 +25,7 @@ from lenticular.web.routes.orthanc.parameters import answer
 router = APIRouter(tags=["Orthanc"])
 
 MAX_UNREADABLE_FILES = 10_000
-"""Files of one form that are no DICOM."""
+"""Files of one form that are not DICOM."""
 
 _NEW = (Outcome.STORED, Outcome.REPLACED)
 
@@ -37,7 +37,7 @@ async def upload(request: Request) -> Response:
     body = body_of(request, services.settings.maximum_body)
     if is_form(request):
         results = await _store_form(request, services, body)
-        if not any(map(_is_kept, results)):
+        if not any(map(_is_stored, results)):
             raise _refusal(results[0])
         return _answer_to_many(results)
     with services.new_spool() as spool:
@@ -46,9 +46,9 @@ async def upload(request: Request) -> Response:
         results = await run_in_threadpool(_store, services, spool)
         if is_zip(spool.view()[:4]):
             return _answer_to_many(results)
-    if not _is_kept(results[0]):
+    if not _is_stored(results[0]):
         raise _refusal(results[0])
-    response = answer(_told(results[0]))
+    response = answer(_as_json(results[0]))
     if results[0].warning_reason:
         response.headers["warning"] = f'299 - "{results[0].detail}"'
     return response
@@ -57,6 +57,7 @@ async def upload(request: Request) -> Response:
 async def _store_form(
     request: Request, services: Services, body: AsyncIterator[bytes]
 ) -> list[StoreResult]:
+    """Store each file of a form."""
     results: list[StoreResult] = []
     unreadable = 0
     async for spool in files_of_form(request, body, services):
@@ -66,32 +67,33 @@ async def _store_form(
         unreadable += all(result.target is None for result in stored)
         if unreadable > MAX_UNREADABLE_FILES:
             raise errors.TooLarge(
-                f"More than {MAX_UNREADABLE_FILES:,} files of the form are no DICOM; the rest is"
+                f"More than {MAX_UNREADABLE_FILES:,} files of the form are not DICOM; the rest is"
                 " left out."
             )
     return results
 
 
 def _store(services: Services, spool: Spool) -> list[StoreResult]:
+    """Store a file, or the files of a zip."""
     if is_zip(spool.view()[:4]):
         return [result for _, result in store_zip(services, spool)]
     return store(services, [spool])
 
 
 def _answer_to_many(results: list[StoreResult]) -> Response:
-    """Respond with what was stored; like Orthanc without what is not DICOM, but with a warning."""
-    kept = [result for result in results if _is_kept(result)]
+    """Respond with the stored instances; warn of files that are not DICOM, which Orthanc skips."""
+    stored = [result for result in results if _is_stored(result)]
     for result in results:
         if result.temporary_failure is not None:
             raise result.temporary_failure
-    response = answer([_told(result) for result in kept])
-    if len(kept) < len(results):
-        left_out = f"{len(results) - len(kept)} of {len(results)} files were not stored"
+    response = answer([_as_json(result) for result in stored])
+    if len(stored) < len(results):
+        left_out = f"{len(results) - len(stored)} of {len(results)} files were not stored"
         response.headers["warning"] = f'299 - "{left_out}"'
     return response
 
 
-def _is_kept(result: StoreResult) -> bool:
+def _is_stored(result: StoreResult) -> bool:
     """Return True if the instance is stored, with these bytes or with earlier ones."""
     return (
         result.outcome is not None
@@ -100,10 +102,12 @@ def _is_kept(result: StoreResult) -> bool:
 
 
 def _refusal(result: StoreResult) -> errors.LenticularError:
+    """Return the error that says why a file was refused."""
     return errors.InvalidInstance(result.detail)
 
 
-def _told(result: StoreResult) -> dict[str, Any]:
+def _as_json(result: StoreResult) -> dict[str, Any]:
+    """Return Orthanc's description of a stored instance."""
     ids = result.orthanc_ids or {}
     stored = reference(Level.INSTANCE, ids[Level.INSTANCE])
     return {
