@@ -32,7 +32,7 @@ class Omissions:
 
     def __init__(self) -> None:
         self._errors: dict[str, LenticularError] = {}
-        self._remarks: list[str] = []
+        self._warnings: list[str] = []
         self._status_is_sent = False
 
     def __bool__(self) -> bool:
@@ -50,9 +50,9 @@ class Omissions:
             raise error
         self._errors[name] = error
 
-    def remark(self, sentence: str) -> None:
+    def warn(self, sentence: str) -> None:
         """Say something of a part that is in the answer; the answer is complete all the same."""
-        self._remarks.append(sentence)
+        self._warnings.append(sentence)
 
     def status_is_sent(self) -> None:
         """Note that the response has begun: nothing can be left out any more."""
@@ -64,7 +64,7 @@ class Omissions:
             raise error
 
     def sentences(self) -> list[str]:
-        """Return a sentence for each part that is left out, then the remarks.
+        """Return a sentence for each part that is left out, then the warnings.
 
         Of many, the last sentence counts those that are not named.
         """
@@ -74,10 +74,10 @@ class Omissions:
         ]
         if others := len(self._errors) - len(named):
             named.append(f"{others:,} more are left out.")
-        remarks = self._remarks[:MOST_NAMED]
-        if others := len(self._remarks) - len(remarks):
-            remarks.append(f"That is so of {others:,} more.")
-        return named + remarks
+        warnings = self._warnings[:MOST_NAMED]
+        if others := len(self._warnings) - len(warnings):
+            warnings.append(f"That is so of {others:,} more.")
+        return named + warnings
 
 
 def obtainable(candidates: Iterable[Candidate[Made]], omissions: Omissions) -> Iterator[Made]:

@@ -34,7 +34,7 @@ class Representation:
     refused: dict[str, Unacceptable] = field(default_factory=dict)
     """The stored transfer syntaxes that cannot be served in an accepted one."""
     fallbacks: frozenset[str] = frozenset()
-    """The stored transfer syntaxes that the client accepts for instances that cannot be converted."""
+    """The stored transfer syntaxes that the client accepts if an instance cannot be converted."""
 
     def syntax_of(self, stored: str) -> str:
         """Return the transfer syntax in which an instance stored in this one is sent."""

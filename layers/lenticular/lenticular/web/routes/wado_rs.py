@@ -1,7 +1,7 @@
 """Retrieve transaction (WADO-RS), PS3.18 10.4: instances, metadata and frames.
 
-Without a choice of the client instances are sent as stored, except in transfer syntaxes that are not
-used on the web (PS3.18 8.7.3); one that the client names is made, or the response is 406.
+Instances are sent as stored unless the client names a transfer syntax, and unless theirs is not
+used on the web (PS3.18 8.7.3). If the one that is named cannot be made, the response is 406.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -163,9 +163,9 @@ def _file(
     scratch: Scratch,
     omissions: Omissions,
 ) -> "_File":
-    """Return the instance in the transfer syntax that is wanted.
+    """Return the instance in the negotiated transfer syntax.
 
-    What cannot be converted comes as it is stored, with a remark, to a client that takes it so.
+    One that cannot be converted is sent as it is stored, with a warning, if the client accepts it.
     """
     stored = instance.transfer_syntax_uid
     syntax = wanted.syntax_of(stored)
@@ -176,11 +176,12 @@ def _file(
     except (NotRenderable, Unacceptable) as error:
         if stored not in wanted.fallbacks:
             raise
-        omissions.remark(f"The {name_of(instance)} comes as it is stored: {error.detail}")
+        omissions.warn(f"The {name_of(instance)} comes as it is stored: {error.detail}")
         return _stored_file(services, instance)
 
 
 def _stored_file(services: Services, instance: StoredInstance) -> "_File":
+    """Return the file as it is stored."""
     content = file_content(services, instance)
     name, path, syntax = entry_name(instance), instance.target.path, instance.transfer_syntax_uid
     return _File(name, path, syntax, content.all, content.size, content)
@@ -189,6 +190,7 @@ def _stored_file(services: Services, instance: StoredInstance) -> "_File":
 def _transcoded_file(
     services: Services, instance: StoredInstance, syntax: str, scratch: Scratch
 ) -> "_File":
+    """Return the file in another transfer syntax."""
     from lenticular.transactions.retrieve.transcode import transcode
 
     transcoded = transcode(services, instance, syntax)
