@@ -248,9 +248,9 @@ def test_an_annotation_of_another_image_is_not_drawn(draw):
         (graphic("CIRCLE", 1, 1), "circle"),
         (graphic("ELLIPSE", 1, 1, 2, 2), "ellipse"),
         (graphic("POLYLINE", 1, 1, 2, 2, units="MATRIX"), "unknown units"),
-        (graphic("POLYLINE", 1, 1, 2), "place"),
+        (graphic("POLYLINE", 1, 1, 2), "position"),
         (graphic("POINT", 1, 1, LineStyleSequence=[item(LineThickness=9.0)]), "line style"),
-        (text("nowhere"), "place"),
+        (text("nowhere"), "position"),
         (text("\U0001f600", 1, 1, 90, 90), "letters"),
     ],
 )  # fmt: skip

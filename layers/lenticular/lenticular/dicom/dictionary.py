@@ -1,7 +1,7 @@
 """The VRs of elements whose file does not give them: PS3.6, and vendors' dictionaries.
 
-Everything comes from the tables of the standard and of vendors; only elements with several possible
-VRs are decided here, from other elements of the data set (PS3.5 Annex A.1).
+Only elements with several possible VRs are decided here, from other elements of the data set (PS3.5
+Annex A.1); all other VRs come from the tables.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +19,7 @@ _CURVE_DATA, _REPEATED = 0x50003000, 0xFF00FFFF
 
 
 class _PublicVRs(dict[int, str]):
-    """Tag to VR; only what exists is kept, so it cannot grow beyond the dictionary."""
+    """Tag to VR; only tags of the dictionary are stored, so it cannot grow beyond that."""
 
     def __missing__(self, tag: int) -> str:
         if tag >> 16 == _DELIMITERS:
@@ -48,6 +48,7 @@ def private_vr(tag: int, dataset: Dataset) -> str:
 
 @lru_cache(maxsize=8192)
 def _private_vr(tag: int, creator: str) -> str:
+    """Return the VR that a vendor's dictionary gives."""
     try:
         return pydicom_tables.private_entry(tag, creator)[0]
     except KeyError:
@@ -68,17 +69,17 @@ def resolve(tag: int, vr: str, around: Iterator[Dataset], sequence: str = "") ->
         return "SS" if is_signed(list(around)) else "US"
     if tag == _LUT_DATA and _first_number(around, tags.LUT_DESCRIPTOR) == 1:
         return "US"
-    # The points of a retired curve are bytes, whatever they hold (PS3.5-2004 A.1).
+    # The points of a retired curve are bytes of any type (PS3.5-2004 A.1).
     return "OB" if tag & _REPEATED == _CURVE_DATA else "OW"
 
 
 def _is_signed(around: Sequence[Dataset]) -> bool:
-    """Tell whether stored values are signed, which most of these attributes speak of."""
+    """Return True if stored values are signed, as most of these attributes are then."""
     return _first_number(around, tags.PIXEL_REPRESENTATION) == 1
 
 
 def _is_output_signed(around: Sequence[Dataset]) -> bool:
-    """Tell whether the Modality LUT can give values below zero (PS3.3 C.11.2.1.1)."""
+    """Return True if the Modality LUT can give values below zero (PS3.3 C.11.2.1.1)."""
     if any(dataset.get(tags.MODALITY_LUT_SEQUENCE, {}).get("Value") for dataset in around):
         return False
     bits = _number(around, tags.BITS_STORED, 16)
@@ -89,6 +90,7 @@ def _is_output_signed(around: Sequence[Dataset]) -> bool:
 
 
 def _number(around: Iterable[Dataset], key: str, default: float) -> float:
+    """Return the first value of the nearest element with this tag as a number."""
     try:
         return float(str(_first_number(around, key)))
     except ValueError:

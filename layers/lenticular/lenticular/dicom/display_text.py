@@ -1,4 +1,4 @@
-"""Values as a person reads them: names, dates, times and codes of a dataset in DICOM JSON."""
+"""Values as text for people: names, dates, times and codes of a dataset in DICOM JSON."""
 
 import re
 import unicodedata
@@ -9,13 +9,13 @@ from lenticular.dicom.model import Dataset
 
 
 def values(dataset: Dataset, tag: str) -> list[Any]:
-    """Return all values of an attribute that are there."""
+    """Return the values of an attribute, without empty ones."""
     found = dataset.get(tag, {}).get("Value")
     return [each for each in found if each is not None] if isinstance(found, list) else []
 
 
 def text(dataset: Dataset, tag: str) -> str:
-    """Return the values of an attribute as text, empty when it has none."""
+    """Return the values of an attribute as text, empty if it has none."""
     vr = str(dataset.get(tag, {}).get("vr", ""))
     return ", ".join(shown for value in values(dataset, tag) if (shown := legible(value, vr)))
 
@@ -42,17 +42,17 @@ def meaning(dataset: Dataset, tag: str) -> str:
 
 
 def legible(value: Any, vr: str) -> str:
-    """One value as it is written for people."""
+    """Return one value as text for people."""
     if vr == "PN":
         return name(value)
     if isinstance(value, float):
         return f"{value:.10g}"
     shown = str(value).strip()
-    return {"DA": date, "TM": time, "DT": moment}.get(vr, str)(shown)
+    return {"DA": date, "TM": time, "DT": date_time}.get(vr, str)(shown)
 
 
 def name(value: Any) -> str:
-    """`Doe^Jane^^Dr` as `Dr Jane Doe`; other groups than the alphabetic one only without it.
+    """Return `Doe^Jane^^Dr` as `Dr Jane Doe`; another group than the alphabetic one without it.
 
     In the letters of East Asia the family comes first.
     """
@@ -67,17 +67,17 @@ def name(value: Any) -> str:
 
 
 def date(value: str) -> str:
-    """`20240229` as `2024-02-29`."""
+    """Return `20240229` as `2024-02-29`."""
     return re.sub(r"^(\d{4})[.]?(\d{2})[.]?(\d{2})$", r"\1-\2-\3", value)
 
 
 def time(value: str) -> str:
-    """`101112.5` as `10:11:12`."""
+    """Return `101112.5` as `10:11:12`."""
     return re.sub(r"^(\d{2}):?(\d{2})(?::?(\d{2}))?(\.\d*)?$", _time, value)
 
 
-def moment(value: str) -> str:
-    """`20240229101112.5+0100` as `2024-02-29 10:11:12 +0100`."""
+def date_time(value: str) -> str:
+    """Return `20240229101112.5+0100` as `2024-02-29 10:11:12 +0100`."""
     match = re.fullmatch(r"(\d{8})(\d{4,6}(?:\.\d*)?)?([+-]\d{4})?", value)
     if match is None:
         return value

@@ -21,7 +21,7 @@ _LONGEST = 64
 
 
 def integer(value: Any) -> int | None:
-    """Return a value as an integer; None when it has a fraction or is no number."""
+    """Return a value as an integer; None if it has a fraction or is not a number."""
     text = str(value).strip(" \0\t\r\n")
     if _PLAIN.fullmatch(text):
         return int(text)

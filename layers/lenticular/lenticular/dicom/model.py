@@ -28,17 +28,17 @@ class Level(StrEnum):
 
     @property
     def depth(self) -> int:
-        """Return how many levels are above it."""
+        """The number of levels above it."""
         return LEVELS.index(self)
 
     @property
     def above(self) -> "Level":
-        """Return the level above it."""
+        """The level above it."""
         return LEVELS[self.depth - 1]
 
     @property
     def below(self) -> "Level":
-        """Return the level below it."""
+        """The level below it."""
         return LEVELS[self.depth + 1]
 
 
@@ -51,7 +51,7 @@ DICOMWEB_LEVELS = LEVELS[1:]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A study, a series of it, or an instance of that: what a DICOMweb path names."""
+    """A study, series or instance, as a DICOMweb path names it."""
 
     study_instance_uid: str
     series_instance_uid: str | None = None
@@ -59,7 +59,7 @@ class Target:
 
     @property
     def path(self) -> str:
-        """Its path in DICOMweb (PS3.18 10.1): `studies/…/series/…/instances/…`, URL-encoded."""
+        """The path in DICOMweb (PS3.18 10.1): `studies/…/series/…/instances/…`, URL-encoded."""
         names = ("studies", "series", "instances")
         uids = (self.study_instance_uid, self.series_instance_uid, self.sop_instance_uid)
         pairs = zip(names, uids, strict=True)
@@ -71,11 +71,10 @@ class PixelLayout:
     """The position of the pixels in the (inflated) file.
 
     `tag` is 7FE00010, 7FE00008 or 7FE00009. Native: frame i starts `i * frame_bits` bits after
-    `offset`, and `word_bytes` is what a big-endian word swaps by (2, 4 or 8; 1 where nothing is to
-    be swapped). Encapsulated: the value begins with the item of the Basic Offset Table and ends
-    before the delimiter; frame i is the run of fragment items (headers included) at
-    `frames[2 * i]` of length `frames[2 * i + 1]`; `frames` is empty when no rule of PS3.5 A.4
-    tells the frames apart.
+    `offset`, and `word_bytes` is the size of the words to swap in a big-endian file (2, 4 or 8;
+    1: none). Encapsulated: the value begins with the item of the Basic Offset Table and ends before
+    the delimiter; frame i is the run of fragment items (headers included) at `frames[2 * i]` of
+    length `frames[2 * i + 1]`; `frames` is empty when no rule of PS3.5 A.4 separates the frames.
     """
 
     tag: str
@@ -103,7 +102,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class ParsedInstance:
-    """The head of a stored file: its dataset in JSON and where its large values lie."""
+    """The head of a stored file: its dataset in JSON and the positions of its large values."""
 
     study_instance_uid: str
     series_instance_uid: str
@@ -115,5 +114,5 @@ class ParsedInstance:
 
     @property
     def target(self) -> Target:
-        """Its place in the hierarchy."""
+        """The study, series and instance that the dataset names."""
         return Target(self.study_instance_uid, self.series_instance_uid, self.sop_instance_uid)

@@ -95,9 +95,9 @@ MAIN_DICOM_TAGS: dict[Level, tuple[str, ...]] = {
         ),
     ),
 }
-"""The tags that Orthanc 1.10 keeps of each level (its release 1.11 made the list configurable)."""
+"""The main tags of each level in Orthanc 1.10 (its release 1.11 made the list configurable)."""
 
-# An attribute that retired after Orthanc 1.10 came out, or that it names without looking it up.
+# Attributes that retired after Orthanc 1.10, or that it names without its dictionary.
 _NOT_RETIRED = frozenset(
     {0x00101000, 0x00380004, 0x00701807, 0x00701808, 0x30040010, 0x30040012}
     | {0x30060085, 0x30060088, 0x3008002B, 0x30100090}
@@ -111,7 +111,7 @@ _UNKNOWN_NAME = "Unknown Tag & Data"
 
 
 def full(dataset: Dataset, untruncated: Set[str] = frozenset()) -> dict[str, Any]:
-    """Tag → Name, Type, Value and, for a private element, PrivateCreator.
+    """Return tag → Name, Type, Value and, for a private element, PrivateCreator.
 
     A string in one of the `untruncated` tags is shown however long it is.
     """
@@ -127,7 +127,7 @@ def full(dataset: Dataset, untruncated: Set[str] = frozenset()) -> dict[str, Any
 
 
 def short(dataset: Dataset, untruncated: Set[str] = frozenset()) -> dict[str, Any]:
-    """Tag → value."""
+    """Return tag → value."""
     return {
         orthanc_tag(tag): _value(tag, element, short, untruncated)
         for tag, element in dataset.items()
@@ -135,7 +135,7 @@ def short(dataset: Dataset, untruncated: Set[str] = frozenset()) -> dict[str, An
 
 
 def simplified(dataset: Dataset, untruncated: Set[str] = frozenset()) -> dict[str, Any]:
-    """Name → value; of several elements with one name the last counts, as in Orthanc."""
+    """Return name → value; of several elements with one name the last counts, as in Orthanc."""
     return {
         name_of(tag, _creator(tag, dataset) if tag[3] in _ODD else None): _value(
             tag, element, simplified, untruncated
@@ -145,13 +145,13 @@ def simplified(dataset: Dataset, untruncated: Set[str] = frozenset()) -> dict[st
 
 
 def main_dicom_tags(level: Level, attributes: Dataset, style: Style = simplified) -> dict[str, Any]:
-    """The MainDicomTags of a patient, study, series or instance; a null value is left out."""
+    """Return the MainDicomTags of a patient, study, series or instance, without null values."""
     chosen = {tag: attributes[tag] for tag in MAIN_DICOM_TAGS[level] if tag in attributes}
     return {name: value for name, value in style(chosen).items() if value is not None}
 
 
 def shared(datasets: Iterable[Dataset]) -> Dataset:
-    """The elements that have the same value in every dataset, sequences and binaries left out."""
+    """Return the elements with the same value in every dataset, without sequences and binaries."""
     common: Dataset | None = None
     for dataset in datasets:
         if common is None:
@@ -163,13 +163,13 @@ def shared(datasets: Iterable[Dataset]) -> Dataset:
 
 @lru_cache(maxsize=16_384)
 def orthanc_tag(tag: str) -> str:
-    """`0020000D` as Orthanc writes it: `0020,000d`."""
+    """Return `0020000D` as Orthanc writes it: `0020,000d`."""
     return f"{tag[:4]},{tag[4:]}".lower()
 
 
 @lru_cache(maxsize=16_384)
 def name_of(tag: str, creator: str | None = None) -> str:
-    """The name Orthanc gives an element: the keyword, `RETIRED_` before it when it is retired."""
+    """Return Orthanc's name for an element: the keyword, with `RETIRED_` if it is retired."""
     number = int(tag, 16)
     if number >> 16 & 1:
         return _private_name(number, creator)
@@ -203,7 +203,7 @@ def _creator(tag: str, dataset: Dataset) -> str | None:
 
 
 def _value(tag: str, element: dict[str, Any], style: Style, untruncated: Set[str]) -> Any:
-    """Return a string, a list of items, or None for what is binary or too long."""
+    """Return a string, a list of items, or None for a value that is binary or too long."""
     vr = element["vr"]
     values = element.get("Value")
     if vr == "SQ":
@@ -219,7 +219,7 @@ def _value(tag: str, element: dict[str, Any], style: Style, untruncated: Set[str
 
 
 def _value_elsewhere(tag: str, vr: str, element: dict[str, Any]) -> str | None:
-    """Return the value of an element that is empty, binary, or kept outside the dataset."""
+    """Return the value of an element that is empty, binary, or stored outside the dataset."""
     if vr == "UN" and "InlineBinary" in element:
         return _text_in_unknown(tag, element)
     is_text = vr not in _BINARY and vr not in _NUMERIC and "BulkDataURI" not in element
@@ -227,7 +227,7 @@ def _value_elsewhere(tag: str, vr: str, element: dict[str, Any]) -> str | None:
 
 
 def _type(element: dict[str, Any], value: Any) -> str:
-    """Orthanc's name for what a value is, or why there is none."""
+    """Return Orthanc's name for the type of a value, or for the reason why it has none."""
     if isinstance(value, str):
         return "String"
     if isinstance(value, list):
@@ -249,7 +249,7 @@ def _text_in_unknown(tag: str, element: dict[str, Any]) -> str | None:
 
 
 def _joined(vr: str, values: list[Any]) -> str:
-    """Return the values as they stand in the file, a backslash between several."""
+    """Return the values as in the file, with a backslash between them."""
     text = _TEXT_OF.get(vr, str)
     return "\\".join(["" if value is None else text(value) for value in values])
 
@@ -263,10 +263,12 @@ def _name_text(value: Any) -> str:
 
 
 def _tag_text(value: Any) -> str:
+    """Return a tag as Orthanc writes it."""
     return orthanc_tag(str(value))
 
 
 def _double_text(value: Any) -> str:
+    """Return a 64 bit number as text."""
     return format(value, ".17g") if isinstance(value, int | float) else str(value)
 
 
@@ -289,8 +291,10 @@ _TEXT_OF: dict[str, Callable[[Any], str]] = {
 
 
 def _is_too_long(text: str) -> bool:
+    """Return True if a string is above Orthanc's limit."""
     return len(text.encode("utf-8", "replace")) > MAXIMUM_LENGTH
 
 
 def _is_plain(element: dict[str, Any]) -> bool:
+    """Return True if an element is neither a sequence nor binary."""
     return element["vr"] != "SQ" and not ("InlineBinary" in element or "BulkDataURI" in element)

@@ -1,8 +1,8 @@
-"""The tables of the standard: PS3.6, and what vendors publish; pydicom's, without its code.
+"""The tables of the standard, PS3.6, and of vendors: pydicom's data, without its code.
 
-They are modules of nothing but data, and run alone here. Imported the usual way they would bring
-all of pydicom, and numpy where that is: a quarter of a cold start, for a search that needs one of
-them. See docs/decisions/0014-cold-start.md.
+These modules hold nothing but data and are run alone here. Imported the usual way they would load
+all of pydicom, and numpy if it is installed: a quarter of a cold start, for a search that needs one
+of them. See docs/decisions/0014-cold-start.md.
 """
 
 from functools import cache
@@ -56,7 +56,7 @@ def named(keyword: str) -> DictionaryEntry:
 
 
 def private_entry(tag: int, creator: str) -> tuple[str, str, str, str]:
-    """VR, multiplicity, name and whether retired of a vendor's element; KeyError when unknown."""
+    """Return VR, multiplicity, name and whether retired of a vendor's element; raise KeyError."""
     rows = _private()[creator]
     group, element = f"{tag >> 16:04X}", f"{tag & 0xFFFF:04X}"
     # Whole tags first; most are written for any block (PS3.5 7.8.1), some for any group.
@@ -74,7 +74,7 @@ def uid_names() -> dict[str, str]:
 
 @cache
 def _repeating() -> list[tuple[int, int, tuple[str, str, str, str, str]]]:
-    """Attributes of repeating groups: the bits of their tags, and which of these count."""
+    """Return the attributes of repeating groups: bits of their tags, and a mask of these."""
     return [
         (
             int(pattern.replace("x", "0"), 16),
@@ -86,10 +86,11 @@ def _repeating() -> list[tuple[int, int, tuple[str, str, str, str, str]]]:
 
 
 LONGEST_CREATOR = 64
-"""Characters of a private creator, an LO; what is longer is none, and not worth remembering."""
+"""Characters of a private creator, an LO; a longer text is not a creator, and is not cached."""
 
 
 @cache
 def _private() -> dict[str, dict[str, tuple[str, str, str, str]]]:
+    """Return the dictionaries of vendors by private creator."""
     tables = _run("_private_dict").private_dictionaries
     return cast("dict[str, dict[str, tuple[str, str, str, str]]]", tables)

@@ -1,8 +1,8 @@
 """Query tags: attributes that a configuration makes search keys, at any depth, private ones too.
 
-A tag is the path by which a query names it (PS3.18 8.3.4.1), the VR by which its values are
-compared, and the level whose first instance it is taken from. A private attribute is named in a
-block of the operator's choice, such as 00191010; in a data set it is looked for in the block that
+A tag has the path by which a query names it (PS3.18 8.3.4.1), the VR by which its values are
+compared, and the level whose first instance gives its value. A private attribute is named in a
+block of the operator's choice, such as 00191010; in a data set it is looked up in the block that
 its creator has reserved there (PS3.5 7.8.1).
 """
 
@@ -34,10 +34,10 @@ Definition = tuple[str, str, str, str]
 """Path, level, VR and private creator as they are configured; the last two may be empty."""
 
 Compared = tuple[int, str]
-"""The group of a name from 0, else 0, and the value in the form in which it is compared."""
+"""The group of a name (from 0; else 0), and the value as it is compared."""
 
 MAXIMUM_VALUES = 1000
-"""Different values of one attribute in one row; a contour is nothing to be searched for."""
+"""Values of one attribute in one row; more, such as the points of a contour, are not indexed."""
 
 LONGEST_CREATOR = 64
 
@@ -58,13 +58,13 @@ _KINDS = {
     },
 }
 _KEPT = (Level.SERIES, Level.STUDY)
-"""Levels whose rows keep what is answered; of an instance its document has everything."""
+"""Levels whose rows store the attributes to return; the document of an instance has all."""
 
 _BLOCKS = range(0x10, 0x100)
 
 
 class InvalidQueryTag(ValueError):
-    """An attribute cannot be searched for as it is configured; the message says why."""
+    """An attribute cannot be searched for as configured; the message gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class QueryTag(Attribute):
 
     @property
     def has_several(self) -> bool:
-        """All its values are compared."""
+        """True if all values are compared, not only the first."""
         return True
 
     @property
@@ -86,7 +86,7 @@ class QueryTag(Attribute):
 
 
 class QueryTags:
-    """All that are configured, by their paths and by their levels."""
+    """All configured query tags, by their paths and by their levels."""
 
     def __init__(self, tags: Iterable[QueryTag] = ()) -> None:
         self.by_path: Mapping[tuple[str, ...], QueryTag] = {tag.path: tag for tag in tags}
@@ -104,7 +104,7 @@ class QueryTags:
 
     @cached_property
     def creators(self) -> Mapping[str, str]:
-        """Private creators by the group and block that paths name: `001910`."""
+        """Private creators by group and block of the paths: `001910`."""
         return {tag[:6]: each.creator for each in self for tag in each.path if _is_private(tag)}
 
     def keeps(self, level: Level, tag: str) -> bool:
@@ -112,12 +112,12 @@ class QueryTags:
         return tag in self._trees.get(level, {})
 
     def answered(self, level: Level) -> frozenset[str]:
-        """Return the tags of all that `picked` may give, private creators among them."""
+        """Return the tags that `picked` may return, private creators among them."""
         tags = self._trees[level]
         return frozenset((*tags, *(_reservation(tag) for tag in tags if _is_private(tag))))
 
     def values(self, level: Level, dataset: Dataset) -> Iterator[tuple[QueryTag, Compared]]:
-        """Yield each query tag of a level with each of its values, none of them twice."""
+        """Yield each query tag of a level with each of its different values."""
         for tag in self.at(level):
             for compared in _compared(tag, dataset):
                 yield tag, compared
@@ -127,16 +127,17 @@ class QueryTags:
         return self._pick(dataset, self._trees[level])
 
     def chosen(self, tags: Set[str], dataset: Dataset) -> Dataset:
-        """These attributes of a data set, private ones under the tags that queries name."""
+        """Return these attributes of a data set, private ones under the tags that queries name."""
         ours: dict[str, Any] = {tag: {} for tag in tags if tag[:6] in self.creators}
         others = {tag: dataset[tag] for tag in tags if tag in dataset and tag not in ours}
         return others | self._pick(dataset, ours)
 
     def with_creators(self, tags: Set[str]) -> frozenset[str]:
-        """These tags, and those that say whose the private ones among them are."""
+        """Return these tags, and those of the creators of the private ones among them."""
         return frozenset(tags) | {_reservation(tag) for tag in tags if tag[:6] in self.creators}
 
     def _pick(self, dataset: Dataset, tree: Mapping[str, Any]) -> Dataset:
+        """Return the part of a data set that the tree of tags names."""
         picked: Dataset = {}
         for tag, below in tree.items():
             creator = self.creators.get(tag[:6], "") if _is_private(tag) else ""
@@ -153,7 +154,7 @@ class QueryTags:
 
 
 def define(definitions: Iterable[Definition]) -> QueryTags:
-    """Return the tags of a configuration; raise InvalidQueryTag for one that is not possible."""
+    """Return the query tags of a configuration; raise InvalidQueryTag for an impossible one."""
     tags: dict[tuple[str, ...], QueryTag] = {}
     creators: dict[str, str] = {}
     for definition in definitions:
@@ -171,6 +172,7 @@ def define(definitions: Iterable[Definition]) -> QueryTags:
 
 
 def _define(written: str, level: str, vr: str, creator: str) -> QueryTag:
+    """Return one query tag of a configuration."""
     path = path_of(written)
     if path is None:
         raise InvalidQueryTag(f"{written!r} is not a keyword, tag or path of them")
@@ -190,6 +192,7 @@ def _define(written: str, level: str, vr: str, creator: str) -> QueryTag:
 
 
 def _check_path(written: str, path: tuple[str, ...], creator: str) -> None:
+    """Refuse a path that cannot be a query tag."""
     private = [tag for tag in path if _is_private(tag)]
     if private and not creator:
         raise InvalidQueryTag(f"{written} is private and needs its private_creator")
@@ -213,6 +216,7 @@ def _check_path(written: str, path: tuple[str, ...], creator: str) -> None:
 
 
 def _vr(tag: str, creator: str) -> str:
+    """Return the VR of a tag by the dictionaries."""
     if not _is_private(tag):
         # A choice of numbers is compared by value, whichever it is.
         return _public_vr(tag).removesuffix(" or SS")
@@ -223,6 +227,7 @@ def _vr(tag: str, creator: str) -> str:
 
 
 def _public_vr(tag: str) -> str:
+    """Return the VR of a tag of the standard."""
     try:
         return pydicom_tables.entry(int(tag, 16)).vr
     except KeyError:
@@ -234,12 +239,12 @@ def _is_private(tag: str) -> bool:
 
 
 def _reservation(tag: str) -> str:
-    """Return the element that says whose block a private one is in."""
+    """Return the tag of the private creator of a private tag's block."""
     return f"{tag[:4]}00{tag[4:6]}"
 
 
 def _located(dataset: Dataset, tag: str, creator: str) -> str:
-    """Return the tag that an attribute has in this data set, if it is there."""
+    """Return the tag that an attribute has in this data set, None if it is not in it."""
     if not creator:
         return tag
     for block in _BLOCKS:
@@ -252,6 +257,7 @@ def _located(dataset: Dataset, tag: str, creator: str) -> str:
 
 
 def _items(element: Mapping[str, Any]) -> Iterator[Dataset]:
+    """Yield the items of a sequence."""
     return (item for item in element.get("Value") or () if isinstance(item, dict))
 
 
@@ -269,6 +275,7 @@ def _elements(dataset: Dataset, path: tuple[str, ...], creator: str) -> Iterator
 
 
 def _compared(tag: QueryTag, dataset: Dataset) -> list[Compared]:
+    """Return the values of a query tag in a data set, in compared form."""
     found: dict[Compared, None] = {}
     offset = str(((dataset.get(TIMEZONE_OFFSET_FROM_UTC) or {}).get("Value") or [""])[0])
     for element in _elements(dataset, tag.path, tag.creator):
@@ -279,7 +286,7 @@ def _compared(tag: QueryTag, dataset: Dataset) -> list[Compared]:
 
 
 def _values(element: Mapping[str, Any], vr: str) -> Iterable[Any]:
-    """Return the values of an element; of a private one of VR UN, those in its bytes."""
+    """Return the values of an element; of a private one of VR UN, the values in its bytes."""
     if element["vr"] != "UN" or "InlineBinary" not in element:
         return element.get("Value") or ()
     from lenticular.dicom.read.character_sets import character_set
@@ -323,7 +330,7 @@ _BOUNDS = {MatchingKind.DATE: date_bounds, MatchingKind.TIME: time_bounds}
 
 
 def _tree(tags: Iterable[QueryTag], level: Level) -> dict[str, Any]:
-    """Return the paths of tags as a tree, but for what the row of their level answers anyway."""
+    """Return the paths of tags as a tree, without tags that rows of the level have anyway."""
     native = LEVEL_TAGS[level] | ANSWERED[level]
     native |= PATIENT_TAGS if level is Level.STUDY else frozenset()
     tree: dict[str, Any] = {}

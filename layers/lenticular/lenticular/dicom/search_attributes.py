@@ -1,9 +1,8 @@
-"""The attributes that the index knows: their level, how they match, whether they are answered.
+"""The attributes of the index: their level, how they match, and whether they are returned.
 
-PS3.18 Tables 10.6.1-5 (matching) and 10.6.3-3 to 10.6.3-5 (answers), the modules of PS3.3 C.7
-for the level an attribute belongs to, and beyond them what people search for. VRs, tags and
-multiplicities come from the dictionary of the standard; a matching column has the keyword's name in
-snake case.
+PS3.18 Tables 10.6.1-5 (matching) and 10.6.3-3 to 10.6.3-5 (responses), the modules of PS3.3 C.7 for
+the level of an attribute, and other attributes that people search for. VRs, tags and multiplicities
+come from the dictionary of the standard; a matching column has the keyword's name in snake case.
 """
 
 import re
@@ -42,7 +41,7 @@ class Attribute:
 
     @property
     def tag(self) -> str:
-        """The tag in a dataset under which its value lies."""
+        """The tag under which its value is in a dataset."""
         return self.path[0]
 
     @property
@@ -51,8 +50,8 @@ class Attribute:
         return self.kind in (MatchingKind.TEXTS, MatchingKind.UIDS)
 
 
-# Keywords with a matching column. The level is the one at which the value is kept: a study
-# carries its own patient attributes, for a PatientID names nobody beyond its issuer.
+# Keywords with a matching column. The level is the one that stores the value: a study has its own
+# patient attributes, because a PatientID is unique only for its issuer.
 _SEARCHED = {
     Level.STUDY: """
         PatientName PatientID IssuerOfPatientID PatientBirthDate PatientSex OtherPatientIDs
@@ -79,8 +78,8 @@ _SEARCHED = {
     """,
 }
 
-# Answered without being asked for; with no value, then as an empty attribute (type 2) where so
-# marked. What is computed (counts, RetrieveURL, ModalitiesInStudy, …) is added by the search.
+# Returned without being asked for; those marked so (type 2) also without a value, as an empty
+# attribute. Computed ones (counts, RetrieveURL, ModalitiesInStudy, …) are added by the search.
 _ANSWERED = {
     Level.STUDY: """
         SpecificCharacterSet StudyDate! StudyTime! AccessionNumber! ReferringPhysicianName!
@@ -98,7 +97,7 @@ _ANSWERED = {
     """,
 }
 
-# The rest of what belongs to a level, kept to be answered when `includefield` asks for it.
+# Other attributes of a level, stored to be returned when `includefield` asks for them.
 _PATIENT = """
     PatientName PatientID IssuerOfPatientID IssuerOfPatientIDQualifiersSequence TypeOfPatientID
     PatientBirthDate PatientBirthTime PatientBirthDateInAlternativeCalendar
@@ -154,7 +153,7 @@ _SERIES = """
     NumberOfTemporalPositions NumberOfSlices NumberOfTimeSlices SeriesType ImageOrientationPatient
     SpecificCharacterSet TimezoneOffsetFromUTC
 """
-# What lists of instances show: the image's position, and Orthanc's main tags of the level.
+# For lists of instances: the image's position, and Orthanc's main tags of the level.
 _INSTANCE = """
     InstanceCreationDate InstanceCreationTime ContentDate ContentTime AcquisitionDate
     AcquisitionTime AcquisitionDateTime AcquisitionNumber ImageType ImageComments
@@ -170,16 +169,18 @@ def tag_of(keyword: str) -> str | None:
 
 
 def _snake_case(keyword: str) -> str:
+    """Return a keyword in snake case."""
     singular = keyword.replace("IDs", "Ids")
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", singular).lower()
 
 
 def _kind(keyword: str) -> MatchingKind:
+    """Return how values of the attribute are compared."""
     entry = pydicom_tables.named(keyword)
     by_vr = {"DA": MatchingKind.DATE, "TM": MatchingKind.TIME, "DT": MatchingKind.DATETIME}
     if entry.vr in ("IS", "US", "UL"):
         return MatchingKind.NUMBER
-    if entry.vr == "UI":  # we keep an instance in one transfer syntax, whatever the multiplicity
+    if entry.vr == "UI":  # an instance is stored in one transfer syntax, whatever the multiplicity
         return MatchingKind.UIDS if keyword == "SOPClassesInStudy" else MatchingKind.UID
     if keyword == "PatientName":
         return MatchingKind.NAME
@@ -189,6 +190,7 @@ def _kind(keyword: str) -> MatchingKind:
 
 
 def _attribute(written: str, level: Level) -> Attribute:
+    """Return an attribute by its keyword or path."""
     keywords = written.split(".")
     keyword = keywords[-1]
     path = tuple(filter(None, map(tag_of, keywords)))
@@ -197,6 +199,7 @@ def _attribute(written: str, level: Level) -> Attribute:
 
 
 def _tags(keywords: str) -> tuple[str, ...]:
+    """Return the tags of keywords."""
     return tuple(sorted(filter(None, (tag_of(word.rstrip("!")) for word in keywords.split()))))
 
 
@@ -209,7 +212,7 @@ SEARCHED: dict[Level, tuple[Attribute, ...]] = {
 ANSWERED: dict[Level, frozenset[str]] = {
     level: frozenset(_tags(words)) for level, words in _ANSWERED.items()
 }
-"""The tags that a search answers without being asked."""
+"""The tags that a search returns by default."""
 
 ALWAYS: dict[Level, tuple[tuple[str, str], ...]] = {
     level: tuple(
@@ -219,10 +222,10 @@ ALWAYS: dict[Level, tuple[tuple[str, str], ...]] = {
     )
     for level, words in _ANSWERED.items()
 }
-"""Tag and VR of those among them that are answered even without a value."""
+"""Tag and VR of those among them that are returned even without a value."""
 
 PATIENT_TAGS = frozenset(_tags(_PATIENT))
-"""The tags that a study keeps of its patient."""
+"""The tags of the patient that a study stores."""
 
 LEVEL_TAGS: dict[Level, frozenset[str]] = {
     Level.PATIENT: PATIENT_TAGS,
@@ -230,23 +233,24 @@ LEVEL_TAGS: dict[Level, frozenset[str]] = {
     Level.SERIES: frozenset(_tags(_SERIES)),
     Level.INSTANCE: frozenset(_tags(_INSTANCE)) | ANSWERED[Level.INSTANCE],
 }
-"""The tags that the row of a level keeps; every other attribute belongs to the instance."""
+"""The tags that the row of a level stores; every other attribute belongs to the instance."""
 
 _BY_PATH = {attribute.path: attribute for level in SEARCHED.values() for attribute in level}
 _HEX = re.compile(r"([0-9A-Fa-f]{4}),?([0-9A-Fa-f]{4})")
 
 
 LONGEST_NAME = 1000
-"""Characters of a name; what is longer names nothing, and is not remembered either."""
+"""Characters of a name; a longer one names nothing, and is not cached either."""
 
 
 def path_of(name: str) -> tuple[str, ...] | None:
-    """The tags that a parameter names: `PatientID`, `00100020`, `0010,0020`, with dots a path."""
+    """Return the tags that a parameter names: `PatientID`, `00100020`, `0010,0020`, or a path."""
     return _path_of(name) if len(name) <= LONGEST_NAME else None
 
 
 @lru_cache(maxsize=4096)
 def _path_of(name: str) -> tuple[str, ...] | None:
+    """Return the tags of a path whose parts are separated by dots."""
     tags = []
     for part in name.strip().split("."):
         match = _HEX.fullmatch(part)
@@ -263,7 +267,7 @@ def _path_of(name: str) -> tuple[str, ...] | None:
 
 @cache
 def _keywords() -> dict[str, str]:
-    """Keywords by what they are in lower case, for those who write `patientid`."""
+    """Return keywords by their lower case, for clients that write `patientid`."""
     return {keyword.lower(): keyword for keyword in pydicom_tables.TAGS}
 
 

@@ -1,6 +1,6 @@
 """The content of a structured report as a tree of names and values, PS3.3 C.17.3 and PS3.16.
 
-What is read here is what a person wants to read; nothing is judged by the report's template.
+The tree is made for people to read; it is not checked against the report's template.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ EVIDENCE = (
 
 @dataclass(frozen=True, slots=True)
 class ReferencedInstance:
-    """An instance that a report points to; its study and series where the report tells them."""
+    """An instance that a report refers to; its study and series if the report gives them."""
 
     sop_instance_uid: str
     study_instance_uid: str = ""
@@ -32,7 +32,7 @@ class ReferencedInstance:
 
 @dataclass(frozen=True, slots=True)
 class ContentItem:
-    """One content item; its position (`1.2.3`) is what references by identifier name."""
+    """One content item; references name it by its position (`1.2.3`)."""
 
     position: str
     value_type: str
@@ -41,7 +41,7 @@ class ContentItem:
     relationship: str = ""
     reference: ReferencedInstance | None = None
     same_as: str = ""
-    """The position of the item that it refers to in place of having a content."""
+    """The position of the item that it refers to, instead of a content."""
     children: tuple["ContentItem", ...] = field(default=())
 
 
@@ -53,6 +53,7 @@ def content_tree(dataset: Dataset) -> ContentItem:
 def _item(
     dataset: Dataset, position: str, evidence: dict[str, ReferencedInstance], depth: int
 ) -> ContentItem:
+    """Return a content item and its children."""
     same_as = ".".join(
         str(number) for number in values(dataset, tags.REFERENCED_CONTENT_ITEM_IDENTIFIER)
     )
@@ -79,6 +80,7 @@ _SIMPLE = {
 
 
 def _value(dataset: Dataset, value_type: str) -> str:
+    """Return the value of a content item as text."""
     if value_type in _SIMPLE:
         return text(dataset, _SIMPLE[value_type])
     readers = {
@@ -86,14 +88,14 @@ def _value(dataset: Dataset, value_type: str) -> str:
         "NUM": lambda: _measured(dataset),
         "SCOORD": lambda: _points(dataset, 2),
         "SCOORD3D": lambda: _points(dataset, 3),
-        "TCOORD": lambda: _moments(dataset),
+        "TCOORD": lambda: _times(dataset),
         **dict.fromkeys(("COMPOSITE", "IMAGE", "WAVEFORM"), lambda: _referenced(dataset)),
     }
     return readers[value_type]() if value_type in readers else ""
 
 
 def _measured(dataset: Dataset) -> str:
-    """Return a number with its unit, or why there is none."""
+    """Return a number with its unit, or the reason why there is none."""
     for measured in items(dataset, tags.MEASURED_VALUE_SEQUENCE)[:1]:
         unit = "".join(
             text(code, tags.CODE_VALUE)
@@ -105,6 +107,7 @@ def _measured(dataset: Dataset) -> str:
 
 
 def _points(dataset: Dataset, dimensions: int) -> str:
+    """Return the coordinates of points as text."""
     numbers = [
         f"{each:g}" for each in values(dataset, tags.GRAPHIC_DATA) if isinstance(each, int | float)
     ]
@@ -116,7 +119,8 @@ def _points(dataset: Dataset, dimensions: int) -> str:
     return f"{graphic_type} {' '.join(points[:_MOST_POINTS])}{more}".strip()
 
 
-def _moments(dataset: Dataset) -> str:
+def _times(dataset: Dataset) -> str:
+    """Return the times of a temporal range as text."""
     units = {
         tags.REFERENCED_SAMPLE_POSITIONS: "samples",
         tags.REFERENCED_TIME_OFFSETS: "s",
@@ -139,6 +143,7 @@ def _referenced(dataset: Dataset) -> str:
 def _reference(
     dataset: Dataset, evidence: dict[str, ReferencedInstance]
 ) -> ReferencedInstance | None:
+    """Return the instance that an item refers to."""
     for sop in items(dataset, tags.REFERENCED_SOP_SEQUENCE)[:1]:
         uid = text(sop, tags.REFERENCED_SOP_INSTANCE_UID)
         found = evidence.get(uid, ReferencedInstance(uid))
@@ -150,10 +155,15 @@ def _reference(
 
 def _evidence(dataset: Dataset) -> dict[str, ReferencedInstance]:
     """Return the referenced instances by their SOP Instance UIDs (PS3.3 C.17.2.3)."""
-    return {found.sop_instance_uid: found for tag in EVIDENCE for found in _places(dataset, tag)}
+    return {
+        found.sop_instance_uid: found
+        for tag in EVIDENCE
+        for found in _listed_instances(dataset, tag)
+    }
 
 
-def _places(dataset: Dataset, tag: str) -> Iterator[ReferencedInstance]:
+def _listed_instances(dataset: Dataset, tag: str) -> Iterator[ReferencedInstance]:
+    """Yield the instances that a sequence of evidence lists."""
     for study in items(dataset, tag):
         for series in items(study, tags.REFERENCED_SERIES_SEQUENCE):
             for sop in items(series, tags.REFERENCED_SOP_SEQUENCE):

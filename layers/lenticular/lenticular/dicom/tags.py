@@ -1,4 +1,4 @@
-"""Tags by their keywords in PS3.6, as the keys that they are in DICOM JSON; in the order of tags.
+"""Tags by their keywords in PS3.6, as they are written in DICOM JSON, in ascending order.
 
 Only those that the code names; a test compares them with the dictionary.
 """

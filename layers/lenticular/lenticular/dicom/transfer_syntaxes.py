@@ -1,7 +1,7 @@
 """Transfer syntaxes: how a dataset and its pixels are encoded, PS3.5 Annex A and PS3.6 Annex A.
 
-Our own table, because an archive keeps files in syntaxes that no toolkit here knows. Names come
-from pydicom's dictionary where it has them; media types are those of PS3.18 Table 8.7.3-5.
+The table is our own, because an archive stores files in syntaxes that no toolkit here decodes.
+Names come from pydicom's dictionary if it has them; media types are those of PS3.18 Table 8.7.3-5.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ COMPRESSED = (
     *(JPEG_LOSSLESS, HTJ2K_LOSSLESS_RPCL, HTJ2K, JPEG_BASELINE, JPEG_2000, JPEG_LS_NEAR_LOSSLESS),
 )
 """Compressed transfer syntaxes; of each media type first the one that begins PS3.18 Table 8.7.3-5,
-then what loses nothing."""
+then the lossless ones."""
 NOT_USED_IN_WEB_SERVICES = frozenset({IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN})
 """Transfer syntaxes that PS3.18 8.7.3 keeps out of answers, unless they are asked for by name."""
 
@@ -62,7 +62,7 @@ class TransferSyntax:
 
     @property
     def is_video(self) -> bool:
-        """True if the pixels are one stream in which frames cannot be told apart."""
+        """True if the pixels are one stream in which frames cannot be separated."""
         return self.media_type.startswith("video/")
 
 
@@ -92,6 +92,7 @@ _NAMES_OF_OUR_OWN = {
 
 
 def _table() -> dict[str, TransferSyntax]:
+    """Return all transfer syntaxes by UID."""
     native = [
         TransferSyntax(IMPLICIT_VR_LITTLE_ENDIAN, implicit=True),
         TransferSyntax(EXPLICIT_VR_LITTLE_ENDIAN),
@@ -122,9 +123,9 @@ KNOWN: dict[str, TransferSyntax] = _table()
 
 
 def lookup(uid: str) -> TransferSyntax:
-    """Return a transfer syntax; an unknown one is taken for encapsulated Explicit VR Little Endian.
+    """Return a transfer syntax; an unknown one counts as encapsulated Explicit VR Little Endian.
 
-    That is what every syntax registered since 1993 has been (PS3.5 A.4).
+    Every syntax registered since 1993 has been that (PS3.5 A.4).
     """
     known = KNOWN.get(uid)
     return known if known is not None else TransferSyntax(uid, encapsulated=True)

@@ -1,9 +1,9 @@
-"""Unique identifiers, PS3.5 9.1, and what takes their place in the files of some programs."""
+"""Unique identifiers, PS3.5 9.1, and identifiers that some programs write in their place."""
 
 import re
 
-# A component with a leading zero (`1.02.3`) breaks PS3.5 9.1, yet scanners and converters write
-# them and every archive keeps them, so nobody is warned of it.
+# A component with a leading zero (`1.02.3`) breaks PS3.5 9.1, but scanners and converters write
+# them and every archive stores them, so there is no warning.
 _VALID = re.compile(r"[0-9]+(?:\.[0-9]+)*", re.ASCII)
 
 MAX_LENGTH = 64
@@ -41,10 +41,10 @@ def is_non_patient(sop_class_uid: str) -> bool:
 
 
 def problem_of(identifier: str) -> str | None:
-    """Return why this text, where a UID is expected, cannot identify anything; None if it can.
+    """Return the reason why this text cannot be an identifier; None if it can.
 
-    Anonymisers write hashes and UUIDs in place of UIDs. Whatever an address and a file name can
-    carry identifies an object.
+    Anonymisers write hashes and UUIDs in place of UIDs. Every text that fits into a URL and a file
+    name identifies an object.
     """
     if not identifier:
         return "is empty"
@@ -60,16 +60,16 @@ def problem_of(identifier: str) -> str | None:
 
 
 def encode(identifier: str) -> str:
-    """Return a name for files: itself for a UID, and another for each identifier in any case.
+    """Return a name for files: a UID itself, or a different name for each other identifier.
 
-    It has digits, small letters, `.`, `_` and `%` only, so that file systems that do not tell
-    capitals from small letters keep `A` and `a` apart.
+    It has digits, small letters, `.`, `_` and `%` only: some file systems do not distinguish
+    `A` from `a`.
     """
     return _UNSAFE.sub(_encoded, identifier)
 
 
 def decode(name: str) -> str | None:
-    """Return the identifier that `encode` made this name of, None when it made none."""
+    """Return the identifier of which `encode` made this name; None if it did not."""
     try:
         identifier = _ENCODED.sub(_decoded, name).encode("latin-1").decode()
     except ValueError:

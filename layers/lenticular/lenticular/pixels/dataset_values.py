@@ -1,8 +1,8 @@
 """Attributes of a dataset in the DICOM JSON Model, as numbers, codes and bytes.
 
-Values come from files of every age and make, so each reader answers None (or nothing) for what
-is absent, empty or of the wrong kind; a picture is not refused for an odd attribute it can do
-without.
+Values come from files of every age and make, so each function returns None (or nothing) if a value
+is absent, empty or of a wrong type: an odd attribute that a picture does not need is no reason to
+refuse it.
 """
 
 import base64
@@ -16,14 +16,14 @@ from lenticular.dicom.integers import integer as as_integer
 from lenticular.dicom.model import Dataset
 
 BulkReader = Callable[[str], bytes]
-"""Gives the bytes of a value outside the dataset, little-endian, by its path in a BulkDataURI."""
+"""Returns the bytes of a value outside the dataset, little-endian, by its path in a BulkDataURI."""
 
 _BULKDATA = "/bulkdata/"
 _WORDS = {"US": "H", "SS": "h", "UL": "I", "SL": "i"}
 
 
 def values(dataset: Dataset, tag: str) -> list[Any]:
-    """Return all values of an attribute, none when it is absent or not held as values."""
+    """Return all values of an attribute; none if it is absent or has no Value."""
     found = dataset.get(tag, {}).get("Value")
     return found if isinstance(found, list) else []
 
@@ -62,7 +62,7 @@ def item(dataset: Dataset, tag: str) -> Dataset | None:
 
 
 def content(dataset: Dataset, tag: str, bulk: BulkReader) -> bytes:
-    """Return the bytes of an attribute, wherever they are kept; numbers become words of 16 bits."""
+    """Return the bytes of an attribute, inline or bulk data; numbers become words of 16 bits."""
     element = dataset.get(tag, {})
     if "InlineBinary" in element:
         return _inline(element)
@@ -74,6 +74,7 @@ def content(dataset: Dataset, tag: str, bulk: BulkReader) -> bytes:
 
 
 def _numbers(element: dict[str, Any]) -> Iterator[float]:
+    """Yield the values as numbers."""
     if "InlineBinary" in element:  # the VR was not known: UN
         raw = _inline(element)
         letter = _WORDS.get(element.get("vr", ""), "H")
@@ -91,6 +92,7 @@ def _numbers(element: dict[str, Any]) -> Iterator[float]:
 
 
 def _inline(element: dict[str, Any]) -> bytes:
+    """Return the bytes of an InlineBinary."""
     try:
         return base64.b64decode(element["InlineBinary"])
     except (TypeError, ValueError, binascii.Error):

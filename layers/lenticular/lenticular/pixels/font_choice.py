@@ -1,8 +1,8 @@
 """Fonts for letters of every script in pictures.
 
-Text of ASCII alone is drawn in the font that Pillow brings along, any other in GNU Unifont, which
-is packaged here, so that a picture is the same on every machine. For the same reason Pillow lays
-out letter by letter: it needs a library of the system for more (`right_to_left.py`).
+Text of ASCII alone is drawn in Pillow's own font, any other in GNU Unifont, which is packaged here,
+so that a picture is the same on every machine. For the same reason Pillow lays out letter by
+letter: it needs a library of the system for more (`right_to_left.py`).
 """
 
 import unicodedata
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont, ImageFont
 
 MISSING = "\ufffd"
-"""Stands for a letter that no font here has."""
+"""The sign for a letter that no font here has."""
 
 LONGEST = 64
 LEGIBLE_UNIFONT = 16
@@ -31,18 +31,19 @@ RANGES = (
 
 
 def legible(text: str, longest: int = LONGEST) -> str:
-    """Return the text in letters that the fonts have, in the order in which it is read."""
+    """Return the text in letters that the fonts have, in reading order."""
     composed = unicodedata.normalize("NFC", text)[:longest]
     return "".join(map(_legible_letter, composed))
 
 
 def font(size: int, text: str = "") -> "FreeTypeFont | ImageFont":
-    """Return the font that draws this text; so many pixels are an em."""
+    """Return the font for this text, with an em of this size in pixels."""
     return _pillow_font(max(size, 1)) if text.isascii() else _unifont(max(size, 1))
 
 
 @lru_cache(maxsize=64)
 def _pillow_font(size: int) -> "FreeTypeFont | ImageFont":
+    """Return Pillow's own font."""
     from PIL import ImageFont
 
     return ImageFont.load_default(size)
@@ -50,6 +51,7 @@ def _pillow_font(size: int) -> "FreeTypeFont | ImageFont":
 
 @lru_cache(maxsize=64)
 def _unifont(size: int) -> "FreeTypeFont":
+    """Return GNU Unifont."""
     from PIL import ImageFont
 
     file = resources.files("lenticular.pixels").joinpath("fonts", "unifont.woff2")
@@ -58,7 +60,7 @@ def _unifont(size: int) -> "FreeTypeFont":
 
 
 def _legible_letter(letter: str) -> str:
-    """Return the letter, nothing for what directs others, or a sign for what is missing."""
+    """Return the letter, nothing for a control character, or a sign for a missing one."""
     category = unicodedata.category(letter)
     if category in ("Cc", "Cf"):
         return " " if category == "Cc" else ""

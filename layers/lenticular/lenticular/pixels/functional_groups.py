@@ -9,7 +9,7 @@ _MACROS = (tags.PIXEL_VALUE_TRANSFORMATION_SEQUENCE, tags.FRAME_VOI_LUT_SEQUENCE
 
 
 def frame_attributes(dataset: Dataset, frame_index: int) -> Dataset:
-    """Return the dataset, overlaid with what functional groups say of this frame (from 0)."""
+    """Return the dataset, overlaid with the functional groups of this frame (from 0)."""
     groups = [
         item(dataset, tags.SHARED_FUNCTIONAL_GROUPS_SEQUENCE),
         *values(dataset, tags.PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE)[frame_index : frame_index + 1],

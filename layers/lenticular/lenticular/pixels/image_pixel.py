@@ -1,4 +1,4 @@
-"""The meaning of a frame's bytes: the Image Pixel Module, PS3.3 C.7.6.3."""
+"""The Image Pixel Module, PS3.3 C.7.6.3: size, depth and colour of frames."""
 
 from dataclasses import dataclass
 
@@ -30,12 +30,12 @@ class PixelDescription:
 
     @property
     def samples(self) -> int:
-        """Samples in a decoded frame."""
+        """The number of samples in a decoded frame."""
         return self.rows * self.columns * self.samples_per_pixel
 
 
 def describe(dataset: Dataset, pixel_tag: str = tags.PIXEL_DATA) -> PixelDescription:
-    """Read the Image Pixel Module; raise NotRenderable when no frame can be made of it."""
+    """Read the Image Pixel Module; raise NotRenderable if it describes no frame."""
     rows, columns = integer(dataset, tags.ROWS), integer(dataset, tags.COLUMNS)
     if not rows or not columns or rows < 0 or columns < 0:
         raise NotRenderable("The instance has no Rows and Columns, so it shows no picture.")
@@ -58,7 +58,7 @@ def describe(dataset: Dataset, pixel_tag: str = tags.PIXEL_DATA) -> PixelDescrip
 
 
 def check_size(rows: int, columns: int, samples_per_pixel: int) -> None:
-    """Refuse what would need too much memory, before any of it is taken."""
+    """Refuse an image that needs too much memory, before any is allocated."""
     if samples_per_pixel not in (1, 3, 4):
         raise NotRenderable(f"{samples_per_pixel} samples per pixel are not a picture.")
     if rows * columns * samples_per_pixel > MAX_SAMPLES:
@@ -66,11 +66,12 @@ def check_size(rows: int, columns: int, samples_per_pixel: int) -> None:
 
 
 def _samples_of(photometric: str) -> int:
+    """Return the samples per pixel of a photometric interpretation."""
     return 3 if photometric.startswith("YBR") else _SAMPLES.get(photometric, 1)
 
 
 def _depth(dataset: Dataset, pixel_tag: str) -> tuple[int, int, int]:
-    """Bits Allocated, Bits Stored and High Bit, made to fit each other."""
+    """Return Bits Allocated, Bits Stored and High Bit, corrected to fit each other."""
     if pixel_tag == tags.FLOAT_PIXEL_DATA:
         return 32, 32, 31
     if pixel_tag == tags.DOUBLE_FLOAT_PIXEL_DATA:

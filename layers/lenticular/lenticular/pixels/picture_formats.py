@@ -1,4 +1,4 @@
-"""The file formats of pictures: what each one holds, where it is served, and how it is encoded.
+"""The file formats of pictures: what each can hold, where it is served, and its encoder.
 
 To add a format, write its encoder and its entry in FORMATS: negotiation, conversion and refusals
 follow. Codecs are loaded by the first picture, so that routes can read the entries without them.
@@ -28,16 +28,16 @@ _MAX_JPEG_SIDE = 65500
 _MAX_GIF_SIDE = 65535
 MAX_GIF_MILLISECONDS = 655_350
 """The longest time for which a GIF shows an image: a word counts hundredths of a second."""
-_ICC_PIECE = 65519  # what a segment holds beside its head
+_ICC_PIECE = 65519  # bytes of a segment without its head
 _PNG_HEAD = 33  # signature and IHDR
 
 
 @dataclass(frozen=True, slots=True)
 class PictureFormat:
-    """A format: `encode` takes a picture, and the quality that a client asks for.
+    """A format; `encode` gets a picture, and the quality that the client asks for.
 
-    `in_dicomweb` and `in_orthanc` is where it is offered, in the order of FORMATS; `bits` the
-    deepest picture that it holds.
+    `in_dicomweb` and `in_orthanc`: it is offered there, in the order of FORMATS. `bits`: the depth
+    of the deepest picture that it can hold.
     """
 
     encode: "Callable[[Array, int], bytes]"
@@ -50,7 +50,7 @@ class PictureFormat:
 def encode(
     picture: "Array", media_type: str, quality: int, icc_profile: bytes | None = None
 ) -> bytes:
-    """Return the picture in a file of this media type, with its ICC profile if it can carry one."""
+    """Return the picture as a file of this media type, with its ICC profile if possible."""
     chosen = FORMATS[media_type]
     file = chosen.encode(picture, quality)
     if icc_profile is None or chosen.add_profile is None:
@@ -73,8 +73,8 @@ def to_jpeg(picture: "Array", quality: int) -> bytes:
 def to_png(picture: "Array", quality: int = 0) -> bytes:
     """Encode 8 or 16 bits, grey or RGB, as PNG, quickly rather than tightly.
 
-    Rows differ little from the one above, and what differs comes in runs: for greys that is half
-    the time of the usual setting and a smaller file too.
+    Each row is stored as its difference from the row above, compressed by run lengths: for greys
+    that takes half the time of the usual setting, and gives a smaller file.
     """
     import imagecodecs
     import numpy as np
@@ -97,7 +97,7 @@ def to_pam(picture: "Array", quality: int = 0) -> bytes:
 
 
 def to_gif(pictures: "Iterable[Array]", milliseconds: int = 100) -> bytes:
-    """Encode 8 bits, grey or RGB, as GIF; several pictures follow each other for ever."""
+    """Encode 8 bits, grey or RGB, as GIF; several pictures repeat for ever."""
     images = _timed(map(_indexed, pictures), milliseconds)
     buffer = io.BytesIO()
     next(images).save(buffer, "GIF", save_all=True, append_images=images, loop=0)
@@ -105,11 +105,12 @@ def to_gif(pictures: "Iterable[Array]", milliseconds: int = 100) -> bytes:
 
 
 def _to_still_gif(picture: "Array", quality: int) -> bytes:
+    """Encode one picture as GIF."""
     return to_gif([picture])
 
 
 def _indexed(picture: "Array") -> "Image":
-    """Return it in 256 colours: greys as they are, others the nearest (quickly, for many)."""
+    """Return the picture in 256 colours: greys unchanged, others by the nearest colour."""
     import numpy as np
     from PIL import Image
 
@@ -120,9 +121,9 @@ def _indexed(picture: "Array") -> "Image":
 
 
 def _timed(images: Iterable["Image"], milliseconds: int) -> Iterator["Image"]:
-    """Give each image its time; images that are alike in succession share the most there is.
+    """Set the time of each image; equal ones in succession share the longest time.
 
-    Pillow writes such images as one that is shown for as long as all of them.
+    Pillow writes such images as one, with the sum of their times.
     """
     before, shown = b"", 0
     for image in images:
@@ -167,6 +168,6 @@ IN_DICOMWEB = tuple(name for name, each in FORMATS.items() if each.in_dicomweb)
 
 
 def in_orthanc(bits: int) -> list[str]:
-    """Return the formats of Orthanc's pictures that hold so many bits; PNG is its default."""
+    """Return the formats of Orthanc's pictures with at least this depth; PNG is its default."""
     held = (name for name, each in FORMATS.items() if each.in_orthanc and each.bits >= bits)
     return sorted(held, key=lambda name: name != PNG)

@@ -1,7 +1,7 @@
 """The query parameters of rendered resources, PS3.18 8.3.5.1.
 
-Those of the URI service have a file of their own, `uri_options.py`. Nothing here needs a codec, so
-a route can read the parameters without loading one.
+Those of the URI service are in `uri_options.py`. Nothing here needs a codec, so a route can read
+the parameters without loading one.
 """
 
 import re
@@ -23,7 +23,7 @@ _FUNCTIONS = {
     "sigmoid": "SIGMOID",
 }
 ANNOTATIONS = ("patient", "technique")
-# Display P3 is not the standard's.
+# Display P3 is not in the standard.
 ICC_PROFILES = ("no", "yes", "srgb", "adobergb", "rommrgb", "displayp3")
 _DECIMAL = re.compile(r"[+-]?(\d{1,32}(\.\d{0,32})?|\.\d{1,32})([eE][+-]?\d{1,2})?")
 
@@ -39,7 +39,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Viewport:
-    """The box to fit into, and the region of the image that is shown in it.
+    """The box to fit into, and the region of the image to show.
 
     The sides of a region are positive; None means to the edge of the image. With `enlarge` a
     smaller region grows to fill the box. A `relative` region is in fractions of the image.
@@ -65,7 +65,7 @@ class Viewport:
 
 @dataclass(frozen=True, slots=True)
 class RenderOptions:
-    """Everything that a client may say of the picture it wants."""
+    """All options of a picture that a client can choose."""
 
     media_type: str = JPEG
     quality: int = DEFAULT_QUALITY
@@ -109,7 +109,7 @@ def parse_quality(text: str) -> int:
 
 
 def parse_window(text: str) -> Window:
-    """Read `center,width,function`, of which none may be left out (PS3.18 8.3.5.1.4)."""
+    """Read `center,width,function`; all three are required (PS3.18 8.3.5.1.4)."""
     parts = [part.strip() for part in text.split(",")]
     name = _FUNCTIONS.get(parts[-1].lower())
     if len(parts) != 3 or name is None:
@@ -126,7 +126,7 @@ def parse_window(text: str) -> Window:
 
 
 def parse_viewport(text: str) -> Viewport:
-    """`vw,vh` or `vw,vh,sx,sy,sw,sh`, where what is left empty is the image's (8.3.5.1.3)."""
+    """Read `vw,vh` or `vw,vh,sx,sy,sw,sh`; an empty one is the image's (8.3.5.1.3)."""
     parts = [part.strip() for part in text.split(",")]
     if len(parts) not in (2, 6):
         raise InvalidRequest("`viewport` must be vw,vh or vw,vh,sx,sy,sw,sh.")
@@ -152,10 +152,12 @@ def parse_viewport(text: str) -> Viewport:
 
 
 def _is_visible(*sides: float | None) -> bool:
+    """Return True if the sides are at least a pixel."""
     return all(side is None or abs(side) >= 1 for side in sides)
 
 
 def _side(text: str) -> int:
+    """Read the width or height of a viewport."""
     if not re.fullmatch(r"\d{1,9}", text) or not 1 <= int(text) <= MAX_VIEWPORT_SIDE:
         raise InvalidRequest(
             f"Width and height of a `viewport` must be integers from 1 to {MAX_VIEWPORT_SIDE}."
@@ -164,7 +166,7 @@ def _side(text: str) -> int:
 
 
 def decimal(text: str, parameter: str) -> float:
-    """Return a number as parameters write it."""
+    """Return a number of a parameter."""
     if not _DECIMAL.fullmatch(text):
         raise InvalidRequest(f"`{parameter}` contains something that is not a number.")
     return float(text)

@@ -1,7 +1,7 @@
-"""Lines of Hebrew and Arabic: the order in which letters stand, and the forms that they join in.
+"""Lines of Hebrew and Arabic: the visual order of letters, and their joined forms.
 
-Direction is that of UAX #9 for one line without control characters; joining that of the Unicode
-Standard 9.2, by the presentation forms that fonts have for it.
+Direction follows UAX #9 for one line without control characters, joining the Unicode Standard 9.2,
+by the presentation forms of fonts.
 """
 
 import unicodedata
@@ -16,11 +16,11 @@ _FORMS = {
     (False, True): "<initial>",
     (True, True): "<medial>",
 }
-"""The form of a letter that joins the one before, and the one behind."""
+"""The form of a letter by whether it joins the one before, and the one behind."""
 
 
 def visual(text: str) -> str:
-    """Return a line in the order in which its letters stand, from left to right."""
+    """Return a line in visual order, from left to right."""
     if not any(unicodedata.bidirectional(letter) in (*_RIGHT, "AN") for letter in text):
         return text
     text = join_arabic(text)
@@ -36,7 +36,7 @@ def visual(text: str) -> str:
 
 def _levels(text: str) -> list[int]:
     """Return the embedding level of each letter: those of odd levels run to the left."""
-    kinds = _kinds(text)
+    kinds = _types(text)
     base = next((int(kind in _RIGHT) for kind in kinds if kind in (*_RIGHT, _LEFT)), 0)
     directions: list[int | None] = []  # 1 is to the left; nothing for spaces and marks
     before = base
@@ -49,14 +49,14 @@ def _levels(text: str) -> list[int]:
         else:
             directions.append(directions[-1] if kind == "NSM" and directions else None)
     resolved = _with_neutrals(directions, base)
-    # A number among letters that run to the left runs to the right itself.
+    # Numbers among right-to-left letters run to the right.
     return [
         2 if kind in _NUMBERS and direction else direction or 2 * base
         for kind, direction in zip(kinds, resolved, strict=True)
     ]
 
 
-def _kinds(text: str) -> list[str]:
+def _types(text: str) -> list[str]:
     """Return the bidirectional type of each letter; a separator between digits is a digit (W4)."""
     kinds = [unicodedata.bidirectional(letter) for letter in text]
     for place in range(1, len(kinds) - 1):
@@ -66,7 +66,7 @@ def _kinds(text: str) -> list[str]:
 
 
 def _with_neutrals(directions: list[int | None], base: int) -> list[int]:
-    """Give spaces and marks the direction that both of their sides have, or else the line's."""
+    """Give spaces and marks the direction of both of their sides, else that of the line."""
     befores = _nearest(directions, base)
     behinds = _nearest(directions[::-1], base)[::-1]
     return [
@@ -76,7 +76,7 @@ def _with_neutrals(directions: list[int | None], base: int) -> list[int]:
 
 
 def _nearest(directions: list[int | None], base: int) -> list[int]:
-    """Return the last direction up to each place, that of the line where there is none."""
+    """Return the last direction up to each position, that of the line if there is none."""
     found, last = [], base
     for direction in directions:
         last = last if direction is None else direction
@@ -85,7 +85,7 @@ def _nearest(directions: list[int | None], base: int) -> list[int]:
 
 
 def _reverse_runs(letters: list[str], levels: list[int], least: int) -> None:
-    """Turn round each run of letters whose level is at least this one (UAX #9, L2)."""
+    """Reverse each run of letters with at least this level (UAX #9, L2)."""
     start = 0
     while start < len(letters):
         end = start
@@ -97,10 +97,10 @@ def _reverse_runs(letters: list[str], levels: list[int], least: int) -> None:
 
 
 def join_arabic(text: str) -> str:
-    """Return the text with Arabic letters in the forms in which they join their neighbours."""
+    """Return the text with Arabic letters in the forms that join their neighbours."""
     forms = _presentation_forms()
     units = _units(text, forms)
-    # What stands on or below a letter does not part it from its neighbours.
+    # Marks above or below a letter do not separate it from its neighbours.
     letters = [place for place, unit in enumerate(units) if not unicodedata.combining(unit[0])]
     joined = list(units)
     for before, place, behind in zip([None, *letters], letters, [*letters[1:], None], strict=False):
@@ -116,7 +116,7 @@ def join_arabic(text: str) -> str:
 
 
 def _units(text: str, forms: dict[tuple[str, str], str]) -> list[str]:
-    """Return the letters, lam and a following alef as one."""
+    """Return the letters; lam and a following alef are one."""
     units: list[str] = []
     for letter in text:
         if units and units[-1] == _LAM and (_LAM + letter, "<isolated>") in forms:

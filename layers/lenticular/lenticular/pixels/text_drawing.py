@@ -1,4 +1,4 @@
-"""Text in pictures: annotations (PS3.18 8.3.5.1.1), and tiles for what shows no picture itself."""
+"""Text in pictures: annotations (PS3.18 8.3.5.1.1), and tiles for instances without a picture."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 _SMALLEST, _USUAL, _LARGEST = 7, 11, 48
-_BRIGHT = 160  # from here on letters are black
+_BRIGHT = 160  # brightness from which letters are black
 _LINES_IN_HEIGHT = 36
 _LINE = 1.25  # of the height of the letters
 
@@ -43,7 +43,7 @@ def annotated(
     frame_number: int | None = None,
     window: Window | None = None,
 ) -> Array:
-    """Return the picture with the patient written above, the technique below."""
+    """Return the picture with the lines about the patient above, about the technique below."""
     from PIL import Image, ImageDraw
 
     if not annotations or picture.dtype != np.uint8:
@@ -55,8 +55,8 @@ def annotated(
         "technique": (technique_lines(dataset, frame_number, window), 1.0),
     }
     for annotation in annotations:
-        lines, place = blocks[annotation]
-        _write(draw, picture, [legible(line) for line in lines], place)
+        lines, corner = blocks[annotation]
+        _write(draw, picture, [legible(line) for line in lines], corner)
     return np.asarray(image)
 
 
@@ -93,7 +93,7 @@ def technique_lines(
 
 
 def tile(word: str, side: int) -> Array:
-    """Return a neutral tile with a word for what is there: a document, a report, a video."""
+    """Return a neutral tile with a word for the content: a document, a report, a video."""
     from PIL import Image, ImageDraw
 
     image = Image.new("L", (side, side), 24)
@@ -109,8 +109,8 @@ def tile(word: str, side: int) -> Array:
     return np.asarray(image)
 
 
-def _write(draw: "ImageDraw", image: Array, lines: list[str], place: float) -> None:
-    """Write in a corner on the left, 0 the upper and 1 the lower; what is too long is cut off."""
+def _write(draw: "ImageDraw", image: Array, lines: list[str], corner: float) -> None:
+    """Write lines in a left corner, the upper (0) or the lower (1); cut off those too long."""
     height, width = image.shape[:2]
     if not lines:
         return
@@ -122,19 +122,19 @@ def _write(draw: "ImageDraw", image: Array, lines: list[str], place: float) -> N
     em = max(min(em, height * 0.46 / (len(lines) * _LINE)), _SMALLEST)
     letters, margin = font(round(em), text), em / 3
     block = round(len(lines) * em * _LINE)
-    top = round(margin if place == 0 else height - margin - block)
+    top = round(margin if corner == 0 else height - margin - block)
     behind = image[max(top, 0) : top + block, : round(widest * em) + 1]
     ink, edge = (
         ("black", "white") if behind.size and behind.mean() > _BRIGHT else ("white", "black")
     )
     for number, line in enumerate(lines):
-        corner = (margin, top + number * em * _LINE)
+        position = (margin, top + number * em * _LINE)
         text = _cut(line, letters, width - margin)
-        draw.text(corner, text, fill=ink, font=letters, stroke_width=1, stroke_fill=edge)
+        draw.text(position, text, fill=ink, font=letters, stroke_width=1, stroke_fill=edge)
 
 
 def _cut(line: str, letters: "FreeTypeFont | ImageFont", width: float) -> str:
-    """Return the line in the order in which its letters stand, without what is too long."""
+    """Return the line in visual order, cut off at the width."""
     while len(line) > 1 and letters.getlength(visual(line)) > width:
         line = line[:-1]
     return visual(line)

@@ -1,7 +1,7 @@
 """The rendering parameters of the URI service, PS3.18 9.5.1.2.
 
-They say what those of rendered resources say (`render_options.py`) in other words: the viewport is
-`rows` and `columns`, its region in fractions of the image.
+They mean the same as those of rendered resources (`render_options.py`) under other names: the
+viewport is `rows` and `columns`, its region in fractions of the image.
 """
 
 import re
@@ -28,7 +28,7 @@ PARAMETERS = (
 
 
 def parse_uri_options(parameters: Mapping[str, str], media_type: str) -> RenderOptions:
-    """Read what PS3.18 9.5.1.2 names; other parameters are none of ours."""
+    """Read the parameters of PS3.18 9.5.1.2; others are ignored."""
     annotation = parameters.get("annotation", parameters.get("imageAnnotation"))
     return RenderOptions(
         media_type=media_type,
@@ -41,6 +41,7 @@ def parse_uri_options(parameters: Mapping[str, str], media_type: str) -> RenderO
 
 
 def _quality(text: str) -> int:
+    """Read `imageQuality`."""
     try:
         return parse_quality(text)
     except InvalidRequest:
@@ -61,7 +62,7 @@ def _window(parameters: Mapping[str, str]) -> Window | None:
 
 
 def _viewport(parameters: Mapping[str, str]) -> Viewport | None:
-    """Return the box of so many rows and columns at most, and the region that is shown in it."""
+    """Return the box of at most these rows and columns, and the region to show."""
     rows, columns = _side(parameters, "rows"), _side(parameters, "columns")
     region = parameters.get("region")
     if rows is None and columns is None and region is None:
@@ -80,6 +81,7 @@ def _viewport(parameters: Mapping[str, str]) -> Viewport | None:
 
 
 def _side(parameters: Mapping[str, str], name: str) -> int | None:
+    """Read `rows` or `columns`."""
     text = parameters.get(name)
     if text is None:
         return None
@@ -89,7 +91,7 @@ def _side(parameters: Mapping[str, str], name: str) -> int | None:
 
 
 def _region(text: str) -> tuple[float, float, float, float]:
-    """Left, upper, right and lower edge in fractions of the image (PS3.18 9.5.1.2.5)."""
+    """Return left, upper, right and lower edge in fractions of the image (PS3.18 9.5.1.2.5)."""
     edges = [decimal(part.strip(), "region") for part in text.split(",")]
     if len(edges) != 4:
         raise InvalidRequest("`region` must be four numbers: left, upper, right, lower.")

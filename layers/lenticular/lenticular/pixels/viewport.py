@@ -11,11 +11,11 @@ from lenticular.pixels.render_options import Viewport
 
 Array = NDArray[Any]
 
-_LEAST = 0.01  # of a pixel, that there be something to enlarge
+_LEAST = 0.01  # of a pixel: the least region that can be enlarged
 
 
 def fit(picture: Array, viewport: Viewport) -> Array:
-    """Show a region of the picture in a box, its proportions kept (PS3.18 8.3.5.1.3)."""
+    """Return a region of the picture, fitted into a box with its proportions (PS3.18 8.3.5.1.3)."""
     rows, columns = picture.shape[:2]
     viewport = _in_pixels(viewport, rows, columns)
     box = _region(viewport, rows, columns)
@@ -35,7 +35,7 @@ def fit(picture: Array, viewport: Viewport) -> Array:
 
 
 def _in_pixels(viewport: Viewport, rows: int, columns: int) -> Viewport:
-    """Return the same viewport with a region that counts pixels."""
+    """Return the same viewport with a region in pixels."""
     if not viewport.relative:
         return viewport
     return replace(
@@ -49,7 +49,7 @@ def _in_pixels(viewport: Viewport, rows: int, columns: int) -> Viewport:
 
 
 def _region(viewport: Viewport, rows: int, columns: int) -> tuple[float, float, float, float]:
-    """Left, upper, right and lower edge of what is shown."""
+    """Return left, upper, right and lower edge of the region to show."""
     if viewport.x > columns - _LEAST or viewport.y > rows - _LEAST:
         raise InvalidRequest("The region of the `viewport` lies outside of the image.")
     width = columns if viewport.region_width is None else viewport.region_width
@@ -63,5 +63,5 @@ def resized(picture: Array, size: tuple[int, int], box: tuple[float, float, floa
     from PIL import Image
 
     image = Image.fromarray(np.ascontiguousarray(picture))
-    # The gap lets large pictures shrink by whole factors first: three times as fast.
+    # With the gap large pictures shrink by whole factors first: three times as fast.
     return np.asarray(image.resize(size, Image.Resampling.BILINEAR, box, reducing_gap=2.0))

@@ -1,4 +1,4 @@
-"""Waveforms: their samples in the units of what was measured, PS3.3 C.10.9.
+"""Waveforms: samples in their units, PS3.3 C.10.9.
 
 Only the samples that are shown are read; a recording of a day is as quick as one of ten seconds.
 """
@@ -17,11 +17,11 @@ from lenticular.pixels.dataset_values import code, content, integer, number
 
 Array = NDArray[Any]
 Reader = Callable[[str, int], bytes]
-"""Gives the first so many bytes of a value outside the dataset, little-endian, by its path."""
+"""Returns the beginning of a value outside the dataset: `read(path, bytes)`, little-endian."""
 
 MAX_CHANNELS = 64
 _MAX_VALUES = 2_000_000
-# Sample interpretations; the companded ones (MB, AB) are voices, of which nobody wants a drawing.
+# Sample interpretations, without the companded ones (MB, AB), which are recordings of voices.
 _KINDS = {"SB": "i1", "UB": "u1", "SS": "<i2", "US": "<u2", "SL": "<i4", "UL": "<u4"}
 _MILLIVOLTS = {"uV": 1e-3, "mV": 1.0, "V": 1e3}
 
@@ -46,7 +46,7 @@ class Group:
 
 
 def read_groups(dataset: Dataset, bulk: Reader, seconds: float) -> list[Group]:
-    """Return the multiplex groups of an instance, of each the first seconds."""
+    """Return the multiplex groups of an instance, the first seconds of each."""
     groups: list[Group] = []
     for item in display_text.items(dataset, tags.WAVEFORM_SEQUENCE):
         group = _group(item, bulk, seconds)
@@ -60,6 +60,7 @@ def read_groups(dataset: Dataset, bulk: Reader, seconds: float) -> list[Group]:
 
 
 def _group(group: Dataset, bulk: Reader, seconds: float) -> Group | None:
+    """Return a multiplex group; None if it cannot be read."""
     channels, samples = (
         integer(group, tags.NUMBER_OF_WAVEFORM_CHANNELS) or 0,
         integer(group, tags.NUMBER_OF_WAVEFORM_SAMPLES) or 0,
@@ -76,8 +77,8 @@ def _group(group: Dataset, bulk: Reader, seconds: float) -> Group | None:
         *({} for _ in range(channels)),
     ]
     curves = [
-        _channel(definition, column, f"{place}")
-        for place, (definition, column) in enumerate(
+        _channel(definition, column, f"{index}")
+        for index, (definition, column) in enumerate(
             zip(definitions[:channels], table.T, strict=True), 1
         )
     ]
@@ -86,7 +87,7 @@ def _group(group: Dataset, bulk: Reader, seconds: float) -> Group | None:
 
 
 def _samples(group: Dataset, bulk: Reader, channels: int, shown: int) -> Array | None:
-    """Return the samples as they are stored: a row for each moment, NaN for padding."""
+    """Return the samples as stored: a row for each sampling time, NaN for padding."""
     if code(group, tags.WAVEFORM_SAMPLE_INTERPRETATION) not in _KINDS:
         return None
     kind = np.dtype(_KINDS[code(group, tags.WAVEFORM_SAMPLE_INTERPRETATION)])
@@ -103,7 +104,7 @@ def _samples(group: Dataset, bulk: Reader, channels: int, shown: int) -> Array |
     return table
 
 
-def _channel(definition: Dataset, samples: Array, place: str) -> Channel:
+def _channel(definition: Dataset, samples: Array, index: str) -> Channel:
     """Return a curve in the units of its sensitivity (PS3.3 C.10.9.1.4.2)."""
     sensitivity, correction = (
         number(definition, tags.CHANNEL_SENSITIVITY),
@@ -113,7 +114,7 @@ def _channel(definition: Dataset, samples: Array, place: str) -> Channel:
     label = (
         display_text.text(definition, tags.CHANNEL_LABEL)
         or display_text.meaning(definition, tags.CHANNEL_SOURCE_SEQUENCE)
-        or place
+        or index
     )
     if sensitivity is None:
         return Channel(label, "", samples)

@@ -1,7 +1,7 @@
-"""Waveforms drawn as on paper: 25 mm a second and 10 mm a millivolt, with the grid that ECGs have.
+"""Waveforms drawn as on paper: 25 mm a second and 10 mm a millivolt, on the grid of an ECG.
 
-A page has a strip for each channel. What is not measured in millivolts has no scale that everyone
-knows, so each such strip fills its height and says what it spans.
+A page has a strip for each channel. A channel that is not in millivolts fills the height of its
+strip, which names its range.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ _MM = 8  # pixels of a millimetre while drawing; half of that in the picture, fo
 _LEFT, _RIGHT, _HEAD, _FOOT = 12, 5, 12, 8  # mm around the strips
 _LEAST_STRIP, _GREATEST_STRIP = 15, 60  # mm
 _LABEL = 4  # mm for the name of a strip
-_ABSURD = 1e30  # no unit makes such a number of what a body does
+_ABSURD = 1e30  # larger than any measurement of a body in its unit
 _MOST_HEIGHT = 800  # mm of a page
 
 _PAPER, _FINE, _COARSE = (255, 253, 250), (250, 222, 216), (238, 176, 166)
@@ -35,7 +35,7 @@ _INK, _LETTERS = (16, 16, 32), (64, 64, 80)
 
 @dataclass(frozen=True, slots=True)
 class _Strip:
-    """A channel, where its zero lies and how high a unit of it is, all in mm."""
+    """A channel, the position of its zero and the height of a unit, both in mm."""
 
     channel: Channel
     frequency: float
@@ -46,7 +46,7 @@ class _Strip:
 
 
 def draw_waveforms(groups: Sequence[Group]) -> Array:
-    """The page: every group that lasts about as long as the longest one, one below the other."""
+    """Return a page with each group that lasts about as long as the longest, one below another."""
     from PIL import Image, ImageDraw
 
     longest = max(group.duration for group in groups)
@@ -64,7 +64,7 @@ def draw_waveforms(groups: Sequence[Group]) -> Array:
 
 
 def _arranged(groups: Sequence[Group]) -> tuple[list[_Strip], float]:
-    """Return the strips and where the last one ends."""
+    """Return the strips, and where the last one ends (mm)."""
     strips: list[_Strip] = []
     top = float(_HEAD)
     channels = [(channel, group.frequency) for group in groups for channel in group.channels]
@@ -76,7 +76,7 @@ def _arranged(groups: Sequence[Group]) -> tuple[list[_Strip], float]:
         if high - low > _ABSURD or max(-low, high) > _ABSURD:
             low, high = 0.0, 0.0
         if channel.unit == "mV" and (high - low) * GAIN <= 10 * _GREATEST_STRIP:
-            # The line that the curve rests on is not always zero: amplifiers drift.
+            # The baseline of a curve is not always zero: amplifiers drift.
             low, high = min(low, 0.0) if low < 2 else low, max(high, 0.0) if high > -2 else high
             height = float(np.clip((high - low) * GAIN + _LABEL + 2, _LEAST_STRIP, most))
             scale = float(GAIN)
@@ -90,6 +90,7 @@ def _arranged(groups: Sequence[Group]) -> tuple[list[_Strip], float]:
 
 
 def _draw_grid(draw: "ImageDraw", size: tuple[int, int]) -> None:
+    """Draw the grid."""
     width, height = size
     for step, colour, thickness in ((1, _FINE, 1), (5, _COARSE, 2)):
         for x in range(0, width, step * _MM):
@@ -99,7 +100,7 @@ def _draw_grid(draw: "ImageDraw", size: tuple[int, int]) -> None:
 
 
 def _draw_strip(draw: "ImageDraw", strip: _Strip) -> None:
-    """The curve, what it is called, and its scale before it."""
+    """Draw the curve, its name, and its scale before it."""
     channel = strip.channel
     if channel.unit == "mV" and strip.scale == GAIN:
         _draw_pulse(draw, strip)
@@ -125,7 +126,7 @@ def _draw_strip(draw: "ImageDraw", strip: _Strip) -> None:
 
 
 def _draw_pulse(draw: "ImageDraw", strip: _Strip) -> None:
-    """A millivolt for a fifth of a second, as electrocardiographs write it first."""
+    """Draw a millivolt for a fifth of a second, as electrocardiographs do first."""
     foot = strip.middle
     middle = strip.top + strip.height / 2
     if not strip.top + GAIN <= foot <= strip.top + strip.height:
@@ -135,6 +136,7 @@ def _draw_pulse(draw: "ImageDraw", strip: _Strip) -> None:
 
 
 def _label(strip: _Strip) -> str:
+    """Return the name of a strip."""
     channel = strip.channel
     if channel.unit == "mV" and strip.scale == GAIN:
         return channel.label

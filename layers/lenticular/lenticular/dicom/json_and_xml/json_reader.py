@@ -1,7 +1,7 @@
-"""Datasets that others send in the DICOM JSON Model, PS3.18 Annex F: checked before they are used.
+"""Datasets that clients send in the DICOM JSON Model, PS3.18 Annex F, checked before use.
 
-What comes out is a Dataset as the rest of the system has it: tags in upper case and in order, a
-known VR everywhere, at most one of Value, InlineBinary and BulkDataURI.
+The result is a Dataset as everywhere in the system: tags in upper case and in order, a known VR for
+each, at most one of Value, InlineBinary and BulkDataURI.
 """
 
 import re
@@ -32,8 +32,8 @@ MAX_VALUES = 4_000_000
 class Metadata:
     """One instance without its bulk data.
 
-    `file_meta` is what of the File Meta Information came along; `discarded` are the tags of what
-    has no place in a stored dataset (elements of messages, delimiters, padding, group lengths).
+    `file_meta` has the elements of the File Meta Information; `discarded` are the tags of elements
+    that a stored dataset cannot have (of messages, delimiters, padding, group lengths).
     """
 
     dataset: Dataset
@@ -64,13 +64,14 @@ def _check_structure(document: bytes) -> None:
 
 
 def checked(found: Any) -> Metadata:
-    """Return the object as metadata; InvalidInstance if it is not a dataset."""
+    """Return the object as metadata; raise InvalidInstance if it is not a dataset."""
     metadata = Metadata({})
     metadata.dataset = _dataset(found, metadata, 0)
     return metadata
 
 
 def _dataset(found: Any, metadata: Metadata, depth: int) -> Dataset:
+    """Return a checked dataset."""
     if not isinstance(found, dict):
         raise InvalidInstance("A dataset in DICOM JSON must be an object.")
     if depth > MAX_JSON_DEPTH:
@@ -88,13 +89,15 @@ def _dataset(found: Any, metadata: Metadata, depth: int) -> Dataset:
         elif tag < "0003" or tag.startswith(("FFFC", "FFFE")) or tag.endswith("0000"):
             metadata.discarded.append(tag)
         elif tag == tags.AVAILABLE_TRANSFER_SYNTAX_UID and depth == 0:
-            metadata.file_meta[tag] = content  # of an answer about the instance, not of it
+            # It belongs to a response about the instance, not to the instance.
+            metadata.file_meta[tag] = content
         else:
             dataset[tag] = content
     return dict(sorted(dataset.items()))
 
 
 def _element(tag: str, element: Any, metadata: Metadata, depth: int) -> dict[str, Any]:
+    """Return a checked element."""
     if not isinstance(element, dict):
         raise InvalidInstance(f"The attribute {tag} is not an object with a vr.")
     vr = element.get("vr") or dictionary.PUBLIC[int(tag, 16)]

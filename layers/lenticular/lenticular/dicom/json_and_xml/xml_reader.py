@@ -1,7 +1,7 @@
 """The Native DICOM Model in XML, PS3.19 A.1, read into the DICOM JSON Model.
 
-Expat reads it event by event, so depth costs no recursion. A document type is refused where it
-begins: with it go entities, their expansion, and everything that lies outside the document.
+Expat reads it event by event, so depth costs no recursion. A document type declaration is refused,
+and with it entities, their expansion, and everything outside the document.
 """
 
 import re
@@ -33,7 +33,7 @@ _INTEGER_RANGES = {
 
 
 class _Utf8(CharacterSet):
-    """Text that is Unicode already: escape sequences mean nothing any more."""
+    """The character set of text that is Unicode already: escape sequences have no meaning."""
 
     def __init__(self) -> None:
         super().__init__(())
@@ -61,14 +61,14 @@ class _Attribute:
 
 @dataclass(slots=True)
 class _Items:
-    """A dataset that is being read, and its private elements whose block is not known yet."""
+    """A dataset that is being read, and its private elements whose block is not chosen yet."""
 
     dataset: Dataset
     private: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
 
 
 def from_xml(document: bytes) -> Dataset:
-    """Return the dataset of a document; InvalidInstance if it is not a Native DICOM Model."""
+    """Return the dataset of a document; raise InvalidInstance if it is not a Native DICOM Model."""
     reader = _Reader()
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
@@ -87,6 +87,7 @@ def from_xml(document: bytes) -> Dataset:
 
 
 def _refuse_document_type(*_: object) -> None:
+    """Refuse a document type declaration."""
     raise InvalidInstance("The XML has a document type declaration; send it without one.")
 
 
@@ -118,7 +119,7 @@ class _Reader:
         }
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
-        """An element of XML begins."""
+        """Begin an element of XML."""
         name = name.rpartition(" ")[2]
         parent = self._path[-1] if self._path else ""
         if parent not in _PARENTS.get(name, ()):
@@ -135,7 +136,7 @@ class _Reader:
             self._starts[name](attributes)
 
     def end(self, name: str) -> None:
-        """An element of XML ends."""
+        """End an element of XML."""
         name = self._path.pop()
         text, self._texts = "".join(self._texts or ()), None
         if name in self._ends:
@@ -144,7 +145,7 @@ class _Reader:
             self._component(NAME_COMPONENTS.index(name), text)
 
     def text(self, text: str) -> None:
-        """Text; between elements it means nothing."""
+        """Add text to the element; text between elements is ignored."""
         if self._texts is not None:
             self._texts.append(text)
 
@@ -266,21 +267,21 @@ _PARENTS: dict[str, tuple[str, ...]] = {
 
 
 def values_of(vr: str, texts: list[str]) -> list[Any] | None:
-    """The JSON of values in text, None when all is empty; a ValueError when they are none."""
+    """Return the JSON of values in text, None if all are empty; raise ValueError for a bad one."""
     if vr in _INTEGER_RANGES:
         return [_integer(vr, text) for text in texts]
     if vr in ("FL", "FD"):
         return [_float(text) for text in texts]
     if vr == "AT":
         if not all(map(_TAG.fullmatch, texts)):
-            raise ValueError("no tag")
+            raise ValueError("not a tag")
         return [text.upper() for text in texts]
     values: list[Any] | None = LITTLE_ENDIAN[vr].encode("\\".join(texts).encode(), UTF8)
     return values
 
 
 def inline_binary(vr: str, raw: bytes) -> tuple[str, Any]:
-    """Key and content of an element that came as bytes; of text as bytes in UTF-8."""
+    """Return key and content of an element whose value is bytes (of text: in UTF-8)."""
     kind = LITTLE_ENDIAN[vr]
     if vr == "SQ":
         raise ValueError("a sequence cannot be given as bytes")
@@ -317,7 +318,7 @@ def _put_private(dataset: Dataset, creator: str, tag: str, element: dict[str, An
 
 
 def _block(dataset: Dataset, creator: str, group: str) -> str:
-    """Two digits of the first block of this creator, which may have to be taken first."""
+    """Return two digits of the first block of this creator; reserve one if there is none."""
     free = None
     for number in range(0x10, 0x100):
         reserved = dataset.get(f"{group}00{number:02X}")

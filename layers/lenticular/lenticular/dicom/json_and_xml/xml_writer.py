@@ -1,7 +1,7 @@
 """The Native DICOM Model in XML, PS3.19 A.1, written from a dataset in the DICOM JSON Model.
 
-Text is text in both, so nothing is lost between them (docs/decisions/0017 tells where XML leaves
-a choice). `xml_reader.py` goes the other way. Neither recurses, however deep sequences nest.
+Nothing is lost between the two; docs/decisions/0017 lists the choices that XML leaves open.
+`xml_reader.py` is the inverse. Neither recurses, however deep sequences are nested.
 """
 
 import re
@@ -22,7 +22,7 @@ _BEGIN = (
     f'<NativeDicomModel xmlns="{NAMESPACE}" xml:space="preserve">'
 )
 _END = "</NativeDicomModel>"
-# What no XML 1.0 document can hold, not even as a character reference.
+# Characters that an XML 1.0 document cannot hold, not even as a reference.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 # A parser makes a line feed of each carriage return that is not written as a reference. (The
 # standard library's xml.sax.saxutils escapes too, but imports half of its HTTP client.)
@@ -31,7 +31,7 @@ _IN_ATTRIBUTES = _IN_TEXT | str.maketrans({'"': "&quot;", "\n": "&#10;", "\t": "
 
 
 def to_xml(dataset: Dataset) -> bytes:
-    """One dataset as a document in UTF-8."""
+    """Return one dataset as a document in UTF-8."""
     pieces = [_BEGIN]
     # Sequences within sequences wait here; the last one is being written.
     waiting = [_elements(dataset, pieces.append)]
@@ -46,7 +46,7 @@ def to_xml(dataset: Dataset) -> bytes:
 
 
 def _elements(dataset: Dataset, write: Callable[[str], None]) -> Iterator[Dataset]:
-    """Write the elements; where an item's own have to be written, yield the item."""
+    """Write the elements; yield an item when its own elements have to be written."""
     creators = _creators(dataset)
     for tag, element in dataset.items():
         vr = element["vr"]
@@ -75,6 +75,7 @@ def _content(vr: str, element: dict[str, Any]) -> str:
 
 
 def _values(values: list[Any]) -> str:
+    """Return values as XML."""
     return "".join(
         [
             f'<Value number="{number}"/>'
@@ -90,6 +91,7 @@ def _text(value: str | float) -> str:
 
 
 def _names(values: list[dict[str, str] | None]) -> str:
+    """Return person names as XML."""
     return "".join(
         [
             f'<PersonName number="{number}">{_groups(value)}</PersonName>'
@@ -107,7 +109,7 @@ def _groups(value: dict[str, str] | None) -> str:
 
 
 def _components(text: str) -> str:
-    """Return the components of a group; the last one even when empty, so that no `^` is lost."""
+    """Return the components of a group; the last one even if empty, so that no `^` is lost."""
     components = text.split("^", len(NAME_COMPONENTS) - 1)
     last = len(components) - 1
     return "".join(
@@ -134,7 +136,7 @@ def _without_none(values: list[Any]) -> list[Any]:
 
 
 def _creators(dataset: Dataset) -> dict[str, tuple[str, bool]]:
-    """Creator of each private block, `00291` + `0`, and whether it has no other such block."""
+    """Return the creator of each private block, `00291` + `0`, and if it has no other block."""
     creators: dict[str, tuple[str, bool]] = {}
     known = set()
     for tag, element in dataset.items():
@@ -148,7 +150,7 @@ def _creators(dataset: Dataset) -> dict[str, tuple[str, bool]]:
 
 
 def _private_start(tag: str, vr: str, creators: dict[str, tuple[str, bool]]) -> str:
-    """The creator stands in place of the block, unless a reader could take another block."""
+    """Return the start tag of a private element: with its creator in place of the block."""
     creator, is_first = creators.get(tag[:6], ("", False))
     if not creator:
         return _start(tag, vr)
@@ -159,6 +161,7 @@ def _private_start(tag: str, vr: str, creators: dict[str, tuple[str, bool]]) -> 
 
 @lru_cache(maxsize=16_384)
 def _start(tag: str, vr: str) -> str:
+    """Return the start tag of an element."""
     try:
         keyword = pydicom_tables.entry(int(tag, 16)).keyword
     except KeyError:

@@ -1,4 +1,4 @@
-"""Numbers as they are compared by value: `1`, `1.0` and `10e-1` are one and the same."""
+"""Numbers as they are compared by value: `1`, `1.0` and `10e-1` are equal."""
 
 import re
 import struct
@@ -11,9 +11,9 @@ _SINGLE = struct.Struct("<f")
 
 
 def normal_decimal(value: Any, vr: str) -> str | None:
-    """Return a number in the form in which all its spellings are compared; None if it is not one.
+    """Return a number in the one spelling in which it is compared; None if it is not a number.
 
-    Binary ones are equal that are the same in the precision of their VR.
+    Binary numbers are equal if they are the same in the precision of their VR.
     """
     text = str(value).strip()
     if len(text) > _LONGEST or not _DECIMAL.fullmatch(text):

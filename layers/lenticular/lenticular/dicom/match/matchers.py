@@ -1,8 +1,8 @@
-"""Attribute matching, PS3.4 C.2.2.2: what a stored value is compared as, and what a key asks for.
+"""Attribute matching, PS3.4 C.2.2.2: from search keys to matchers of normal values.
 
-Both sides meet in a normal form: text is folded, the groups of a person's name have single
-spaces for their carets, dates, times and numbers are written in one way, so that comparing
-strings byte by byte, which every database does alike, is the matching that the standard means.
+Keys and stored values have one normal form: text is folded, components of a person's name are
+separated by single spaces, dates, times and numbers have one spelling. So comparing strings byte by
+byte, which every database does alike, is the matching that the standard means.
 """
 
 import re
@@ -27,7 +27,7 @@ from lenticular.dicom.uids import problem_of
 from lenticular.errors import InvalidRequest
 
 COMPARED_LENGTH = 255
-"""Text is compared by as many characters; every VR that identifies something is shorter."""
+"""Text is compared up to this length; every VR that identifies something is shorter."""
 
 MAXIMUM_KEY = 4096
 MAXIMUM_VALUES = 100
@@ -37,8 +37,8 @@ _WORD_BREAKS = re.compile(r"[\s^=,]+")
 _NUMBERS = frozenset({"IS", "DS", "FL", "FD", "SS", "US", "SL", "UL", "SV", "UV"})
 _EXACT = _NUMBERS | {"UI", "DA", "TM", "DT"}
 _WITHOUT_COMMA = _EXACT | {"CS", "AS"}
-# The characters of a key that asks for nothing in particular. A backslash separates values, so
-# there is none in a value (PS3.5 6.4).
+# The characters of a key that any value matches. A backslash separates values, so no value has
+# one (PS3.5 6.4).
 _BLANK = {"PN": " *\\^=,", "CS": " *\\,", "AS": " *\\,"}
 
 
@@ -58,19 +58,19 @@ class Wildcard:
 
 @dataclass(frozen=True, slots=True)
 class ValueRange:
-    """Range Matching, C.2.2.2.5, both ends included; None leaves an end open."""
+    """Range Matching, C.2.2.2.5, both ends included; None is an open end."""
 
     low: str | None
     high: str | None
 
 
 Moment = tuple[str, str]
-"""A day and a time of it."""
+"""A day and a time of day."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """Range Matching of a date and the time that belongs to it as one, both ends included."""
+    """Range Matching of a date and its time together, both ends included."""
 
     time: Attribute
     low: Moment | None
@@ -81,7 +81,7 @@ class Moments:
 class InZones:
     """Matchers by the Timezone Offset From UTC of an instance, such as `+0100`.
 
-    `otherwise` is for those that tell none of these, or have no time.
+    `otherwise` is for instances with another offset, without one, or without a time.
     """
 
     time: Attribute
@@ -98,7 +98,7 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """A name asked for by its alphabetic, ideographic and phonetic group (PS3.5 6.2.1)."""
+    """A name given by its alphabetic, ideographic and phonetic group (PS3.5 6.2.1)."""
 
     groups: tuple["Matcher | None", ...]
 
@@ -110,7 +110,7 @@ class Empty:
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
-    """One of several ways to match is enough."""
+    """Any of several matchers."""
 
     matchers: tuple["Matcher", ...]
 
@@ -153,6 +153,7 @@ def parse(
 
 
 def _parse_key(attribute: Attribute, key: str, options: MatchOptions) -> Matcher:
+    """Return the matcher of one key."""
     if options.empty and key.strip() == '""':
         return Empty()
     values = [value for value in _split(attribute.vr, key) if not _is_universal(attribute, value)]
@@ -166,11 +167,12 @@ def _parse_key(attribute: Attribute, key: str, options: MatchOptions) -> Matcher
 
 
 def _is_universal(attribute: Attribute, key: str) -> bool:
+    """Return True if every value matches the key."""
     return not key.strip(_BLANK.get(attribute.vr, " *" if attribute.vr in _EXACT else " *\\"))
 
 
 def _check_size(attribute: Attribute, keys: Sequence[str]) -> None:
-    """Keep statements within what databases take; lists of UIDs may be long."""
+    """Refuse keys that are too many or too long for a database; lists of UIDs may be long."""
     values = sum(len(_split(attribute.vr, key)) for key in keys)
     if attribute.kind is MatchingKind.UID:
         if values > MAXIMUM_UIDS:
@@ -190,6 +192,7 @@ def _any_of(matchers: list[Matcher]) -> Matcher | None:
 
 
 def _parse_value(attribute: Attribute, value: str, options: MatchOptions) -> Matcher:
+    """Return the matcher of one value of a key."""
     if attribute.vr == "PN":
         return _name(attribute, value, options)
     if attribute.kind is MatchingKind.DATETIME:
@@ -200,6 +203,7 @@ def _parse_value(attribute: Attribute, value: str, options: MatchOptions) -> Mat
 
 
 def _split(vr: str, key: str) -> list[str]:
+    """Return the values of a key."""
     return re.split(r"[,\\]" if vr in _WITHOUT_COMMA else r"\\", key)
 
 
@@ -235,6 +239,7 @@ def _plain_or_wildcard(folded: str) -> Matcher:
 
 
 def _name(attribute: Attribute, value: str, options: MatchOptions) -> Matcher:
+    """Return the matcher of a person's name."""
     if options.fuzzy:
         return _words(value)
     if "=" not in value:
@@ -246,6 +251,7 @@ def _name(attribute: Attribute, value: str, options: MatchOptions) -> Matcher:
 
 
 def _words(value: str) -> Words:
+    """Return the fuzzy matcher of a name."""
     patterns = tuple(filter(None, map(_wildcard_word, _WORD_BREAKS.split(fold(value)))))
     if not 0 < len(patterns) <= MAXIMUM_WORDS:
         raise InvalidRequest(f"A name to search for must have 1 to {MAXIMUM_WORDS} words.")
@@ -269,6 +275,8 @@ def _range_of(
     split: Callable[[str], tuple[str, str] | None],
     what: str,
 ) -> Callable[[str], Matcher]:
+    """Return a parser of values and ranges with these bounds."""
+
     def parse_range(value: str) -> Matcher:
         ends = split(value)
         low, high = ends or (value, value)
@@ -299,17 +307,17 @@ def _datetime(value: str, options: MatchOptions) -> Matcher:
 
 
 def normal_text(value: Any) -> str | None:
-    """Return a value of text as it is compared; None when nothing is left."""
+    """Return text as it is compared; None if nothing is left of it."""
     return fold(str(value))[:COMPARED_LENGTH] or None
 
 
 def normal_name(group: str) -> str:
-    """One group of a person's name as it is compared: components apart by a single space."""
+    """Return one group of a person's name as it is compared: components with single spaces."""
     return " ".join(fold(group).replace("^", " ").split())[:COMPARED_LENGTH]
 
 
 def name_groups(value: Any) -> tuple[str | None, str | None, str | None]:
-    """The three groups of a person's name in the DICOM JSON Model (PS3.18 F.2.2) as compared."""
+    """Return the three groups of a name in the DICOM JSON Model (PS3.18 F.2.2) as compared."""
     if not isinstance(value, dict):
         value = {"Alphabetic": value}
     alphabetic, ideographic, phonetic = (
@@ -320,4 +328,5 @@ def name_groups(value: Any) -> tuple[str | None, str | None, str | None]:
 
 
 def _shown(value: str) -> str:
+    """Return the beginning of a key for a message."""
     return "".join(c if c.isprintable() else "?" for c in value[:64])

@@ -1,9 +1,9 @@
 """Dates and times as they are compared: DA, TM and DT of PS3.5 6.2.
 
-Each is written so that the order of strings is the order in time: `20240229`, `142530.500000`
-and, in UTC where the offset is known, `20240229142530.500000`. A value of less precision stands
-for all moments that it covers, so it has two bounds. The forms of ACR-NEMA (`2024.02.29`,
-`14:25:30`) and of ISO 8601 (`2024-02-29T14:25:30Z`) are read too.
+The order of the strings is the order in time: `20240229`, `142530.500000` and, in UTC if the offset
+is known, `20240229142530.500000`. A value of less precision covers a span of time, so it has two
+bounds. The spellings of ACR-NEMA (`2024.02.29`, `14:25:30`) and of ISO 8601
+(`2024-02-29T14:25:30Z`) are read too.
 """
 
 import calendar
@@ -20,7 +20,7 @@ _WITH_SEPARATORS = re.compile(
 )
 _TIME = re.compile(r"([0-9]{2})(?::?([0-9]{2})(?::?([0-9]{2})(?:\.([0-9]{1,6}))?)?)?", re.ASCII)
 _MOMENT = r"[0-9]{4,14}(?:\.[0-9]{1,6})?"
-# A space is what a query parameter makes of an unescaped plus.
+# An unescaped plus in a query parameter becomes a space.
 _OFFSET = r"[+ -](?:0[0-9]|1[0-4])[0-5][0-9]"
 _DATETIME = re.compile(rf"({_MOMENT})({_OFFSET})?", re.ASCII)
 _DATETIME_RANGE = re.compile(rf"({_MOMENT}(?:{_OFFSET})?)?-({_MOMENT}(?:{_OFFSET})?)?", re.ASCII)
@@ -61,7 +61,7 @@ def time_bounds(value: str) -> Bounds | None:
 def datetime_bounds(value: str, offset: str | None = None) -> Bounds | None:
     """Return the first and last microsecond that a DT covers; None if it is not a DT.
 
-    Without an offset of its own the value is in that of TimezoneOffsetFromUTC, where known.
+    Without an offset of its own the value has that of TimezoneOffsetFromUTC, if given.
     """
     match = _DATETIME.fullmatch(_compact(value))
     if match is None:
@@ -75,7 +75,7 @@ def datetime_bounds(value: str, offset: str | None = None) -> Bounds | None:
 
 
 def written_offset(minutes: int) -> str:
-    """Return an offset from UTC as Timezone Offset From UTC has it: `+0100`, `-0530`."""
+    """Return an offset from UTC as in Timezone Offset From UTC: `+0100`, `-0530`."""
     hours, rest = divmod(abs(minutes), 60)
     return f"{'-' if minutes < 0 else '+'}{hours:02}{rest:02}"
 
@@ -113,6 +113,7 @@ def _without_separators(match: re.Match[str]) -> str:
 
 
 def _widened(moment: str) -> tuple[datetime, datetime]:
+    """Return the first and the last instant that a date and time covers."""
     digits, _, fraction = moment.partition(".")
     if len(digits) % 2 or (fraction and len(digits) != 14):
         raise ValueError(moment)
@@ -126,6 +127,7 @@ def _widened(moment: str) -> tuple[datetime, datetime]:
 
 
 def _instant(digits: str, fraction: str) -> datetime:
+    """Return an instant of digits and a fraction of a second."""
     year, month, day = int(digits[:4]), int(digits[4:6]), int(digits[6:8])
     hour, minute, second = int(digits[8:10]), int(digits[10:12]), int(digits[12:])
     if second > 60:
@@ -136,6 +138,7 @@ def _instant(digits: str, fraction: str) -> datetime:
 
 
 def _shift(offset: str | None) -> timedelta:
+    """Return the offset as a time difference."""
     if not offset or not re.fullmatch(r"[+ -][0-9]{4}", offset):
         return timedelta()
     shift = timedelta(hours=int(offset[1:3]), minutes=int(offset[3:5]))
@@ -143,4 +146,5 @@ def _shift(offset: str | None) -> timedelta:
 
 
 def _written(moment: datetime) -> str:
+    """Return an instant as it is compared."""
     return moment.strftime("%Y%m%d%H%M%S.%f").rjust(21, "0")

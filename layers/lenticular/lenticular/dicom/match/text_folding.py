@@ -1,8 +1,8 @@
-"""The one folding of text for matching: case, accents and width make no difference.
+"""The folding of text for matching: case, accents and width make no difference.
 
-Index and search both fold with it, so that every database gives the same answer (PS3.4
-C.2.2.2.1 leaves case and accents to us). What tells words apart in its script stays: the voicing
-marks of kana, Hangul, the vowel signs of Indic and Thai.
+The index and its searches use the same folding, so that every database gives the same results
+(PS3.4 C.2.2.2.1 leaves case and accents to us). Marks that distinguish words in their script stay:
+the voicing marks of kana, Hangul, the vowel signs of Indic scripts and Thai.
 """
 
 import unicodedata
@@ -29,7 +29,7 @@ _OPTIONAL_MARKS = [
 _TATWEEL = 0x0640
 _INVISIBLE = (0x00AD, 0x200B, 0x200C, 0x200D, 0x200E, 0x200F, 0x2060, 0xFEFF)
 
-# Letters that Unicode does not take apart though a keyboard elsewhere has only the plain ones.
+# Letters that Unicode does not decompose, though other keyboards have only the plain ones.
 _PLAIN = {
     "æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "ł": "l", "ħ": "h",
     "ŧ": "t", "\u0131": "i", "ƀ": "b", "ɨ": "i", "ƶ": "z", "ǥ": "g", "ŋ": "n", "ĸ": "k",
@@ -43,10 +43,10 @@ _SIMPLER: dict[int, str | None] = {
 
 
 def fold(value: str) -> str:
-    """Return the value as it is compared; folding what is folded changes nothing."""
+    """Return the value as it is compared; folding twice changes nothing."""
     if value.isascii():
         return value.strip().lower()
-    # Width and compatibility first, for they can bring forth capitals and accents.
+    # Width and compatibility first, because they can produce capitals and accents.
     compatible = unicodedata.normalize("NFKC", value).casefold()
     simpler = unicodedata.normalize("NFKD", compatible).translate(_SIMPLER)
     return unicodedata.normalize("NFC", simpler).strip()

@@ -35,7 +35,7 @@ _MIDNIGHT, _LAST_OF_DAY = "000000.000000", "235959.999999"
 _FIRST_DAY, _LAST_DAY = "0" * 8, "9" * 8
 
 MAXIMUM_IN_ZONES = 20
-"""Dates and times of a question with a zone: each is compared in a hundred of them."""
+"""Dates and times of a query with a time zone: each is compared in a hundred zones."""
 
 _OF_COLUMN = {each.column: each for level in SEARCHED.values() for each in level}
 _TIME_OF = {
@@ -43,7 +43,7 @@ _TIME_OF = {
     for each in _OF_COLUMN.values()
     if each.kind is MatchingKind.DATE and each.column.removesuffix("_date") + "_time" in _OF_COLUMN
 }
-"""The time that belongs to a date; a birthday has none, and is the same in every time zone."""
+"""The time that belongs to a date; a birth date has none, and is the same in every time zone."""
 
 _DATE_OF = {time: date for date, time in _TIME_OF.items()}
 
@@ -52,7 +52,7 @@ Keys = Mapping[Attribute, Sequence[str]]
 
 
 def parse_offset(value: str) -> int:
-    """Minutes from UTC, for a value such as `+0100`; a space is what an unescaped plus becomes."""
+    """Return the minutes from UTC of a value such as `+0100`; an unescaped plus is a space."""
     match = _OFFSET.fullmatch(value)
     minutes = int(match[2]) * 60 + int(match[3]) if match and match[3] < "60" else None
     if match is not None and minutes is not None:
@@ -94,16 +94,18 @@ def _count(matcher: Matcher) -> int:
 
 def _are_combined(keys: Keys, date: Attribute, time: Attribute) -> bool:
     """Return True if both are one range each, and open at the same ends."""
-    forms = [_form(keys.get(each, ())) for each in (date, time)]
+    forms = [_open_ends(keys.get(each, ())) for each in (date, time)]
     return forms[0] is not None and forms[0] == forms[1]
 
 
-def _form(keys: Sequence[str]) -> tuple[bool, bool] | None:
+def _open_ends(keys: Sequence[str]) -> tuple[bool, bool] | None:
+    """Return which ends of a single range are open; None for other keys."""
     ends = split_range(keys[0]) if len(keys) == 1 and not set(keys[0]) & set(",\\") else None
     return (bool(ends[0].strip()), bool(ends[1].strip())) if ends else None
 
 
 def _together(time: Attribute, dates: Matcher, times: Matcher | None) -> Matcher:
+    """Return a date matcher and a time matcher as one."""
     assert isinstance(dates, ValueRange)
     assert isinstance(times, ValueRange)
     low = (dates.low, times.low) if dates.low and times.low else None
@@ -112,16 +114,16 @@ def _together(time: Attribute, dates: Matcher, times: Matcher | None) -> Matcher
 
 
 def _in_zones(attribute: Attribute, matcher: Matcher, options: MatchOptions) -> Matcher:
-    """The matcher for whatever time zone an instance is of, if the keys are of a certain one."""
+    """Return the matcher for instances of any time zone, if the keys have one."""
     if options.offset is None or matcher == Empty():
         return matcher
     if isinstance(matcher, AnyOf) and Empty() in matcher.matchers:
-        # What has no value is in no zone.
+        # An empty value has no time zone.
         return AnyOf(tuple(_in_zones(attribute, each, options) for each in matcher.matchers))
     if attribute in _TIME_OF:
         time, moments = _TIME_OF[attribute], _as_moments(_TIME_OF[attribute], matcher)
         zones = InZones(time, matcher, _by_offset(moments, options.offset, _moved))
-        # An index leads to the days, but not to moments in a hundred time zones.
+        # A database index finds the days, but not times in a hundred time zones.
         return AllOf((_days(moments), zones))
     if attribute in _DATE_OF:
         return InZones(attribute, matcher, _by_offset(matcher, options.offset, _turned))
@@ -139,7 +141,7 @@ def _by_offset(
 
 
 def _as_moments(time: Attribute, dates: Matcher) -> Matcher:
-    """Days as what lies between their midnights."""
+    """Return days as the time from midnight to midnight."""
     match dates:
         case OneOf(days):
             return AnyOf(tuple(_from_day_to_day(time, str(day), str(day)) for day in days))
@@ -151,13 +153,14 @@ def _as_moments(time: Attribute, dates: Matcher) -> Matcher:
 
 
 def _from_day_to_day(time: Attribute, first: str | None, last: str | None) -> Moments:
+    """Return the range from the beginning of a day to the end of another."""
     low = (first, _MIDNIGHT) if first else None
     high = (last, _LAST_OF_DAY) if last else None
     return Moments(time, low, high)
 
 
 def _days(moments: Matcher) -> Matcher:
-    """Return the days that moments may be of in some time zone."""
+    """Return the days on which these times may be in some time zone."""
     each = list(_each(moments))
     earliest = min(one.low[0] if one.low else _FIRST_DAY for one in each)
     latest = max(one.high[0] if one.high else _LAST_DAY for one in each)
@@ -165,11 +168,13 @@ def _days(moments: Matcher) -> Matcher:
 
 
 def _neighbour(day: str, by: int) -> str:
+    """Return the day before or after."""
     moment = _shift((day, _MIDNIGHT), timedelta(days=by))
     return moment[0] if moment else day
 
 
 def _each(matcher: Matcher) -> Iterator[Moments]:
+    """Yield the ranges of a matcher."""
     if isinstance(matcher, AnyOf):
         for each in matcher.matchers:
             yield from _each(each)
@@ -179,6 +184,7 @@ def _each(matcher: Matcher) -> Iterator[Moments]:
 
 
 def _moved(matcher: Matcher, by: timedelta) -> Matcher:
+    """Return a matcher moved by an offset."""
     if isinstance(matcher, AnyOf):
         return AnyOf(tuple(_moved(each, by) for each in matcher.matchers))
     assert isinstance(matcher, Moments)
@@ -187,7 +193,7 @@ def _moved(matcher: Matcher, by: timedelta) -> Matcher:
 
 
 def _turned(matcher: Matcher, by: timedelta) -> Matcher:
-    """Times of a day as they are in another time zone, where they may lie around midnight."""
+    """Return times of day in another time zone, where they may pass midnight."""
     match matcher:
         case OneOf(times):
             return OneOf(tuple(_turn(str(time), by) for time in times))
@@ -202,13 +208,14 @@ def _turned(matcher: Matcher, by: timedelta) -> Matcher:
 
 
 def _turn(time: str, by: timedelta) -> str:
+    """Return a time of day moved by an offset."""
     moved = _shift(("20000102", time), by)
     assert moved is not None
     return moved[1]
 
 
 def _shift(moment: Moment, by: timedelta) -> Moment | None:
-    """Return the moment so much later; None beyond the years that there are."""
+    """Return the date and time that much later; None beyond the years of the calendar."""
     day, time = moment
     since = timedelta(
         hours=int(time[:2]),

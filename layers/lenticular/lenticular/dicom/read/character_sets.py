@@ -1,8 +1,8 @@
-"""Character repertoires: bytes of text to Unicode, PS3.5 6.1 and PS3.3 C.12.1.1.2.
+"""Character sets: bytes of text to Unicode, PS3.5 6.1 and PS3.3 C.12.1.1.2.
 
-Decoding never fails. Where the declared character set cannot be right, what is likely is tried
-(UTF-8 that nobody declared, escape sequences that nobody announced) before characters are given
-up: a readable name matters more than strict decoding.
+Decoding never fails. If the declared character set cannot be right, likely ones are tried (UTF-8
+without a declaration, escape sequences without an announcement) before characters are replaced: a
+readable name matters more than strict decoding.
 """
 
 import re
@@ -10,12 +10,12 @@ from functools import lru_cache
 
 _ESCAPES = re.compile(rb"(\x1b[ -/]+[0-~])")
 _HALVES = re.compile(rb"[\x80-\xff]+|[\x00-\x7f]+")
-# What ends the reach of an escape sequence (PS3.5 6.1.2.5.3): line and page ends, the delimiters.
+# Bytes at which an escape sequence ends (PS3.5 6.1.2.5.3): line and page ends, the delimiters.
 _RESETS = re.compile(rb"[\t\n\f\r\\]")
 _RESETS_IN_NAMES = re.compile(rb"[\t\n\f\r\\^=]")
 
 # The number of a Defined Term and Python's codec for it, PS3.3 Tables C.12-2 to C.12-4. Some are
-# supersets of what is declared: they read the same bytes the same way, and some stray ones too.
+# supersets of the declared set: they read the same bytes the same way, and some stray ones too.
 _BY_NUMBER = {
     "6": "ascii",
     "13": "shift_jis",
@@ -33,7 +33,7 @@ _BY_NUMBER = {
     "166": "tis_620",
     "203": "iso8859_15",
 }
-# Those that only stand with code extensions, or only without (Table C.12-5), and misspelt ones.
+# Terms that exist only with code extensions, or only without (Table C.12-5), and misspelt ones.
 _CODECS = {
     **{f"ISOIR{number}": codec for number, codec in _BY_NUMBER.items()},
     **{f"ISO2022IR{number}": codec for number, codec in _BY_NUMBER.items()},
@@ -45,7 +45,7 @@ _CODECS = {
     **dict.fromkeys(("GBK", "ISO2022GBK", "GB2312", "ISO202258"), "gbk"),
 }
 _DEFAULT_CODEC = "ascii"
-# No more of what a file declares is looked at, or remembered.
+# No more terms of a file are looked at, or cached.
 _MOST_TERMS = 16
 _LONGEST_TERM = 32
 
@@ -66,13 +66,13 @@ _UPPER = {
     b"\x1b$)C": "cp949",
     b"\x1b$)A": "gbk",
 }
-# Those that change the lower half (G0). Python's codec reads what follows one; ASCII needs none.
+# Those that change the lower half (G0). Python's codec decodes the text behind; ASCII needs none.
 _LOWER_ASCII = (b"\x1b(B", b"\x1b(J")
 _LOWER = (b"\x1b$B", b"\x1b$@", b"\x1b$(D", b"\x1b(I")
 
 
 class CharacterSet:
-    """The characters that a data set's text is written in."""
+    """The character set of a data set's text."""
 
     def __init__(self, terms: tuple[str, ...]) -> None:
         codecs = [_codec(term) for term in terms]
@@ -88,13 +88,13 @@ class CharacterSet:
         return raw.decode("ascii") if raw.isascii() else self._decode_upper(raw, self._codec)
 
     def decode_name(self, raw: bytes) -> str:
-        """The text of a person name, whose delimiters `^` and `=` end an escape sequence too."""
+        """Return the text of a person name, in which `^` and `=` end an escape sequence too."""
         if b"\x1b" in raw:
             return self._decode_extended(raw, _RESETS_IN_NAMES)
         return raw.decode("ascii") if raw.isascii() else self._decode_upper(raw, self._codec)
 
     def _decode_extended(self, raw: bytes, resets: re.Pattern[bytes]) -> str:
-        """Text with ISO 2022 escape sequences."""
+        """Decode text with ISO 2022 escape sequences."""
         lower, upper = b"", self._codec
         text = []
         for piece in _ESCAPES.split(raw):
@@ -112,6 +112,7 @@ class CharacterSet:
         return "".join(text)
 
     def _decode_run(self, run: bytes, lower: bytes, upper: str | None) -> str:
+        """Decode the text between two escape sequences."""
         if run[0] >= 0x80:
             return self._decode_upper(run, upper)
         if lower:
@@ -119,7 +120,7 @@ class CharacterSet:
         return run.decode("ascii")
 
     def _decode_upper(self, raw: bytes, codec: str | None) -> str:
-        """Text with bytes above 127: by the codec, else by what it probably is."""
+        """Decode text with bytes above 127: by the codec, else by the likely one."""
         candidates = ["utf-8", *self._others, "latin_1"] if codec is None else [codec, "utf-8"]
         for candidate in candidates:
             try:
@@ -130,7 +131,7 @@ class CharacterSet:
 
 
 def _codec(term: str) -> str | None:
-    """Python's codec for a Defined Term, spelled as the standard has it or nearly so."""
+    """Return Python's codec for a Defined Term, spelled as in the standard or nearly so."""
     return _CODECS.get(re.sub("[ _-]", "", term.upper()))
 
 
@@ -142,12 +143,13 @@ def _salvaged(raw: bytes, codec: str) -> str:
 
 
 def character_set(terms: tuple[str, ...]) -> CharacterSet:
-    """Return the repertoire for the values of Specific Character Set (0008,0005)."""
-    return _repertoire(tuple(term[:_LONGEST_TERM] for term in terms[:_MOST_TERMS]))
+    """Return the character set for the values of Specific Character Set (0008,0005)."""
+    return _cached(tuple(term[:_LONGEST_TERM] for term in terms[:_MOST_TERMS]))
 
 
 @lru_cache(maxsize=256)
-def _repertoire(terms: tuple[str, ...]) -> CharacterSet:
+def _cached(terms: tuple[str, ...]) -> CharacterSet:
+    """Return the character set of these terms, cached."""
     return CharacterSet(terms)
 
 

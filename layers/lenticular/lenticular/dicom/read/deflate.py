@@ -1,7 +1,7 @@
 """The deflated data set of a file, PS3.5 A.5, inflated piece by piece.
 
-The standard's stream is a raw one (RFC 1951). Streams with the header of zlib or gzip are read too,
-and so is a data set that was never deflated, whatever its file says.
+The standard's stream is a raw one (RFC 1951). Streams with a zlib or gzip header are read too, and
+so is a data set that is not deflated although its file says so.
 """
 
 import zlib
@@ -14,7 +14,7 @@ from lenticular.errors import FailureReason, InvalidInstance
 PIECE = 64 * 1024
 MAX_INFLATED = 1024 * 1024 * 1024
 FREE_INFLATED, MAX_RATIO = 64 * 1024 * 1024, 100
-"""A data set may grow to so many bytes whatever its size, and beyond that a hundredfold."""
+"""A data set may grow to this size in any case, and beyond it a hundredfold."""
 
 _RAW, _ZLIB_OR_GZIP = -zlib.MAX_WBITS, 32 + zlib.MAX_WBITS
 _DAMAGED = "The deflated data set is damaged."
@@ -33,7 +33,7 @@ def inflated(data: memoryview, start: int) -> bytearray:
 def inflated_pieces(
     pieces: Iterable[bytes | memoryview], limit: int | None = None
 ) -> Iterator[bytes]:
-    """Yield the inflated bytes of a data set; raise InvalidInstance when there are too many."""
+    """Yield the inflated bytes of a data set; raise InvalidInstance if there are too many."""
     limit = min(limit or MAX_INFLATED, MAX_INFLATED)
     rest = iter(pieces)
     begin = bytes(next(rest, b""))
@@ -51,6 +51,7 @@ def inflated_pieces(
 
 
 def _inflate(inflater: "zlib._Decompress", piece: bytes | memoryview) -> Iterator[bytes]:
+    """Yield the inflated bytes of a piece."""
     try:
         while not inflater.eof:
             found = inflater.decompress(piece, PIECE)
@@ -64,13 +65,13 @@ def _inflate(inflater: "zlib._Decompress", piece: bytes | memoryview) -> Iterato
 
 
 def _inflater(begin: bytes) -> "zlib._Decompress | None":
-    """Return what inflates a stream that begins so; None for a data set that is not deflated."""
+    """Return the inflater for a stream with this beginning; None if it is not deflated."""
     for wrapping in (_RAW, _ZLIB_OR_GZIP):
         try:
             zlib.decompressobj(wrapping).decompress(begin, 1)
         except zlib.error:
             continue
         return zlib.decompressobj(wrapping)
-    if begin[:2] == b"\x08\x00" and begin[4:6] in EXPLICIT_LITTLE.kinds_by_code:
+    if begin[:2] == b"\x08\x00" and begin[4:6] in EXPLICIT_LITTLE.codecs_by_code:
         return None
     raise InvalidInstance(_DAMAGED)

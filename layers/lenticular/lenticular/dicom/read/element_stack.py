@@ -1,4 +1,4 @@
-"""The stack of the reader of elements: data sets and sequences that are being read."""
+"""The stack of the element reader: data sets and sequences that are being read."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,16 +17,16 @@ class OpenDataset:
 
     dataset: Dataset
     coding: Encoding
-    repertoire: CharacterSet
+    character_set: CharacterSet
     position: int
     end: int
     sequence: "OpenSequence | None" = None
     is_delimited: bool = False
     is_ordered: bool = True
-    last_key: str = "0003"  # so that what has no place in a data set is never in order
+    last_key: str = "0003"  # so that an element that cannot be in a data set is never in order
 
     def datasets_outwards(self) -> Iterator[Dataset]:
-        """Yield the data set itself and those around it, as far as anyone could mean them."""
+        """Yield the data set and those around it, as far as an element can refer to them."""
         level = self
         yield level.dataset
         for _ in range(_FAR):
@@ -45,7 +45,7 @@ class OpenDataset:
         return "/".join(reversed(parts))
 
     def sort(self) -> None:
-        """Bring the elements into the order that PS3.18 F.2.2 demands, if they came in another."""
+        """Sort the elements by tag (PS3.18 F.2.2) if they came in another order."""
         if not self.is_ordered:
             ordered = sorted(self.dataset.items())
             self.dataset.clear()
@@ -54,7 +54,7 @@ class OpenDataset:
 
 @dataclass(slots=True)
 class OpenSequence:
-    """A sequence whose items are being read; `end` is its own or that of what holds it."""
+    """A sequence whose items are being read; `end` is its own or its parent's."""
 
     key: str
     element: dict[str, Any]
@@ -70,7 +70,7 @@ class OpenSequence:
 
 @dataclass(frozen=True, slots=True)
 class OpenBulk:
-    """A value that is not in the dataset: its element there, its path, and its place."""
+    """A value outside the dataset: its element, its path, and its position."""
 
     element: dict[str, Any]
     path: str

@@ -1,8 +1,8 @@
 """The data set of a file, read in one pass into the DICOM JSON Model, PS3.5 7 and PS3.18 Annex F.
 
-The walk keeps its own stack, so nesting of any depth is read, and it looks at element headers and
-small values only: pixels and other bulk data are stepped over, their place noted. What is damaged
-inside a sequence of known length is kept as bytes; damage anywhere else is refused.
+The reader has a stack of its own, so nesting of any depth is read. It reads element headers and
+small values only: pixels and other bulk data are skipped, and their positions noted. A sequence of
+known length that is damaged inside becomes bytes; damage anywhere else is refused.
 """
 
 from typing import Any
@@ -35,19 +35,19 @@ MAX_ELEMENTS = 1_000_000
 
 MAX_JSON_DEPTH = 64
 """Sequences inside sequences that the JSON shows; JSON readers give up soon beyond it (orjson at
-84). What lies deeper is bulk data, of VR UN as any value that is not looked into."""
+84). A deeper sequence is bulk data, of VR UN as any value that is not parsed."""
 
 MAX_INLINE_BYTES = 16 * 1024 * 1024
-"""All values in one data set's JSON; when they are more, the rest become bulk data."""
+"""Values in one data set's JSON; if there are more, the others become bulk data."""
 
 PIXEL_TAGS = frozenset({tags.FLOAT_PIXEL_DATA, tags.DOUBLE_FLOAT_PIXEL_DATA, tags.PIXEL_DATA})
 _OFFSET_TABLES = frozenset({tags.EXTENDED_OFFSET_TABLE, tags.EXTENDED_OFFSET_TABLE_LENGTHS})
 
-_SMALL = 64  # bytes; up to here a plain value needs no further thought
+_SMALL = 64  # bytes; a plain value up to this size is read in the inner loop
 
 
 class ElementReader:
-    """Reads one data set; what it found is in its attributes afterwards."""
+    """Reads one data set; the result is in its attributes."""
 
     def __init__(self, data: memoryview, start: int, coding: Encoding) -> None:
         self.dataset: Dataset = {}
@@ -75,25 +75,30 @@ class ElementReader:
             level = following
 
     def _read_level(self, level: OpenDataset) -> OpenDataset | None:
-        """Read elements until a sequence begins or the level ends; the level to go on with.
+        """Read elements until a sequence begins or the level ends; return the next level.
 
-        This is the inner loop: small plain values are dealt with here, all else elsewhere.
+        This is the inner loop: it handles small plain values itself, and calls others for the rest.
         """
-        data, end, dataset, repertoire = self._data, level.end, level.dataset, level.repertoire
+        data, end, dataset, character_set = (
+            self._data,
+            level.end,
+            level.dataset,
+            level.character_set,
+        )
         coding, public = level.coding, dictionary.PUBLIC
         position = level.position
         while position + 8 <= end:
             if coding.explicit:
                 group, number, code, length = coding.header(data, position)
-                kind = coding.kinds_by_code.get(code)
+                codec = coding.codecs_by_code.get(code)
             else:
                 group, number, length = coding.tag_and_length(data, position)
-                kind = coding.kinds.get(public[group << 16 | number])
+                codec = coding.codecs.get(public[group << 16 | number])
             key = f"{group:04X}{number:04X}"
             stop = position + 8 + length
             if (
-                kind is None
-                or kind.has_long_header
+                codec is None
+                or codec.has_long_header
                 or length > _SMALL
                 or stop > end
                 or key <= level.last_key
@@ -104,66 +109,68 @@ class ElementReader:
                 following = self._read_special(level)
                 if following is not level:
                     return following
-                position, repertoire = level.position, level.repertoire
+                position, character_set = level.position, level.character_set
                 continue
             self._elements_left -= 1
             try:
-                value = kind.encode(data[position + 8 : stop].tobytes(), repertoire)
+                value = codec.encode(data[position + 8 : stop].tobytes(), character_set)
             except ValueError:
                 dataset[key] = self._element(level, key, coding.unknown, position + 8, length)
             else:
-                dataset[key] = {"vr": kind.vr} if value is None else {"vr": kind.vr, "Value": value}
+                dataset[key] = (
+                    {"vr": codec.vr} if value is None else {"vr": codec.vr, "Value": value}
+                )
             level.last_key = key
             position = stop
             if key == tags.SPECIFIC_CHARACTER_SET:
-                repertoire = self._change_repertoire(level)
+                character_set = self._change_character_set(level)
         level.position = position
         return self._leave(level)
 
     def _read_special(self, level: OpenDataset) -> OpenDataset | None:
-        """Read one element that needs a second look; the level to go on with."""
+        """Read one element that is not small and plain; return the next level."""
         self._count()
-        tag, kind, coding, start, length = self._header(level)
+        tag, codec, coding, start, length = self._header(level)
         key = f"{tag:08X}"
         if tag >> 16 == DELIMITERS:
             return self._delimiter(level, tag, length)
         if level is self._root and self._ends_before(tag, key):
             level.position = level.end
         elif length == UNDEFINED:
-            return self._read_delimited(level, key, kind, coding, start)
+            return self._read_delimited(level, key, codec, coding, start)
         elif start + length > level.end:
             raise cut_off(f"({tag >> 16:04X},{tag & 0xFFFF:04X})", start + length, level.end)
         elif not tag & 0xFFFF or key < "0003":
-            # A group length, or what belongs to a message or to the file's head.
+            # A group length, or an element of a message or of the file's head.
             level.position = start + length
-        elif kind.vr == "SQ" and length:
+        elif codec.vr == "SQ" and length:
             return self._open(level, key, coding, start, start + length)
         else:
-            self._put(level, key, self._element(level, key, kind, start, length))
+            self._put(level, key, self._element(level, key, codec, start, length))
             level.position = start + length
         return level
 
     def _header(self, level: OpenDataset) -> tuple[int, VrCodec, Encoding, int, int]:
-        """Tag, kind, coding of the value, start and length of the element at the position."""
+        """Return tag, codec, encoding of the value, start and length of the next element."""
         data, coding, position = self._data, level.coding, level.position
         tag, length = coding.tag_at(data, position)
         start = position + 8
         if not coding.explicit or tag >> 16 == DELIMITERS:
-            kind = coding.kinds.get(dictionary.PUBLIC[tag], coding.unknown)
+            codec = coding.codecs.get(dictionary.PUBLIC[tag], coding.unknown)
         else:
-            kind, coding, start, length = coding.explicit_header(data, position, level.end)
-        if kind.vr == "UN":
-            kind = self._kind_from_dictionary(level, tag, coding)
-        return tag, kind, coding, start, length
+            codec, coding, start, length = coding.explicit_header(data, position, level.end)
+        if codec.vr == "UN":
+            codec = self._codec_from_dictionary(level, tag, coding)
+        return tag, codec, coding, start, length
 
-    def _kind_from_dictionary(self, level: OpenDataset, tag: int, coding: Encoding) -> VrCodec:
+    def _codec_from_dictionary(self, level: OpenDataset, tag: int, coding: Encoding) -> VrCodec:
         if tag >> 16 & 1:
             vr = dictionary.private_vr(tag, level.dataset)
         else:
             sequence = "" if level.sequence is None else level.sequence.key
             around = level.datasets_outwards()
             vr = dictionary.resolve(tag, dictionary.PUBLIC[tag], around, sequence)
-        return coding.kinds.get(vr, coding.unknown)
+        return coding.codecs.get(vr, coding.unknown)
 
     def _ends_before(self, tag: int, key: str) -> bool:
         """Return True if the data set ended here, and padding or garbage follows."""
@@ -185,10 +192,10 @@ class ElementReader:
         else:
             level.is_ordered = False
         if key == tags.SPECIFIC_CHARACTER_SET:
-            self._change_repertoire(level)
+            self._change_character_set(level)
 
-    def _change_repertoire(self, level: OpenDataset) -> CharacterSet:
-        """Read further text as (0008,0005) says; the JSON itself is UTF-8 (PS3.18 F.2.2)."""
+    def _change_character_set(self, level: OpenDataset) -> CharacterSet:
+        """Read further text as (0008,0005) declares; the JSON itself is UTF-8 (PS3.18 F.2.2)."""
         element = level.dataset[tags.SPECIFIC_CHARACTER_SET]
         terms = element.get("Value")
         if terms is not None and element["vr"] == "CS":
@@ -196,34 +203,34 @@ class ElementReader:
                 terms = terms[0].split("\\")
             else:
                 element["Value"] = ["ISO_IR 192"]
-            level.repertoire = character_sets.character_set(
+            level.character_set = character_sets.character_set(
                 tuple((term or "").strip() for term in terms)
             )
-        return level.repertoire
+        return level.character_set
 
     def _element(
-        self, level: OpenDataset, key: str, kind: VrCodec, start: int, length: int
+        self, level: OpenDataset, key: str, codec: VrCodec, start: int, length: int
     ) -> dict[str, Any]:
-        """Return the JSON of an element whose value lies there."""
+        """Return the JSON of an element with its value at this position."""
         is_root = level is self._root
         if is_root and key in _OFFSET_TABLES:
             self.offset_tables[key] = (start, length)
         if key in PIXEL_TAGS and length:
-            return self._bulk(level, key, kind.vr, start, length)
-        if length > kind.limit or (length > _SMALL and length > self._inline_left):
-            return self._bulk(level, key, kind.vr, start, length)
+            return self._bulk(level, key, codec.vr, start, length)
+        if length > codec.limit or (length > _SMALL and length > self._inline_left):
+            return self._bulk(level, key, codec.vr, start, length)
         self._inline_left -= length
         try:
-            value = kind.encode(self._data[start : start + length].tobytes(), level.repertoire)
+            value = codec.encode(self._data[start : start + length].tobytes(), level.character_set)
         except ValueError:
-            # The VR cannot hold these bytes; they are kept, and nothing is claimed of them.
+            # The VR cannot hold these bytes, so they become a value of unknown VR.
             return self._element(level, key, level.coding.unknown, start, length)
-        return {"vr": kind.vr} if value is None else {"vr": kind.vr, kind.key: value}
+        return {"vr": codec.vr} if value is None else {"vr": codec.vr, codec.key: value}
 
     def _bulk(
         self, level: OpenDataset, key: str, vr: str, start: int, length: int
     ) -> dict[str, Any]:
-        """Return an element without its value, which is noted for a BulkDataURI."""
+        """Return an element without its value, whose position is noted for a BulkDataURI."""
         if level.sequence is not None and level.sequence.depth > MAX_JSON_DEPTH:
             return {"vr": vr}
         bulk = OpenBulk({"vr": vr}, level.path(key), start, length, vr)
@@ -236,12 +243,12 @@ class ElementReader:
         return bulk.element
 
     def _read_delimited(
-        self, level: OpenDataset, key: str, kind: VrCodec, coding: Encoding, start: int
+        self, level: OpenDataset, key: str, codec: VrCodec, coding: Encoding, start: int
     ) -> OpenDataset | None:
         """Read a value of undefined length: encapsulated pixels or the like, else a sequence."""
-        if key in PIXEL_TAGS or kind.vr in WORD_BYTES or kind.vr == "OB":
+        if key in PIXEL_TAGS or codec.vr in WORD_BYTES or codec.vr == "OB":
             fragments = scan(self._data, start, level.end, coding)
-            vr = "OB" if key in PIXEL_TAGS else kind.vr  # PS3.5 A.4
+            vr = "OB" if key in PIXEL_TAGS else codec.vr  # PS3.5 A.4
             self._put(level, key, self._bulk(level, key, vr, start, fragments.stop - start))
             if level is self._root and key in PIXEL_TAGS:
                 self.fragments = fragments
@@ -254,7 +261,7 @@ class ElementReader:
     def _open(
         self, level: OpenDataset, key: str, coding: Encoding, start: int, stop: int | None
     ) -> OpenDataset:
-        """Begin a sequence; without a stop it ends at its delimiter."""
+        """Begin a sequence; one without a stop ends at its delimiter."""
         was_unknown = level.coding.explicit and not coding.explicit
         if was_unknown and coding.order == "<" and self._is_explicit(start):
             coding = encoding_of("<", True, coding.as_written)
@@ -278,11 +285,11 @@ class ElementReader:
             return self._given_up(sequence)
 
     def _is_explicit(self, start: int) -> bool:
-        """Return True if the first item holds an explicit element, though in a value of VR UN."""
-        return bytes(self._data[start + 12 : start + 14]) in EXPLICIT_LITTLE.kinds_by_code
+        """Return True if the first item has an explicit element, although in a value of VR UN."""
+        return bytes(self._data[start + 12 : start + 14]) in EXPLICIT_LITTLE.codecs_by_code
 
     def _next_item(self, sequence: OpenSequence, position: int) -> OpenDataset:
-        """Begin the next item, or go back to the level of a sequence that ends here."""
+        """Begin the next item, or return to the level of a sequence that ends here."""
         while position + 8 <= sequence.end:
             tag, length = sequence.coding.tag_at(self._data, position)
             position += 8
@@ -293,7 +300,7 @@ class ElementReader:
             if sequence.is_delimited and only_zeros(self._data, position - 8, len(self._data)):
                 break
             if tag not in (ITEM_END, SEQUENCE_END):
-                raise Damaged("A sequence is damaged: something else stands among its items.")
+                raise Damaged("A sequence is damaged: there is something else between its items.")
         if sequence.is_delimited:
             self.has_open_sequence = True
         return self._close(sequence, sequence.end, sequence.end)
@@ -308,7 +315,7 @@ class ElementReader:
         return OpenDataset(
             item,
             sequence.coding,
-            sequence.level.repertoire,
+            sequence.level.character_set,
             start,
             stop,
             sequence,
@@ -317,20 +324,20 @@ class ElementReader:
 
     def _close(self, sequence: OpenSequence, stop: int, following: int) -> OpenDataset:
         if sequence.depth == MAX_JSON_DEPTH + 1:
-            self._keep_as_bytes(sequence, stop)  # and with it all that is deeper
+            self._turn_into_bytes(sequence, stop)  # and with it all deeper levels
         elif sequence.items:
             sequence.element["Value"] = sequence.items
         sequence.level.position = following
         return sequence.level
 
     def _given_up(self, sequence: OpenSequence) -> OpenDataset:
-        """Go on behind a sequence of known length that is damaged inside."""
-        self._keep_as_bytes(sequence, sequence.end)
+        """Continue behind a sequence of known length that is damaged inside."""
+        self._turn_into_bytes(sequence, sequence.end)
         sequence.level.position = sequence.end
         return sequence.level
 
-    def _keep_as_bytes(self, sequence: OpenSequence, stop: int) -> None:
-        """Take a sequence for a value of unknown VR after all."""
+    def _turn_into_bytes(self, sequence: OpenSequence, stop: int) -> None:
+        """Turn a sequence into a value of unknown VR."""
         del self.bulkdata[sequence.bulkdata_before :]
         level, start = sequence.level, sequence.start
         level.dataset[sequence.key] = self._element(
@@ -338,9 +345,9 @@ class ElementReader:
         )
 
     def _delimiter(self, level: OpenDataset, tag: int, length: int) -> OpenDataset | None:
-        """Meet an item or a delimiter where an element should be."""
+        """Handle an item or a delimiter where an element should be."""
         if level is self._root and length <= level.end - level.position - 8:
-            # The head of its sequence was lost; what is in it cannot be told where to belong.
+            # The head of its sequence is lost, so its elements have no parent.
             level.position += 8 + length
             return level
         if tag == ITEM_END and level is not self._root:
@@ -351,7 +358,7 @@ class ElementReader:
         raise Damaged("A sequence is damaged: its items are not where they should be.")
 
     def _leave(self, level: OpenDataset) -> OpenDataset | None:
-        """End a level: the level to go on with, None when the whole data set is read."""
+        """End a level; return the next level, None when the whole data set is read."""
         level.sort()
         if level.sequence is not None:
             return self._next_item(
@@ -362,7 +369,7 @@ class ElementReader:
         return None
 
     def _recovered(self, level: OpenDataset, damage: Damaged) -> OpenDataset | None:
-        """Go on behind the innermost sequence of known length, or give up."""
+        """Continue behind the innermost sequence of known length, or raise the error."""
         sequence = level.sequence
         while sequence is not None and sequence.is_delimited:
             sequence = sequence.level.sequence
@@ -380,7 +387,7 @@ class ElementReader:
             return False
         if level.coding.explicit:
             code = bytes(self._data[level.position + 4 : level.position + 6])
-            return code in level.coding.kinds_by_code
+            return code in level.coding.codecs_by_code
         return dictionary.PUBLIC[tag] != dictionary.UNKNOWN
 
     def _count(self) -> None:

@@ -23,7 +23,7 @@ MAX_FRAGMENTS = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class Fragments:
-    """Positions of the items' headers, of the end of the last item, and of what follows.
+    """Positions of the items' headers, of the end of the last item, and of the bytes behind it.
 
     The first item is the Basic Offset Table. `is_closed` is True if a delimiter came.
     """
@@ -35,7 +35,7 @@ class Fragments:
 
 
 def scan(data: memoryview, start: int, end: int, coding: Encoding) -> Fragments:
-    """Go from item to item, touching nothing but their headers."""
+    """Return the positions of all items, reading only their headers."""
     unpack = struct.Struct(coding.order + "HHI").unpack_from
     items = array("Q")
     position = start
@@ -46,7 +46,7 @@ def scan(data: memoryview, start: int, end: int, coding: Encoding) -> Fragments:
                 return Fragments(items, position, position + 8, is_closed=True)
             if group << 16 | number == TRAILING_PADDING or only_zeros(data, position, end):
                 return Fragments(items, position, end, is_closed=False)
-            raise Damaged("The pixel data is damaged: something else stands among its fragments.")
+            raise Damaged("The pixel data is damaged: something else is between its fragments.")
         items.append(position)
         position += 8 + length
         if len(items) > MAX_FRAGMENTS:

@@ -1,7 +1,7 @@
 """The byte ranges of frames, PS3.5 8 and A.4, PS3.3 C.7.6.3 and C.7.6.6.
 
-Only the headers of fragments are read, and the first bytes of fragments when nothing else tells
-frames apart, so an object of any size is done in a moment.
+Only the headers of fragments are read, and the first bytes of fragments if nothing else separates
+frames, so an object of any size is quickly done.
 """
 
 import struct
@@ -19,7 +19,7 @@ from lenticular.dicom.transfer_syntaxes import RLE_LOSSLESS, TransferSyntax
 
 _FLOATING_POINT_BITS = {tags.FLOAT_PIXEL_DATA: 32, tags.DOUBLE_FLOAT_PIXEL_DATA: 64}
 
-# How a compressed image begins: JPEG and JPEG-LS, JPEG 2000 and HTJ2K (bare, in a JP2 file),
+# The first bytes of a compressed image: JPEG and JPEG-LS, JPEG 2000 and HTJ2K (bare, in a JP2),
 # JPEG XL (bare, in a container).
 _IMAGE_STARTS = (
     b"\xff\xd8\xff",
@@ -45,6 +45,7 @@ def pixel_layout(
 
 
 def _native(pixels: OpenBulk, reader: ElementReader, syntax: TransferSyntax) -> PixelLayout:
+    """Return the layout of pixels that are not encapsulated."""
     dataset = reader.dataset
     bits = _FLOATING_POINT_BITS.get(pixels.path) or _number(dataset, tags.BITS_ALLOCATED)
     claimed = 1 if _has_no_count(dataset) else _number(dataset, tags.NUMBER_OF_FRAMES)
@@ -69,15 +70,15 @@ def _frame_bits(dataset: Dataset, bits: int, frames: int, length: int) -> int:
     samples = _number(dataset, tags.SAMPLES_PER_PIXEL) or 1
     whole = _padded_by_frame(pixels * samples * bits, frames, length)
     photometric = dataset.get(tags.PHOTOMETRIC_INTERPRETATION, {}).get("Value", [""])[0]
-    # Two pixels share their chrominance (C.7.6.3.1.2), unless the length tells otherwise: the
-    # name is often left in place when an image is decompressed.
+    # Two pixels share their chrominance (C.7.6.3.1.2), unless the length shows otherwise: the
+    # name often remains when an image is decompressed.
     if photometric in ("YBR_FULL_422", "YBR_PARTIAL_422") and samples == 3:
         return whole if length * 8 >= frames * whole else pixels * 2 * bits
     return whole
 
 
 def _padded_by_frame(bits: int, frames: int, length: int) -> int:
-    """Return the bits of a frame, with padding where the length shows that each frame has some.
+    """Return the bits of a frame, with padding if the length shows that each frame has some.
 
     One-bit frames follow each other without a gap (PS3.5 8.1.1), but some writers begin each one
     with a new byte.
@@ -96,11 +97,12 @@ def _word_bytes(bits: int, vr: str) -> int:
 
 
 def _number(dataset: Dataset, key: str) -> int:
-    """Return a count or size of the data set; 0 when it is missing, negative or no number."""
+    """Return a count or size of the data set; 0 if it is missing, negative or not a number."""
     return max(first_integer(dataset, key) or 0, 0)
 
 
 def _has_no_count(dataset: Dataset) -> bool:
+    """Return True if the data set gives no number of frames."""
     return not dataset.get(tags.NUMBER_OF_FRAMES, {}).get("Value")
 
 
@@ -111,6 +113,7 @@ def _encapsulated(
     reader: ElementReader,
     syntax: TransferSyntax,
 ) -> PixelLayout:
+    """Return the layout of encapsulated pixels."""
     claimed = _number(reader.dataset, tags.NUMBER_OF_FRAMES)
     tables = [_extended_offset_table(data, reader), _basic_offset_table(data, fragments)]
     starts = _starts_as_claimed(data, fragments, claimed, tables, syntax)
@@ -139,7 +142,7 @@ def _starts_as_claimed(
     tables: "list[array[int]]",
     syntax: TransferSyntax,
 ) -> "array[int]":
-    """Return the item that each frame begins with, by the first rule that gives their number."""
+    """Return the first item of each frame, by the first rule that gives their declared number."""
     items = fragments.items[1:]
     if not items or not claimed:
         return array("Q")
@@ -159,7 +162,7 @@ def _starts_found(
     tables: "list[array[int]]",
     syntax: TransferSyntax,
 ) -> "array[int]":
-    """Return the item that each image begins with, where their number is not the claimed one."""
+    """Return the first item of each image, if their number is not the declared one."""
     items = fragments.items[1:]
     if not items:
         return items
@@ -185,13 +188,13 @@ def _is_true(table: "array[int]", items: "array[int]") -> bool:
 
 
 def _extended_offset_table(data: memoryview, reader: ElementReader) -> "array[int]":
-    """Extended Offset Table (7FE0,0001), C.7.6.3.1.8."""
+    """Return the Extended Offset Table (7FE0,0001), C.7.6.3.1.8."""
     start, length = reader.offset_tables.get(tags.EXTENDED_OFFSET_TABLE, (0, 0))
     return _little_endian_words("Q", data[start : start + length].tobytes())
 
 
 def _basic_offset_table(data: memoryview, fragments: Fragments) -> "array[int]":
-    """Return the first item, A.4."""
+    """Return the Basic Offset Table, A.4."""
     if not fragments.items:
         return array("I")
     start = fragments.items[0] + 8
@@ -200,6 +203,7 @@ def _basic_offset_table(data: memoryview, fragments: Fragments) -> "array[int]":
 
 
 def _little_endian_words(code: str, raw: bytes) -> "array[int]":
+    """Return the words of a table."""
     words = array(code)
     words.frombytes(raw[: len(raw) // words.itemsize * words.itemsize])
     if sys.byteorder == "big":
@@ -208,18 +212,19 @@ def _little_endian_words(code: str, raw: bytes) -> "array[int]":
 
 
 def _image_starts(data: memoryview, items: "array[int]", syntax: TransferSyntax) -> "array[int]":
-    """Return the fragments with which an image begins, by what compressed images begin with."""
+    """Return the fragments that begin with the first bytes of a compressed image."""
     begins = _begins_rle if syntax.uid == RLE_LOSSLESS else _begins_image
     starts = array("Q", (item for item in items if begins(data, item + 8)))
     return starts if starts and starts[0] == items[0] else array("Q")
 
 
 def _begins_image(data: memoryview, offset: int) -> bool:
+    """Return True if a compressed image begins at this offset."""
     return data[offset : offset + _START_LENGTH].tobytes().startswith(_IMAGE_STARTS)
 
 
 def _begins_rle(data: memoryview, offset: int) -> bool:
-    """True for the header of an RLE frame, PS3.5 G.5.
+    """Return True for the header of an RLE frame, PS3.5 G.5.
 
     A frame of RLE is one fragment (A.4.2), but some writers divide it.
     """
@@ -232,7 +237,7 @@ def _begins_rle(data: memoryview, offset: int) -> bool:
 
 
 def _runs(starts: "array[int]", stop: int) -> "array[int]":
-    """Offset and length, by turns, of the items from each start to the next."""
+    """Return offset and length, by turns, of the items from each start to the next."""
     ends = starts[1:]
     ends.append(stop)
     runs = array("Q")

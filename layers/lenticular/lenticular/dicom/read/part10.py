@@ -1,8 +1,8 @@
-"""A DICOM file, PS3.10 7: its head is read, and where its large values lie is noted.
+"""A DICOM file, PS3.10 7: its head is read, and the positions of its large values noted.
 
-Received is what the world sends: with or without preamble and File Meta Information, the transfer
-syntax wrong or missing, padding behind. A file is refused when bytes are missing, when it is no
-data set, or when its identifiers cannot name it; the refusal says so in a sentence.
+It reads files as they occur: with or without preamble and File Meta Information, with a wrong or
+missing transfer syntax, with padding behind. A file is refused if bytes are missing, if it is not a
+data set, or if its identifiers cannot name it; the refusal says so in a sentence.
 """
 
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ _MEDIA_STORAGE_SOP_CLASS = int(tags.MEDIA_STORAGE_SOP_CLASS_UID, 16)
 _TRANSFER_SYNTAX = int(tags.TRANSFER_SYNTAX_UID, 16)
 _MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 
-# What is often sent by mistake, by how it begins.
+# Files that are often sent by mistake, by their first bytes.
 _OTHER_FILES = {
     b"\x1f\x8b": "a gzip file; unpack it first",
     b"PK\x03\x04": "a zip file; unpack it first",
@@ -54,18 +54,19 @@ _NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class _Head:
-    """The File Meta Information, PS3.10 7.1, and where the data set begins."""
+    """The File Meta Information, PS3.10 7.1, and the start of the data set."""
 
     start: int
     values: dict[int, str] = field(default_factory=dict)
 
     def uid(self, tag: int) -> str | None:
+        """Return a UID of the head, None if it has none."""
         value = self.values.get(tag, "")
         return value if uids.is_valid(value) else None
 
 
 def parse(data: memoryview | bytes) -> ParsedInstance:
-    """Read the head of a file; raises InvalidInstance when it cannot be stored."""
+    """Read the head of a file; raise InvalidInstance if it cannot be stored."""
     with memoryview(data) as view:
         head = _read_head(view)
         syntax_uid = head.uid(_TRANSFER_SYNTAX)
@@ -79,21 +80,23 @@ def file_meta(data: memoryview | bytes) -> Dataset:
     """Return the File Meta Information, PS3.10 7.1, of a file or of its beginning."""
     meta: Dataset = {}
     with memoryview(data) as view:
-        for tag, kind, begin, end in _meta_elements(view, _start(view)):
+        for tag, codec, begin, end in _meta_elements(view, _start(view)):
             with suppress(ValueError):  # a damaged value is left out
-                value = kind.encode(bytes(view[begin:end]), character_sets.DEFAULT)
-                meta[f"{tag:08X}"] = {"vr": kind.vr} | ({} if value is None else {kind.key: value})
+                value = codec.encode(bytes(view[begin:end]), character_sets.DEFAULT)
+                meta[f"{tag:08X}"] = {"vr": codec.vr} | (
+                    {} if value is None else {codec.key: value}
+                )
     return meta
 
 
 def target_of_beginning(data: memoryview | bytes) -> Target | None:
-    """Return the instance that a file is, read from its beginning; None if that does not tell."""
+    """Return the instance of a file, read from its beginning; None if that does not name it."""
     try:
         with memoryview(data) as view:
             head = _read_head(view)
             coding = _coding(view, head.start, head.uid(_TRANSFER_SYNTAX))
             reader = ElementReader(view, head.start, coding)
-            with suppress(InvalidInstance):  # what the beginning cuts off
+            with suppress(InvalidInstance):  # the beginning may end within an element
                 reader.read()
             return Target(*(_identifier(reader.dataset, key) for key in _NAMES))
     except InvalidInstance:
@@ -124,6 +127,7 @@ def read_as_written(data: memoryview | bytes) -> Dataset:
 
 
 def _parse(view: memoryview, head: _Head, syntax_uid: str | None) -> ParsedInstance:
+    """Read the data set of a file in this transfer syntax."""
     coding = _coding(view, head.start, syntax_uid)
     reader = ElementReader(view, head.start, coding)
     reader.read()
@@ -163,20 +167,20 @@ def _read_head(view: memoryview) -> _Head:
 
 
 def _meta_elements(view: memoryview, position: int) -> Iterator[tuple[int, VrCodec, int, int]]:
-    """Tag, kind, begin and end of each; the group length is often wrong and never needed."""
+    """Yield tag, codec, begin and end of each element; the group length is often wrong."""
     while position + 8 <= len(view):
         tag, _ = EXPLICIT_LITTLE.tag_at(view, position)
         if tag >> 16 != _META:
             break
-        kind, _, begin, length = EXPLICIT_LITTLE.explicit_header(view, position, len(view))
+        codec, _, begin, length = EXPLICIT_LITTLE.explicit_header(view, position, len(view))
         position = begin + length
         if position > len(view):
             raise cut_off("the File Meta Information", position, len(view))
-        yield tag, kind, begin, position
+        yield tag, codec, begin, position
 
 
 def _start(view: memoryview) -> int:
-    """Behind the prefix; the preamble, or both, may be missing."""
+    """Return the position behind the prefix; the preamble, or both, may be missing."""
     if not view:
         raise InvalidInstance("The file is empty.")
     if view[_PREAMBLE : _PREAMBLE + 4] == _PREFIX:
@@ -185,7 +189,7 @@ def _start(view: memoryview) -> int:
 
 
 def _check_that_a_data_set_begins(view: memoryview) -> None:
-    """A file without File Meta Information has to begin with the group of identifiers."""
+    """Refuse a file without File Meta Information that does not begin with the identifiers."""
     begin = bytes(view[:8])
     for magic, what in _OTHER_FILES.items():
         if begin.startswith(magic):
@@ -202,7 +206,7 @@ def _coding(view: memoryview, start: int, syntax_uid: str | None) -> Encoding:
     declared = _declared(syntax_uid)
     is_big = first[:2] == b"\x00\x08" or (declared.order == ">" and first[:2] != b"\x08\x00")
     code = first[4:6]
-    is_explicit = code in EXPLICIT_LITTLE.kinds_by_code or (
+    is_explicit = code in EXPLICIT_LITTLE.codecs_by_code or (
         declared.explicit and code.isalpha() and code.isupper()
     )
     if is_explicit:
@@ -211,6 +215,7 @@ def _coding(view: memoryview, start: int, syntax_uid: str | None) -> Encoding:
 
 
 def _declared(syntax_uid: str | None) -> Encoding:
+    """Return the encoding of a transfer syntax."""
     if syntax_uid is None:
         return EXPLICIT_LITTLE
     syntax = transfer_syntaxes.lookup(syntax_uid)
@@ -220,6 +225,7 @@ def _declared(syntax_uid: str | None) -> Encoding:
 
 
 def _uid_of(coding: Encoding) -> str:
+    """Return a transfer syntax with this encoding."""
     if not coding.explicit:
         return transfer_syntaxes.IMPLICIT_VR_LITTLE_ENDIAN
     if coding.order == ">":
@@ -228,7 +234,7 @@ def _uid_of(coding: Encoding) -> str:
 
 
 def _sop_class_uid(dataset: Dataset, head: _Head) -> str:
-    """Return the SOP class, if need be that of the File Meta Information; it may be empty."""
+    """Return the SOP class, if need be from the File Meta Information; it may be empty."""
     in_head = head.uid(_MEDIA_STORAGE_SOP_CLASS)
     values = dataset.get(tags.SOP_CLASS_UID, {}).get("Value", [])
     if _MEDIA_STORAGE_DIRECTORY in (in_head, *values) or tags.DIRECTORY_RECORD_SEQUENCE in dataset:

@@ -1,8 +1,8 @@
 """Values: from the bytes of an element to its JSON, PS3.5 6.2 and PS3.18 F.2.
 
-A `VrCodec` is what the reader has to know of a VR in one byte order. Its `encode` gives what stands
-under `key` in the element's JSON, None when the value is empty, and raises ValueError when the
-bytes cannot be a value of this VR.
+A `VrCodec` describes a VR in one byte order. Its `encode` returns the content of `key` in the
+element's JSON, None if the value is empty, and raises ValueError if the bytes cannot be a value of
+this VR.
 """
 
 import math
@@ -29,8 +29,8 @@ PADDING = " \0"
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
 _SIMPLE_DECIMALS = re.compile(r"[0-9+\-. \\]*", re.ASCII)
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
-_EXACT_DIGITS = 15  # so many decimal digits survive the way through a double
-_LONGEST_DECIMAL = 64  # four times what PS3.5 allows; what is longer is no number anyone meant
+_EXACT_DIGITS = 15  # digits of a decimal that a double preserves
+_LONGEST_DECIMAL = 64  # four times what PS3.5 allows
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,41 +44,41 @@ class VrCodec:
     has_long_header: bool = False  # 32 bit length in Explicit VR, PS3.5 7.1.2
 
 
-def strings(raw: bytes, repertoire: CharacterSet) -> list[str | None] | None:
-    """One or several strings, without the padding behind them."""
-    text = repertoire.decode(raw).rstrip(PADDING)
+def strings(raw: bytes, character_set: CharacterSet) -> list[str | None] | None:
+    """Return one or several strings, without the padding behind them."""
+    text = character_set.decode(raw).rstrip(PADDING)
     if "\\" in text:
         return [part.rstrip(PADDING) or None for part in text.split("\\")]
     return [text] if text else None
 
 
-def trimmed(raw: bytes, repertoire: CharacterSet) -> list[str | None] | None:
+def trimmed(raw: bytes, character_set: CharacterSet) -> list[str | None] | None:
     """Return UIDs or Application Entity titles, in which leading spaces mean nothing either."""
-    values = strings(raw, repertoire)
+    values = strings(raw, character_set)
     return values and [value.strip(PADDING) or None if value else None for value in values]
 
 
-def as_written(raw: bytes, repertoire: CharacterSet) -> list[str] | None:
+def as_written(raw: bytes, character_set: CharacterSet) -> list[str] | None:
     """Return the characters of the file as one string, without the padding behind them."""
-    value = repertoire.decode(raw).rstrip(PADDING)
+    value = character_set.decode(raw).rstrip(PADDING)
     return [value] if value else None
 
 
-def name_as_written(raw: bytes, repertoire: CharacterSet) -> list[str] | None:
+def name_as_written(raw: bytes, character_set: CharacterSet) -> list[str] | None:
     """Return the characters of person names as one string."""
-    value = repertoire.decode_name(raw).rstrip(PADDING)
+    value = character_set.decode_name(raw).rstrip(PADDING)
     return [value] if value else None
 
 
-def text(raw: bytes, repertoire: CharacterSet) -> list[str] | None:
+def text(raw: bytes, character_set: CharacterSet) -> list[str] | None:
     """Return a single text, in which a backslash is a character."""
-    value = repertoire.decode(raw).rstrip(PADDING)
+    value = character_set.decode(raw).rstrip(PADDING)
     return [value] if value else None
 
 
-def names(raw: bytes, repertoire: CharacterSet) -> list[dict[str, str] | None] | None:
-    """Person names in their component groups, PS3.18 F.2.2."""
-    value = repertoire.decode_name(raw).rstrip(PADDING)
+def names(raw: bytes, character_set: CharacterSet) -> list[dict[str, str] | None] | None:
+    """Return person names in their component groups, PS3.18 F.2.2."""
+    value = character_set.decode_name(raw).rstrip(PADDING)
     if not value:
         return None
     found = [_name(part) for part in value.split("\\")]
@@ -86,6 +86,7 @@ def names(raw: bytes, repertoire: CharacterSet) -> list[dict[str, str] | None] |
 
 
 def _name(value: str) -> dict[str, str] | None:
+    """Return the groups of one person name."""
     if "=" not in value:
         value = value.rstrip(PADDING)
         return {"Alphabetic": value} if value else None
@@ -93,9 +94,9 @@ def _name(value: str) -> dict[str, str] | None:
     return {group: part for group, text in groups if (part := text.rstrip(PADDING))} or None
 
 
-def decimals(raw: bytes, repertoire: CharacterSet) -> list[int | float | str | None] | None:
-    """Decimal strings as numbers, where a number says the same as the string."""
-    value = repertoire.decode(raw).strip(PADDING)
+def decimals(raw: bytes, character_set: CharacterSet) -> list[int | float | str | None] | None:
+    """Return decimal strings as numbers, if the number means the same as the string."""
+    value = character_set.decode(raw).strip(PADDING)
     if not value:
         return None
     # A structure set has hundreds of thousands, nearly all of them of this simple form.
@@ -104,6 +105,7 @@ def decimals(raw: bytes, repertoire: CharacterSet) -> list[int | float | str | N
 
 
 def _simple_decimal(value: str) -> int | float | str | None:
+    """Return a decimal string of the simplest spelling as a number."""
     try:
         if "." in value:
             if len(value) <= _EXACT_DIGITS + 1:
@@ -116,23 +118,25 @@ def _simple_decimal(value: str) -> int | float | str | None:
 
 
 def _decimal(value: str) -> int | float | str | None:
+    """Return a decimal string as a number, or as the string."""
     if len(value) > _LONGEST_DECIMAL or _DECIMAL.fullmatch(value) is None:
         return value or None
     if len(value) <= _EXACT_DIGITS and _INTEGER.fullmatch(value):
-        return int(value)  # whatever stands beside it
+        return int(value)  # also beside other text
     number = float(value)
     return number if Decimal(repr(number)) == Decimal(value) else value
 
 
-def integers(raw: bytes, repertoire: CharacterSet) -> list[int | str | None] | None:
-    """Integer strings as numbers, where they are."""
-    value = repertoire.decode(raw).strip(PADDING)
+def integers(raw: bytes, character_set: CharacterSet) -> list[int | str | None] | None:
+    """Return integer strings as numbers, if they are."""
+    value = character_set.decode(raw).strip(PADDING)
     if not value:
         return None
     return [_integer(part.strip(PADDING)) for part in value.split("\\")]
 
 
 def _integer(value: str) -> int | str | None:
+    """Return an integer string as a number, or as the string."""
     number = integer(value)
     if number is None or abs(number) > LARGEST_EXACT:
         return value or None
@@ -140,6 +144,7 @@ def _integer(value: str) -> int | str | None:
 
 
 def _numbers(layout: struct.Struct, raw: bytes, _: CharacterSet) -> list[Any] | None:
+    """Return binary numbers."""
     if len(raw) == layout.size:
         return list(layout.unpack(raw))
     if len(raw) % layout.size:
@@ -148,6 +153,7 @@ def _numbers(layout: struct.Struct, raw: bytes, _: CharacterSet) -> list[Any] | 
 
 
 def _floats(layout: struct.Struct, raw: bytes, _: CharacterSet) -> list[float | str] | None:
+    """Return binary floating point numbers."""
     numbers = _numbers(layout, raw, _)
     if numbers is None or all(map(math.isfinite, numbers)):
         return numbers
@@ -155,34 +161,37 @@ def _floats(layout: struct.Struct, raw: bytes, _: CharacterSet) -> list[float | 
 
 
 def _not_finite(number: float) -> str:
-    """JSON has no such numbers; these names can be read back by Python and JavaScript."""
+    """Return a name for NaN or infinity, which JSON lacks; Python and JavaScript can read it."""
     if math.isnan(number):
         return "NaN"
     return "Infinity" if number > 0 else "-Infinity"
 
 
 def _long_integers(layout: struct.Struct, raw: bytes, _: CharacterSet) -> list[int | str] | None:
+    """Return 64 bit integers."""
     numbers = _numbers(layout, raw, _)
     return numbers and [n if abs(n) <= LARGEST_EXACT else str(n) for n in numbers]
 
 
 def _tags(layout: struct.Struct, raw: bytes, _: CharacterSet) -> list[str] | None:
+    """Return attribute tags."""
     if len(raw) % layout.size:
         raise ValueError("the length is not a multiple of the size of a tag")
     return [f"{group:04X}{element:04X}" for group, element in layout.iter_unpack(raw)] or None
 
 
 def binary(raw: bytes, _: CharacterSet) -> str | None:
-    """Base64, PS3.18 F.2.7."""
+    """Return bytes in Base64, PS3.18 F.2.7."""
     return b2a_base64(raw, newline=False).decode("ascii") if raw else None
 
 
-def _swapped(size: int, raw: bytes, repertoire: CharacterSet) -> str | None:
-    return binary(swap(size, raw), repertoire)
+def _swapped(size: int, raw: bytes, character_set: CharacterSet) -> str | None:
+    """Return words of a big-endian file in Base64."""
+    return binary(swap(size, raw), character_set)
 
 
 def swap(word_bytes: int, raw: bytes) -> bytes:
-    """Return the bytes with each word turned round; what is left of an incomplete word stays."""
+    """Return the bytes with each word reversed; an incomplete word at the end stays."""
     code = {2: "H", 4: "I", 8: "Q"}.get(word_bytes)
     if code is None:
         return raw
@@ -197,7 +206,7 @@ _NUMBER_BYTES = {"US": 2, "SS": 2, "AT": 2, "UL": 4, "SL": 4, "FL": 4, "FD": 8, 
 
 
 def little_endian(vr: str, raw: bytes) -> bytes:
-    """Return the value of a big-endian file as web services give it, PS3.18 F.2.7 and 8.7.3."""
+    """Return the value of a big-endian file in little endian (PS3.18 F.2.7 and 8.7.3)."""
     return swap(WORD_BYTES.get(vr) or _NUMBER_BYTES.get(vr, 1), raw)
 
 
@@ -224,26 +233,28 @@ _BINARIES = (*WORD_BYTES, "OB", "UN", "SQ")
 _LONG_HEADERS = frozenset({*_BINARIES, "SV", "UC", "UR", "UT", "UV"})
 
 
-def _kinds(order: str, texts: dict[str, Encode]) -> dict[str, VrCodec]:
+def _codecs(order: str, texts: dict[str, Encode]) -> dict[str, VrCodec]:
+    """Return the codec of each VR."""
+
     def numbers(code: str, encode: Callable[..., Any]) -> Encode:
         return partial(encode, struct.Struct(order + code))
 
     def binaries(vr: str) -> Encode:
         return binary if order == "<" else partial(_swapped, WORD_BYTES.get(vr, 1))
 
-    kinds = [
+    codecs = [
         *(VrCodec(vr, "Value", encode, TEXT_LIMIT) for vr, encode in texts.items()),
         *(VrCodec(vr, "Value", numbers(*how), NUMBERS_LIMIT) for vr, how in _NUMBERS.items()),
         *(VrCodec(vr, "InlineBinary", binaries(vr), BINARY_LIMIT) for vr in _BINARIES),
     ]
-    return {kind.vr: replace(kind, has_long_header=kind.vr in _LONG_HEADERS) for kind in kinds}
+    return {codec.vr: replace(codec, has_long_header=codec.vr in _LONG_HEADERS) for codec in codecs}
 
 
-LITTLE_ENDIAN = _kinds("<", _STRINGS)
-BIG_ENDIAN = _kinds(">", _STRINGS)
+LITTLE_ENDIAN = _codecs("<", _STRINGS)
+BIG_ENDIAN = _codecs(">", _STRINGS)
 _AS_WRITTEN: dict[str, Encode] = {
     **dict.fromkeys(_STRINGS, as_written),
     "PN": name_as_written,
 }
-LITTLE_ENDIAN_AS_WRITTEN = _kinds("<", _AS_WRITTEN)
-BIG_ENDIAN_AS_WRITTEN = _kinds(">", _AS_WRITTEN)
+LITTLE_ENDIAN_AS_WRITTEN = _codecs("<", _AS_WRITTEN)
+BIG_ENDIAN_AS_WRITTEN = _codecs(">", _AS_WRITTEN)

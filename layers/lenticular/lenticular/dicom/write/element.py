@@ -1,7 +1,7 @@
 """Elements in Explicit VR Little Endian, PS3.5 7.1.2: sizes first, then bytes piece by piece.
 
 Values may be files of any size: they are read when they are written, a megabyte at a time. Every
-value has an even length (PS3.5 7.1.1); what its VR is padded with is added here and nowhere else.
+value has an even length (PS3.5 7.1.1); only this module adds the padding of its VR.
 """
 
 import struct
@@ -59,7 +59,7 @@ class WritableElement:
 
     @cached_property
     def written_vr(self) -> str:
-        """The VR in the header: UN where no header of its own holds the length (PS3.5 6.2.2)."""
+        """The VR in the header: UN if the VR's own header cannot hold the length (PS3.5 6.2.2)."""
         is_long = self.length > _LONGEST_SHORT and not LITTLE_ENDIAN[self.vr].has_long_header
         return "UN" if is_long else self.vr
 
@@ -118,10 +118,12 @@ def file_size(file: BufferedIOBase) -> int:
 
 
 def _size_of_all(elements: Sequence[WritableElement]) -> int:
+    """Return the bytes of all elements."""
     return sum(element.written_size for element in elements)
 
 
 def _frame_size(frame: BufferedIOBase) -> int:
+    """Return the size of a frame; refuse one that is too large."""
     size = file_size(frame)
     if size >= LONGEST_LENGTH:
         raise InvalidInstance("A frame of 4 GB or more cannot be written (PS3.5 A.4).")
@@ -129,7 +131,8 @@ def _frame_size(frame: BufferedIOBase) -> int:
 
 
 def _file_pieces(file: BufferedIOBase) -> Iterator[bytes]:
-    # From its start each time: several elements may have one value, and it is read back later.
+    """Yield a file in pieces."""
+    # From its start each time: several elements may share a value, and it is read back later.
     file.seek(0)
     while piece := file.read(PIECE_BYTES):
         yield piece

@@ -14,7 +14,7 @@ from lenticular.dicom.transfer_syntaxes import lookup
 def mark_lossy(
     dataset: Dataset, sop_class_uid: str, transfer_syntax_uid: str, method: str, ratio: float
 ) -> None:
-    """Make the dataset that of an image derived by lossy compression of this method and ratio."""
+    """Make the dataset that of an image after lossy compression by this method and ratio."""
     source = Dataset()
     source.ReferencedSOPClassUID = sop_class_uid
     source.ReferencedSOPInstanceUID = dataset.SOPInstanceUID
@@ -23,7 +23,7 @@ def mark_lossy(
     dataset.ImageType = ["DERIVED", *(_values(dataset, "ImageType")[1:] or ["PRIMARY"])]
     dataset.DerivationDescription = f"Lossy compression: {lookup(transfer_syntax_uid).name}"
     dataset.LossyImageCompression = "01"
-    # Whatever was lost before stays told.
+    # Earlier lossy compression stays recorded.
     ratios = _values(dataset, "LossyImageCompressionRatio")
     methods = _values(dataset, "LossyImageCompressionMethod")
     dataset.LossyImageCompressionRatio = [*ratios, f"{ratio:.6g}"]
@@ -31,12 +31,13 @@ def mark_lossy(
 
 
 def derived_uid(sop_instance_uid: str, transfer_syntax_uid: str) -> str:
-    """The SOP Instance UID of the lossy version: the same whenever it is asked for (PS3.5 B.2)."""
+    """Return the SOP Instance UID of the lossy version, always the same one (PS3.5 B.2)."""
     digest = hashlib.sha256(f"{sop_instance_uid} {transfer_syntax_uid}".encode()).digest()
     return f"2.25.{int.from_bytes(digest[:16])}"
 
 
 def _values(dataset: Dataset, keyword: str) -> list[str]:
+    """Return the values of an attribute of several texts."""
     value = dataset.get(keyword)
     if value in (None, ""):
         return []

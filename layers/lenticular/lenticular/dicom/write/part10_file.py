@@ -14,7 +14,7 @@ from lenticular.dicom.write.element import Encapsulated, WritableElement
 from lenticular.dicom.write.vr_encode import check_size, inline_bytes, is_text, value_bytes
 from lenticular.errors import InvalidInstance
 
-# Made once for this software, as PS3.5 B.2 has it.
+# Made once for this software (PS3.5 B.2).
 IMPLEMENTATION_CLASS_UID = "2.25.226370112839523219226219571408264127833"
 IMPLEMENTATION_VERSION_NAME = "LENTICULAR"
 
@@ -32,7 +32,7 @@ Bulk = Mapping[str, BufferedIOBase]
 
 
 def identifier(dataset: Dataset, tag: str) -> str:
-    """Return an identifier without which the instance cannot be filed."""
+    """Return an identifier without which the instance cannot be stored."""
     value = (dataset.get(tag, {}).get("Value") or [None])[0]
     if not isinstance(value, str) or not value:
         raise InvalidInstance(f"The metadata has no {_NAMES[tag]}.")
@@ -116,6 +116,7 @@ class _Encoder:
         )
 
     def _element(self, tag: str, element: dict[str, Any]) -> WritableElement:
+        """Return an element in written form."""
         vr = element["vr"]
         if vr == "SQ" and "Value" in element:
             return WritableElement(tag, vr, tuple(map(self._elements, element["Value"])))
@@ -133,6 +134,7 @@ class _Encoder:
         return WritableElement(tag, vr, raw)
 
     def _bulk_element(self, tag: str, vr: str, uri: str) -> WritableElement:
+        """Return an element whose value is bulk data."""
         element = WritableElement(tag, vr, self._bulk[uri])
         try:
             check_size(vr, element.size)

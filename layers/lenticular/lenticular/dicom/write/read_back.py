@@ -15,11 +15,11 @@ from lenticular.dicom.read.vr_decode import LITTLE_ENDIAN, little_endian
 from lenticular.dicom.write.element import WritableElement
 
 Read = Callable[[int, int], bytes]
-"""At most so many bytes (the second) of the file from an offset (the first)."""
+"""Returns bytes of the file: `read(offset, most)`."""
 
 
 class NotAsWritten(ValueError):
-    """An element of a file reads otherwise than it was meant; the message is its path."""
+    """An element of a file does not read as it was written; the message is its path."""
 
 
 def compare(elements: Sequence[WritableElement], parsed: ParsedInstance, read: Read) -> None:
@@ -43,6 +43,7 @@ class _Comparison:
             self._element(element, found, path + element.tag)
 
     def _element(self, meant: WritableElement, dataset: Dataset, path: str) -> None:
+        """Compare one element."""
         found = dataset[meant.tag]
         if isinstance(meant.value, tuple):
             self._items(meant.value, found.get("Value", []), path)
@@ -59,13 +60,14 @@ class _Comparison:
     def _items(
         self, meant: Sequence[Sequence[WritableElement]], found: Sequence[Dataset], path: str
     ) -> None:
+        """Compare the items of a sequence."""
         if len(meant) != len(found):
             raise NotAsWritten(path)
         for number, (item, dataset) in enumerate(zip(meant, found, strict=True)):
             self.datasets(item, dataset, f"{path}/{number}/")
 
     def _bulk(self, meant: WritableElement, path: str) -> None:
-        """Compare a value that the dataset leaves out, wherever the layout says that it lies."""
+        """Compare a value that the dataset leaves out, at the position in the layout."""
         offset, length = self._places.get(path, (0, 0))
         if meant.length not in (length, UNDEFINED):
             raise NotAsWritten(path)
@@ -74,7 +76,7 @@ class _Comparison:
             if self._read(offset, len(piece)) != piece:
                 raise NotAsWritten(path)
             offset += len(piece)
-        # The delimiter of compressed frames is written with their value, and no part of it.
+        # The delimiter of compressed frames is written with their value, but does not belong to it.
         if offset != end + (8 if meant.length == UNDEFINED else 0):
             raise NotAsWritten(path)
 
@@ -112,7 +114,7 @@ def differences(meant: ElementContent, found: ElementContent) -> set[str]:
 
 
 def _are_equal(meant: bytes | None, found: bytes | None) -> bool:
-    """True if the values are the same but for a byte of padding."""
+    """Return True if the values are equal except for a byte of padding."""
     if meant is None or found is None:
         return False
     return found == meant or (len(meant) % 2 == 1 and found[:-1] == meant)

@@ -1,8 +1,8 @@
 """Write the file of an instance in another transfer syntax, PS3.5 7 and PS3.10 7.1.
 
-pydicom reads and writes the elements; the pixels never pass through it. Pixels come and go in
-pieces, so that a file of any size is rewritten in little memory. Before the first piece goes out,
-our own reader compares the elements with those of the stored file.
+pydicom reads and writes the elements; the pixels never pass through it. Pixels are read and written
+in pieces, so that a file of any size is rewritten in little memory. Before the first piece is
+returned, our own reader compares the elements with those of the stored file.
 """
 
 import io
@@ -49,7 +49,7 @@ _UNREADABLE = (
 )
 
 
-# What may differ from the stored file: all that says how the pixels are encoded.
+# Elements that may differ from the stored file: those about the encoding of the pixels.
 _MAY_CHANGE = frozenset(
     {
         tags.SPECIFIC_CHARACTER_SET,
@@ -75,7 +75,7 @@ _MAY_CHANGE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class StoredElements:
-    """The elements of a stored file without its pixels: to edit, and as our reader reads them."""
+    """The elements of a stored file without its pixels, as pydicom and as our reader read them."""
 
     dataset: Dataset
     content: ElementContent
@@ -97,7 +97,7 @@ def read_elements(head: bytes, tail: bytes) -> StoredElements:
 
 @contextmanager
 def refusing_what_cannot_be_written() -> Iterator[None]:
-    """Raise Unacceptable for what pydicom raises when elements are edited that make no sense."""
+    """Raise Unacceptable in place of pydicom's errors for elements that cannot be written."""
     try:
         yield
     except _UNREADABLE as error:
@@ -134,7 +134,7 @@ def rewritten(
 ) -> Iterator[bytes]:
     """Return the file piece by piece; `pixels` is the whole element of the pixels, or nothing.
 
-    Raises Unacceptable at the call when an element cannot be written as it was read.
+    It raises Unacceptable at the call if an element cannot be written as it was read.
     """
     dataset = elements.dataset
     try:
@@ -168,7 +168,7 @@ def native_element(vr: str, size: int, pieces: Iterable[bytes]) -> Iterator[byte
         written += len(piece)
         yield piece
     if written != size:
-        # The length is out already; to break off is all that tells the client.
+        # The length is sent already; only an aborted response shows the error to the client.
         raise RuntimeError(f"pixels of {written:,} bytes instead of {size:,}")
     yield b"\0" * (size % 2)
 
@@ -183,6 +183,7 @@ def encapsulated_element(frames: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _items(dataset: Dataset) -> Iterator[Dataset]:
+    """Yield the items of all sequences."""
     for element in dataset:
         if element.VR == "SQ":
             for item in element.value:
@@ -191,10 +192,12 @@ def _items(dataset: Dataset) -> Iterator[Dataset]:
 
 
 def _head(vr: str, length: int) -> bytes:
+    """Return the header of the pixel element."""
     return struct.pack("<HH2sHI", PIXEL_DATA >> 16, PIXEL_DATA & 0xFFFF, vr.encode(), 0, length)
 
 
 def _encoded(dataset: Dataset) -> bytes:
+    """Return the elements as bytes."""
     buffer = DicomBytesIO()
     buffer.is_implicit_VR, buffer.is_little_endian = False, True
     write_dataset(buffer, dataset)
@@ -202,12 +205,14 @@ def _encoded(dataset: Dataset) -> bytes:
 
 
 def _joined(before: bytes, pixels: Iterable[bytes], behind: bytes) -> Iterator[bytes]:
+    """Yield all elements in order."""
     yield before
     yield from pixels
     yield behind
 
 
 def _file(head: bytes, elements: Iterator[bytes], deflated: bool) -> Iterator[bytes]:
+    """Yield the file."""
     yield head
     if not deflated:
         yield from elements
@@ -222,6 +227,7 @@ def _file(head: bytes, elements: Iterator[bytes], deflated: bool) -> Iterator[by
 
 
 def _not_rewritable() -> Unacceptable:
+    """Return the error for an instance that cannot be written in another transfer syntax."""
     return Unacceptable(
         "Elements of the instance cannot be written in another transfer syntax; retrieve it as it"
         " is stored."

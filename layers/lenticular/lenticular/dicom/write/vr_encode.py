@@ -1,7 +1,7 @@
 """Values: from the JSON of an element to its bytes, PS3.18 F.2 and PS3.5 6.2.
 
-The way back from `read/vr_decode.py`, for Explicit VR Little Endian and UTF-8. A ValueError says
-that this is no value of the VR.
+The inverse of `read/vr_decode.py`, for Explicit VR Little Endian and UTF-8. A ValueError means that
+this is not a value of the VR.
 """
 
 import struct
@@ -16,7 +16,7 @@ _LONGEST_DECIMAL = 16  # PS3.5 6.2, DS
 _NUMBERS = {
     "US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d",
 }  # fmt: skip
-# A value of these has whole numbers only: to pad it would make one up. An OW may hold bytes.
+# Values of whole numbers: padding would add one. An OW may hold bytes.
 _UNIT_BYTES = {
     "US": 2, "SS": 2, "AT": 4, "UL": 4, "SL": 4, "FL": 4, "FD": 8, "SV": 8, "UV": 8,
     "OF": 2, "OL": 2, "OD": 2, "OV": 2,
@@ -44,7 +44,7 @@ def inline_bytes(vr: str, text: str) -> bytes:
 
 
 def check_size(vr: str, size: int) -> None:
-    """Raise a ValueError when no value of this VR has so many bytes."""
+    """Raise ValueError if no value of this VR has this size."""
     if vr == "SQ":
         raise ValueError("a sequence cannot be given as bytes")
     if size % _UNIT_BYTES.get(vr, 1):
@@ -62,10 +62,11 @@ def is_text(vr: str) -> bool:
 
 
 def _packed(vr: str, values: list[Any]) -> bytes:
+    """Return binary numbers as bytes."""
     read: Callable[[Any], Any] = float if vr in ("FL", "FD") else int
     if any(isinstance(value, bool) or (isinstance(value, float) and read is int and value % 1)
            for value in values):  # fmt: skip
-        raise ValueError("no number of this kind")
+        raise ValueError("not a number of this VR")
     try:
         return struct.pack(f"<{len(values)}{_NUMBERS[vr]}", *map(read, values))
     except (struct.error, TypeError, OverflowError) as error:
@@ -73,20 +74,23 @@ def _packed(vr: str, values: list[Any]) -> bytes:
 
 
 def _tag(value: Any) -> int:
+    """Return a tag as a number."""
     if not isinstance(value, str) or len(value) != 8:
-        raise ValueError("no tag")
+        raise ValueError("not a tag")
     return int(value, 16)
 
 
 def _string(value: Any) -> str:
+    """Return a string."""
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise ValueError("no string")
+        raise ValueError("not a string")
     return value
 
 
 def _decimal(value: Any) -> str:
+    """Return a decimal string."""
     if isinstance(value, float) and len(repr(value)) > _LONGEST_DECIMAL:
         from pydicom.valuerep import format_number_as_ds
 
@@ -95,16 +99,19 @@ def _decimal(value: Any) -> str:
 
 
 def _number(value: Any) -> str:
+    """Return a number as text."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return repr(value)
     return _string(value)
 
 
 def _integer(value: Any) -> str:
+    """Return an integer string."""
     return str(int(value)) if isinstance(value, float) and not value % 1 else _number(value)
 
 
 def _name(value: Any) -> str:
+    """Return a person name as text."""
     if not isinstance(value, dict):
         return _string(value)
     groups = [_string(value.get(group)) for group in NAME_GROUPS]

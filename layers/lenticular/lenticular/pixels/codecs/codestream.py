@@ -1,9 +1,9 @@
-"""Heads of compressed frames: codec, size, colours and transfer syntax, before anything is decoded.
+"""Heads of compressed frames: codec, size, colours and transfer syntax, before they are decoded.
 
-The head is read by our own few lines so that a frame that claims to be enormous is refused before
-a decoder reserves memory for it, and because the codec is what the frame says it is, not what the
-transfer syntax promised. JPEG: ITU-T T.81 Annex B; JPEG-LS: T.87 Annex C; JPEG 2000: T.800
-Annex A; JPEG XL: ISO/IEC 18181-1.
+Our own code reads the head, so that a frame that claims to be enormous is refused before a decoder
+reserves memory for it, and because the codec of a frame is not always that of its transfer syntax.
+JPEG: ITU-T T.81 Annex B; JPEG-LS: T.87 Annex C; JPEG 2000: T.800 Annex A; JPEG XL:
+ISO/IEC 18181-1.
 """
 
 import struct
@@ -14,10 +14,10 @@ from enum import Enum
 from lenticular.dicom.transfer_syntaxes import JPEG_ROOT, RLE_LOSSLESS
 
 SEARCHED_BYTES = 65536
-"""A codestream begins within so many bytes of a frame: file formats put boxes before it."""
+"""A codestream begins within this many bytes of a frame, behind the boxes of file formats."""
 
 SHOWN_BYTES = 4 * SEARCHED_BYTES
-"""The bytes of a stream that are enough to read its head, where not all of it is at hand."""
+"""The bytes of a stream that are enough to read its head."""
 
 _RLE_HEADER = struct.Struct("<16I")
 
@@ -36,10 +36,10 @@ class Codec(Enum):
 class Head:
     """The head of a codestream.
 
-    `transformed`: the decoder turns the colours into RGB by itself (JPEG 2000, JPEG XL), or has
-    to (JPEG, where it is YCbCr by all signs in the stream); None when the stream does not say.
-    `subsampled`: the components of a JPEG have different resolutions. `inverted`: Adobe's
-    programs write the inks of CMYK so. `transfer_syntax_uid` is that of PS3.5 A.4 for the stream.
+    `transformed`: the decoder turns the colours into RGB by itself (JPEG 2000, JPEG XL), or has to
+    (JPEG, if the stream looks like YCbCr); None if the stream does not say. `subsampled`: the
+    components of a JPEG have different resolutions. `inverted`: the inks of CMYK are inverted, as
+    in Adobe's programs. `transfer_syntax_uid` is that of PS3.5 A.4 for the stream.
     """
 
     codec: Codec
@@ -65,7 +65,7 @@ def transfer_syntax_of(frame: bytes) -> str | None:
 
 
 def has_rle_header(frame: bytes) -> bool:
-    """Tell whether a frame begins as RLE does: a count and that many offsets (PS3.5 G.5)."""
+    """Return True if a frame begins with an RLE header: a count and offsets (PS3.5 G.5)."""
     if len(frame) < _RLE_HEADER.size:
         return False
     count, *offsets = _RLE_HEADER.unpack_from(frame)
@@ -75,7 +75,7 @@ def has_rle_header(frame: bytes) -> bool:
 
 
 def read_head(frame: bytes) -> Head | None:
-    """Return the head of a compressed frame, None when it is of no known kind or broken."""
+    """Return the head of a compressed frame; None if its codec is unknown or it is broken."""
     try:
         return _read_head(frame)
     except (struct.error, IndexError):
@@ -83,6 +83,7 @@ def read_head(frame: bytes) -> Head | None:
 
 
 def _read_head(frame: bytes) -> Head | None:
+    """Return the head by the first bytes of a frame."""
     if frame[:2] == b"\xff\x0a" or frame[4:8] == b"JXL ":
         return _jpeg_xl(frame)
     start = frame.find(b"\xff\x4f\xff\x51", 0, SEARCHED_BYTES)
@@ -134,6 +135,7 @@ def _segments(frame: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _jpeg_head(marker: int, segment: bytes, segments: dict[int, bytes], frame: bytes) -> Head:
+    """Return the head of a JPEG or JPEG-LS."""
     precision, rows, columns, count = struct.unpack_from(">BHHB", segment)
     parameter = _scan_parameter(segments.get(_SOS, b""))
     codec, syntax = Codec.JPEG, _SOF_SYNTAXES.get(marker, JPEG_ROOT + "51")
@@ -161,14 +163,14 @@ def _jpeg_head(marker: int, segment: bytes, segments: dict[int, bytes], frame: b
 
 
 def _scan_parameter(scan: bytes) -> int:
-    """Return what follows the components in a scan header: predictor (T.81) or NEAR (T.87)."""
+    """Return the byte behind the components in a scan header: predictor (T.81) or NEAR (T.87)."""
     position = 1 + 2 * scan[0] if scan else 0
     return scan[position] if 0 < position < len(scan) else 0
 
 
 def _is_ycbcr(identifiers: bytes, subsampled: bool, segments: dict[int, bytes]) -> bool | None:
-    """Tell by the signs that encoders leave; none of them is required by PS3.5."""
-    if subsampled:  # nobody halves the resolution of green
+    """Return True if signs of encoders mean YCbCr, None without a sign; PS3.5 requires none."""
+    if subsampled:  # encoders never halve the resolution of green
         return True
     adobe = segments.get(_APP14, b"")
     if len(adobe) >= 12:
@@ -179,6 +181,7 @@ def _is_ycbcr(identifiers: bytes, subsampled: bool, segments: dict[int, bytes]) 
 
 
 def _jpeg_2000(frame: bytes, start: int) -> Head | None:
+    """Read the SIZ segment."""
     *sizes, components = struct.unpack_from(">8IH", frame, start + 8)
     x_end, y_end, x_start, y_start, tile_width, tile_height, _, _ = sizes
     depth = frame[start + 42]
@@ -201,7 +204,7 @@ def _jpeg_2000(frame: bytes, start: int) -> Head | None:
 
 
 def _coding_style(frame: bytes, start: int) -> bytes:
-    """Return the beginning of the COD segment (T.800 A.6.1), nothing when there is none."""
+    """Return the beginning of the COD segment (T.800 A.6.1), nothing without one."""
     position = frame.find(b"\xff\x52", start, start + SEARCHED_BYTES)
     return frame[position : position + 14] if position >= 0 else b""
 
@@ -220,7 +223,7 @@ _JPEG_XL_RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 
 
 def _jpeg_xl(frame: bytes) -> Head | None:
-    """Read the SizeHeader, whose bits come lowest first."""
+    """Read the SizeHeader, least significant bits first."""
     start = frame.find(b"\xff\x0a", 0, SEARCHED_BYTES)
     if start < 0:
         return None
@@ -237,16 +240,18 @@ def _jpeg_xl(frame: bytes) -> Head | None:
 
 
 def _jpeg_xl_length(bits: Callable[[int], int], in_eights: int) -> int:
+    """Read a side of the image."""
     return 8 * (bits(5) + 1) if in_eights else bits(_JPEG_XL_SIZES[bits(2)]) + 1
 
 
 def _bits(data: bytes) -> Callable[[int], int]:
+    """Return a function that reads bits."""
     rest = int.from_bytes(data, "little")
 
-    def take(count: int) -> int:
+    def read(count: int) -> int:
         nonlocal rest
         taken = rest & ((1 << count) - 1)
         rest >>= count
         return taken
 
-    return take
+    return read

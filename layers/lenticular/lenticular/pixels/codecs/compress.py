@@ -1,8 +1,8 @@
 """Compress decoded frames into the transfer syntaxes of PS3.5 8.2 and A.4.
 
-What a codec can hold is asked first (`can_hold`), from the attributes alone. Where samples have
-signs and a codec has none, their two's complement travels in Bits Stored bits, as PS3.5 8.2 has it
-for JPEG and JPEG-LS.
+`can_hold` decides from the attributes if a codec can hold the frames. If samples are signed and a
+codec has no signs, their two's complement is stored in Bits Stored bits (PS3.5 8.2 on JPEG and
+JPEG-LS).
 """
 
 import math
@@ -34,9 +34,9 @@ JPEG_QUALITY = 90
 NEAR_LOSSLESS_ERROR = 2
 """No sample of JPEG-LS Near-lossless differs by more than this."""
 JPEG_2000_DECIBELS = 55
-"""The signal-to-noise ratio of lossy JPEG 2000, for a signal as strong as the values range."""
+"""The signal-to-noise ratio of lossy JPEG 2000; the signal is the range of the values."""
 
-_SIZ_PRECISION = 42  # where the first component's Ssiz stands in a codestream (ISO 15444-1 A.5.1)
+_SIZ_PRECISION = 42  # position of the first component's Ssiz in a codestream (ISO 15444-1 A.5.1)
 
 _GREY = frozenset({"MONOCHROME1", "MONOCHROME2"})
 _COLOURS = frozenset({"RGB", "YBR_FULL"})
@@ -45,7 +45,7 @@ _MAX_JPEG_SIDE = 65_535
 
 @dataclass(frozen=True, slots=True)
 class Compressed:
-    """A frame's codestream, and what its colours have become (PS3.3 C.7.6.3.1.2)."""
+    """A frame's codestream, and its photometric interpretation (PS3.3 C.7.6.3.1.2)."""
 
     data: bytes
     photometric_interpretation: str
@@ -74,7 +74,7 @@ def _is_lossy(description: PixelDescription) -> bool:
 
 
 def compress(frame: DecodedFrame, transfer_syntax_uid: str, bits_stored: int) -> Compressed:
-    """Return the frame in this transfer syntax; its values are written in Bits Stored bits."""
+    """Return the frame in this transfer syntax, its values in Bits Stored bits."""
     space = frame.colour_space
     if frame.samples.ndim == 3 and space not in _COLOURS:
         raise Unacceptable(f"Pixels in {space} cannot be compressed; ask for them as stored.")
@@ -103,7 +103,7 @@ def _jpeg_baseline(samples: Array, bits: int, space: str) -> Compressed:
 
 
 def _jpeg_lossless(samples: Array, bits: int, space: str) -> Compressed:
-    # As RGB whatever the colours are: so nothing is transformed.
+    # Declared as RGB, so that no colour is transformed.
     colours = "RGB" if samples.ndim == 3 else None
     data = imagecodecs.jpeg8_encode(
         _unsigned(samples, bits),
@@ -122,7 +122,7 @@ def _jpeg_ls(samples: Array, bits: int, space: str) -> Compressed:
 
 def _jpeg_ls_near_lossless(samples: Array, bits: int, space: str) -> Compressed:
     if samples.dtype.kind == "i":
-        # Next to -1 lies 0 and not the largest number, so the error must not cross the sign.
+        # -1 is next to 0 and not to the largest number, so the error must not cross the sign.
         raise Unacceptable("Signed pixels cannot be compressed nearly without loss in JPEG-LS.")
     data = imagecodecs.jpegls_encode(_unsigned(samples, bits), NEAR_LOSSLESS_ERROR)
     return Compressed(bytes(data), space)
@@ -138,8 +138,8 @@ def _jpeg_2000_lossless(samples: Array, bits: int, space: str) -> Compressed:
 
 def _jpeg_2000(samples: Array, bits: int, space: str) -> Compressed:
     transformed, signed = space == "RGB", samples.dtype.kind == "i"
-    # Levels are shifted to be signed within the codec, so for signed samples only the name of
-    # what goes in differs; OpenJPEG counts decibels wrongly when it is told.
+    # The codec shifts levels to be signed, so for signed samples only the declaration differs; with
+    # it OpenJPEG calculates decibels wrongly.
     words = (samples.astype(np.int32) + (1 << bits - 1)).astype(np.uint16) if signed else samples
     span = int(words.max()) - int(words.min()) + 1
     level = round(JPEG_2000_DECIBELS + 20 * math.log10((1 << bits) / span))

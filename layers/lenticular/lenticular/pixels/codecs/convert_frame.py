@@ -1,4 +1,4 @@
-"""Frames from one transfer syntax to another: decoded, and compressed again where need be."""
+"""Frames from one transfer syntax to another: decoded, and compressed again if need be."""
 
 from collections.abc import Callable
 
@@ -26,11 +26,11 @@ def converter(stored: str, wanted: str, description: PixelDescription) -> Conver
 
 
 def bits_needed(frame: DecodedFrame, description: PixelDescription) -> int:
-    """Bits Stored, or more where the values of a frame pass what it says."""
+    """Return Bits Stored, or more if the values of a frame exceed it."""
     return max(frame.bits, description.bits_stored)
 
 
 def require(transfer_syntax_uid: str, description: PixelDescription) -> None:
-    """Refuse a syntax that cannot hold pixels of this kind."""
+    """Refuse a syntax that cannot hold pixels of this description."""
     if not can_hold(transfer_syntax_uid, description):
         raise Unacceptable(f"{lookup(transfer_syntax_uid).name} cannot hold pixels of this kind.")

@@ -1,8 +1,8 @@
 """Decode one frame to stored values, PS3.5 8.
 
-What a compressed frame says of itself decides, not what the transfer syntax or the attributes
-promise: files in the world carry JPEG under a JPEG-LS syntax, native bytes under a JPEG one, and
-codestreams of another size than Rows and Columns. Sizes are checked before memory is taken.
+The head of a compressed frame decides, not the transfer syntax or the attributes: there are files
+with JPEG under a JPEG-LS syntax, with native bytes under a JPEG one, and with codestreams of
+another size than Rows and Columns. Sizes are checked before memory is allocated.
 """
 
 from collections.abc import Callable
@@ -22,12 +22,12 @@ ENCAPSULATED_UNCOMPRESSED = "1.2.840.10008.1.2.1.98"
 
 SPARE_PIXELS = 1 << 20
 """A codestream may have twice the pixels that the attributes declare, or this many; padding and
-swapped sides are forgiven, but a few bytes that claim gigabytes are not decoded."""
+swapped sides are allowed, but a few bytes that claim gigabytes are not decoded."""
 
 MAX_TILES = 10_000
 MAX_SCANNED_PIXELS = 4_000_000_000
 """Tiles of a JPEG 2000, and pixels of all scans of a JPEG, that are decoded: some seconds' work.
-More are only made to keep us busy."""
+More are an attack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class DecodedFrame:
 
 
 def decode(frame: bytes, transfer_syntax_uid: str, description: PixelDescription) -> DecodedFrame:
-    """Decode the bytes of one frame; native bytes are little-endian and start at the first bit."""
+    """Decode the bytes of one frame; native ones are little-endian and start at the first bit."""
     syntax = lookup(transfer_syntax_uid)
     if syntax.is_video:
         raise NotRenderable(f"Frames of a video ({syntax.name}) cannot be rendered.")
@@ -62,7 +62,7 @@ def decode(frame: bytes, transfer_syntax_uid: str, description: PixelDescription
 
 
 def _require_native(frame: bytes, transfer_syntax_uid: str, description: PixelDescription) -> None:
-    """Refuse a frame that is not compressed, unless it is just as long as native pixels are.
+    """Refuse a frame that is not compressed, unless it has exactly the length of native pixels.
 
     Some writers forget to compress. All zeros mean a failed copy, not a black image, and are
     refused.
@@ -76,6 +76,7 @@ def _require_native(frame: bytes, transfer_syntax_uid: str, description: PixelDe
 
 
 def _stored(words: Array, description: PixelDescription) -> DecodedFrame:
+    """Return the stored values of native words."""
     space = _colour_space(description.photometric_interpretation, words)
     if description.floating:
         return DecodedFrame(words, space, description.bits_stored)
@@ -87,7 +88,7 @@ def _stored(words: Array, description: PixelDescription) -> DecodedFrame:
 
 
 def _without_unused_bits(words: Array, shift: int, bits: int) -> Array:
-    """Only the bits in use: the others may hold overlays (PS3.5 8.1.1)."""
+    """Return only the bits in use; the others may hold overlays (PS3.5 8.1.1)."""
     if shift:
         words = words >> words.dtype.type(shift)
     if bits < words.dtype.itemsize * 8 - shift:
@@ -96,7 +97,7 @@ def _without_unused_bits(words: Array, shift: int, bits: int) -> Array:
 
 
 def _with_sign(words: Array, bits: int) -> Array:
-    """Read the lowest bits of each word as two's complement."""
+    """Return the lowest bits of each word as two's complement."""
     size = words.dtype.itemsize
     unused = size * 8 - bits
     signed: Array = words.view(f"<i{size}")
@@ -108,7 +109,7 @@ def _with_sign(words: Array, bits: int) -> Array:
 
 
 def _colour_space(photometric: str, samples: Array) -> str:
-    """Return the photometric interpretation as far as it fits the samples that there are."""
+    """Return the photometric interpretation, corrected to fit the number of samples."""
     if samples.ndim == 2:
         grey = ("MONOCHROME1", "PALETTE COLOR")
         return photometric if photometric in grey else "MONOCHROME2"
@@ -122,6 +123,7 @@ def _colour_space(photometric: str, samples: Array) -> str:
 
 
 def _of_four_samples(photometric: str) -> str:
+    """Return the colour space of four samples."""
     if photometric not in ("CMYK", "ARGB"):
         raise NotRenderable(
             f"The pixels have four samples, which do not fit the Photometric Interpretation"
@@ -131,6 +133,7 @@ def _of_four_samples(photometric: str) -> str:
 
 
 def _decompress(frame: bytes, head: Head, description: PixelDescription) -> DecodedFrame:
+    """Decode a compressed frame."""
     _check_head(head, description)
     samples, space = _DECODERS[head.codec](frame, head, description.photometric_interpretation)
     if samples.ndim == 3 and samples.shape[2] == 1:
@@ -146,7 +149,7 @@ def _decompress(frame: bytes, head: Head, description: PixelDescription) -> Deco
 
 
 def _check_head(head: Head, description: PixelDescription) -> None:
-    """Refuse before decoding what would cost too much or is no picture."""
+    """Refuse a frame that would cost too much or is not a picture, before it is decoded."""
     check_size(head.rows, head.columns, head.components or description.samples_per_pixel)
     work = head.rows * head.columns * head.scans
     if work < 1 or work > MAX_SCANNED_PIXELS or head.tiles > MAX_TILES:
@@ -162,17 +165,17 @@ def _check_head(head: Head, description: PixelDescription) -> None:
 
 
 def _bits(samples: Array, head: Head, description: PixelDescription) -> int:
-    """Bits in use: the smaller of what file and codestream declare, as far as values allow."""
+    """Return the bits in use: the smaller of file and codestream, unless values need more."""
     precision = head.precision or samples.dtype.itemsize * 8
     bits = min(precision, description.bits_stored)
     if bits < precision and samples.dtype.kind == "u" and not description.signed:
-        # Some encoders leave Bits Stored wrong; values that pass it show the true depth.
+        # Some encoders leave Bits Stored wrong; larger values show the true depth.
         bits = max(bits, int(samples.max(initial=0)).bit_length())
     return bits
 
 
 def _rescued_sign(frame: DecodedFrame, description: PixelDescription) -> DecodedFrame:
-    """Two's complement that a codec without signed samples carried as unsigned (PS3.5 8.2)."""
+    """Return signed values that a codec without signs carried as unsigned (PS3.5 8.2)."""
     if not description.signed or frame.samples.dtype.kind != "u" or frame.samples.ndim != 2:
         return frame
     return replace(frame, samples=_with_sign(frame.samples, frame.bits))
@@ -192,7 +195,7 @@ def _jpeg(frame: bytes, head: Head, photometric: str) -> _Decoded:
 
 
 def _cmyk(frame: bytes, head: Head) -> Array:
-    """Decode four inks; a JPEG of four components can be nothing else."""
+    """Return the RGB of four inks, the only meaning of a JPEG with four components."""
     inks = _run(imagecodecs.jpeg8_decode, frame, outcolorspace="CMYK")
     return ~inks if head.inverted else inks
 
@@ -200,13 +203,13 @@ def _cmyk(frame: bytes, head: Head) -> Array:
 def _jpeg_lossless(frame: bytes, head: Head, photometric: str) -> _Decoded:
     if head.components != 3:
         return _run(imagecodecs.jpeg8_decode, frame), photometric
-    # The lossless process never transforms colours; what they mean is as declared.
+    # The lossless process never transforms colours; their meaning is as declared.
     decoded = _run(imagecodecs.jpeg8_decode, frame, colorspace="RGB", outcolorspace="RGB")
     return decoded, photometric
 
 
 def _jpeg_ls(frame: bytes, head: Head, photometric: str) -> _Decoded:
-    # CharLS spends seconds in search of the end of a truncated frame; this one it finds.
+    # CharLS spends seconds in search of the end of a truncated frame; so it is added.
     if not frame.endswith((b"\xff\xd9", b"\xff\xd9\0")):
         frame += b"\xff\xd9"
     return _run(imagecodecs.jpegls_decode, frame), photometric
@@ -233,7 +236,7 @@ _DECODERS: dict[Codec, Callable[[bytes, Head, str], _Decoded]] = {
 
 
 def _run(decoder: Callable[..., object], frame: bytes, **options: str) -> Array:
-    """Call a decoder of imagecodecs; each raises errors of its own making for a damaged frame."""
+    """Call a decoder of imagecodecs; raise NotRenderable for its many errors."""
     try:
         decoded = decoder(frame, **options)
     except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:

@@ -1,7 +1,7 @@
 """Frames that are not compressed: from little-endian bytes to samples, PS3.5 8.1 and 8.2.
 
-Also undoes RLE (PS3.5 Annex G) and Deflated Image Frame Compression (PS3.5 A.4.13), whose
-contents are the same bytes in another order or packing.
+RLE (PS3.5 Annex G) and Deflated Image Frame Compression (PS3.5 A.4.13) are undone here too: their
+content is the same bytes in another order or packing.
 """
 
 import struct
@@ -20,11 +20,11 @@ Array = NDArray[Any]
 _WHOLE_WORDS = (8, 16, 32, 64)
 
 MAX_ODD_SAMPLES = 1 << 24
-"""Samples of an odd number of bits are unpacked to a byte for each bit, so fewer are taken."""
+"""The limit for samples of an odd number of bits, which take a byte for each bit."""
 
 
 def read_native(frame: bytes, description: PixelDescription) -> Array:
-    """The words of a frame in the shape (rows, columns[, samples]); colours stay as they are."""
+    """Return the words of a frame in the shape (rows, columns[, samples]), colours unchanged."""
     rows, columns = description.rows, description.columns
     if _is_subsampled(frame, description):
         return _spread_chroma(_words(frame, description, rows * columns * 2), rows, columns)
@@ -38,7 +38,7 @@ def read_native(frame: bytes, description: PixelDescription) -> Array:
 
 
 def native_size(description: PixelDescription) -> int:
-    """Return the bytes that a frame of it takes."""
+    """Return the bytes of a frame of this description."""
     bits = description.samples * description.bits_allocated
     if description.photometric_interpretation.endswith("_422"):
         bits = bits * 2 // 3
@@ -46,7 +46,7 @@ def native_size(description: PixelDescription) -> int:
 
 
 def inflate_frame(frame: bytes, description: PixelDescription) -> bytes:
-    """Undo the deflation of one frame; what it may grow to is known beforehand."""
+    """Inflate one deflated frame, whose size is known from its description."""
     size = native_size(description)
     try:
         return zlib.decompressobj(-zlib.MAX_WBITS).decompress(frame, size + 1)
@@ -75,6 +75,7 @@ def read_rle(frame: bytes, description: PixelDescription) -> Array:
 
 
 def _rle_segments(frame: bytes) -> list[bytes]:
+    """Return the segments of an RLE frame."""
     if len(frame) < 64:
         raise NotRenderable("The RLE frame is shorter than its header.")
     count, *offsets = struct.unpack_from("<16I", frame)
@@ -88,6 +89,7 @@ def _rle_segments(frame: bytes) -> list[bytes]:
 
 
 def _unpack_rle(segment: bytes, pixels: int) -> Array:
+    """Decode a segment."""
     # A padding byte at a segment's end may decode to more than the pixels.
     out = bytearray(pixels + 128)
     try:
@@ -114,13 +116,13 @@ def _words(frame: bytes, description: PixelDescription, count: int) -> Array:
     if bits in _WHOLE_WORDS:
         return np.frombuffer(frame, f"<u{bits // 8}", count)
     if bits > 1 and count > MAX_ODD_SAMPLES:
-        raise NotRenderable(f"A frame of so many samples of {bits} bits each is not decoded.")
+        raise NotRenderable(f"A frame with so many samples of {bits} bits each is not decoded.")
     unpacked = np.unpackbits(np.frombuffer(frame, np.uint8), count=count * bits, bitorder="little")
     return unpacked if bits == 1 else _joined(unpacked.reshape(count, bits))
 
 
 def _joined(bits: Array) -> Array:
-    """Words of an odd number of bits, packed without gaps (ACR-NEMA, PS3.5 8.1.1)."""
+    """Return words of an odd number of bits, packed without gaps (ACR-NEMA, PS3.5 8.1.1)."""
     size = next(whole for whole in _WHOLE_WORDS if whole >= bits.shape[1])
     padded = np.zeros((bits.shape[0], size), np.uint8)
     padded[:, : bits.shape[1]] = bits
@@ -139,7 +141,7 @@ def _is_subsampled(frame: bytes, description: PixelDescription) -> bool:
 
 
 def _spread_chroma(words: Array, rows: int, columns: int) -> Array:
-    """From Y1 Y2 Cb Cr for two pixels to Y Cb Cr for each."""
+    """Return Y Cb Cr for each pixel, from Y1 Y2 Cb Cr for two."""
     pairs = words.reshape(-1, 4)
     spread = np.empty((pairs.shape[0], 2, 3), words.dtype)
     spread[:, :, 0] = pairs[:, :2]

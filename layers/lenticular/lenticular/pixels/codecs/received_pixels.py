@@ -1,8 +1,8 @@
-"""Pixels that come as pictures, PS3.18 10.5.2: which transfer syntax keeps them, and what they say.
+"""Pixels that are received as pictures, PS3.18 10.5.2: their transfer syntax and attributes.
 
-What a stream says of itself stands for the attributes of the Image Pixel Description Macro that a
-client may leave out. A compressed stream that has a transfer syntax stays as it is; PNG and GIF
-have none and are unpacked (Table 10.5.2-1).
+The head of a stream gives the attributes of the Image Pixel Description Macro that a client may
+leave out. A compressed stream that has a transfer syntax is stored unchanged; PNG and GIF have none
+and are unpacked (Table 10.5.2-1).
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _LOSSY_METHODS = {
     "50": "ISO_10918_1", "51": "ISO_10918_1", "55": "ISO_10918_1", "81": "ISO_14495_1",
     "91": "ISO_15444_1", "203": "ISO_15444_15",
 }  # fmt: skip
-# For what a stream does not declare, the most common value of its kind is assumed.
+# The most common transfer syntax of each media type whose streams do not declare one.
 _ASSUMED = {
     "image/dicom-rle": RLE_LOSSLESS,
     "image/jxl": JPEG_ROOT + "112",
@@ -41,7 +41,7 @@ _CODECS = {
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """A picture as native pixels, frame after frame, and what has to be said of it."""
+    """A picture as native pixels, frame after frame, and its attributes."""
 
     pixels: bytes
     description: Dataset
@@ -85,7 +85,7 @@ def codestream_start(beginning: bytes) -> int:
 
 
 def unpack(media_type: str, picture: bytes) -> Unpacked:
-    """Return a PNG or GIF as native pixels; transparency is left out (PS3.18 10.5.2)."""
+    """Return a PNG or GIF as native pixels, without its transparency (PS3.18 10.5.2)."""
     size = _picture_size(picture)
     if size is None or not 0 < size[0] * size[1] * 3 <= MAX_SAMPLES:
         raise InvalidInstance(f"A part is not {media_type}, or too large.")
@@ -107,7 +107,7 @@ def unpack(media_type: str, picture: bytes) -> Unpacked:
 
 
 def _native(pixels: Any) -> Unpacked:
-    """Frames, rows, columns and samples as bytes."""
+    """Return frames, rows, columns and samples as bytes."""
     frames, rows, columns, samples = pixels.shape
     bits = 8 * pixels.dtype.itemsize
     photometric = "RGB" if samples == 3 else "MONOCHROME2"
@@ -119,7 +119,7 @@ def _native(pixels: Any) -> Unpacked:
 
 
 def _picture_size(picture: bytes) -> tuple[int, int] | None:
-    """Width and height of a PNG or GIF, before a decoder reserves memory for it."""
+    """Return width and height of a PNG or GIF, before a decoder reserves memory for it."""
     if picture[:8] == b"\x89PNG\r\n\x1a\n":
         return int.from_bytes(picture[16:20], "big"), int.from_bytes(picture[20:24], "big")
     if picture[:4] == b"GIF8":
@@ -128,6 +128,7 @@ def _picture_size(picture: bytes) -> tuple[int, int] | None:
 
 
 def _head(media_type: str, beginning: bytes) -> Head:
+    """Return the head of a stream; refuse one of another codec than its media type."""
     head = read_head(beginning)
     if head is None or head.codec not in _CODECS[media_type]:
         raise InvalidInstance(f"A part is declared as {media_type}, but is not one.")
@@ -142,6 +143,7 @@ def _head(media_type: str, beginning: bytes) -> Head:
 def _description(
     rows: int, columns: int, samples: int, stored: int, photometric: str
 ) -> dict[str, dict[str, Any]]:
+    """Return the attributes of the Image Pixel Description Macro."""
     numbers = {
         tags.SAMPLES_PER_PIXEL: samples,
         tags.ROWS: rows,
@@ -158,6 +160,7 @@ def _description(
 
 
 def _photometric(head: Head, syntax_uid: str) -> str:
+    """Return the photometric interpretation of a stream."""
     if head.components != 3:
         return "MONOCHROME2"
     if head.codec is Codec.JPEG_2000 and head.transformed:

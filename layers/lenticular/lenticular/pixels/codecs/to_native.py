@@ -10,10 +10,10 @@ _WORDS = (8, 16, 32, 64)
 
 
 def uncompressed(decoded: DecodedFrame, description: PixelDescription) -> bytes:
-    """The samples of a frame in words of Bits Allocated, as Planar Configuration orders them.
+    """Return the samples of a frame in words of Bits Allocated, ordered by Planar Configuration.
 
-    Colours that the codec turned into RGB stay RGB: half of the samples of YBR_FULL_422 could
-    only be thrown away again.
+    Colours that the codec turned into RGB stay RGB: converted back to YBR_FULL_422 they would lose
+    half of their chrominance.
     """
     _check(decoded, description)
     samples = decoded.samples
@@ -27,7 +27,7 @@ def uncompressed(decoded: DecodedFrame, description: PixelDescription) -> bytes:
 
 
 def _check(decoded: DecodedFrame, description: PixelDescription) -> None:
-    """Refuse a frame that does not fit the attributes: who reads it has only those to go by."""
+    """Refuse a frame that does not fit the attributes, which are all that a reader has."""
     count = decoded.samples.shape[2] if decoded.samples.ndim == 3 else 1
     fits = (
         decoded.samples.shape[:2] == (description.rows, description.columns)

@@ -1,1 +1,1 @@
-"""From stored values to what is shown: lookup tables, colours, presentation states; PS3.4 N.2."""
+"""From stored values to pictures: lookup tables, colours, presentation states; PS3.4 N.2."""

@@ -1,7 +1,7 @@
-"""An image through a softcopy presentation state, PS3.4 N.2: greys, shutter, place, annotations.
+"""Apply a softcopy presentation state to an image, PS3.4 N.2: greys, shutter, area, annotations.
 
-What the state leaves out is the identity; the image's own windows and tables are not asked for
-(PS3.4 N.2.1), but for the palette of an image whose values are colours by nothing else.
+A stage that the state leaves out is the identity; the image's own windows and tables are not used
+(PS3.4 N.2.1), except for the palette of an image whose values have no other colours.
 """
 
 from collections.abc import Iterator
@@ -67,7 +67,7 @@ class AppliedState:
 def apply_presentation_state(
     frame: DecodedFrame, state: AppliedState, viewport: Viewport | None, *, thumbnail: bool = False
 ) -> Array:
-    """The picture of a frame as the state shows it, fitted into a viewport (PS3.18 9.5.2.3)."""
+    """Return the picture of a frame as the state shows it, in a viewport (PS3.18 9.5.2.3)."""
     refuse_what_is_not_shown(state.dataset)
     is_colour_state = code(state.dataset, tags.SOP_CLASS_UID) == COLOUR
     if is_colour_state == frame.colour_space.startswith("MONOCHROME"):
@@ -99,7 +99,7 @@ def apply_presentation_state(
 
 
 def _overlays(state: AppliedState, rows: int, columns: int) -> Iterator[tuple[str, Array]]:
-    """The layer of each overlay that is shown, and where it is, of the state or of the image."""
+    """Yield layer and pixels of each overlay of the state or of the image that is shown."""
     for group, layer in activated_overlays(state.dataset):
         for dataset, bulk in ((state.dataset, state.bulk), (state.image, state.image_bulk)):
             if group + "0010" in dataset:
@@ -109,7 +109,7 @@ def _overlays(state: AppliedState, rows: int, columns: int) -> Iterator[tuple[st
 
 
 def _of_greys(frame: DecodedFrame, state: AppliedState) -> Array:
-    """Modality LUT, VOI LUT, Presentation LUT, and the palette of a state for pseudo-colours."""
+    """Return the greys through Modality LUT, VOI LUT, Presentation LUT, and a state's palette."""
     transformation = _transformation(frame, state)
     if code(state.dataset, tags.SOP_CLASS_UID) != PSEUDO_COLOUR:
         return apply(transformation, frame.samples)
@@ -121,7 +121,7 @@ def _of_greys(frame: DecodedFrame, state: AppliedState) -> Array:
 
 
 def _transformation(frame: DecodedFrame, state: AppliedState) -> GreyTransformation:
-    """Return the greys as the state wants them, and as the identity what it says nothing of."""
+    """Return the grey transformation of the state; the identity for stages it does not have."""
     dataset = state.dataset
     if frame.samples.dtype.kind == "f":
         raise NotRenderable("Presentation states of floating point images are not applied here.")
@@ -144,5 +144,6 @@ def _transformation(frame: DecodedFrame, state: AppliedState) -> GreyTransformat
 
 
 def _require(found: Lut | Window | None, is_there: bool, name: str) -> None:
+    """Refuse a state with a part that cannot be read."""
     if is_there and found is None:
         raise NotRenderable(f"The {name} of the presentation state cannot be read.")

@@ -19,7 +19,7 @@ _CHROMA_IN_FULL = np.clip((_VALUES - 128) * 255 / 224 + 128, 0, 255).round().ast
 _PILLOW_MODES = {"YBR_FULL": "YCbCr", "YBR_PARTIAL": "YCbCr", "HSV": "HSV", "CMYK": "CMYK"}
 
 
-# From XYZ by the white of D50, which CIELab values are relative to, to the primaries of sRGB.
+# From XYZ with the white point D50, as CIELab has it, to the primaries of sRGB.
 _XYZ_TO_SRGB = np.array(
     [
         [3.1338561, -1.6168667, -0.4906146],
@@ -39,7 +39,7 @@ class Colour(NamedTuple):
 
 
 def colour_of(dataset: Dataset, grey: str, cie_lab: str, default: Colour) -> Colour:
-    """Return a colour that a dataset has as a P-Value of 16 bits, as CIELab, or as both."""
+    """Return a colour of a dataset: a P-Value of 16 bits, a CIELab value, or both."""
     lab, value = integers(dataset, cie_lab), integer(dataset, grey)
     if len(lab) == 3:
         return _from_lab(*lab)
@@ -56,7 +56,7 @@ def in_colour(picture: Array, *colours: Colour) -> tuple[Array, Any]:
 
 
 def _from_lab(*encoded: int) -> Colour:
-    """PS3.3 C.10.7.1.1: L from 0 to 100, a and b from -128 to 127, as words of 16 bits."""
+    """Return a colour of PS3.3 C.10.7.1.1: L of 0 to 100, a and b of -128 to 127, in 16 bits."""
     lightness, a, b = (value / 65535 for value in encoded)
     y = (lightness * 100 + 16) / 116
     ends = np.array([y + (a * 255 - 128) / 500, y, y - (b * 255 - 128) / 200])
@@ -84,7 +84,7 @@ def to_rgb(frame: DecodedFrame) -> Array:
 
 
 def in_eight_bits(samples: Array, bits: int) -> Array:
-    """The upper eight of the bits in use; fewer than eight are spread over the whole range."""
+    """Return the upper eight of the bits in use; fewer bits are spread over the whole range."""
     if samples.dtype.kind == "i":
         samples = samples.clip(0)
     if bits > 8:
@@ -95,6 +95,7 @@ def in_eight_bits(samples: Array, bits: int) -> Array:
 
 
 def _converted(samples: Array, mode: str) -> Array:
+    """Return the samples converted by Pillow from this mode to RGB."""
     from PIL import Image
 
     size = (samples.shape[1], samples.shape[0])

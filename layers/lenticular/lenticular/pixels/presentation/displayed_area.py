@@ -1,7 +1,7 @@
-"""The place of an image's pixels in a picture: Displayed Area, rotation and flip.
+"""The positions of an image's pixels in a picture: Displayed Area, rotation and flip.
 
 Points are in pixels of the image from the corner of its first one (PS3.3 C.10.5.1.2), or in
-fractions of the displayed area as it is shown.
+fractions of the displayed area.
 """
 
 from dataclasses import dataclass, replace
@@ -25,10 +25,10 @@ _FARTHEST = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class DisplayedArea:
-    """The displayed area (its edges, in pixels of the image), and what is done to it.
+    """The displayed area (its edges, in pixels of the image), its scale, rotation and flip.
 
-    It is scaled, then turned clockwise by so many degrees, then flipped from left to right. With a
-    magnification it is to have that scale, and no viewport changes it.
+    It is scaled, then rotated clockwise by these degrees, then flipped from left to right. With a
+    magnification it has a fixed scale, and no viewport changes it.
     """
 
     left: int
@@ -42,36 +42,36 @@ class DisplayedArea:
     magnification: float | None = None
 
     def scaled(self, factor: float) -> Self:
-        """Return the same area, so many times as large."""
+        """Return the same area, larger by this factor."""
         return replace(self, scale_x=self.scale_x * factor, scale_y=self.scale_y * factor)
 
     def within(self, viewport: Viewport) -> Self:
-        """Return the same area, as large as it can be in the viewport."""
+        """Return the same area, as large as the viewport allows."""
         scale = min(viewport.width / self.size[0], viewport.height / self.size[1])
         return self.scaled(scale if viewport.enlarge else min(scale, 1.0))
 
     @property
     def width(self) -> int:
-        """In pixels, before it is turned."""
+        """The width in pixels, before rotation."""
         return max(round((self.right - self.left) * self.scale_x), 1)
 
     @property
     def height(self) -> int:
-        """In pixels, before it is turned."""
+        """The height in pixels, before rotation."""
         return max(round((self.lower - self.upper) * self.scale_y), 1)
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height of what is shown."""
+        """Width and height of the picture."""
         is_turned = self.rotation in (90, 270)
         return (self.height, self.width) if is_turned else (self.width, self.height)
 
     def in_canvas(self, x: float, y: float) -> tuple[int, int]:
-        """Return the place of a corner of a pixel before rotation and flip."""
+        """Return the position of a corner of a pixel before rotation and flip."""
         return round((x - self.left) * self.scale_x), round((y - self.upper) * self.scale_y)
 
     def of_image(self, points: Array) -> Array:
-        """Return the places of points of the image, in pixels of the picture."""
+        """Return the positions of points of the image, in pixels of the picture."""
         x = (points[:, 0] - self.left) * self.scale_x
         y = (points[:, 1] - self.upper) * self.scale_y
         width, height = self.width, self.height
@@ -84,14 +84,14 @@ class DisplayedArea:
         return np.stack((self.size[0] - x if self.flipped else x, y), axis=1)
 
     def of_display(self, points: Array) -> Array:
-        """Return the places of points that are given in fractions of the displayed area."""
+        """Return the positions of points given in fractions of the displayed area."""
         return points * np.array(self.size, np.float64)
 
 
 def read_displayed_area(picture: Array, state: Dataset, area: Dataset) -> DisplayedArea:
-    """Displayed Area and Spatial Transformation (PS3.3 C.10.4 and C.10.6).
+    """Read Displayed Area and Spatial Transformation (PS3.3 C.10.4 and C.10.6).
 
-    Without an area it is all of the image. Pixels that are not square are enlarged along one axis.
+    Without an area it is the whole image. Pixels that are not square are enlarged along one axis.
     """
     rows, columns = picture.shape[:2]
     rotation = number(state, tags.IMAGE_ROTATION) or 0
@@ -134,20 +134,20 @@ def _pixel_height(area: Dataset) -> float:
     return 1.0
 
 
-def placed(picture: Array, placing: DisplayedArea) -> Array:
-    """The displayed area in its size, turned and flipped; black where the image does not reach."""
-    check_size(placing.height, placing.width, 3 if picture.ndim == 3 else 1)
+def placed(picture: Array, displayed: DisplayedArea) -> Array:
+    """Return the displayed area, scaled, rotated and flipped; black outside of the image."""
+    check_size(displayed.height, displayed.width, 3 if picture.ndim == 3 else 1)
     rows, columns = picture.shape[:2]
-    canvas = np.zeros((placing.height, placing.width, *picture.shape[2:]), np.uint8)
+    canvas = np.zeros((displayed.height, displayed.width, *picture.shape[2:]), np.uint8)
     box = (
-        max(placing.left, 0),
-        max(placing.upper, 0),
-        min(placing.right, columns),
-        min(placing.lower, rows),
+        max(displayed.left, 0),
+        max(displayed.upper, 0),
+        min(displayed.right, columns),
+        min(displayed.lower, rows),
     )
     if box[0] < box[2] and box[1] < box[3]:
-        x, y = placing.in_canvas(box[0], box[1])
-        right, lower = placing.in_canvas(box[2], box[3])
+        x, y = displayed.in_canvas(box[0], box[1])
+        right, lower = displayed.in_canvas(box[2], box[3])
         size = (max(right - x, 1), max(lower - y, 1))
         is_as_it_was = size == (box[2] - box[0], box[3] - box[1])
         part = (
@@ -155,6 +155,8 @@ def placed(picture: Array, placing: DisplayedArea) -> Array:
             if is_as_it_was
             else resized(picture, size, box)
         )
-        canvas[y : y + size[1], x : x + size[0]] = part[: placing.height - y, : placing.width - x]
-    canvas = np.rot90(canvas, -placing.rotation // 90)
-    return canvas[:, ::-1] if placing.flipped else canvas
+        canvas[y : y + size[1], x : x + size[0]] = part[
+            : displayed.height - y, : displayed.width - x
+        ]
+    canvas = np.rot90(canvas, -displayed.rotation // 90)
+    return canvas[:, ::-1] if displayed.flipped else canvas

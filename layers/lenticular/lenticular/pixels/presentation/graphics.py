@@ -1,7 +1,7 @@
 """Graphic annotations of presentation states: shapes and texts, PS3.3 C.10.5 and C.10.7.
 
-They are drawn on the picture in its final size, so lines are sharp and texts stand upright
-however the image is turned.
+They are drawn on the picture in its final size, so lines are sharp and texts upright even if the
+image is rotated.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ Array = NDArray[Any]
 _WHITE = Colour(255, 255, 255)
 _MAX_POINTS, _MAX_OBJECTS = 20_000, 1_000
 _ROUND = np.linspace(0, 2 * np.pi, 181)[:, None]  # a circle, closed
-_FAR = 20_000  # pixels; from here on nothing is to be seen
+_FAR = 20_000  # pixels; beyond this nothing is visible
 _STEPS = 8  # from one point of a curve to the next
 _LINE = 1.25  # of the height of letters
 _LONGEST_LINE = 10_240  # as long as a text of an annotation may be (PS3.5 6.2)
@@ -45,14 +45,14 @@ class _Pen:
     draw: "ImageDraw"
     ink: Any
     thickness: int
-    placing: DisplayedArea
+    displayed: DisplayedArea
 
     def line(self, points: Array) -> None:
-        """A line through these points."""
+        """Draw a line through these points."""
         self.draw.line(_pixels(points), fill=self.ink, width=self.thickness, joint="curve")
 
     def area(self, points: Array) -> None:
-        """All that these points surround."""
+        """Fill the area that these points surround."""
         self.draw.polygon(_pixels(points), fill=self.ink)
 
 
@@ -62,12 +62,12 @@ def _pixels(points: Array) -> list[tuple[float, ...]]:
 
 
 def annotated(
-    picture: Array, state: Dataset, drawn: list[tuple[str, Dataset | Array]], placing: DisplayedArea
+    picture: Array,
+    state: Dataset,
+    drawn: list[tuple[str, Dataset | Array]],
+    displayed: DisplayedArea,
 ) -> Array:
-    """The picture with annotations, and with masks where overlays are, each in the named layer.
-
-    Those of the lowest layer come first.
-    """
+    """Return the picture with annotations and overlays, each in its layer, the lowest first."""
     from PIL import Image, ImageDraw
 
     _check_number([each for _, each in drawn if isinstance(each, dict)])
@@ -81,13 +81,13 @@ def annotated(
     colours = [colour for _, colour, _ in shown]
     picture, _ = in_colour(picture, *colours)
     image = Image.fromarray(np.ascontiguousarray(picture))
-    thickness = max(round(min(placing.size) / 512), 1)
+    thickness = max(round(min(displayed.size) / 512), 1)
     for _, colour, annotation in shown:
         ink = tuple(colour) if picture.ndim == 3 else colour.red
         if not isinstance(annotation, dict):
             image.paste(ink, (0, 0), Image.fromarray(np.ascontiguousarray(annotation)))
             continue
-        pen = _Pen(ImageDraw.Draw(image), ink, thickness, placing)
+        pen = _Pen(ImageDraw.Draw(image), ink, thickness, displayed)
         for graphic in display_text.items(annotation, GRAPHICS):
             _draw_graphic(pen, graphic)
         for text in display_text.items(annotation, TEXTS):
@@ -96,6 +96,7 @@ def annotated(
 
 
 def _check_number(annotations: list[Dataset]) -> None:
+    """Refuse more annotations than can be drawn."""
     drawn = [
         each
         for annotation in annotations
@@ -108,7 +109,7 @@ def _check_number(annotations: list[Dataset]) -> None:
 
 
 def _layers(state: Dataset) -> dict[str, tuple[int, Colour]]:
-    """Order and colour of each graphic layer by its name."""
+    """Return order and colour of each graphic layer by its name."""
     return {
         code(layer, tags.GRAPHIC_LAYER): (
             integer(layer, tags.GRAPHIC_LAYER_ORDER) or 0,
@@ -124,19 +125,20 @@ def _layers(state: Dataset) -> dict[str, tuple[int, Colour]]:
 
 
 def _points(pen: _Pen, dataset: Dataset, tag: str, units: str) -> Array:
-    """Points in pixels of the picture, from the corner of its first one."""
+    """Return points in pixels of the picture, from the corner of its first one."""
     found = numbers(dataset, tag)
     if len(found) < 2 or len(found) % 2 or len(found) != len(values(dataset, tag)):
-        raise NotRenderable("An annotation of the presentation state has no place.")
+        raise NotRenderable("An annotation of the presentation state has no position.")
     points = np.array(found).reshape(-1, 2)
     unit = code(dataset, units)
     if unit not in ("PIXEL", "DISPLAY"):
         raise NotRenderable("An annotation of the presentation state has unknown units.")
-    place = pen.placing.of_image if unit == "PIXEL" else pen.placing.of_display
+    place = pen.displayed.of_image if unit == "PIXEL" else pen.displayed.of_display
     return np.clip(place(points), -_FAR, _FAR)
 
 
 def _draw_graphic(pen: _Pen, graphic: Dataset) -> None:
+    """Draw a shape."""
     kind = code(graphic, tags.GRAPHIC_TYPE)
     points = _points(pen, graphic, tags.GRAPHIC_DATA, tags.GRAPHIC_ANNOTATION_UNITS)
     if kind == "POINT":
@@ -151,16 +153,18 @@ def _draw_graphic(pen: _Pen, graphic: Dataset) -> None:
 
 
 def _draw_cross(pen: _Pen, point: Array) -> None:
+    """Draw a point as a cross."""
     for arm in np.eye(2) * 3 * pen.thickness:
         pen.line(np.array([point - arm, point + arm]))
 
 
 def _polyline(points: Array) -> Array:
+    """Return the points of a polyline."""
     return points
 
 
 def _curve(points: Array) -> Array:
-    """Return a smooth curve through all points (Catmull and Rom), closed where they are."""
+    """Return a smooth curve through all points (Catmull and Rom), closed if they are."""
     if len(points) < 3:
         return points
     is_closed = np.allclose(points[0], points[-1])
@@ -176,7 +180,7 @@ def _curve(points: Array) -> Array:
 
 
 def _circle(points: Array) -> Array:
-    """Around the first point through the second; what turns an image keeps it round."""
+    """Return a circle around the first point through the second."""
     if len(points) != 2:
         raise NotRenderable("A circle of the presentation state is not two points.")
     arm = points[1] - points[0]
@@ -184,7 +188,7 @@ def _circle(points: Array) -> Array:
 
 
 def _ellipse(points: Array) -> Array:
-    """Between the ends of its two axes."""
+    """Return an ellipse between the ends of its two axes."""
     if len(points) != 4:
         raise NotRenderable("An ellipse of the presentation state is not four points.")
     center = points.mean(axis=0)
@@ -192,6 +196,7 @@ def _ellipse(points: Array) -> Array:
 
 
 def _around(center: Array, first: Array, second: Array) -> Array:
+    """Return the points of an ellipse around a center."""
     return np.asarray(center + np.cos(_ROUND) * first + np.sin(_ROUND) * second)
 
 
@@ -205,7 +210,7 @@ _OUTLINES: dict[str, Callable[[Array], Array]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """Lines, and the letters that they are written in; so many pixels are an em."""
+    """Lines of text, and their letters; `em` in pixels."""
 
     lines: list[str]
     em: float
@@ -220,7 +225,7 @@ class _Written:
 
 
 def _draw_text(pen: _Pen, text: Dataset) -> None:
-    """A text in its box, or beside its anchor point, and the line between the two if wanted."""
+    """Draw a text in its box or beside its anchor point, and the line between the two if wanted."""
     lines = _lines(text)
     box = _box(pen, text)
     anchor = (
@@ -231,17 +236,17 @@ def _draw_text(pen: _Pen, text: Dataset) -> None:
     written = _Written(lines, _em(pen, lines, box))
     place = box if box is not None or anchor is None else np.array([anchor, anchor])
     if place is None:
-        raise NotRenderable("A text of the presentation state has no place.")
+        raise NotRenderable("A text of the presentation state has no position.")
     box = place if box is not None else place + written.em / 2
     if anchor is not None and code(text, tags.ANCHOR_POINT_VISIBILITY) == "Y":
         pen.line(np.array([anchor, np.clip(anchor, *box)]))
-    # What belongs to a place that is not displayed is not moved to where it belongs to another.
-    if (place[1] >= 0).all() and (place[0] <= pen.placing.size).all():
+    # A text beside a point that is not displayed is left out, and not moved to another point.
+    if (place[1] >= 0).all() and (place[0] <= pen.displayed.size).all():
         _write(pen, written, box, code(text, tags.BOUNDING_BOX_TEXT_HORIZONTAL_JUSTIFICATION))
 
 
 def _lines(text: Dataset) -> list[str]:
-    """Return the lines of a text, each in the order in which its letters stand."""
+    """Return the lines of a text in visual order."""
     lines = "".join(
         str(value) for value in values(text, tags.UNFORMATTED_TEXT_VALUE)[:1]
     ).splitlines()
@@ -252,7 +257,7 @@ def _lines(text: Dataset) -> list[str]:
 
 
 def _box(pen: _Pen, text: Dataset) -> Array | None:
-    """The upper left and the lower right corner of the bounding box as it stands in the picture."""
+    """Return the upper left and the lower right corner of the bounding box in the picture."""
     if not values(text, tags.BOUNDING_BOX_TOP_LEFT_HAND_CORNER):
         return None
     corners = np.vstack(
@@ -268,10 +273,10 @@ def _box(pen: _Pen, text: Dataset) -> Array | None:
 
 
 def _em(pen: _Pen, lines: list[str], box: Array | None) -> float:
-    """The size of letters that fill the box, if they are legible then; else the usual one."""
+    """Return the size of letters that fill the box, if they are legible; else the usual one."""
     text = "".join(lines)
     least = _SMALLEST if text.isascii() else LEGIBLE_UNIFONT
-    usual = min(max(pen.placing.size[1] / _LINES_IN_HEIGHT, least), _LARGEST)
+    usual = min(max(pen.displayed.size[1] / _LINES_IN_HEIGHT, least), _LARGEST)
     if box is None or not lines:
         return usual
     width, height = box[1] - box[0]
@@ -281,9 +286,9 @@ def _em(pen: _Pen, lines: list[str], box: Array | None) -> float:
 
 
 def _write(pen: _Pen, written: _Written, box: Array, justification: str) -> None:
-    """Write within the box, or beyond it where it is too small, but not beyond the picture."""
+    """Write within the box; beyond it if it is too small, but not beyond the picture."""
     place = {"RIGHT": 1.0, "CENTER": 0.5}.get(justification, 0.0)
-    width, height = pen.placing.size
+    width, height = pen.displayed.size
     (left, upper), (right, _) = box.tolist()
     top = max(min(upper, height - written.height), 0)
     for number, line in enumerate(written.lines):

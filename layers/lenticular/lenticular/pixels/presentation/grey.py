@@ -1,8 +1,8 @@
 """From stored values to a picture of 8 bits, PS3.4 N.2 and PS3.18 8.3.5.
 
-Greys go through Modality LUT, VOI LUT and Presentation LUT, colours are brought to RGB. For
-samples of up to 16 bits the whole way of the greys is one table of bytes, made once for each set
-of parameters: looking up is ten times faster than computing.
+Greys pass through Modality LUT, VOI LUT and Presentation LUT, colours become RGB. For samples of up
+to 16 bits the three are one table of bytes, computed once for each set of parameters: looking up is
+ten times faster than computing.
 """
 
 import math
@@ -24,8 +24,8 @@ from lenticular.pixels.render_options import Window
 
 Array = NDArray[Any]
 
-# X-Ray Angiographic, Radiofluoroscopic and (retired) Biplane: their Modality LUT leads back to
-# the intensity of the beam and is not for display; VOI applies to stored values.
+# X-Ray Angiographic, Radiofluoroscopic and (retired) Biplane: their Modality LUT gives the
+# intensity of the beam and is not for display; the VOI LUT applies to stored values.
 _MODALITY_LUT_NOT_FOR_DISPLAY = {f"1.2.840.10008.5.1.4.1.1.12.{kind}" for kind in (1, 2, 3)}
 
 _TABLES = 64
@@ -34,7 +34,7 @@ _COMPUTED_AT_ONCE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class GreyTransformation:
-    """The way from a stored value to a grey; `voi` is None until computed from the samples."""
+    """The stages from a stored value to a grey; `voi` is None until computed from the samples."""
 
     modality: Lut | None = None
     slope: float = 1.0
@@ -132,7 +132,7 @@ def _between_whole_numbers(
 
 
 def _computed(transformation: GreyTransformation, samples: Array) -> Array:
-    """Compute what is too deep for a table, some rows at a time to spare memory."""
+    """Return the greys of samples too deep for a table, some rows at a time to save memory."""
     picture = np.empty(samples.shape, transformation.kind)
     step = max(_COMPUTED_AT_ONCE // max(samples.shape[1], 1), 1)
     for start in range(0, len(samples), step):
@@ -143,12 +143,13 @@ def _computed(transformation: GreyTransformation, samples: Array) -> Array:
 
 @lru_cache(maxsize=_TABLES)
 def _table(transformation: GreyTransformation, kind: str) -> Array:
-    """Return the grey of every value that a sample of this kind can have, by its bit pattern."""
+    """Return the grey of every value of samples of this type, by its bit pattern."""
     patterns = np.arange(1 << (8 * int(kind[1])), dtype=f"u{kind[1]}")
     return _greys(transformation, patterns.view(kind).astype(np.float64))
 
 
 def _greys(transformation: GreyTransformation, values: Array) -> Array:
+    """Return the greys of these values."""
     with np.errstate(all="ignore"):  # files have slopes and widths of every size
         light = np.nan_to_num(_light(transformation.voi, _modality(transformation, values)))
     if transformation.presentation is not None:
@@ -160,13 +161,13 @@ def _greys(transformation: GreyTransformation, values: Array) -> Array:
 
 
 def _presentation(lut: Lut, light: Array) -> Array:
-    """Presentation LUT (PS3.3 C.11.6): what the VOI LUT gives is spread over all its entries."""
+    """Return greys through the Presentation LUT (PS3.3 C.11.6), spread over all its entries."""
     entries: Array = lut.look_up(np.rint(light * (len(lut) - 1)) + lut.first)
     return entries / lut.greatest
 
 
 def _modality(transformation: GreyTransformation, values: Array) -> Array:
-    """Modality LUT, or rescale (PS3.3 C.11.1)."""
+    """Return values through the Modality LUT, or rescaled (PS3.3 C.11.1)."""
     if transformation.modality is not None:
         return transformation.modality.look_up(values).astype(np.float64)
     return values * transformation.slope + transformation.intercept
@@ -201,7 +202,7 @@ def _voi_lut(attributes: Dataset, bulk: BulkReader, signed: bool) -> Lut | None:
 
 
 def _window(attributes: Dataset) -> Window | None:
-    """Return the first window of the file, if it makes sense."""
+    """Return the first window of the file, if it is valid."""
     center, width = number(attributes, tags.WINDOW_CENTER), number(attributes, tags.WINDOW_WIDTH)
     if center is None or width is None or width <= 0:
         return None
@@ -211,7 +212,7 @@ def _window(attributes: Dataset) -> Window | None:
 def _full_range(
     frame: DecodedFrame, attributes: Dataset, transformation: GreyTransformation
 ) -> Window | None:
-    """A window over what may occur in an image of up to 8 bits, or what does occur in others.
+    """Return a window over all possible values of up to 8 bits, or over the values of the frame.
 
     Without a VOI LUT the standard shows the whole range of the output of the Modality LUT,
     which is mostly black for 16-bit images.
@@ -237,7 +238,7 @@ def _greatest_of_segmentation(frame: DecodedFrame, attributes: Dataset) -> float
 
 
 def least_and_greatest(samples: Array, padding: tuple[int, int] | None) -> tuple[float, float]:
-    """Return the least and the greatest finite sample, padding left out where anything else is."""
+    """Return the least and the greatest finite sample, without padding unless all is padding."""
     kept = samples
     if padding is not None:
         kept = samples[(samples < padding[0]) | (samples > padding[1])]
@@ -249,7 +250,7 @@ def least_and_greatest(samples: Array, padding: tuple[int, int] | None) -> tuple
 
 
 def _padding(frame: DecodedFrame, attributes: Dataset) -> tuple[int, int] | None:
-    """Pixel Padding Value and its Range Limit (PS3.3 C.7.5.1.1.2), least first."""
+    """Return Pixel Padding Value and its Range Limit (PS3.3 C.7.5.1.1.2), least first."""
     value = integer(attributes, tags.PIXEL_PADDING_VALUE)
     if value is None or frame.samples.dtype.kind == "f":
         return None
@@ -259,7 +260,7 @@ def _padding(frame: DecodedFrame, attributes: Dataset) -> tuple[int, int] | None
 
 
 def _in_sign(value: int, frame: DecodedFrame) -> int:
-    """Return a value in the sign of the pixels, which its VR may not have."""
+    """Return a value with the sign of the pixels, which its VR may not have."""
     if frame.samples.dtype.kind == "i" and value >= 32768 and frame.bits <= 16:
         return value - 65536
     if frame.samples.dtype.kind == "u" and -32768 <= value < 0 and frame.bits <= 16:
@@ -268,6 +269,7 @@ def _in_sign(value: int, frame: DecodedFrame) -> int:
 
 
 def _palette_colours(frame: DecodedFrame, attributes: Dataset, bulk: BulkReader) -> Array:
+    """Return the colours of a palette image."""
     palette = read_palette(attributes, bulk, frame.samples.dtype.kind == "i")
     if palette is None:
         raise NotRenderable("The image is in palette colours, but its palette is missing.")

@@ -1,7 +1,7 @@
-"""Colours with their meaning: ICC profiles, PS3.18 8.3.5.1.5 and PS3.3 C.11.15.
+"""Colours and their ICC profiles, PS3.18 8.3.5.1.5 and PS3.3 C.11.15.
 
-The spaces that a client may name are profiles made here from their published primaries and curves
-(ICC.1 v2, matrix and curves), for no library brings Adobe RGB or ROMM RGB along.
+The profiles of the spaces that a client may name are made here from their published primaries and
+curves (ICC.1 v2, matrix and curves), because no library includes Adobe RGB or ROMM RGB.
 """
 
 import io
@@ -43,7 +43,7 @@ def _romm_curve(values: Array) -> Array:
     return np.where(values < 16 / 512, values / 16, values**1.8)
 
 
-# Red, green and blue, white (x and y each), and the way to linear light: IEC 61966-2-1, Adobe RGB
+# Red, green and blue, white (x and y each), and the curve to linear light: IEC 61966-2-1, Adobe RGB
 # (1998), ISO 22028-2, and SMPTE EG 432-1 with the curve of sRGB.
 _SPACES: dict[str, tuple[str, tuple[tuple[float, float], ...], Callable[[Array], Array]]] = {
     "srgb": ("sRGB", ((0.64, 0.33), (0.30, 0.60), (0.15, 0.06), _D65), _srgb_curve),
@@ -60,9 +60,9 @@ _SPACES: dict[str, tuple[str, tuple[tuple[float, float], ...], Callable[[Array],
 def with_colours(
     picture: Array, attributes: Dataset, bulk: BulkReader, wanted: str
 ) -> tuple[Array, bytes | None]:
-    """Return the picture in the space that is wanted, and the profile that says so.
+    """Return the picture in the wanted space, and the profile of that space.
 
-    `yes` keeps the space of the file. What has none, and greys, are taken for sRGB.
+    `yes` keeps the space of the file. Greys, and images without a space, count as sRGB.
     """
     if wanted == "no":
         return picture, None
@@ -89,7 +89,7 @@ def profile(space: str) -> bytes:
 
 
 def _own_profile(attributes: Dataset, bulk: BulkReader) -> bytes | None:
-    """Return the profile of the image or of its first optical path, if it is one for RGB."""
+    """Return the profile of the image or of its first optical path, if it is for RGB."""
     for dataset in (attributes, item(attributes, OPTICAL_PATH_SEQUENCE) or {}):
         found = content(dataset, ICC_PROFILE, bulk)
         if found and _opened(found) is not None:
@@ -98,6 +98,7 @@ def _own_profile(attributes: Dataset, bulk: BulkReader) -> bytes | None:
 
 
 def _opened(data: bytes) -> "ImageCmsProfile | None":
+    """Return a profile, None if it cannot be read."""
     from PIL.ImageCms import ImageCmsProfile
 
     try:
@@ -108,6 +109,7 @@ def _opened(data: bytes) -> "ImageCmsProfile | None":
 
 
 def _converted(picture: Array, source: bytes, target: bytes) -> Array:
+    """Return the picture converted from one profile to another."""
     from PIL import Image
     from PIL.ImageCms import Intent, PyCMSError, profileToProfile
 
@@ -118,13 +120,13 @@ def _converted(picture: Array, source: bytes, target: bytes) -> Array:
     for intent in (Intent.PERCEPTUAL, Intent.RELATIVE_COLORIMETRIC):
         try:
             return np.asarray(profileToProfile(image, *profiles, renderingIntent=intent))  # type: ignore[arg-type]
-        except PyCMSError:  # the profile of a camera need not know this intent
+        except PyCMSError:  # the profile of a camera may lack this intent
             continue
     return picture
 
 
 def _colorants(*points: tuple[float, float]) -> Array:
-    """The primaries as columns of XYZ, adapted to the D50 of the profile connection space."""
+    """Return the primaries as columns of XYZ, adapted to D50, the white of ICC profiles."""
     *primaries, white = (np.array([x / y, 1.0, (1 - x - y) / y]) for x, y in points)
     matrix = np.array(primaries).T
     matrix = matrix * np.linalg.solve(matrix, white)
@@ -143,7 +145,7 @@ def _description(name: str) -> bytes:
 
 
 def _file(tags: dict[bytes, bytes]) -> bytes:
-    """Header, tag table and data, each datum once and on a multiple of four."""
+    """Return header, tag table and data, each datum once and on a multiple of four."""
     places: dict[bytes, int] = {}
     body, start = b"", 128 + 4 + 12 * len(tags)
     for datum in tags.values():

@@ -1,7 +1,7 @@
 """Lookup tables in a dataset: Modality and VOI LUTs, palettes; PS3.3 C.11.1.1, C.11.2.1, C.7.9.
 
-Descriptors lie about their tables in every possible way (0 for 65536 entries, 16 bits for 8-bit
-entries, signed numbers in unsigned words), so the data has the last word.
+Descriptors are often wrong about their tables (0 for 65536 entries, 16 bits for 8-bit entries,
+signed numbers in unsigned words), so the data decide.
 """
 
 import struct
@@ -48,7 +48,7 @@ class Lut:
         return len(self.entries) // 2
 
     def look_up(self, values: Array) -> Array:
-        """Return the entries for these values; what lies outside of the table takes its ends."""
+        """Return the entries for these values; the first or last entry for values outside."""
         table = np.frombuffer(self.entries, "<u2")
         places = np.nan_to_num(np.floor(values) - self.first)
         entries: Array = table[np.clip(places, 0, len(table) - 1).astype(np.intp)]
@@ -74,7 +74,7 @@ class Palette:
 
 
 def read_lut(item: Dataset, bulk: BulkReader, signed: bool) -> Lut | None:
-    """Return the table in an item of a Modality LUT or VOI LUT Sequence, None when it has none."""
+    """Return the table in an item of a Modality LUT or VOI LUT Sequence, None if it has none."""
     descriptor = _descriptor(item, tags.LUT_DESCRIPTOR, signed)
     if descriptor is None:
         return None
@@ -99,7 +99,7 @@ def read_palette(dataset: Dataset, bulk: BulkReader, signed: bool) -> Palette | 
     length = max(map(len, channels))
     padded = [np.pad(channel, (0, length - len(channel)), mode="edge") for channel in channels]
     colours = np.stack(padded, axis=1)
-    # 16 bits are often declared where the entries have 8, and some writers have 12.
+    # 16 bits are often declared for entries of 8, and some writers use 12.
     needed = int(colours.max()).bit_length()
     shift = max(bits if bits > 8 else 16, needed) - 8 if needed > 8 else 0
     return Palette(first, (colours >> shift).astype(np.uint8))
@@ -118,13 +118,14 @@ def _descriptor(dataset: Dataset, tag: str, signed: bool) -> _Descriptor | None:
     if len(values) < 3 or not -32768 <= values[1] <= 65535:
         return None
     count, first, bits = values[:3]
-    # The values that go in decide about the sign, whatever the VR says (PS3.3 C.11.2.1.1).
+    # The input values decide the sign, not the VR (PS3.3 C.11.2.1.1).
     first &= 0xFFFF
     first = first - 65536 if signed and first >= 32768 else first
     return _Descriptor(count & 0xFFFF or 65536, first, bits)
 
 
 def _channel(dataset: Dataset, index: int, bulk: BulkReader, descriptor: _Descriptor) -> Array:
+    """Return one colour of a palette."""
     plain = content(dataset, _PALETTES[index], bulk)
     if plain:
         return _entries(plain, descriptor.count)
@@ -134,7 +135,7 @@ def _channel(dataset: Dataset, index: int, bulk: BulkReader, descriptor: _Descri
 
 
 def _entries(data: bytes, count: int) -> Array:
-    """Entries of 16 bits each or, where there are just as many bytes as entries, of 8."""
+    """Return entries of 16 bits each or, if there are exactly as many bytes as entries, of 8."""
     if count <= len(data) <= count + 1 and len(data) < 2 * count:
         return np.frombuffer(data, np.uint8, count).astype("<u2")
     return np.frombuffer(data, "<u2", min(len(data) // 2, count))
@@ -147,11 +148,11 @@ _DISCRETE, _LINEAR, _INDIRECT = 0, 1, 2
 class _Segment:
     kind: int
     length: int
-    position: int  # of what follows kind and length
+    position: int  # of the data behind type and length
 
 
 def _expand(data: bytes, letter: str, count: int) -> list[int]:
-    """Write out a segmented table (PS3.3 C.7.9.2), at most `count` entries of it."""
+    """Expand a segmented table (PS3.3 C.7.9.2) to at most `count` entries."""
     table: list[int] = []
     for segment in _segments(data, letter, 0):
         repeated: Iterable[_Segment] = (segment,)
@@ -179,6 +180,7 @@ def _segments(data: bytes, letter: str, position: int) -> Iterator[_Segment]:
 
 
 def _written_out(data: bytes, letter: str, segment: _Segment, before: list[int]) -> list[int]:
+    """Return the entries of a segment."""
     if segment.kind == _DISCRETE:
         return list(struct.unpack_from(f"<{segment.length}{letter}", data, segment.position))
     if segment.kind == _LINEAR and before:

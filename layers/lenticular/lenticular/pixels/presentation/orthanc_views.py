@@ -21,7 +21,7 @@ def stretch(frame: DecodedFrame) -> Array:
 
 
 def clamp(frame: DecodedFrame, kind: str) -> Array:
-    """Stored values as numbers of this kind (uint8, uint16, int16), the others at its ends.
+    """Return stored values as numbers of this type (uint8, uint16, int16), clamped to its range.
 
     Negative numbers become their bit patterns, since the formats know none. A single bit becomes 0
     or 255: a picture of zeros and ones looks black.

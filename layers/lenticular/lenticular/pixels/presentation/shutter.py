@@ -49,7 +49,7 @@ def _bitmap(state: Dataset, bulk: BulkReader, shape: tuple[int, int]) -> Array:
 
 
 def _within_rectangle(state: Dataset, rows: int, columns: int) -> Array:
-    """Between the edges, which count pixels from 1."""
+    """Return True for pixels between the edges, which count from 1."""
     left, right = (
         _edge(state, tags.SHUTTER_LEFT_VERTICAL_EDGE),
         _edge(state, tags.SHUTTER_RIGHT_VERTICAL_EDGE),

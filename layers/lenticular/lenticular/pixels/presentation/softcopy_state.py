@@ -50,7 +50,7 @@ def references(state: Dataset) -> list[ReferencedImage]:
 
 
 def applying(state: Dataset, tag: str, image_uid: str, frame_number: int) -> Iterator[Dataset]:
-    """The items of a sequence that are for this frame: those that name it, or no image at all."""
+    """Return the items of a sequence for this frame: those that name it, or no image at all."""
     for item in display_text.items(state, tag):
         images = display_text.items(item, _IMAGES)
         if not images or any(_names(image, image_uid, frame_number) for image in images):
