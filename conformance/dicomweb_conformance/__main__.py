@@ -29,7 +29,7 @@ PROFILES = {
     "uri": ("uri",),
     "capabilities": ("capabilities",),
 }
-"""Which transactions a kind of service has to offer; "archive" is all of them."""
+"""The transactions that a type of service has to offer; "archive" has all."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The service under test: requests, and what their answers say."""
+"""Requests to the service under test, and readers of its responses."""
 
 import re
 from dataclasses import dataclass
@@ -31,22 +31,22 @@ class Service:
     def request(
         self, method: str, url: str, accept: str | None = None, **options: Any
     ) -> requests.Response:
-        """Any request; bodies without a content coding, so that bytes can be compared."""
+        """Send a request; without a content coding, so that bytes can be compared."""
         headers = {"Accept-Encoding": "identity", **options.pop("headers", {})}
-        # Only what has to be percent-encoded is, so that a service which does not decode fails
-        # in the test of just that.
+        # Only the necessary characters are percent-encoded, so that a service that does not decode
+        # fails in the test of just that.
         if parameters := options.pop("params", None):
             url += "?" + urlencode(parameters, quote_via=quote, safe="*?,:;@/!$'()")
         headers["Accept"] = accept if accept is not None else "*/*"
         return self.session.request(method, url, headers=headers, timeout=60, **options)
 
     def search(self, path: str, accept: str = JSON, **parameters: Any) -> list[dict[str, Any]]:
-        """The matches of a search."""
-        answer = self.get(path, accept, params=parameters)
-        if answer.status_code == 204:
+        """Return the matches of a search."""
+        response = self.get(path, accept, params=parameters)
+        if response.status_code == 204:
             return []
-        assert answer.status_code == 200, explained(answer)
-        found: list[dict[str, Any]] = answer.json()
+        assert response.status_code == 200, explained(response)
+        found: list[dict[str, Any]] = response.json()
         return found
 
     def store(
@@ -59,10 +59,10 @@ class Service:
 
 
 def multipart(parts: list[tuple[str, bytes]], root: str) -> tuple[bytes, str]:
-    """Body and content type of a multipart/related request."""
+    """Return body and content type of a multipart/related request."""
     pieces = [
-        f"--{BOUNDARY}\r\nContent-Type: {kind}\r\n\r\n".encode() + body + b"\r\n"
-        for kind, body in parts
+        f"--{BOUNDARY}\r\nContent-Type: {part_type}\r\n\r\n".encode() + body + b"\r\n"
+        for part_type, body in parts
     ]
     return (
         b"".join(pieces) + f"--{BOUNDARY}--\r\n".encode(),
@@ -70,48 +70,49 @@ def multipart(parts: list[tuple[str, bytes]], root: str) -> tuple[bytes, str]:
     )
 
 
-def parts(answer: requests.Response) -> list[tuple[dict[str, str], bytes]]:
-    """Headers (in lower case) and body of each part of a multipart answer."""
-    content_type = answer.headers["Content-Type"]
+def parts(response: requests.Response) -> list[tuple[dict[str, str], bytes]]:
+    """Return headers (in lower case) and body of each part of a multipart response."""
+    content_type = response.headers["Content-Type"]
     assert content_type.lower().startswith("multipart/related"), content_type
     found = re.search(r'boundary="?([^";]+)"?', content_type)
     assert found, "multipart without a boundary"
-    _, *pieces, end = (b"\r\n" + answer.content).split(b"\r\n--" + found[1].encode())
+    _, *pieces, end = (b"\r\n" + response.content).split(b"\r\n--" + found[1].encode())
     assert end.startswith(b"--"), "multipart without its end"
     return [_part(piece) for piece in pieces]
 
 
 def _part(piece: bytes) -> tuple[dict[str, str], bytes]:
+    """Return headers and body of a part."""
     head, _, body = piece.partition(b"\r\n\r\n")
     lines = (line.split(":", 1) for line in head.decode().split("\r\n") if ":" in line)
     return {name.strip().lower(): value.strip() for name, value in lines}, body
 
 
-def explained(answer: requests.Response) -> str:
+def explained(response: requests.Response) -> str:
     """Return the text about a response for the report of a failed test."""
-    return f"{answer.request.method} {answer.url}: {answer.status_code} {answer.text[:200]}"
+    return f"{response.request.method} {response.url}: {response.status_code} {response.text[:200]}"
 
 
-def ok(answer: requests.Response) -> requests.Response:
-    """The answer, which has to be 200."""
-    assert answer.status_code == 200, explained(answer)
-    return answer
+def ok(response: requests.Response) -> requests.Response:
+    """Return the response, which must be 200."""
+    assert response.status_code == 200, explained(response)
+    return response
 
 
-def optional(answer: requests.Response) -> requests.Response:
-    """The answer of something that the standard leaves to the service."""
-    if answer.status_code in NOT_SUPPORTED:
-        pytest.skip(f"optional, not supported: {answer.status_code}")
-    return ok(answer)
+def optional(response: requests.Response) -> requests.Response:
+    """Return the response of a feature that is optional; skip the test if it is not supported."""
+    if response.status_code in NOT_SUPPORTED:
+        pytest.skip(f"optional, not supported: {response.status_code}")
+    return ok(response)
 
 
-def kind(answer: requests.Response) -> str:
-    """The media type of an answer without its parameters."""
-    return answer.headers.get("Content-Type", "").split(";")[0].strip().lower()
+def media_type_of(response: requests.Response) -> str:
+    """Return the media type of a response without its parameters."""
+    return response.headers.get("Content-Type", "").split(";")[0].strip().lower()
 
 
 def value(dataset: dict[str, Any], tag: str) -> Any:
-    """The first value of an attribute in DICOM JSON, None when it has none."""
+    """Return the first value of an attribute in DICOM JSON, None if it has none."""
     values = dataset.get(tag, {}).get("Value")
     return values[0] if values else None
 

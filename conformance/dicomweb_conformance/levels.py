@@ -1,4 +1,4 @@
-"""The strength of a requirement: a test without a mark checks a "shall"."""
+"""Levels of requirements: shall (a test without a mark), should, and may."""
 
 from enum import StrEnum
 
@@ -8,11 +8,11 @@ RECOMMENDED = pytest.mark.recommended
 """The standard says "should"."""
 
 OPTIONAL = pytest.mark.optional
-"""The standard says "may": a service that does it at all does it like this."""
+"""The standard says "may": a service that supports it has to do it in this way."""
 
 
 class Level(StrEnum):
-    """From what every origin server must do to what it may do."""
+    """The level of a requirement."""
 
     REQUIRED = "required"
     RECOMMENDED = "recommended"
@@ -20,7 +20,7 @@ class Level(StrEnum):
 
 
 def level_of(item: pytest.Item) -> Level:
-    """The level of a test, by its mark."""
+    """Return the level of a test by its mark."""
     for level in (Level.OPTIONAL, Level.RECOMMENDED):
         if item.get_closest_marker(level.value):
             return level

@@ -1,4 +1,4 @@
-"""The plug-in for pytest: options, the service with its first instances, and the outcomes."""
+"""The pytest plug-in: options, the service with its first instances, and the outcomes."""
 
 import re
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def service(pytestconfig: pytest.Config) -> Iterator[Service]:
-    """The service under test, in which the collection is stored."""
+    """Return the service under test, in which the collection is stored."""
     url = pytestconfig.getoption("--dicomweb-url").rstrip("/")
     wado_uri = pytestconfig.getoption("--wado-uri") or f"{url.rpartition('/')[0]}/wado"
     with _session(pytestconfig) as session:
@@ -53,11 +53,11 @@ def service(pytestconfig: pytest.Config) -> Iterator[Service]:
 def _store_collection(service: Service) -> None:
     """Store what the requirements ask for; without it none of them can be checked."""
     try:
-        answer = service.store(*map(sample_instances.encoded, sample_instances.collection()))
+        response = service.store(*map(sample_instances.encoded, sample_instances.collection()))
     except requests.RequestException as error:
-        pytest.exit(f"{service.url} does not answer: {error}", 2)
-    if answer.status_code != requests.codes.ok:
-        pytest.exit(f"The instances of the suite cannot be stored. {explained(answer)}", 2)
+        pytest.exit(f"{service.url} does not response: {error}", 2)
+    if response.status_code != requests.codes.ok:
+        pytest.exit(f"The instances of the suite cannot be stored. {explained(response)}", 2)
 
 
 def _session(config: pytest.Config) -> requests.Session:

@@ -1,4 +1,4 @@
-"""The instances that the suite stores: small, with known values, and new UIDs in every run."""
+"""The instances that the suite stores: small, with known values, and with new UIDs in each run."""
 
 import io
 from copy import deepcopy
@@ -29,23 +29,23 @@ PDF = b"%PDF-1.4\n%" + b"a comment " * 2000 + b"\ntrailer<</Root 1 0 R>>\n%%EOF\
 
 @cache
 def run() -> str:
-    """The text that all identifiers of this run begin with."""
+    """Return the text with which all identifiers of this run begin."""
     return generate_uid().split(".")[-1][-10:]
 
 
 @cache
 def uid(*labels: str | int) -> UID:
-    """A UID that stands for these labels in this run."""
+    """Return the UID for these labels in this run."""
     return generate_uid(entropy_srcs=[run(), *map(str, labels)])
 
 
 def patient_id(study: str) -> str:
-    """The Patient ID of a study."""
+    """Return the Patient ID of a study."""
     return f"CONF-{run()}-{study}"
 
 
 def encoded(dataset: Dataset) -> bytes:
-    """The Part 10 file of a dataset."""
+    """Return the Part 10 file of a dataset."""
     buffer = io.BytesIO()
     # A copy, so that reading the dataset later does not depend on how it was written.
     deepcopy(dataset).save_as(buffer, enforce_file_format=True)
@@ -53,7 +53,7 @@ def encoded(dataset: Dataset) -> bytes:
 
 
 def instance(study: str, series: int, number: int) -> Dataset:
-    """A dataset with what every instance has."""
+    """Return a dataset with the attributes of every instance."""
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -82,7 +82,7 @@ def instance(study: str, series: int, number: int) -> Dataset:
 
 
 def ct(study: str = "A", series: int = 1, number: int = 1) -> Dataset:
-    """A CT image of 16 bits: its pixels count upwards, so that each frame is its own."""
+    """Return a CT image of 16 bits, whose pixels count upwards, so that each frame is different."""
     dataset = instance(study, series, number)
     dataset.SOPClassUID = CTImageStorage
     dataset.Modality = "CT"
@@ -99,7 +99,7 @@ def ct(study: str = "A", series: int = 1, number: int = 1) -> Dataset:
 
 
 def frames(study: str = "A", count: int = 4) -> Dataset:
-    """A true-colour image of several frames; frame n is all of value n."""
+    """Return a true-colour image of several frames; all values of frame n are n."""
     dataset = instance(study, 2, 1)
     dataset.SOPClassUID = MultiFrameTrueColorSecondaryCaptureImageStorage
     dataset.NumberOfFrames = count
@@ -110,7 +110,7 @@ def frames(study: str = "A", count: int = 4) -> Dataset:
 
 
 def compressed(study: str = "B") -> Dataset:
-    """An image in RLE Lossless (PS3.5 8.2.2), one segment of literal runs."""
+    """Return an image in RLE Lossless (PS3.5 8.2.2), one segment of literal runs."""
     dataset = instance(study, 3, 1)
     dataset.SOPClassUID = SecondaryCaptureImageStorage
     _pixels(dataset, b"", bits=8)
@@ -124,7 +124,7 @@ def compressed(study: str = "B") -> Dataset:
 
 
 def document(study: str = "B") -> Dataset:
-    """An encapsulated PDF."""
+    """Return an encapsulated PDF."""
     dataset = instance(study, 4, 1)
     dataset.SOPClassUID = EncapsulatedPDFStorage
     dataset.Modality = "DOC"
@@ -135,7 +135,7 @@ def document(study: str = "B") -> Dataset:
 
 
 def presentation_state(study: str = "B") -> Dataset:
-    """A greyscale presentation state that inverts the CT image of its study (PS3.3 A.33.1)."""
+    """Return a greyscale presentation state that inverts the CT of its study (PS3.3 A.33.1)."""
     dataset = instance(study, 5, 1)
     dataset.SOPClassUID = GrayscaleSoftcopyPresentationStateStorage
     dataset.Modality = "PR"
@@ -157,7 +157,7 @@ def presentation_state(study: str = "B") -> Dataset:
 
 
 def implicit(study: str = "I") -> Dataset:
-    """A CT image in Implicit VR Little Endian, which web services do not use (PS3.18 8.7.3)."""
+    """Return a CT image in Implicit VR Little Endian, not used in web services (PS3.18 8.7.3)."""
     dataset = ct(study)
     dataset.PatientID = "IMPLICIT"  # a patient whom no search counts
     dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
@@ -165,7 +165,7 @@ def implicit(study: str = "I") -> Dataset:
 
 
 def big_endian(study: str = "E") -> Dataset:
-    """A CT image in Explicit VR Big Endian, retired; web services do not use it (PS3.18 8.7.3)."""
+    """Return a CT image in Explicit VR Big Endian, not used in web services (PS3.18 8.7.3)."""
     dataset = ct(study)
     dataset.PatientID = "BIGENDIAN"  # a patient whom no search counts
     pixels = bytearray(dataset.PixelData)
@@ -177,7 +177,7 @@ def big_endian(study: str = "E") -> Dataset:
 
 
 def values(study: str = "V") -> Dataset:
-    """A secondary capture with an attribute of each value representation, in a study of its own."""
+    """Return a secondary capture with an attribute of each VR, in a study of its own."""
     dataset = instance(study, 1, 1)
     dataset.SOPClassUID = SecondaryCaptureImageStorage
     dataset.PatientID = "VALUES"  # a patient whom no search counts
@@ -222,7 +222,7 @@ VALUES = {
 
 
 def report(study: str = "R") -> Dataset:
-    """A structured report of one sentence."""
+    """Return a structured report of one sentence."""
     dataset = instance(study, 1, 1)
     dataset.SOPClassUID = BasicTextSRStorage
     dataset.PatientID = "REPORT"  # a patient whom no search counts

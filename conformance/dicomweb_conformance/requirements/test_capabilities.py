@@ -4,7 +4,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from dicomweb_conformance.client import JSON, explained, kind, ok
+from dicomweb_conformance.client import JSON, explained, media_type_of, ok
 from dicomweb_conformance.levels import OPTIONAL
 from dicomweb_conformance.sample_instances import uid
 
@@ -17,10 +17,10 @@ WADL = "application/vnd.sun.wadl+xml"
 @pytest.mark.parametrize("accept", [WADL, "application/json", "*/*"])
 def test_8_9_1_the_base_resource_returns_its_capabilities(service, accept):
     """OPTIONS of the base URL returns a Capabilities Description, as WADL or as JSON."""
-    answer = ok(service.request("OPTIONS", service.url, accept))
+    response = ok(service.request("OPTIONS", service.url, accept))
 
-    assert kind(answer) in (WADL, "application/json", JSON)
-    assert accept in ("*/*", kind(answer))
+    assert media_type_of(response) in (WADL, "application/json", JSON)
+    assert accept in ("*/*", media_type_of(response))
 
 
 def test_8_9_4_the_capabilities_describe_the_resources_of_studies(service):
@@ -42,11 +42,11 @@ def test_H_the_capabilities_are_a_wadl_application(service):
 @pytest.mark.parametrize("resource", ["/studies", "/series", "/instances"])
 @OPTIONAL
 def test_8_9_a_resource_names_its_methods(service, resource):
-    answer = service.request("OPTIONS", service.url + resource)
-    if answer.status_code not in (200, 204):
-        pytest.skip(f"optional, not supported: {answer.status_code}")
+    response = service.request("OPTIONS", service.url + resource)
+    if response.status_code not in (200, 204):
+        pytest.skip(f"optional, not supported: {response.status_code}")
 
-    assert "GET" in answer.headers.get("Allow", ""), explained(answer)
+    assert "GET" in response.headers.get("Allow", ""), explained(response)
 
 
 @OPTIONAL
@@ -56,20 +56,20 @@ def test_fetch_a_preflight_is_answered(service):
         "Access-Control-Request-Method": "GET",
         "Access-Control-Request-Headers": "accept",
     }
-    answer = service.request("OPTIONS", f"{service.url}/studies", headers=headers)
-    if "Access-Control-Allow-Origin" not in answer.headers:
+    response = service.request("OPTIONS", f"{service.url}/studies", headers=headers)
+    if "Access-Control-Allow-Origin" not in response.headers:
         pytest.skip("optional, not configured: CORS")
 
-    assert answer.status_code in (200, 204)
-    assert answer.headers["Access-Control-Allow-Origin"] in ("*", ORIGIN)
+    assert response.status_code in (200, 204)
+    assert response.headers["Access-Control-Allow-Origin"] in ("*", ORIGIN)
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
 def test_8_5_a_method_that_is_not_supported_is_405_and_allow_names_those_that_are(service, method):
-    answer = service.request(method, f"{service.url}/studies", JSON, data=b"")
+    response = service.request(method, f"{service.url}/studies", JSON, data=b"")
 
-    assert answer.status_code == 405, explained(answer)
-    allowed = {each.strip() for each in answer.headers.get("Allow", "").split(",")}
+    assert response.status_code == 405, explained(response)
+    allowed = {each.strip() for each in response.headers.get("Allow", "").split(",")}
     assert {"GET", "POST"} <= allowed
     assert method not in allowed
 

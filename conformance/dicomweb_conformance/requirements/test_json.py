@@ -35,9 +35,9 @@ def test_F_2_1_a_search_is_an_array_of_one_object_for_each_match(service):
 
 
 def test_F_2_1_the_text_is_utf_8(service, dataset):
-    answer = ok(service.get(PATH.format(V=uid("V")), JSON))
+    response = ok(service.get(PATH.format(V=uid("V")), JSON))
 
-    assert json.loads(answer.content.decode("utf-8")) == [dataset]
+    assert json.loads(response.content.decode("utf-8")) == [dataset]
 
 
 def test_F_2_2_names_are_eight_hexadecimal_digits_in_capitals(dataset):
@@ -90,7 +90,7 @@ def test_F_2_2_an_attribute_has_one_of_value_bulk_data_uri_and_inline_binary(dat
 )
 def test_F_2_3_each_value_representation_has_its_type(dataset, tag, vr, value):
     if tag == "00081190":
-        # A server may answer its own Retrieve URL here.
+        # A server may response its own Retrieve URL here.
         assert dataset[tag]["vr"] == vr
         return
     assert dataset[tag] == {"vr": vr, "Value": value}
@@ -155,9 +155,9 @@ def test_F_2_6_bulk_data_uris_are_absolute(dataset):
 
 
 def test_F_3_the_media_type_is_application_dicom_json(service):
-    answer = ok(service.get(PATH.format(V=uid("V")), JSON))
+    response = ok(service.get(PATH.format(V=uid("V")), JSON))
 
-    assert answer.headers["Content-Type"].split(";")[0] == JSON
+    assert response.headers["Content-Type"].split(";")[0] == JSON
 
 
 @OPTIONAL

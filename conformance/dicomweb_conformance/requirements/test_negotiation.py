@@ -1,4 +1,4 @@
-"""PS3.18 8.3.3, 8.4, 8.6 and 8.7: media types, transfer syntaxes and parts of answers."""
+"""PS3.18 8.3.3, 8.4, 8.6 and 8.7: media types, transfer syntaxes and parts of responses."""
 
 import io
 
@@ -11,7 +11,7 @@ from dicomweb_conformance.client import (
     OCTETS,
     XML,
     explained,
-    kind,
+    media_type_of,
     ok,
     optional,
     parts,
@@ -53,8 +53,8 @@ def test_8_7_3_4_a_named_transfer_syntax_is_sent(service):
 def test_8_7_3_implicit_and_big_endian_are_not_used(service, make, accept):
     """Instances that were stored in them are returned in another transfer syntax."""
     dataset = make()
-    answer = service.store(encoded(dataset))
-    if answer.status_code == 409:
+    response = service.store(encoded(dataset))
+    if response.status_code == 409:
         pytest.skip("optional, not supported: storing this transfer syntax")
     where = f"/studies/{dataset.StudyInstanceUID}/series/{dataset.SeriesInstanceUID}"
     found = ok(service.get(f"{where}/instances/{dataset.SOPInstanceUID}", accept))
@@ -73,19 +73,21 @@ def test_8_7_3_implicit_and_big_endian_are_not_used(service, make, accept):
     ],
 )
 def test_8_7_7_invalid_members_of_accept_are_ignored(service, accept):
-    assert kind(ok(service.get(path(INSTANCE) + "/metadata", accept))) == JSON
+    assert media_type_of(ok(service.get(path(INSTANCE) + "/metadata", accept))) == JSON
 
 
 def test_8_7_8_a_media_type_of_higher_weight_is_preferred(service):
     accept = f'{JSON};q=0.1, multipart/related; type="{XML}";q=0.9'
 
-    assert kind(ok(service.get(path(INSTANCE) + "/metadata", accept))) == "multipart/related"
+    assert (
+        media_type_of(ok(service.get(path(INSTANCE) + "/metadata", accept))) == "multipart/related"
+    )
 
 
 def test_8_7_8_media_types_are_case_insensitive(service):
-    answer = ok(service.get(path(INSTANCE) + "/metadata", "Application/DICOM+JSON"))
+    response = ok(service.get(path(INSTANCE) + "/metadata", "Application/DICOM+JSON"))
 
-    assert kind(answer) == JSON
+    assert media_type_of(response) == JSON
 
 
 def test_8_6_1_2_each_part_has_its_content_type(service):
@@ -141,8 +143,8 @@ def test_8_7_3_4_a_transfer_syntax_that_does_not_exist_is_406(service):
 @OPTIONAL
 def test_8_7_3_4_an_instance_is_transcoded(service, syntax):
     resource = INSTANCE if syntax == RLE else COMPRESSED
-    answer = optional(service.get(path(resource), f"{MULTIPART}; transfer-syntax={syntax}"))
-    ((_, body),) = parts(answer)
+    response = optional(service.get(path(resource), f"{MULTIPART}; transfer-syntax={syntax}"))
+    ((_, body),) = parts(response)
 
     assert dcmread(io.BytesIO(body)).file_meta.TransferSyntaxUID == syntax
 
@@ -171,38 +173,41 @@ def test_8_7_5_what_cannot_be_sent_is_406(service):
 
 
 def test_8_7_7_the_first_of_the_most_wanted_that_can_be_sent_is_sent(service):
-    answer = ok(
+    response = ok(
         service.get(path(INSTANCE) + "/metadata", f"text/x-nothing, {JSON};q=0.5, */*;q=0.1")
     )
 
-    assert kind(answer) == JSON
+    assert media_type_of(response) == JSON
 
 
 @pytest.mark.parametrize("accept", ["application/*", "*/*;q=0.1", f"{JSON};q=1.0, */*;q=0"])
 def test_8_7_7_ranges_and_weights_are_understood(service, accept):
-    assert kind(ok(service.get(path(INSTANCE) + "/metadata", accept))) in (JSON, "application/json")
+    assert media_type_of(ok(service.get(path(INSTANCE) + "/metadata", accept))) in (
+        JSON,
+        "application/json",
+    )
 
 
 def test_8_7_7_what_has_no_weight_is_not_sent(service):
-    answer = service.get(path(INSTANCE) + "/metadata", f"{JSON};q=0, application/json;q=0")
+    response = service.get(path(INSTANCE) + "/metadata", f"{JSON};q=0, application/json;q=0")
 
-    assert answer.status_code == 406, explained(answer)
+    assert response.status_code == 406, explained(response)
 
 
 @OPTIONAL
 def test_8_4_3_a_single_part_says_where_it_is(service):
-    answer = optional(service.get(path(INSTANCE), DICOM))
-    if "Content-Location" not in answer.headers:
+    response = optional(service.get(path(INSTANCE), DICOM))
+    if "Content-Location" not in response.headers:
         pytest.skip("optional, not supported: Content-Location")
 
-    again = service.request("GET", answer.headers["Content-Location"], DICOM)
-    assert ok(again).content == answer.content
+    again = service.request("GET", response.headers["Content-Location"], DICOM)
+    assert ok(again).content == response.content
 
 
 def test_8_3_3_1_accept_may_be_a_query_parameter(service):
-    answer = ok(service.get(path(INSTANCE) + "/metadata", "*/*", params={"accept": JSON}))
+    response = ok(service.get(path(INSTANCE) + "/metadata", "*/*", params={"accept": JSON}))
 
-    assert kind(answer) == JSON
+    assert media_type_of(response) == JSON
 
 
 @pytest.mark.parametrize("quoted", ['type="application/dicom"', "type=application/dicom"])

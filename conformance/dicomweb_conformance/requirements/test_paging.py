@@ -23,17 +23,17 @@ def test_8_3_4_4_an_offset_beyond_the_end_gives_nothing(service):
 @pytest.mark.parametrize(("limit", "offset", "left"), [(1, 0, 7), (3, 2, 3), (7, 0, 1)])
 def test_8_3_4_4_1_a_warning_says_how_many_results_are_left(service, limit, offset, left):
     parameters = mine(limit=str(limit), offset=str(offset))
-    answer = ok(service.get("/instances", JSON, params=parameters))
+    response = ok(service.get("/instances", JSON, params=parameters))
 
-    warning = answer.headers.get("Warning", "")
+    warning = response.headers.get("Warning", "")
     assert warning.startswith("299 "), "no Warning 299"
     assert f"There are {left} additional results that can be requested" in warning
 
 
 def test_8_3_4_4_1_no_warning_when_all_results_are_returned(service):
-    answer = ok(service.get("/instances", JSON, params=mine(limit="8")))
+    response = ok(service.get("/instances", JSON, params=mine(limit="8")))
 
-    assert "additional results" not in answer.headers.get("Warning", "")
+    assert "additional results" not in response.headers.get("Warning", "")
 
 
 def test_8_3_4_4_1_the_same_search_has_the_same_order(service):

@@ -6,7 +6,7 @@ import math
 import pytest
 from PIL import Image
 
-from dicomweb_conformance.client import kind, ok, optional, parts
+from dicomweb_conformance.client import media_type_of, ok, optional, parts
 from dicomweb_conformance.levels import OPTIONAL
 from dicomweb_conformance.requirements.test_retrieve import (
     DOCUMENT,
@@ -20,36 +20,36 @@ from dicomweb_conformance.requirements.test_retrieve import (
 from dicomweb_conformance.sample_instances import SIDE, encoded, report, uid
 
 
-def picture(answer) -> Image.Image:
-    if kind(answer) == "multipart/related":
-        return Image.open(io.BytesIO(parts(answer)[0][1]))
-    return Image.open(io.BytesIO(answer.content))
+def picture(response) -> Image.Image:
+    if media_type_of(response) == "multipart/related":
+        return Image.open(io.BytesIO(parts(response)[0][1]))
+    return Image.open(io.BytesIO(response.content))
 
 
 @pytest.mark.parametrize("resource", [STUDY, SERIES, INSTANCE, FRAMES + "/frames/2"])
 def test_10_4_1_1_3_every_level_has_a_rendered_resource(service, resource):
-    answer = ok(service.get(path(resource) + "/rendered", "image/jpeg"))
+    response = ok(service.get(path(resource) + "/rendered", "image/jpeg"))
 
-    assert picture(answer).format == "JPEG"
+    assert picture(response).format == "JPEG"
 
 
 @pytest.mark.parametrize("resource", [STUDY, SERIES, INSTANCE, FRAMES + "/frames/2"])
 @OPTIONAL
 def test_10_4_1_1_4_every_level_has_a_thumbnail(service, resource):
-    answer = optional(service.get(path(resource) + "/thumbnail", "image/jpeg"))
+    response = optional(service.get(path(resource) + "/thumbnail", "image/jpeg"))
 
-    assert picture(answer).format == "JPEG"
-    assert kind(answer) == "image/jpeg"
+    assert picture(response).format == "JPEG"
+    assert media_type_of(response) == "image/jpeg"
 
 
 @OPTIONAL
 @pytest.mark.parametrize("resource", [STUDY, SERIES, INSTANCE])
 def test_10_4_1_1_4_a_thumbnail_has_the_size_asked_for(service, resource):
-    answer = optional(
+    response = optional(
         service.get(path(resource) + "/thumbnail", "image/png", params={"viewport": "32,32"})
     )
 
-    assert picture(answer).size == (32, 32)
+    assert picture(response).size == (32, 32)
 
 
 @OPTIONAL
@@ -74,36 +74,36 @@ def test_8_3_5_2_a_thumbnail_s_viewport_has_two_values(service):
 
 @OPTIONAL
 def test_10_4_1_1_4_several_frames_have_one_thumbnail(service):
-    answer = optional(service.get(path(FRAMES) + "/frames/1,2/thumbnail", "image/jpeg"))
+    response = optional(service.get(path(FRAMES) + "/frames/1,2/thumbnail", "image/jpeg"))
 
-    assert kind(answer) == "image/jpeg"
-    assert picture(answer).format == "JPEG"
+    assert media_type_of(response) == "image/jpeg"
+    assert picture(response).format == "JPEG"
 
 
 @pytest.mark.parametrize(
-    ("media_type", "form"), [("image/jpeg", "JPEG"), ("image/png", "PNG"), ("image/gif", "GIF")]
+    ("media_type", "name"), [("image/jpeg", "JPEG"), ("image/png", "PNG"), ("image/gif", "GIF")]
 )
 @OPTIONAL
-def test_8_7_4_the_rendered_media_types_are_to_be_had(service, media_type, form):
-    assert picture(optional(service.get(path(INSTANCE) + "/rendered", media_type))).format == form
+def test_8_7_4_the_rendered_media_types_are_to_be_had(service, media_type, name):
+    assert picture(optional(service.get(path(INSTANCE) + "/rendered", media_type))).format == name
 
 
 def test_8_7_4_jpeg_is_the_default(service):
-    assert kind(ok(service.get(path(INSTANCE) + "/rendered", "*/*"))) == "image/jpeg"
+    assert media_type_of(ok(service.get(path(INSTANCE) + "/rendered", "*/*"))) == "image/jpeg"
 
 
 @OPTIONAL
 def test_8_7_4_an_animated_gif_shows_every_frame(service):
-    answer = optional(service.get(path(FRAMES) + "/rendered", "image/gif"))
+    response = optional(service.get(path(FRAMES) + "/rendered", "image/gif"))
 
-    assert picture(answer).n_frames == 4
+    assert picture(response).n_frames == 4
 
 
 @OPTIONAL
 def test_8_7_4_a_document_is_passed_through(service):
-    answer = optional(service.get(path(DOCUMENT) + "/rendered", "application/pdf"))
+    response = optional(service.get(path(DOCUMENT) + "/rendered", "application/pdf"))
 
-    assert answer.content.startswith(b"%PDF")
+    assert response.content.startswith(b"%PDF")
 
 
 @pytest.mark.parametrize("media_type", ["text/html", "text/plain"])
@@ -111,9 +111,9 @@ def test_8_7_4_a_document_is_passed_through(service):
 def test_8_7_4_a_report_is_rendered_as_text(service, media_type):
     ok(service.store(encoded(report())))
     url = f"/studies/{uid('R')}/series/{uid('R', 1)}/instances/{uid('R', 1, 1)}/rendered"
-    answer = optional(service.get(url, media_type))
+    response = optional(service.get(url, media_type))
 
-    assert "Conformance finding" in answer.text
+    assert "Conformance finding" in response.text
 
 
 def test_8_3_5_1_2_quality_changes_the_size(service):
@@ -130,16 +130,18 @@ def test_8_3_5_1_2_quality_changes_the_size(service):
 
 
 def test_8_3_5_1_3_a_viewport_is_the_size_to_fit_into(service):
-    answer = ok(service.get(path(INSTANCE) + "/rendered", "image/png", params={"viewport": "8,8"}))
+    response = ok(
+        service.get(path(INSTANCE) + "/rendered", "image/png", params={"viewport": "8,8"})
+    )
 
-    assert picture(answer).size == (8, 8)
+    assert picture(response).size == (8, 8)
 
 
 def test_8_3_5_1_3_a_viewport_shows_a_region(service):
     parameters = {"viewport": "16,16,0,0,8,8"}
-    answer = ok(service.get(path(INSTANCE) + "/rendered", "image/png", params=parameters))
+    response = ok(service.get(path(INSTANCE) + "/rendered", "image/png", params=parameters))
 
-    assert picture(answer).size == (16, 16)
+    assert picture(response).size == (16, 16)
 
 
 def test_8_3_5_1_3_negative_sides_flip_the_picture(service):
@@ -228,27 +230,27 @@ def test_8_3_5_1_1_annotations_are_drawn(service):
 @pytest.mark.parametrize("space", ["yes", "srgb", "adobergb", "rommrgb"])
 @OPTIONAL
 def test_8_3_5_1_5_an_icc_profile_is_embedded_where_one_is_asked_for(service, space):
-    answer = optional(
+    response = optional(
         service.get(path(INSTANCE) + "/rendered", "image/png", params={"iccprofile": space})
     )
 
-    if "icc_profile" not in picture(answer).info:
+    if "icc_profile" not in picture(response).info:
         pytest.skip("optional, not supported: iccprofile")
 
 
 @OPTIONAL
 def test_8_3_5_1_1_unknown_annotations_are_ignored_with_a_warning(service):
     both = {"annotation": "patient,weather"}
-    answer = optional(service.get(path(INSTANCE) + "/rendered", "image/png", params=both))
+    response = optional(service.get(path(INSTANCE) + "/rendered", "image/png", params=both))
 
-    assert "Warning" in answer.headers
+    assert "Warning" in response.headers
 
 
 @pytest.mark.parametrize("charset", ["klingon", "x-nothing"])
 def test_8_3_3_2_an_unknown_character_set_is_400(service, charset):
-    answer = service.get(path(INSTANCE) + "/rendered", params={"charset": charset})
+    response = service.get(path(INSTANCE) + "/rendered", params={"charset": charset})
 
-    assert answer.status_code == 400, answer.status_code
+    assert response.status_code == 400, response.status_code
 
 
 def test_8_7_4_jpeg_has_the_file_s_own_window_by_default(service):
@@ -265,11 +267,11 @@ def test_8_3_5_1_2_quality_is_from_1_to_100(service, quality):
 
 
 def test_8_3_5_1_3_a_viewport_keeps_the_aspect_ratio(service):
-    answer = ok(
+    response = ok(
         service.get(path(INSTANCE) + "/rendered", "image/png", params={"viewport": "64,32"})
     )
 
-    assert picture(answer).size in ((32, 32), (64, 32))
+    assert picture(response).size in ((32, 32), (64, 32))
 
 
 def test_8_3_5_1_3_a_region_is_cut_out_of_the_source(service):
@@ -293,25 +295,28 @@ def test_8_3_5_1_3_a_region_is_cut_out_of_the_source(service):
 
 @pytest.mark.parametrize("media_type", ["image/jpeg", "image/png", "image/gif"])
 def test_8_3_3_1_the_accept_parameter_chooses_the_rendered_type(service, media_type):
-    answer = service.get(path(INSTANCE) + "/rendered", "*/*", params={"accept": media_type})
+    response = service.get(path(INSTANCE) + "/rendered", "*/*", params={"accept": media_type})
 
-    assert kind(optional(answer) if media_type != "image/jpeg" else ok(answer)) == media_type
+    assert (
+        media_type_of(optional(response) if media_type != "image/jpeg" else ok(response))
+        == media_type
+    )
 
 
 def test_8_3_3_1_dicom_and_rendered_types_do_not_mix(service):
-    answer = service.get(
+    response = service.get(
         path(INSTANCE) + "/rendered", "*/*", params={"accept": "image/jpeg,application/dicom"}
     )
 
-    assert answer.status_code in (200, 400, 406)
-    assert kind(answer) != "application/dicom"
+    assert response.status_code in (200, 400, 406)
+    assert media_type_of(response) != "application/dicom"
 
 
 @pytest.mark.parametrize("number", ["0", "5", "x"])
 def test_10_4_1_1_3_a_rendered_frame_that_does_not_exist_is_refused(service, number):
-    answer = service.get(path(FRAMES) + f"/frames/{number}/rendered")
+    response = service.get(path(FRAMES) + f"/frames/{number}/rendered")
 
-    assert answer.status_code in (400, 404), answer.status_code
+    assert response.status_code in (400, 404), response.status_code
 
 
 def test_10_4_1_1_3_each_frame_is_rendered_by_itself(service):
@@ -326,18 +331,20 @@ def test_10_4_1_1_3_each_frame_is_rendered_by_itself(service):
 
 
 def test_8_3_5_1_5_no_icc_profile_is_embedded_where_none_is_wanted(service):
-    answer = ok(service.get(path(INSTANCE) + "/rendered", "image/png", params={"iccprofile": "no"}))
+    response = ok(
+        service.get(path(INSTANCE) + "/rendered", "image/png", params={"iccprofile": "no"})
+    )
 
-    assert "icc_profile" not in picture(answer).info
+    assert "icc_profile" not in picture(response).info
 
 
 @OPTIONAL
 def test_10_4_1_1_3_a_series_in_parts_shows_its_instances(service):
-    answer = optional(
+    response = optional(
         service.get(path(SERIES) + "/rendered", 'multipart/related; type="image/png"')
     )
 
-    assert all(headers["content-type"] == "image/png" for headers, _ in parts(answer))
+    assert all(headers["content-type"] == "image/png" for headers, _ in parts(response))
 
 
 @OPTIONAL

@@ -11,7 +11,7 @@ from dicomweb_conformance.client import (
     OCTETS,
     XML,
     explained,
-    kind,
+    media_type_of,
     ok,
     optional,
     parts,
@@ -69,10 +69,10 @@ def test_10_4_1_1_1_an_instance_comes_back_as_it_was_stored(service):
 
 
 def test_10_4_4_an_instance_comes_as_a_single_part(service):
-    answer = ok(service.get(path(INSTANCE), DICOM))
+    response = ok(service.get(path(INSTANCE), DICOM))
 
-    assert kind(answer) == DICOM
-    assert dcmread(io.BytesIO(answer.content)).SOPInstanceUID == uid("A", 1, 1)
+    assert media_type_of(response) == DICOM
+    assert dcmread(io.BytesIO(response.content)).SOPInstanceUID == uid("A", 1, 1)
 
 
 @pytest.mark.parametrize(("resource", "count"), [(STUDY, 4), (SERIES, 3), (INSTANCE, 1)])
@@ -98,11 +98,11 @@ def test_10_4_1_1_6_a_malformed_list_of_frames_is_refused(service, numbers):
 
 def test_10_4_1_1_6_a_frame_may_be_asked_for_twice(service):
     accept = f'multipart/related; type="{OCTETS}"'
-    answer = service.get(path(FRAMES) + "/frames/2,2", accept)
-    if answer.status_code == 400:
+    response = service.get(path(FRAMES) + "/frames/2,2", accept)
+    if response.status_code == 400:
         pytest.skip("optional, not supported: a frame twice")
 
-    assert len(parts(ok(answer))) == 2
+    assert len(parts(ok(response))) == 2
 
 
 @pytest.mark.parametrize("resource", [STUDY, SERIES, INSTANCE])
@@ -122,18 +122,18 @@ def test_10_4_1_1_2_metadata_of_a_series_are_those_of_its_instances(service):
 
 @pytest.mark.parametrize(("resource", "count"), [(STUDY, 4), (SERIES, 3), (INSTANCE, 1)])
 def test_10_4_1_1_2_metadata_are_dicom_json(service, resource, count):
-    answer = ok(service.get(path(resource) + "/metadata", JSON))
+    response = ok(service.get(path(resource) + "/metadata", JSON))
 
-    assert kind(answer) == JSON
-    assert len(answer.json()) == count
-    assert all(value(dataset, "0020000D") == uid("A") for dataset in answer.json())
+    assert media_type_of(response) == JSON
+    assert len(response.json()) == count
+    assert all(value(dataset, "0020000D") == uid("A") for dataset in response.json())
 
 
 @pytest.mark.parametrize(("resource", "count"), [(STUDY, 4), (SERIES, 3), (INSTANCE, 1)])
 def test_10_4_1_1_2_metadata_are_native_dicom_xml(service, resource, count):
-    answer = ok(service.get(path(resource) + "/metadata", f'multipart/related; type="{XML}"'))
+    response = ok(service.get(path(resource) + "/metadata", f'multipart/related; type="{XML}"'))
 
-    assert len(parts(answer)) == count
+    assert len(parts(response)) == count
 
 
 def test_10_4_1_1_2_metadata_have_no_pixels_but_where_they_are(service):
@@ -154,8 +154,12 @@ def test_10_4_1_1_2_metadata_of_every_character_set_are_unicode(service):
 def test_10_4_1_1_5_every_bulk_data_uri_resolves(service):
     (dataset,) = ok(service.get(path(DOCUMENT) + "/metadata", JSON)).json()
 
-    answer = ok(service.request("GET", dataset["00420011"]["BulkDataURI"], "*/*"))
-    body = parts(answer)[0][1] if kind(answer) == "multipart/related" else answer.content
+    response = ok(service.request("GET", dataset["00420011"]["BulkDataURI"], "*/*"))
+    body = (
+        parts(response)[0][1]
+        if media_type_of(response) == "multipart/related"
+        else response.content
+    )
     assert body.rstrip(b"\0") == PDF.rstrip(b"\0")
 
 
@@ -164,18 +168,20 @@ def test_10_4_1_1_5_a_document_comes_as_what_it_is(service):
     (dataset,) = ok(service.get(path(DOCUMENT) + "/metadata", JSON)).json()
     url = dataset["00420011"]["BulkDataURI"]
 
-    assert kind(optional(service.request("GET", url, "application/pdf"))) == "application/pdf"
+    assert (
+        media_type_of(optional(service.request("GET", url, "application/pdf"))) == "application/pdf"
+    )
 
 
 @OPTIONAL
 def test_10_4_1_1_5_a_range_of_bulk_data_is_to_be_had(service):
     (dataset,) = ok(service.get(path(DOCUMENT) + "/metadata", JSON)).json()
     url, part = dataset["00420011"]["BulkDataURI"], {"Range": "bytes=0-3"}
-    answer = service.request("GET", url, OCTETS, headers=part)
-    if answer.status_code != 206:
+    response = service.request("GET", url, OCTETS, headers=part)
+    if response.status_code != 206:
         pytest.skip("optional, not supported: Range")
 
-    assert answer.content == b"%PDF"
+    assert response.content == b"%PDF"
 
 
 @pytest.mark.parametrize("resource", [STUDY, SERIES, INSTANCE])
@@ -225,9 +231,9 @@ def test_10_4_1_1_6_a_compressed_frame_comes_as_stored(service):
 
 @OPTIONAL
 def test_10_4_4_a_single_frame_comes_as_a_single_part(service):
-    answer = optional(service.get(path(FRAMES) + "/frames/2", OCTETS))
+    response = optional(service.get(path(FRAMES) + "/frames/2", OCTETS))
 
-    assert answer.content == bytes([2]) * SIDE * SIDE * 3
+    assert response.content == bytes([2]) * SIDE * SIDE * 3
 
 
 @pytest.mark.parametrize("numbers", ["0", "x", "-1"])
@@ -253,18 +259,18 @@ def test_10_4_3_1_what_does_not_exist_is_404(service, resource, view):
 )
 @OPTIONAL
 def test_8_1_head_answers_as_get_without_a_body(service, resource, accept):
-    answer = optional(service.request("HEAD", service.url + path(resource), accept))
+    response = optional(service.request("HEAD", service.url + path(resource), accept))
 
-    assert answer.content == b""
-    assert kind(answer) == kind(service.get(path(resource), accept))
+    assert response.content == b""
+    assert media_type_of(response) == media_type_of(service.get(path(resource), accept))
 
 
 @OPTIONAL
 def test_8_1_what_has_not_changed_is_304(service):
-    answer = ok(service.get(path(INSTANCE) + "/metadata", JSON))
-    if "ETag" not in answer.headers:
+    response = ok(service.get(path(INSTANCE) + "/metadata", JSON))
+    if "ETag" not in response.headers:
         pytest.skip("optional, not supported: ETag")
-    tag = {"If-None-Match": answer.headers["ETag"]}
+    tag = {"If-None-Match": response.headers["ETag"]}
 
     again = service.get(path(INSTANCE) + "/metadata", JSON, headers=tag)
     assert again.status_code == 304, explained(again)
@@ -272,12 +278,12 @@ def test_8_1_what_has_not_changed_is_304(service):
 
 @OPTIONAL
 def test_8_1_a_range_of_a_single_part_is_206(service):
-    answer = service.get(path(INSTANCE), DICOM, headers={"Range": "bytes=128-131"})
-    if answer.status_code != 206:
+    response = service.get(path(INSTANCE), DICOM, headers={"Range": "bytes=128-131"})
+    if response.status_code != 206:
         pytest.skip("optional, not supported: Range")
 
-    assert answer.content == b"DICM"
-    assert answer.headers["Content-Range"].startswith("bytes 128-131/")
+    assert response.content == b"DICM"
+    assert response.headers["Content-Range"].startswith("bytes 128-131/")
 
 
 def test_10_4_3_3_the_received_file_is_part_10(service):

@@ -6,7 +6,7 @@ from dicomweb_conformance.client import (
     JSON,
     XML,
     explained,
-    kind,
+    media_type_of,
     ok,
     optional,
     parts,
@@ -27,7 +27,7 @@ INSTANCE_ATTRIBUTES = ["00080016", "00080018", "00200013", "00280010", "00280011
 
 
 def mine(**more: str) -> dict[str, str]:
-    """Parameters that no instance of another run matches."""
+    """Return parameters that match instances of this run only."""
     return {"PatientID": f"CONF-{run()}-*", **more}
 
 
@@ -127,9 +127,9 @@ def test_8_3_4_1_names_match_by_another_component_group(service):
 @OPTIONAL
 def test_8_3_4_1_a_sequence_s_attribute_is_named_by_its_path(service):
     path = "RequestAttributesSequence.ScheduledProcedureStepID"
-    answer = service.get("/series", JSON, params=mine(**{path: f"SPS{run()[-6:]}"}))
+    response = service.get("/series", JSON, params=mine(**{path: f"SPS{run()[-6:]}"}))
 
-    assert set(values(optional(answer).json(), SERIES_UID)) == {uid("A", 1), uid("B", 1)}
+    assert set(values(optional(response).json(), SERIES_UID)) == {uid("A", 1), uid("B", 1)}
 
 
 @pytest.mark.parametrize(
@@ -152,11 +152,11 @@ def test_10_6_1_2_1_every_required_key_matches(service, level, key, wanted, labe
 
 
 def test_10_6_1_2_2_fuzzy_matching_is_done_or_warned_of(service):
-    answer = ok(
+    response = ok(
         service.get("/studies", JSON, params=mine(PatientName="anna", fuzzymatching="true"))
     )
 
-    assert len(answer.json()) == 1 or "fuzzymatching" in answer.headers.get("Warning", "")
+    assert len(response.json()) == 1 or "fuzzymatching" in response.headers.get("Warning", "")
 
 
 @pytest.mark.parametrize(
@@ -216,18 +216,18 @@ def test_8_3_4_3_includefield_all_gives_everything(service):
 
 
 def test_10_6_3_1_nothing_found_is_200_with_an_empty_array(service):
-    answer = service.get("/studies", JSON, params={"StudyInstanceUID": uid("nobody")})
+    response = service.get("/studies", JSON, params={"StudyInstanceUID": uid("nobody")})
 
-    assert ok(answer).json() == []
+    assert ok(response).json() == []
 
 
 def test_10_6_3_1_nothing_found_is_200_in_xml_too(service):
     """A search without matches has succeeded (CP-2473)."""
     accept = f'multipart/related; type="{XML}"'
-    answer = service.get("/studies", accept, params={"StudyInstanceUID": uid("nobody")})
+    response = service.get("/studies", accept, params={"StudyInstanceUID": uid("nobody")})
 
-    assert answer.status_code == 200, explained(answer)
-    assert b"NativeDicomModel" not in answer.content
+    assert response.status_code == 200, explained(response)
+    assert b"NativeDicomModel" not in response.content
 
 
 def test_8_3_1_unknown_parameters_are_ignored(service):
@@ -261,9 +261,9 @@ def test_8_3_4_1_one_question_mark_is_one_character(service):
 @pytest.mark.parametrize("separator", [",", "%2C"])
 def test_8_3_4_1_commas_of_a_list_may_be_percent_encoded(service, separator):
     listed = separator.join((uid("A"), uid("B")))
-    answer = ok(service.get(f"/studies?StudyInstanceUID={listed}", JSON))
+    response = ok(service.get(f"/studies?StudyInstanceUID={listed}", JSON))
 
-    assert len(answer.json()) == 2
+    assert len(response.json()) == 2
 
 
 def test_8_3_4_1_attributes_combine(service):
@@ -287,9 +287,9 @@ def test_8_3_4_1_an_instance_is_found_by_its_series_attributes(service):
 
 @pytest.mark.parametrize("path", ["/studies/1.2.3/series", "/studies/1.2.3/series/4.5/instances"])
 def test_10_6_1_a_search_below_what_does_not_exist_finds_nothing(service, path):
-    answer = service.get(path, JSON)
+    response = service.get(path, JSON)
 
-    assert answer.status_code == 404 or ok(answer).json() == []
+    assert response.status_code == 404 or ok(response).json() == []
 
 
 @pytest.mark.parametrize(
@@ -327,36 +327,36 @@ def test_10_6_3_1_head_and_get_agree(service):
     got = service.request("GET", url, JSON, params=mine())
     asked = optional(service.request("HEAD", url, JSON, params=mine()))
 
-    assert (kind(asked), asked.content) == (kind(got), b"")
+    assert (media_type_of(asked), asked.content) == (media_type_of(got), b"")
 
 
 @OPTIONAL
 def test_8_3_4_empty_value_matching_finds_what_has_no_value(service):
-    answer = service.get(
+    response = service.get(
         "/studies", JSON, params=mine(PatientBirthDate='""', emptyvaluematching="true")
     )
 
-    assert values(optional(answer).json(), STUDY_UID) == [uid("B")]
+    assert values(optional(response).json(), STUDY_UID) == [uid("B")]
 
 
 @OPTIONAL
 def test_8_3_4_multiple_value_matching_matches_each_value(service):
     names = f"{patient_id('A')}\\{patient_id('B')}"
-    answer = service.get(
+    response = service.get(
         "/studies", JSON, params={"PatientID": names, "multiplevaluematching": "true"}
     )
 
-    assert len(optional(answer).json()) == 2
+    assert len(optional(response).json()) == 2
 
 
 def test_8_7_3_a_search_answers_dicom_json_by_default(service):
-    assert kind(ok(service.get("/studies", "*/*", params=mine()))) == JSON
+    assert media_type_of(ok(service.get("/studies", "*/*", params=mine()))) == JSON
 
 
 def test_8_7_3_a_search_answers_native_dicom_xml(service):
-    answer = ok(service.get("/studies", f'multipart/related; type="{XML}"', params=mine()))
+    response = ok(service.get("/studies", f'multipart/related; type="{XML}"', params=mine()))
 
-    bodies = parts(answer)
+    bodies = parts(response)
     assert len(bodies) == 2
     assert all(b"NativeDicomModel" in body for _, body in bodies)
 

@@ -7,7 +7,7 @@ from dicomweb_conformance.client import (
     JSON,
     XML,
     explained,
-    kind,
+    media_type_of,
     multipart,
     ok,
     optional,
@@ -24,22 +24,22 @@ def items(dataset, tag):
     return dataset.get(tag, {}).get("Value", [])
 
 
-def answered(answer):
-    """The Store Instances Response of an answer."""
-    return answer.json()
+def store_response(response):
+    """Return the dataset of a store response."""
+    return response.json()
 
 
 def test_10_5_3_1_all_stored_is_200(service):
-    answer = ok(service.store(encoded(ct("S1", 1, 1)), encoded(ct("S1", 1, 2))))
+    response = ok(service.store(encoded(ct("S1", 1, 1)), encoded(ct("S1", 1, 2))))
 
-    stored = [value(item, "00081155") for item in items(answered(answer), REFERENCED)]
+    stored = [value(item, "00081155") for item in items(store_response(response), REFERENCED)]
     assert sorted(stored) == sorted([uid("S1", 1, 1), uid("S1", 1, 2)])
 
 
 def test_10_5_3_3_each_stored_instance_has_a_retrieve_url(service):
-    answer = ok(service.store(encoded(ct("S2"))))
+    response = ok(service.store(encoded(ct("S2"))))
 
-    (item,) = items(answered(answer), REFERENCED)
+    (item,) = items(store_response(response), REFERENCED)
     assert value(item, "00081150") == "1.2.840.10008.5.1.4.1.1.2"
     ok(service.request("GET", value(item, "00081190"), "*/*"))
 
@@ -51,20 +51,22 @@ def test_10_5_1_instances_may_be_stored_into_their_study(service):
 
 
 def test_10_5_3_1_an_instance_of_another_study_is_409(service):
-    answer = service.store(encoded(ct("S4")), study=uid("S4", "other"))
+    response = service.store(encoded(ct("S4")), study=uid("S4", "other"))
 
-    assert answer.status_code == 409, explained(answer)
-    (failure,) = items(answered(answer), FAILED)
+    assert response.status_code == 409, explained(response)
+    (failure,) = items(store_response(response), FAILED)
     assert value(failure, "00081155") == uid("S4", 1, 1)
     assert value(failure, "00081197")
 
 
 def test_10_5_3_1_some_stored_is_202(service):
-    answer = service.store(encoded(ct("S5")), b"this is no DICOM")
+    response = service.store(encoded(ct("S5")), b"this is no DICOM")
 
-    assert answer.status_code == 202, explained(answer)
-    assert len(items(answered(answer), REFERENCED)) == 1
-    assert len(items(answered(answer), FAILED) + items(answered(answer), OTHER)) == 1
+    assert response.status_code == 202, explained(response)
+    assert len(items(store_response(response), REFERENCED)) == 1
+    assert (
+        len(items(store_response(response), FAILED) + items(store_response(response), OTHER)) == 1
+    )
 
 
 def test_10_5_3_1_nothing_stored_is_409(service):
@@ -73,16 +75,16 @@ def test_10_5_3_1_nothing_stored_is_409(service):
 
 def test_10_5_3_1_an_empty_body_is_400(service):
     headers = {"Content-Type": f'multipart/related; type="{DICOM}"; boundary=x'}
-    answer = service.request("POST", f"{service.url}/studies", JSON, data=b"", headers=headers)
+    response = service.request("POST", f"{service.url}/studies", JSON, data=b"", headers=headers)
 
-    assert answer.status_code in (204, 400), explained(answer)
+    assert response.status_code in (204, 400), explained(response)
 
 
 def test_10_5_3_1_another_media_type_is_415(service):
     headers = {"Content-Type": "text/plain"}
-    answer = service.request("POST", f"{service.url}/studies", JSON, data=b"x", headers=headers)
+    response = service.request("POST", f"{service.url}/studies", JSON, data=b"x", headers=headers)
 
-    assert answer.status_code == 415, explained(answer)
+    assert response.status_code == 415, explained(response)
 
 
 def test_10_5_2_the_same_instance_again_is_no_error(service):
@@ -96,40 +98,40 @@ def test_10_5_2_another_instance_of_the_same_uid_is_refused_or_replaces(service)
     other = ct("S9")
     other.PatientComments = "another"
     ok(service.store(encoded(ct("S9"))))
-    answer = service.store(encoded(other))
+    response = service.store(encoded(other))
 
     (found,) = ok(service.get(f"/studies/{uid('S9')}/metadata", JSON)).json()
     is_replaced = value(found, "00104000") == "another"
-    assert answer.status_code in ((200, 202) if is_replaced else (202, 409)), explained(answer)
+    assert response.status_code in ((200, 202) if is_replaced else (202, 409)), explained(response)
 
 
 @OPTIONAL
 def test_10_5_3_3_the_response_names_the_study_that_all_instances_share(service):
-    answer = ok(service.store(encoded(ct("S11"))))
+    response = ok(service.store(encoded(ct("S11"))))
 
-    url = value(answered(answer), "00081190")
+    url = value(store_response(response), "00081190")
     assert url.rstrip("/").endswith(f"/studies/{uid('S11')}")
 
 
 def test_10_5_3_3_an_instance_of_no_study_has_no_common_retrieve_url(service):
     """The study's Retrieve URL is for instances of one study (Table I.1-1)."""
-    answer = ok(service.store(encoded(ct("S12")), encoded(ct("S13"))))
+    response = ok(service.store(encoded(ct("S12")), encoded(ct("S13"))))
 
-    assert not value(answered(answer), "00081190")
+    assert not value(store_response(response), "00081190")
 
 
 def test_10_5_3_3_each_failure_has_class_instance_and_reason(service):
-    answer = service.store(encoded(ct("S14")), study=uid("S14", "other"))
+    response = service.store(encoded(ct("S14")), study=uid("S14", "other"))
 
-    (failure,) = items(answered(answer), FAILED)
+    (failure,) = items(store_response(response), FAILED)
     assert value(failure, "00081150") == "1.2.840.10008.5.1.4.1.1.2"
     assert 0 < value(failure, "00081197") <= 0xFFFF
 
 
 def test_10_5_3_3_the_default_response_is_dicom_json(service):
-    answer = ok(service.store(encoded(ct("S15")), accept="*/*"))
+    response = ok(service.store(encoded(ct("S15")), accept="*/*"))
 
-    assert kind(answer) == JSON
+    assert media_type_of(response) == JSON
 
 
 def test_10_5_2_what_is_stored_is_found_and_retrieved(service):
@@ -161,26 +163,26 @@ def test_8_6_1_2_a_preamble_and_an_epilogue_are_ignored(service):
 
 def test_10_5_1_a_body_without_its_boundary_is_400(service):
     headers = {"Content-Type": f'multipart/related; type="{DICOM}"'}
-    answer = service.request("POST", f"{service.url}/studies", JSON, data=b"x", headers=headers)
+    response = service.request("POST", f"{service.url}/studies", JSON, data=b"x", headers=headers)
 
-    assert answer.status_code == 400, explained(answer)
+    assert response.status_code == 400, explained(response)
 
 
 def test_10_5_4_an_unacceptable_response_type_is_406(service):
-    answer = service.store(encoded(ct("S19")), accept="text/x-nothing")
+    response = service.store(encoded(ct("S19")), accept="text/x-nothing")
 
-    assert answer.status_code == 406, explained(answer)
+    assert response.status_code == 406, explained(response)
 
 
 @OPTIONAL
 def test_10_5_2_a_deflated_instance_is_stored(service):
     dataset = ct("S20")
     dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1.99"
-    answer = service.store(encoded(dataset))
-    if answer.status_code == 409:
+    response = service.store(encoded(dataset))
+    if response.status_code == 409:
         pytest.skip("optional, not supported: Deflated Explicit VR Little Endian")
 
-    ok(answer)
+    ok(response)
     assert len(service.search(f"/studies/{uid('S20')}/instances")) == 1
 
 
@@ -193,19 +195,19 @@ def test_10_5_1_a_single_part_may_be_stored(service):
 
 
 def test_10_5_3_3_the_response_is_native_dicom_xml_when_asked(service):
-    answer = ok(service.store(encoded(ct("S8")), accept=XML))
+    response = ok(service.store(encoded(ct("S8")), accept=XML))
 
-    assert kind(answer) == XML
-    assert b"NativeDicomModel" in answer.content
+    assert media_type_of(response) == XML
+    assert b"NativeDicomModel" in response.content
 
 
-@pytest.mark.parametrize("form", ["json", "xml"])
+@pytest.mark.parametrize("syntax", ["json", "xml"])
 @OPTIONAL
-def test_10_5_1_metadata_and_bulk_data_make_an_instance(service, form):
-    label = f"S9{form}"
+def test_10_5_1_metadata_and_bulk_data_make_an_instance(service, syntax):
+    label = f"S9{syntax}"
     dataset = ct(label)
     uri = "bulk/1"
-    if form == "json":
+    if syntax == "json":
         document = dataset.to_json_dict(10**9, lambda element: uri)
         document["7FE00010"] = {"vr": "OW", "BulkDataURI": uri}
         document["00020010"] = {"vr": "UI", "Value": ["1.2.840.10008.1.2.1"]}
@@ -229,7 +231,7 @@ def test_10_5_1_metadata_and_bulk_data_make_an_instance(service, form):
 
 
 def native_xml(dataset, uri: str) -> str:
-    """The few value representations of a CT, as PS3.19 A.1 has them."""
+    """Return the attributes of a CT in XML (PS3.19 A.1)."""
     from xml.sax.saxutils import escape
 
     def element(tag: str, vr: str, inner: str) -> str:
@@ -271,5 +273,5 @@ def test_10_5_2_an_instance_without_uids_is_refused(service):
     dataset.SOPInstanceUID = uid("S10", "x")
     broken = encoded(dataset)
 
-    answer = service.store(file, broken)
-    assert answer.status_code == 202, explained(answer)
+    response = service.store(file, broken)
+    assert response.status_code == 202, explained(response)

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from pydicom import dcmread
 
-from dicomweb_conformance.client import kind, ok, optional
+from dicomweb_conformance.client import media_type_of, ok, optional
 from dicomweb_conformance.levels import OPTIONAL
 from dicomweb_conformance.sample_instances import uid
 
@@ -29,39 +29,39 @@ def wado(service):
 
 
 def test_9_4_an_instance_is_rendered_as_jpeg_by_default(wado):
-    answer = ok(wado())
+    response = ok(wado())
 
-    assert kind(answer) == "image/jpeg"
-    assert Image.open(io.BytesIO(answer.content)).size == (16, 16)
+    assert media_type_of(response) == "image/jpeg"
+    assert Image.open(io.BytesIO(response.content)).size == (16, 16)
 
 
 def test_9_4_an_instance_comes_as_dicom(wado):
-    answer = ok(wado(contentType="application/dicom"))
+    response = ok(wado(contentType="application/dicom"))
 
-    assert kind(answer) == "application/dicom"
-    assert dcmread(io.BytesIO(answer.content)).SOPInstanceUID == uid("A", 1, 1)
+    assert media_type_of(response) == "application/dicom"
+    assert dcmread(io.BytesIO(response.content)).SOPInstanceUID == uid("A", 1, 1)
 
 
 def test_9_4_an_instance_comes_in_the_transfer_syntax_asked_for(wado):
     syntax = "1.2.840.10008.1.2.1"
-    answer = ok(wado("B", 3, 1, contentType="application/dicom", transferSyntax=syntax))
+    response = ok(wado("B", 3, 1, contentType="application/dicom", transferSyntax=syntax))
 
-    assert dcmread(io.BytesIO(answer.content)).file_meta.TransferSyntaxUID == syntax
+    assert dcmread(io.BytesIO(response.content)).file_meta.TransferSyntaxUID == syntax
 
 
 @pytest.mark.parametrize(("media_type", "form"), [("image/png", "PNG"), ("image/gif", "GIF")])
 @OPTIONAL
 def test_9_4_a_picture_comes_as_the_type_asked_for(wado, media_type, form):
-    answer = optional(wado(contentType=media_type))
+    response = optional(wado(contentType=media_type))
 
-    assert kind(answer) == media_type
-    assert Image.open(io.BytesIO(answer.content)).format == form
+    assert media_type_of(response) == media_type
+    assert Image.open(io.BytesIO(response.content)).format == form
 
 
 def test_9_4_rows_and_columns_bound_the_picture(wado):
-    answer = ok(wado(contentType="image/png", rows="8", columns="8"))
+    response = ok(wado(contentType="image/png", rows="8", columns="8"))
 
-    assert Image.open(io.BytesIO(answer.content)).size == (8, 8)
+    assert Image.open(io.BytesIO(response.content)).size == (8, 8)
 
 
 def test_9_4_a_region_is_cut_out(wado):
@@ -99,11 +99,11 @@ def test_9_4_an_unknown_media_type_is_406(wado):
 
 
 def test_9_4_anonymized_objects_are_another_or_refused(wado):
-    answer = wado(contentType="application/dicom", anonymize="yes")
-    if answer.status_code != 200:
-        assert 400 <= answer.status_code < 502
+    response = wado(contentType="application/dicom", anonymize="yes")
+    if response.status_code != 200:
+        assert 400 <= response.status_code < 502
         return
-    dataset = dcmread(io.BytesIO(answer.content))
+    dataset = dcmread(io.BytesIO(response.content))
     assert dataset.SOPInstanceUID != uid("A", 1, 1)
     assert "Anna" not in str(dataset.get("PatientName", ""))
 

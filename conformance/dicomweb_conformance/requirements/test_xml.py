@@ -85,8 +85,8 @@ def test_A_1_5_an_empty_attribute_has_no_children(model):
 
 
 def test_A_1_5_sequences_have_numbered_items(service):
-    answer = ok(service.get(f"/studies/{uid('A')}/series/{uid('A', 1)}/metadata", ACCEPT))
-    model = ET.fromstring(parts(answer)[0][1])
+    response = ok(service.get(f"/studies/{uid('A')}/series/{uid('A', 1)}/metadata", ACCEPT))
+    model = ET.fromstring(parts(response)[0][1])
     (item,) = attribute(model, "00400275")
 
     assert (item.tag, item.get("number")) == (f"{NAMESPACE}Item", "1")
@@ -99,10 +99,10 @@ def test_A_1_5_a_bulk_data_element_has_a_uri_that_resolves(service, model):
 
 
 def test_8_7_3_each_dataset_is_a_part_of_its_own(service):
-    answer = ok(service.get(f"/studies/{uid('A')}/metadata", ACCEPT))
+    response = ok(service.get(f"/studies/{uid('A')}/metadata", ACCEPT))
 
-    assert len(parts(answer)) == 4
-    assert all(headers["content-type"].startswith(XML) for headers, _ in parts(answer))
+    assert len(parts(response)) == 4
+    assert all(headers["content-type"].startswith(XML) for headers, _ in parts(response))
 
 
 @OPTIONAL
