@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 DEVIATIONS = {
     "unknown annotations are ignored with a warning",
 }
-"""Requirements that are not met on purpose, or not yet: docs/conformance.md, 3.11."""
+"""Optional requirements that are not supported: docs/conformance.md, 3.11."""
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_lenticular_meets_every_requirement_but_those_it_deviates_from(command, 
     reports = ("--json=run.json", "--html=run.html", "--junit=run.xml")
     done = run(command, f"{server.url}/dicom-web", "--fail-on=optional", *reports, folder=tmp_path)
 
-    assert done.returncode == 1, done.stdout[-5000:] + done.stderr[-1000:]
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-1000:]
     outcomes = json.loads((tmp_path / "run.json").read_text())["outcomes"]
     assert len(outcomes) > 380
     unmet = [each for each in outcomes if each["result"] != "met"]
