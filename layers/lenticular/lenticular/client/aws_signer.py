@@ -1,4 +1,4 @@
-"""Signature Version 4, which the default authoriser of the stack on AWS requires."""
+"""Signature Version 4 of AWS, which the default authoriser of the stack requires."""
 
 import re
 from collections.abc import Mapping

@@ -92,22 +92,22 @@ class Server:
             signed = self._authorizer.headers(method, url, plain, body)
             return self._send(method, url, body, {**plain, **signed})
 
-        answer = self._persist(url, send)
-        if answer.status in NOT_ALLOWED:
-            raise UploadFailed(f"The server refuses access: {reason(answer)}{_hint(answer)}")
-        if answer.status in SERVER_BUSY:
-            raise UploadFailed(f"The server accepts no files now: {reason(answer)}.")
-        if 300 <= answer.status < 400:
-            elsewhere = answer.headers.get("Location", "elsewhere")
+        response = self._persist(url, send)
+        if response.status in NOT_ALLOWED:
+            raise UploadFailed(f"The server refuses access: {reason(response)}{_hint(response)}")
+        if response.status in SERVER_BUSY:
+            raise UploadFailed(f"The server accepts no files now: {reason(response)}.")
+        if 300 <= response.status < 400:
+            elsewhere = response.headers.get("Location", "elsewhere")
             raise UploadFailed(f"The server redirects to {elsewhere}. Use that address with --to.")
-        return answer
+        return response
 
     def put(self, url: str, body: Body) -> urllib3.BaseHTTPResponse:
-        """PUT to a presigned URL, which is a credential itself and must not get another one."""
+        """Send a PUT to a presigned URL, without credentials, because the URL is one itself."""
         return self._persist(url, lambda: self._send("PUT", url, body, _length(body)))
 
     def pause(self, seconds: float) -> None:
-        """Wait; raise Cancelled if the upload is stopped."""
+        """Wait this long; raise Cancelled if the upload is stopped."""
         if self.stop.wait(seconds):
             raise Cancelled
 
@@ -133,17 +133,18 @@ class Server:
         host = urlsplit(url).netloc.rpartition("@")[2]
         attempt = 0
         while True:
-            answer, error = _attempt(send)
-            if answer is not None or isinstance(error, (ProtocolError, ReadTimeoutError)):
+            response, error = _attempt(send)
+            if response is not None or isinstance(error, (ProtocolError, ReadTimeoutError)):
                 self._reached.add(host)
             # An error in the server (500) hardly goes away by itself.
-            broken = answer is not None and answer.status == 500
+            broken = response is not None and response.status == 500
             pauses = FIRST_PAUSES if broken or host not in self._reached else PAUSES
-            if answer is not None and (answer.status not in TEMPORARY or attempt >= len(pauses)):
-                return answer
-            if error is not None and (attempt >= len(pauses) or isinstance(error, SSLError)):
+            is_last = attempt >= len(pauses)
+            if response is not None and (response.status not in TEMPORARY or is_last):
+                return response
+            if error is not None and (is_last or isinstance(error, SSLError)):
                 raise UploadFailed(f"{host} cannot be reached: {_plain(error)}") from error
-            self.pause(_pause(pauses[attempt], answer))
+            self.pause(_pause(pauses[attempt], response))
             attempt += 1
 
 
@@ -164,8 +165,8 @@ def _attempt(
         return None, error
 
 
-def _pause(planned: float, answer: urllib3.BaseHTTPResponse | None) -> float:
-    asked = answer.headers.get("Retry-After", "") if answer is not None else ""
+def _pause(planned: float, response: urllib3.BaseHTTPResponse | None) -> float:
+    asked = response.headers.get("Retry-After", "") if response is not None else ""
     return min(max(planned, int(asked)), LONGEST_PAUSE) if asked.isdigit() else planned
 
 
@@ -181,29 +182,29 @@ def _plain(error: HTTPError) -> str:
     return re.sub(r"^.*>: |^.*\): ", "", str(cause)) or type(cause).__name__
 
 
-def _hint(answer: urllib3.BaseHTTPResponse) -> str:
-    if "x-amzn-errortype" in answer.headers and b"Authentication Token" in answer.data:
+def _hint(response: urllib3.BaseHTTPResponse) -> str:
+    if "x-amzn-errortype" in response.headers and b"Authentication Token" in response.data:
         return ". Use --sign (AWS credentials) or --token."
     return "."
 
 
-def json_of(answer: urllib3.BaseHTTPResponse) -> dict[str, Any]:
+def json_of(response: urllib3.BaseHTTPResponse) -> dict[str, Any]:
     """Return the body as a JSON object, or an empty one."""
     try:
-        parsed = orjson.loads(answer.data)
+        parsed = orjson.loads(response.data)
     except ValueError:
         return {}
     return parsed if isinstance(parsed, dict) else {}
 
 
-def reason(answer: urllib3.BaseHTTPResponse) -> str:
+def reason(response: urllib3.BaseHTTPResponse) -> str:
     """Return status and reason of an error of Lenticular, Orthanc, API Gateway or S3."""
-    said = json_of(answer)
+    said = json_of(response)
     words = next(
         (said[key] for key in ("detail", "Details", "message", "Message") if said.get(key)), ""
     )
     if not words:
         # S3 answers in XML.
-        found = re.search(rb"<Message>([^<]+)<", answer.data[:2000])
-        words = found[1].decode("utf-8", "replace") if found else answer.reason or ""
-    return f"{answer.status} {str(words).rstrip('.')}".strip()
+        found = re.search(rb"<Message>([^<]+)<", response.data[:2000])
+        words = found[1].decode("utf-8", "replace") if found else response.reason or ""
+    return f"{response.status} {str(words).rstrip('.')}".strip()

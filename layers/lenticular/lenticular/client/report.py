@@ -87,7 +87,7 @@ class Report:
             return Counter(outcome.status for outcome in self._outcomes.values() if outcome)[status]
 
     def is_waiting(self, source: Source) -> bool:
-        """True if this source has arrived and is not stored yet."""
+        """Return True if this source has arrived and is not stored yet."""
         with self._lock:
             outcome = self._outcomes[source]
             return outcome is not None and outcome.status is SourceStatus.WAITING

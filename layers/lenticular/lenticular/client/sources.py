@@ -125,6 +125,6 @@ def _is_hidden(name: str) -> bool:
 
 
 def _is_zip(path: Path) -> bool:
-    # The first bytes tell: a DICOM file may have a zip at its end, in an encapsulated document.
+    # The first bytes decide: a DICOM file may have a zip at its end, in an encapsulated document.
     with path.open("rb") as file:
         return file.read(4) == b"PK\x03\x04"

@@ -11,7 +11,7 @@ import urllib3
 from lenticular.client.connection import TEMPORARY, Server, UploadFailed, json_of, reason
 from lenticular.client.report import Report
 from lenticular.client.sources import Source, Unreadable
-from lenticular.client.streamed_body import Body, Stretch
+from lenticular.client.streamed_body import Body, FileRange
 
 # Below the limit of API Gateway and Lambda, where base64 adds a third.
 REQUEST_BYTES = 4 * 1024 * 1024
@@ -58,7 +58,7 @@ def batches(sources: Iterable[Source], limit: Callable[[], int]) -> Iterator[lis
 
 
 def fits(source: Source, limit: int) -> bool:
-    """True if a source fits into one request."""
+    """Return True if a source fits into one request."""
     return source.size + 3 * PART_BYTES <= limit
 
 
@@ -74,17 +74,17 @@ def send_batch(server: Server, batch: Sequence[Source], report: Report) -> Reque
             _report_failure(report, source, failed=str(error))
     if not contents:
         return None
-    answer = _store(server, list(contents.values()), _do_not_count)
-    if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        return RequestTooLarge(list(contents), reason(answer))
-    if _all_stored(answer, len(contents)):
+    response = _store(server, list(contents.values()), _do_not_count)
+    if response.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return RequestTooLarge(list(contents), reason(response))
+    if _all_stored(response, len(contents)):
         for source in contents:
             report.progress.add_bytes(source.size)
         report.stored(contents)
     elif len(contents) == 1:
         source = next(iter(contents))
         report.progress.add_bytes(source.size)
-        _report_refusal(report, source, answer)
+        _report_refusal(report, source, response)
     else:
         # The response names instances, not files, so ask for each file alone.
         for source in contents:
@@ -96,33 +96,35 @@ def send_large(server: Server, source: Source, report: Report) -> RequestTooLarg
     """Store one source of any size, streamed from its file."""
     try:
         with source.open() as file:
-            stretch = Stretch(file.fileno(), 0, source.size)
-            answer = _store(server, [stretch], report.progress.add_bytes)
+            file_range = FileRange(file.fileno(), 0, source.size)
+            response = _store(server, [file_range], report.progress.add_bytes)
         source.check_unchanged()
     except Unreadable as error:
         report.failed(source, str(error))
         return None
-    if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+    if response.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         report.progress.add_bytes(-source.size)
-        return RequestTooLarge([source], reason(answer))
-    if _all_stored(answer, 1):
+        return RequestTooLarge([source], reason(response))
+    if _all_stored(response, 1):
         report.stored([source])
     else:
-        _report_refusal(report, source, answer)
+        _report_refusal(report, source, response)
     return None
 
 
 def _report_failure(report: Report, source: Source, failed: str) -> None:
+    """Report that a source could not be read or sent."""
     report.progress.add_bytes(source.size)
     report.failed(source, failed)
 
 
 def _store(
-    server: Server, contents: Sequence[bytes | Stretch], count: Callable[[int], None]
+    server: Server, contents: Sequence[bytes | FileRange], count: Callable[[int], None]
 ) -> urllib3.BaseHTTPResponse:
+    """Send instances in one request."""
     boundary = uuid4().hex
-    # multipart/related even for one: other servers take nothing else.
-    parts: list[bytes | Stretch] = []
+    # multipart/related even for one: other servers accept nothing else.
+    parts: list[bytes | FileRange] = []
     for content in contents:
         parts += [
             f"\r\n--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode(), content
@@ -133,17 +135,18 @@ def _store(
         "Accept": "application/dicom+json",
     }
     body = Body(parts, server.stop, count)
-    answer = server.call("POST", STUDIES, body, headers)
-    _require_store_service(server, answer)
-    return answer
+    response = server.call("POST", STUDIES, body, headers)
+    _require_store_service(server, response)
+    return response
 
 
-def _require_store_service(server: Server, answer: urllib3.BaseHTTPResponse) -> None:
+def _require_store_service(server: Server, response: urllib3.BaseHTTPResponse) -> None:
     """Stop at the first response that shows a wrong address, instead of sending all files there."""
-    is_other_service = answer.status in _STORED and not json_of(answer)
-    if is_other_service or answer.status in _NO_STORE_SERVICE:
+    is_other_service = response.status in _STORED and not json_of(response)
+    if is_other_service or response.status in _NO_STORE_SERVICE:
         raise UploadFailed(
-            f"{server.url} is not a DICOMweb server: POST {STUDIES} is answered {reason(answer)}. "
+            f"{server.url} is not a DICOMweb server: POST {STUDIES} is answered"
+            f" {reason(response)}. "
             "Give the address without /dicom-web, for example --to http://127.0.0.1:8042."
         )
 
@@ -152,26 +155,31 @@ def _do_not_count(_: int) -> None:
     """Do nothing: files that share a request count after its response, as it may be repeated."""
 
 
-def _all_stored(answer: urllib3.BaseHTTPResponse, count: int) -> bool:
-    """True if the response names this many stored instances, and none that failed."""
-    stored = _items(answer, _REFERENCED)
-    return answer.status in _STORED and len(stored) >= count and not _failures(answer)
+def _all_stored(response: urllib3.BaseHTTPResponse, count: int) -> bool:
+    """Return True if the response names this many stored instances, and none that failed."""
+    stored = _items(response, _REFERENCED)
+    return response.status in _STORED and len(stored) >= count and not _failures(response)
 
 
-def _failures(answer: urllib3.BaseHTTPResponse) -> list[dict[str, Any]]:
-    return [item for tag in _FAILED for item in _items(answer, tag)]
+def _failures(response: urllib3.BaseHTTPResponse) -> list[dict[str, Any]]:
+    """Return the items of refused instances."""
+    return [item for tag in _FAILED for item in _items(response, tag)]
 
 
-def _items(answer: urllib3.BaseHTTPResponse, tag: str) -> list[dict[str, Any]]:
-    found = json_of(answer).get(tag, {}).get("Value", [])
+def _items(response: urllib3.BaseHTTPResponse, tag: str) -> list[dict[str, Any]]:
+    """Return the items of a sequence in the response."""
+    found = json_of(response).get(tag, {}).get("Value", [])
     return found if isinstance(found, list) else []
 
 
-def _report_refusal(report: Report, source: Source, answer: urllib3.BaseHTTPResponse) -> None:
-    failures = _failures(answer)
+def _report_refusal(report: Report, source: Source, response: urllib3.BaseHTTPResponse) -> None:
+    """Report why the server refused a source."""
+    failures = _failures(response)
     if not failures:
-        passing = answer.status in TEMPORARY or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-        (report.failed if passing else report.refused)(source, reason(answer))
+        passing = (
+            response.status in TEMPORARY or response.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        )
+        (report.failed if passing else report.refused)(source, reason(response))
         return
     number = _value(failures[0], _FAILURE_REASON)
     reasons = [text for tag in _REASONS if (text := _value(failures[0], tag))]
@@ -180,5 +188,6 @@ def _report_refusal(report: Report, source: Source, answer: urllib3.BaseHTTPResp
 
 
 def _value(item: dict[str, Any], tag: str) -> Any:
+    """Return the first value of an attribute."""
     values = item.get(tag, {}).get("Value")
     return values[0] if values else None

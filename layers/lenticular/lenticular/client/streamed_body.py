@@ -13,7 +13,7 @@ class Cancelled(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class FileRange:
     """A range of bytes of an open file."""
 
     descriptor: int
@@ -32,10 +32,10 @@ class Stretch:
 
 
 class Body:
-    """Bytes and stretches of files, one after the other; can be read again from the start."""
+    """Bytes and ranges of files, one after the other; can be read again from the start."""
 
     def __init__(
-        self, parts: Sequence[bytes | Stretch], stop: Event, count: Callable[[int], None]
+        self, parts: Sequence[bytes | FileRange], stop: Event, count: Callable[[int], None]
     ) -> None:
         self._parts = parts
         self._stop = stop
@@ -76,11 +76,11 @@ class Body:
         self._count(distance)
 
 
-def _size(part: bytes | Stretch) -> int:
+def _size(part: bytes | FileRange) -> int:
     return len(part) if isinstance(part, bytes) else part.size
 
 
-def _read(part: bytes | Stretch, position: int, count: int) -> bytes:
+def _read(part: bytes | FileRange, position: int, count: int) -> bytes:
     if isinstance(part, bytes):
         return part[position : position + count]
     return part.read(position, count)

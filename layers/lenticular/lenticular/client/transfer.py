@@ -14,7 +14,7 @@ from typing import BinaryIO
 from lenticular.client.connection import Server, reason
 from lenticular.client.report import Report
 from lenticular.client.sources import Source, Unreadable
-from lenticular.client.streamed_body import Body, Stretch
+from lenticular.client.streamed_body import Body, FileRange
 from lenticular.client.upload_session import ARRIVED, UPLOADS, SessionGone, UploadSession
 
 Job = Callable[[], "list[Job]"]
@@ -91,19 +91,19 @@ class FileTransfer:
 
     def _put(self, piece: Piece) -> str | None:
         """Send a piece. Return the reason if it cannot be sent, else None."""
-        stretch = Stretch(self._descriptor(), piece.offset, piece.size)
-        body = Body([stretch], self._server.stop, self._report.progress.add_bytes)
+        file_range = FileRange(self._descriptor(), piece.offset, piece.size)
+        body = Body([file_range], self._server.stop, self._report.progress.add_bytes)
         why = None
         for _ in range(RENEWALS):
             url = self._session.url(self._number, piece.part)
             if url is None:
                 return None
-            answer = self._server.put(url, body)
-            if answer.status in (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT):
+            response = self._server.put(url, body)
+            if response.status in (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT):
                 return None
             body.seek(0)
-            why = f"the storage answers {reason(answer)}"
-            if answer.status not in _STALE:
+            why = f"the storage answers {reason(response)}"
+            if response.status not in _STALE:
                 break
             self._session.refresh()
         return why
@@ -135,8 +135,8 @@ class FileTransfer:
 
     def _complete(self) -> list[Job]:
         path = f"{UPLOADS}/{self._session.id}/files/{self._number}"
-        answer = self._server.call("POST", path)
-        if answer.status < HTTPStatus.MULTIPLE_CHOICES:
+        response = self._server.call("POST", path)
+        if response.status < HTTPStatus.MULTIPLE_CHOICES:
             self._report.waiting(self._source)
             return []
         self._completions += 1
@@ -147,7 +147,7 @@ class FileTransfer:
             self._completions = RENEWALS
         if self._completions < RENEWALS and (again := self.jobs()) != [self._complete]:
             return again
-        self._report.failed(self._source, reason(answer))
+        self._report.failed(self._source, reason(response))
         return []
 
     def _forget(self, error: SessionGone) -> None:

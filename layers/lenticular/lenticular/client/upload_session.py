@@ -60,20 +60,20 @@ class UploadSession:
             return None
         if part is None:
             return str(file["url"])
-        known = next((known for known in file["parts"] if known["number"] == part), None)
-        return None if known is None or known["arrived"] else str(known["url"])
+        found = next((each for each in file["parts"] if each["number"] == part), None)
+        return None if found is None or found["arrived"] else str(found["url"])
 
     def refresh(self) -> None:
         """Get the session again."""
-        answer = self._server.call("GET", f"{UPLOADS}/{self.id}")
-        if answer.status == HTTPStatus.NOT_FOUND:
-            raise SessionGone(reason(answer))
-        if answer.status != HTTPStatus.OK:
+        response = self._server.call("GET", f"{UPLOADS}/{self.id}")
+        if response.status == HTTPStatus.NOT_FOUND:
+            raise SessionGone(reason(response))
+        if response.status != HTTPStatus.OK:
             raise UploadFailed(
-                f"The server does not report the status of the upload: {reason(answer)}."
+                f"The server does not report the status of the upload: {reason(response)}."
             )
         with self._lock:
-            self._update(json_of(answer))
+            self._update(json_of(response))
 
     def _update(self, state: dict[str, Any]) -> None:
         self._files = {int(file["number"]): file for file in state["files"]}
@@ -83,23 +83,23 @@ class UploadSession:
 def begin(server: Server, sources: Sequence[Source]) -> UploadSession:
     """Begin a session for these sources."""
     wanted = [{"name": source.last_name, "size": source.size} for source in sources]
-    answer = server.call(
+    response = server.call(
         "POST", UPLOADS, orjson.dumps({"files": wanted}), {"Content-Type": "application/json"}
     )
-    if answer.status in _NO_SUCH_WAY:
+    if response.status in _NO_SUCH_WAY:
         raise NoUploads
-    if answer.status != HTTPStatus.CREATED:
-        raise SessionRefused(reason(answer))
-    return UploadSession(server, json_of(answer), dict(enumerate(sources, 1)))
+    if response.status != HTTPStatus.CREATED:
+        raise SessionRefused(reason(response))
+    return UploadSession(server, json_of(response), dict(enumerate(sources, 1)))
 
 
 def reopen(server: Server, upload: str, sources: dict[int, Source]) -> UploadSession:
     """Return the session of an earlier run."""
-    answer = server.call("GET", f"{UPLOADS}/{upload}")
-    if answer.status in _NO_SUCH_WAY:
-        raise SessionGone(reason(answer))
-    if answer.status != HTTPStatus.OK:
+    response = server.call("GET", f"{UPLOADS}/{upload}")
+    if response.status in _NO_SUCH_WAY:
+        raise SessionGone(reason(response))
+    if response.status != HTTPStatus.OK:
         raise UploadFailed(
-            f"The server does not report the status of the upload: {reason(answer)}."
+            f"The server does not report the status of the upload: {reason(response)}."
         )
-    return UploadSession(server, json_of(answer), sources)
+    return UploadSession(server, json_of(response), sources)

@@ -87,11 +87,11 @@ def to_png(picture: "Array", quality: int = 0) -> bytes:
 
 def to_pam(picture: "Array", quality: int = 0) -> bytes:
     """Encode as Portable Arbitrary Map: a head in text, then samples, most significant first."""
-    depth, kind = (1, "GRAYSCALE") if picture.ndim == 2 else (3, "RGB")
+    depth, tuple_type = (1, "GRAYSCALE") if picture.ndim == 2 else (3, "RGB")
     bits = picture.dtype.itemsize * 8
     head = (
         f"P7\nWIDTH {picture.shape[1]}\nHEIGHT {picture.shape[0]}\nDEPTH {depth}\n"
-        f"MAXVAL {(1 << bits) - 1}\nTUPLTYPE {kind}\nENDHDR\n"
+        f"MAXVAL {(1 << bits) - 1}\nTUPLTYPE {tuple_type}\nENDHDR\n"
     )
     return head.encode() + picture.astype(f">u{bits // 8}").tobytes()
 

@@ -36,33 +36,33 @@ def visual(text: str) -> str:
 
 def _levels(text: str) -> list[int]:
     """Return the embedding level of each letter: those of odd levels run to the left."""
-    kinds = _types(text)
-    base = next((int(kind in _RIGHT) for kind in kinds if kind in (*_RIGHT, _LEFT)), 0)
+    types = _types(text)
+    base = next((int(each in _RIGHT) for each in types if each in (*_RIGHT, _LEFT)), 0)
     directions: list[int | None] = []  # 1 is to the left; nothing for spaces and marks
     before = base
-    for kind in kinds:
-        if kind in (*_RIGHT, _LEFT):
-            before = int(kind in _RIGHT)
+    for each in types:
+        if each in (*_RIGHT, _LEFT):
+            before = int(each in _RIGHT)
             directions.append(before)
-        elif kind in _NUMBERS:
-            directions.append(1 if kind == "AN" else before)
+        elif each in _NUMBERS:
+            directions.append(1 if each == "AN" else before)
         else:
-            directions.append(directions[-1] if kind == "NSM" and directions else None)
+            directions.append(directions[-1] if each == "NSM" and directions else None)
     resolved = _with_neutrals(directions, base)
     # Numbers among right-to-left letters run to the right.
     return [
-        2 if kind in _NUMBERS and direction else direction or 2 * base
-        for kind, direction in zip(kinds, resolved, strict=True)
+        2 if each in _NUMBERS and direction else direction or 2 * base
+        for each, direction in zip(types, resolved, strict=True)
     ]
 
 
 def _types(text: str) -> list[str]:
     """Return the bidirectional type of each letter; a separator between digits is a digit (W4)."""
-    kinds = [unicodedata.bidirectional(letter) for letter in text]
-    for place in range(1, len(kinds) - 1):
-        if kinds[place] in ("ES", "CS") and kinds[place - 1] == kinds[place + 1]:
-            kinds[place] = kinds[place - 1] if kinds[place - 1] in _NUMBERS else kinds[place]
-    return kinds
+    types = [unicodedata.bidirectional(letter) for letter in text]
+    for index in range(1, len(types) - 1):
+        if types[index] in ("ES", "CS") and types[index - 1] == types[index + 1]:
+            types[index] = types[index - 1] if types[index - 1] in _NUMBERS else types[index]
+    return types
 
 
 def _with_neutrals(directions: list[int | None], base: int) -> list[int]:
@@ -101,17 +101,17 @@ def join_arabic(text: str) -> str:
     forms = _presentation_forms()
     units = _units(text, forms)
     # Marks above or below a letter do not separate it from its neighbours.
-    letters = [place for place, unit in enumerate(units) if not unicodedata.combining(unit[0])]
+    letters = [index for index, unit in enumerate(units) if not unicodedata.combining(unit[0])]
     joined = list(units)
-    for before, place, behind in zip([None, *letters], letters, [*letters[1:], None], strict=False):
-        unit = units[place]
+    for before, index, behind in zip([None, *letters], letters, [*letters[1:], None], strict=False):
+        unit = units[index]
         joins_before = before is not None and (units[before], "<initial>") in forms
         joins_behind = behind is not None and (units[behind], "<final>") in forms
         form = _FORMS[
             joins_before and (unit, "<final>") in forms,
             joins_behind and (unit, "<initial>") in forms,
         ]
-        joined[place] = forms.get((unit, form), unit)
+        joined[index] = forms.get((unit, form), unit)
     return "".join(joined)
 
 

@@ -22,7 +22,7 @@ Reader = Callable[[str, int], bytes]
 MAX_CHANNELS = 64
 _MAX_VALUES = 2_000_000
 # Sample interpretations, without the companded ones (MB, AB), which are recordings of voices.
-_KINDS = {"SB": "i1", "UB": "u1", "SS": "<i2", "US": "<u2", "SL": "<i4", "UL": "<u4"}
+_TYPES = {"SB": "i1", "UB": "u1", "SS": "<i2", "US": "<u2", "SL": "<i4", "UL": "<u4"}
 _MILLIVOLTS = {"uV": 1e-3, "mV": 1.0, "V": 1e3}
 
 
@@ -88,19 +88,19 @@ def _group(group: Dataset, bulk: Reader, seconds: float) -> Group | None:
 
 def _samples(group: Dataset, bulk: Reader, channels: int, shown: int) -> Array | None:
     """Return the samples as stored: a row for each sampling time, NaN for padding."""
-    if code(group, tags.WAVEFORM_SAMPLE_INTERPRETATION) not in _KINDS:
+    if code(group, tags.WAVEFORM_SAMPLE_INTERPRETATION) not in _TYPES:
         return None
-    kind = np.dtype(_KINDS[code(group, tags.WAVEFORM_SAMPLE_INTERPRETATION)])
-    size = shown * channels * kind.itemsize
+    dtype = np.dtype(_TYPES[code(group, tags.WAVEFORM_SAMPLE_INTERPRETATION)])
+    size = shown * channels * dtype.itemsize
     data = content(group, tags.WAVEFORM_DATA, lambda path: bulk(path, size))[:size]
-    moments = len(data) // (channels * kind.itemsize)
-    if not moments:
+    times = len(data) // (channels * dtype.itemsize)
+    if not times:
         return None
-    stored = np.frombuffer(data, kind, moments * channels).reshape(moments, channels)
+    stored = np.frombuffer(data, dtype, times * channels).reshape(times, channels)
     table = stored.astype(np.float64)
     padding = content(group, tags.WAVEFORM_PADDING_VALUE, lambda _: b"")
-    if len(padding) >= kind.itemsize:
-        table[stored == np.frombuffer(padding, kind, 1)[0]] = np.nan
+    if len(padding) >= dtype.itemsize:
+        table[stored == np.frombuffer(padding, dtype, 1)[0]] = np.nan
     return table
 
 

@@ -282,10 +282,10 @@ def values_of(vr: str, texts: list[str]) -> list[Any] | None:
 
 def inline_binary(vr: str, raw: bytes) -> tuple[str, Any]:
     """Return key and content of an element whose value is bytes (of text: in UTF-8)."""
-    kind = LITTLE_ENDIAN[vr]
+    codec = LITTLE_ENDIAN[vr]
     if vr == "SQ":
         raise ValueError("a sequence cannot be given as bytes")
-    return kind.key, kind.encode(raw, UTF8) if kind.key == "Value" else binary(raw, UTF8)
+    return codec.key, codec.encode(raw, UTF8) if codec.key == "Value" else binary(raw, UTF8)
 
 
 def _integer(vr: str, text: str) -> int | str | None:

@@ -21,8 +21,8 @@ def uncompressed(decoded: DecodedFrame, description: PixelDescription) -> bytes:
         samples = samples.transpose(2, 0, 1)
     if description.bits_allocated == 1:
         return np.packbits(samples.astype(bool).ravel(), bitorder="little").tobytes()
-    kind = "f" if samples.dtype.kind == "f" else "i" if description.signed else "u"
-    word = np.dtype(f"<{kind}{description.bits_allocated // 8}")
+    letter = "f" if samples.dtype.kind == "f" else "i" if description.signed else "u"
+    word = np.dtype(f"<{letter}{description.bits_allocated // 8}")
     return samples.astype(word).tobytes()
 
 

@@ -71,8 +71,8 @@ def apply_presentation_state(
     refuse_what_is_not_shown(state.dataset)
     is_colour_state = code(state.dataset, tags.SOP_CLASS_UID) == COLOUR
     if is_colour_state == frame.colour_space.startswith("MONOCHROME"):
-        kind = "colours" if is_colour_state else "greys"
-        raise NotRenderable(f"The presentation state is one for {kind}, and the image has none.")
+        values = "colours" if is_colour_state else "greys"
+        raise NotRenderable(f"The presentation state is one for {values}, and the image has none.")
     if is_colour_state:
         picture = present(frame, state.image, state.image_bulk)
     else:

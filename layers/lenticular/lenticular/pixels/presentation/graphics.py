@@ -139,14 +139,14 @@ def _points(pen: _Pen, dataset: Dataset, tag: str, units: str) -> Array:
 
 def _draw_graphic(pen: _Pen, graphic: Dataset) -> None:
     """Draw a shape."""
-    kind = code(graphic, tags.GRAPHIC_TYPE)
+    graphic_type = code(graphic, tags.GRAPHIC_TYPE)
     points = _points(pen, graphic, tags.GRAPHIC_DATA, tags.GRAPHIC_ANNOTATION_UNITS)
-    if kind == "POINT":
+    if graphic_type == "POINT":
         _draw_cross(pen, points[0])
         return
-    if kind not in _OUTLINES:
+    if graphic_type not in _OUTLINES:
         raise NotRenderable("A graphic of the presentation state has an unknown type.")
-    outline = _OUTLINES[kind](points)
+    outline = _OUTLINES[graphic_type](points)
     if code(graphic, tags.GRAPHIC_FILLED) == "Y" and len(outline) > 2:
         pen.area(outline)
     pen.line(outline)

@@ -45,7 +45,7 @@ class GreyTransformation:
     levels: int = 256
 
     @property
-    def kind(self) -> type[np.unsignedinteger[Any]]:
+    def dtype(self) -> type[np.unsignedinteger[Any]]:
         """The numpy type of the greys."""
         return np.uint8 if self.levels <= 256 else np.uint16
 
@@ -133,7 +133,7 @@ def _between_whole_numbers(
 
 def _computed(transformation: GreyTransformation, samples: Array) -> Array:
     """Return the greys of samples too deep for a table, some rows at a time to save memory."""
-    picture = np.empty(samples.shape, transformation.kind)
+    picture = np.empty(samples.shape, transformation.dtype)
     step = max(_COMPUTED_AT_ONCE // max(samples.shape[1], 1), 1)
     for start in range(0, len(samples), step):
         rows = samples[start : start + step].astype(np.float64)
@@ -142,10 +142,10 @@ def _computed(transformation: GreyTransformation, samples: Array) -> Array:
 
 
 @lru_cache(maxsize=_TABLES)
-def _table(transformation: GreyTransformation, kind: str) -> Array:
+def _table(transformation: GreyTransformation, sample_type: str) -> Array:
     """Return the grey of every value of samples of this type, by its bit pattern."""
-    patterns = np.arange(1 << (8 * int(kind[1])), dtype=f"u{kind[1]}")
-    return _greys(transformation, patterns.view(kind).astype(np.float64))
+    patterns = np.arange(1 << (8 * int(sample_type[1])), dtype=f"u{sample_type[1]}")
+    return _greys(transformation, patterns.view(sample_type).astype(np.float64))
 
 
 def _greys(transformation: GreyTransformation, values: Array) -> Array:
@@ -156,7 +156,7 @@ def _greys(transformation: GreyTransformation, values: Array) -> Array:
         light = _presentation(transformation.presentation, light)
     if transformation.inverted:
         light = 1.0 - light
-    greys: Array = (light * (transformation.levels - 1) + 0.5).astype(transformation.kind)
+    greys: Array = (light * (transformation.levels - 1) + 0.5).astype(transformation.dtype)
     return greys
 
 

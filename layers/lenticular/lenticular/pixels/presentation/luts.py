@@ -146,7 +146,7 @@ _DISCRETE, _LINEAR, _INDIRECT = 0, 1, 2
 
 @dataclass(frozen=True, slots=True)
 class _Segment:
-    kind: int
+    segment_type: int
     length: int
     position: int  # of the data behind type and length
 
@@ -156,7 +156,7 @@ def _expand(data: bytes, letter: str, count: int) -> list[int]:
     table: list[int] = []
     for segment in _segments(data, letter, 0):
         repeated: Iterable[_Segment] = (segment,)
-        if segment.kind == _INDIRECT:
+        if segment.segment_type == _INDIRECT:
             (offset,) = struct.unpack_from("<I", data, segment.position)
             repeated = islice(_segments(data, letter, offset), segment.length)
         for each in repeated:
@@ -170,20 +170,20 @@ def _segments(data: bytes, letter: str, position: int) -> Iterator[_Segment]:
     """Yield the segments from a position to the end, or to the first invalid one."""
     width = struct.calcsize(letter)
     while position + 2 * width <= len(data):
-        kind, length = struct.unpack_from(f"<2{letter}", data, position)
+        segment_type, length = struct.unpack_from(f"<2{letter}", data, position)
         position += 2 * width
-        size = {_DISCRETE: length * width, _LINEAR: width, _INDIRECT: 4}.get(kind)
+        size = {_DISCRETE: length * width, _LINEAR: width, _INDIRECT: 4}.get(segment_type)
         if size is None or position + size > len(data):
             return
-        yield _Segment(kind, length, position)
+        yield _Segment(segment_type, length, position)
         position += size
 
 
 def _written_out(data: bytes, letter: str, segment: _Segment, before: list[int]) -> list[int]:
     """Return the entries of a segment."""
-    if segment.kind == _DISCRETE:
+    if segment.segment_type == _DISCRETE:
         return list(struct.unpack_from(f"<{segment.length}{letter}", data, segment.position))
-    if segment.kind == _LINEAR and before:
+    if segment.segment_type == _LINEAR and before:
         (last,) = struct.unpack_from(f"<{letter}", data, segment.position)
         line = np.linspace(before[0], last, segment.length + 1).round().astype(int)
         return [int(value) for value in line[1:]]

@@ -20,15 +20,15 @@ def stretch(frame: DecodedFrame) -> Array:
     return apply(GreyTransformation(voi=window, inverted=inverted), frame.samples)
 
 
-def clamp(frame: DecodedFrame, kind: str) -> Array:
+def clamp(frame: DecodedFrame, number_type: str) -> Array:
     """Return stored values as numbers of this type (uint8, uint16, int16), clamped to its range.
 
     Negative numbers become their bit patterns, since the formats know none. A single bit becomes 0
     or 255: a picture of zeros and ones looks black.
     """
-    limits = np.iinfo(kind)
+    limits = np.iinfo(number_type)
     samples = np.nan_to_num(frame.samples) if frame.samples.dtype.kind == "f" else frame.samples
     if frame.bits == 1:
         samples = (samples != 0) * np.uint8(255)
-    clamped: Array = samples.clip(limits.min, limits.max).astype(kind)
+    clamped: Array = samples.clip(limits.min, limits.max).astype(number_type)
     return clamped.view(f"u{clamped.dtype.itemsize}")
