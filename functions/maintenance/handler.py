@@ -42,7 +42,8 @@ def respond(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
     def settle_recent(keys: Sequence[str]) -> None:
         # Whatever the event was: what became stable by now is found in the index.
-        if not mark_stable(services, LOOKING_BACK_SECONDS, should_stop).complete:
+        settle = partial(mark_stable, services, LOOKING_BACK_SECONDS, should_stop)
+        if not patiently(settle).complete:
             raise TimeoutError("time ran out before everything was settled")
         if services.index.query_tags:
             index_for_a_while()
@@ -79,7 +80,11 @@ def put_off(should_stop: Callable[[], bool], keys: Sequence[str]) -> None:
     """Make the responses that were deferred because they took too long for one call."""
     from lenticular.web.deferred_jobs import JobRunner
 
-    JobRunner(services).run_all(keys, should_stop)
+    runner = JobRunner(services)
+    for key in keys:
+        if should_stop():
+            raise TimeoutError("time ran out before every response was made")
+        patiently(partial(runner.run, key), (OSError,))
 
 
 def sweep(spread: str, should_stop: Callable[[], bool]) -> dict[str, Any]:

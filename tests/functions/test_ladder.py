@@ -8,6 +8,7 @@ from contextlib import closing
 import pytest
 import requests
 
+from lenticular.storage.protocol import put_bytes
 from lenticular.storage.s3 import S3Storage
 from tests.helpers import samples
 from tests.helpers.aws.api_gateway import HOST, STAGE, Context
@@ -134,6 +135,7 @@ def test_a_job_that_fails_for_a_while_stays_in_the_queue(functions, upload, perf
     asked = functions.call("dicomweb", "GET", path, accept=PARTS)
     place = asked.headers["location"].removeprefix(f"https://{HOST}{STAGE}")
     with monkeypatch.context() as patch:
+        patch.setattr("shared.SECONDS_TO_WAKE", 0)
         patch.setattr("lenticular.storage.s3.S3Storage.write", _refuse)
         assert "message-0" in perform()
     assert functions.call("dicomweb", "GET", place).status == 202
@@ -143,6 +145,45 @@ def test_a_job_that_fails_for_a_while_stays_in_the_queue(functions, upload, perf
 
 def _refuse(*arguments, **named):
     raise PermissionError("The storage does not allow this.")
+
+
+def test_a_job_waits_for_a_hiccup_of_the_storage(functions, upload, perform, monkeypatch):
+    upload(*(samples.ct("hiccup", instance=number, size=2000) for number in (1, 2, 3)))
+    path = f"/dicom-web/studies/{samples.study_uid('hiccup')}"
+    assert functions.call("dicomweb", "GET", path, accept=PARTS).status == 202
+    write, failures = S3Storage.write, [TimeoutError("The storage is overloaded.")]
+
+    def write_later(self, *arguments, **named):
+        if failures:
+            raise failures.pop()
+        return write(self, *arguments, **named)
+
+    monkeypatch.setattr("shared.SECONDS_AFTER_HICCUP", 0)
+    monkeypatch.setattr(S3Storage, "write", write_later)
+    assert perform() == []
+    assert functions.call("dicomweb", "GET", path, accept=PARTS).status == 303
+
+
+def test_an_answer_whose_job_died_is_ordered_again(
+    functions, upload, perform, storage, monkeypatch
+):
+    upload(*(samples.ct("died", instance=number, size=2000) for number in (1, 2, 3)))
+    path = f"/dicom-web/studies/{samples.study_uid('died')}"
+    asked = functions.call("dicomweb", "GET", path, accept=PARTS)
+    place = asked.headers["location"].removeprefix(f"https://{HOST}{STAGE}")
+    (job,) = [key for key, _, _ in storage.keys("results/jobs/")]
+    put_bytes(storage, job, b"not ordered again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lenticular.transactions.deferred_results.GIVEN_UP_SECONDS", -1)
+        told = functions.call("dicomweb", "GET", place)
+        again = functions.call("dicomweb", "GET", path, accept=PARTS)
+
+    assert (told.status, again.status) == (503, 202)
+    assert "ask for it again" in told.json()["detail"]
+    assert "retry-after" in told.headers
+    assert perform() == []
+    assert functions.call("dicomweb", "GET", place).status == 303
 
 
 def test_a_thousand_announced_files_are_answered_within_the_ceiling(functions, monkeypatch):

@@ -29,7 +29,8 @@ STUDIES = "results/studies/"
 URL_SECONDS = 3600
 # The bucket forgets a result after a day, and its URL serves for an hour.
 REUSED_SECONDS = 12 * 3600
-GIVEN_UP_SECONDS = 3 * 3600
+GIVEN_UP_SECONDS = 3600
+"""A function has a quarter of an hour for a job; one this old lost its event or its function."""
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _DELETED = "deleted-"
@@ -160,8 +161,8 @@ def enqueue(bucket: Bucket, job: Job) -> None:
 
 
 def is_enqueued(bucket: Bucket, result: str) -> bool:
-    """Return True if a result is enqueued, and not made yet."""
-    return next(bucket.keys(_job_key(result)), None) is not None
+    """Return True if a result is enqueued, not made yet, and not given up."""
+    return any(not _is_given_up(changed) for _, _, changed in bucket.keys(_job_key(result)))
 
 
 def load_job(bucket: Bucket, key: str) -> Job | None:
@@ -195,8 +196,10 @@ def status(bucket: Bucket, result: str) -> ResultState:
         return ResultState(failure=Failure(**orjson.loads(bucket.read(_error_key(result)))))
     if not jobs:
         return ResultState(_made(bucket, result, there) or _raise(unknown))
-    if jobs[0][2] < time.time() - GIVEN_UP_SECONDS:
-        raise errors.Unavailable("The answer could not be made; ask for less at a time.")
+    if _is_given_up(jobs[0][2]):
+        raise errors.Unavailable(
+            "The answer was not made; ask for it again, or for less at a time."
+        )
     return ResultState()
 
 
@@ -208,6 +211,10 @@ def limited(pieces: Iterable[bytes], largest: int, deadline: float) -> Iterator[
         if size > largest or time.monotonic() > deadline:
             raise DeferToJob
         yield piece
+
+
+def _is_given_up(enqueued_at: float) -> bool:
+    return enqueued_at < time.time() - GIVEN_UP_SECONDS
 
 
 def _made(bucket: Bucket, result: str, there: Container[str]) -> Result | None:

@@ -5,8 +5,6 @@ The application responds as it did to the client, but without the limits of one 
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,8 +21,6 @@ from lenticular.web.responses.payload_limit import JOB, Replay
 from lenticular.web.routers import all_routers
 
 log = logging.getLogger(__name__)
-
-RETRY_SECONDS = 3.0
 
 
 @dataclass(slots=True)
@@ -54,24 +50,14 @@ class JobRunner:
         self._services = services
         self._app: ASGIApp | None = None
 
-    def run_all(self, keys: Iterable[str], should_stop: Callable[[], bool] = lambda: False) -> None:
-        """Run each job; raise TimeoutError or OSError if the queue has to repeat them later."""
-        for key in keys:
-            if should_stop():
-                raise TimeoutError("time ran out before every response was made")
-            self.run(key)
-
     def run(self, key: str) -> None:
-        """Make the result of a job, unless it exists already."""
+        """Make the result of a job, unless it exists already; raise OSError to be called again."""
         bucket = self._services.bucket
         job = deferred_results.load_job(bucket, key) if bucket is not None else None
         if bucket is None or job is None:
             return
         replay = Replay(job.result_id)
         response = self._response_to(job, replay)
-        if response.status == 503:
-            time.sleep(RETRY_SECONDS)  # the queue would repeat it much later
-            response = self._response_to(job, replay)
         if response.status == 503:
             raise OSError("a response cannot be made now")
         deferred_results.finish(bucket, job, replay.made_as, _failure(bucket, job, response))

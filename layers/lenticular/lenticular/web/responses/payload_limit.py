@@ -162,8 +162,6 @@ def _via_bucket(
         if largest is not None and max(body.size or 0, body.about) > largest:
             raise deferred_results.DeferToJob
         made = pieces or body.pieces()
-        if largest is not None:
-            made = deferred_results.limited(made, largest, deadline_of(request))
         found = deferred_results.write(
             bucket,
             result,
