@@ -2,7 +2,7 @@
 
 A key is a relative path with `/` between its parts. An object is immutable: a key is written
 once, read any number of times and deleted at most once. Adapters raise the language's own errors
-(`FileNotFoundError` for a missing key, `OSError` for a storage that fails).
+(`FileNotFoundError` for a missing key, `OSError` for a storage that fails, and of these `Archived`).
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from lenticular.storage.spool import Spool
+
+
+class Archived(OSError):
+    """The object was moved to an archive, and can only be read once somebody has restored it."""
 
 
 class Storage(Protocol):
@@ -83,7 +87,10 @@ class Bucket(Storage, Protocol):
     """The beginning of the names of all objects in the bucket, before their keys."""
 
     def find(self, key: str) -> Found:
-        """Return the object under any key; raise FileNotFoundError if there is none."""
+        """Return the object under any key; raise FileNotFoundError if there is none.
+
+        Archived if it cannot be read.
+        """
 
     def fetch(self, found: Found) -> Spool:
         """Download the object; `put` of it copies inside the service. The caller closes it."""

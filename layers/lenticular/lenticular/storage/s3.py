@@ -23,7 +23,7 @@ from botocore.exceptions import (
 )
 
 from lenticular.storage.protocol import Found, UploadedPart
-from lenticular.storage.s3_errors import PastTheEnd, is_missing, own_errors
+from lenticular.storage.s3_errors import PastTheEnd, archived, is_missing, own_errors
 from lenticular.storage.s3_writer import CACHE_CONTROL, MultipartWriter, disposition
 from lenticular.storage.spool import Spool
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         CompletedPartTypeDef,
         CopySourceTypeDef,
         GetObjectOutputTypeDef,
+        HeadObjectOutputTypeDef,
     )
 
 MEBIBYTE = 1024 * 1024
@@ -54,6 +55,9 @@ DEFAULT_EXPIRY_SECONDS = 3600
 
 _UPLOAD = TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES)
 _COPY = TransferConfig(multipart_threshold=4 * COPY_PART_BYTES, multipart_chunksize=COPY_PART_BYTES)
+_ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+"""Storage classes from which nothing is read at once; from the other ones all is."""
+
 _INTERRUPTED = (IncompleteReadError, ResponseStreamingError)
 
 
@@ -133,9 +137,11 @@ class S3Storage:
                     yield key, item["Size"], item["LastModified"].timestamp()
 
     def find(self, key: str) -> Found:
-        """Return the object under any key; raise FileNotFoundError if there is none."""
+        """Return the object under any key; FileNotFoundError if there is none, or Archived."""
         with own_errors(key):
             head = self.client.head_object(Bucket=self.bucket, Key=self.prefix + key)
+        if _is_archived(head):
+            raise archived()
         # Without versioning the service says nothing, or "null".
         version_id = head.get("VersionId")
         return Found(
@@ -332,6 +338,12 @@ class S3Storage:
                         raise
             if length:
                 answer = self._get(name, offset, length, answer["ETag"])
+
+
+def _is_archived(head: "HeadObjectOutputTypeDef") -> bool:
+    """Return True if an object is archived and no restored copy of it exists."""
+    in_archive = head.get("StorageClass") in _ARCHIVES or "ArchiveStatus" in head
+    return in_archive and 'ongoing-request="false"' not in head.get("Restore", "")
 
 
 def make_client() -> "S3Client":

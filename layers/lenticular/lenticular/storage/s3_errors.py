@@ -11,9 +11,12 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
+from lenticular.storage.protocol import Archived
+
 _MISSING = frozenset({"NoSuchKey", "NoSuchUpload", "NotFound", "NoSuchVersion", "404"})
 _DENIED = frozenset({"AccessDenied", "403", "Forbidden", "InvalidAccessKeyId", "ExpiredToken"})
 _SLOW = frozenset({"RequestTimeout", "SlowDown", "ServiceUnavailable", "503"})
+_ARCHIVED = frozenset({"InvalidObjectState"})
 _PAST_THE_END = frozenset({"InvalidRange", "416"})
 
 
@@ -39,10 +42,17 @@ def is_missing(error: ClientError) -> bool:
     return _code(error) in _MISSING
 
 
+def archived() -> Archived:
+    """Return the error of an object that has to be restored before it can be read."""
+    return Archived("The file is in an archive of the storage and has to be restored first.")
+
+
 def _own_error(code: str, key: str) -> Exception:
     if code in _MISSING:
         # Not the whole key: errors are logged, and dropped files may be named after patients.
         return FileNotFoundError(f"There is no such object under {key.partition('/')[0]}/.")
+    if code in _ARCHIVED:
+        return archived()
     if code in _PAST_THE_END:
         return PastTheEnd()
     if code in _DENIED:

@@ -22,6 +22,9 @@ from lenticular.web.routers import all_routers
 
 log = logging.getLogger(__name__)
 
+LONGEST_HICCUP = 60
+"""Seconds after which an answer that cannot be made now is worth another try by ourselves."""
+
 
 @dataclass(slots=True)
 class _Response:
@@ -37,6 +40,10 @@ class _Response:
             self.headers = dict(message["headers"])
         else:
             self.body += message.get("body", b"")
+
+    @property
+    def retry_after(self) -> int:
+        return int(self.headers.get(b"retry-after", b"0"))
 
     @property
     def media_type(self) -> str:
@@ -58,7 +65,7 @@ class JobRunner:
             return
         replay = Replay(job.result_id)
         response = self._response_to(job, replay)
-        if response.status == 503:
+        if response.status == 503 and response.retry_after <= LONGEST_HICCUP:
             raise OSError("a response cannot be made now")
         deferred_results.finish(bucket, job, replay.made_as, _failure(bucket, job, response))
         log.info("made a response", extra={"counts": {"results": 1}})

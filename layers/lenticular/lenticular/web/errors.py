@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from lenticular import errors
+from lenticular.storage.protocol import Archived
 from lenticular.web.http.media_types import JSON
 from lenticular.web.logs import HUNG_UP
 from lenticular.web.orthanc_errors import code_of, orthanc_error
@@ -25,6 +26,11 @@ from lenticular.web.request_context import DICOMWEB, root_url
 log = logging.getLogger(__name__)
 
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+ARCHIVED_SECONDS = 4 * 3600
+ARCHIVED = (
+    "The file was moved to an archive of the storage (S3 Glacier), from which it has to be restored"
+    " before it can be read: ask the operator for it, and again in some hours."
+)
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 STATUS: dict[type[errors.LenticularError], HTTPStatus] = {
@@ -113,6 +119,8 @@ def _failed(request: Request, error: Exception) -> Response:
     from a remote storage.
     """
     assert isinstance(error, OSError)
+    if isinstance(error, Archived):
+        return _refused(request, errors.Unavailable(ARCHIVED, ARCHIVED_SECONDS))
     if error.errno is None and not isinstance(error, FileNotFoundError):
         log.error("%s %s failed: %s", request.method, request.url.path, error)
         detail = "The storage of the files does not answer now; try again in a moment."

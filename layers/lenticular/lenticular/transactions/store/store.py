@@ -17,6 +17,7 @@ from lenticular.dicom.read import part10
 from lenticular.errors import FailureReason, WarningReason
 from lenticular.index.records import Added, Level, NewInstance, Outcome, StoredInstance
 from lenticular.services import Services
+from lenticular.storage.protocol import Archived
 from lenticular.storage.spool import Spool
 from lenticular.transactions.delete import remove_files
 from lenticular.transactions.store.keys import new_key
@@ -145,6 +146,8 @@ def _has_whole_file(services: Services, row: StoredInstance) -> bool:
         return len(services.storage.read(row.key, row.size - 1, 1)) == 1
     except FileNotFoundError:
         return False
+    except Archived:
+        return True
 
 
 def _write_all(

@@ -16,6 +16,7 @@ from itertools import groupby
 from lenticular.dicom.model import Target
 from lenticular.index.records import StoredInstance
 from lenticular.services import Services
+from lenticular.storage.protocol import Archived
 from lenticular.transactions.delete import has_file
 from lenticular.transactions.store.keys import target_of_key
 from lenticular.transactions.upkeep.listed_files import (
@@ -203,6 +204,8 @@ def _problem_of_file(services: Services, with_hash: bool, row: StoredInstance) -
         return _MISSING
     except (TimeoutError, ConnectionError):
         raise
+    except Archived:
+        return None  # it is there; more can only be said once it is restored
     except OSError as error:
         log.warning("%s cannot be read: %s", row.key, error)
         return _DAMAGED

@@ -19,6 +19,7 @@ from lenticular.dicom.model import Target
 from lenticular.dicom.read import part10
 from lenticular.index.records import NewInstance, Outcome
 from lenticular.services import Services
+from lenticular.storage.protocol import Archived
 from lenticular.storage.spool import Spool
 from lenticular.transactions.delete import remove_rows_without_file
 from lenticular.transactions.render import rendition_cache
@@ -317,7 +318,7 @@ def _read(services: Services, file: ListedFile) -> _Unfiled | None:
         try:
             _fill(services, file, spool)
             new = NewInstance(part10.parse(spool.view()), file.key, spool.size, spool.sha256())
-        except (FileNotFoundError, errors.InvalidInstance) as error:
+        except (FileNotFoundError, Archived, errors.InvalidInstance) as error:
             log.warning("%s cannot be filed: %s", file.key, error)
             return None
         if target_of_key(file.key) == new.parsed.target:

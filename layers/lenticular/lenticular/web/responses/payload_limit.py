@@ -19,7 +19,7 @@ from starlette.responses import Response
 
 from lenticular import errors
 from lenticular.services import Services
-from lenticular.storage.protocol import Bucket
+from lenticular.storage.protocol import Archived, Bucket
 from lenticular.transactions.retrieve.byte_source import FileGone
 from lenticular.transactions.retrieve.omissions import Omissions
 from lenticular.web.request_context import root_url, services_of
@@ -93,6 +93,8 @@ def respond(request: Request, status: int, headers: dict[str, str], body: Deferr
         return respond_streaming(request, status, headers, pieces or body.pieces(), body.omissions)
     try:
         return _via_bucket(request, bucket, headers, body, pieces)
+    except Archived:
+        raise
     except OSError as error:
         log.exception("a response cannot be put into the bucket")
         raise errors.Unavailable(
