@@ -12,6 +12,8 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+from aws_lambda_powertools.metrics import MetricUnit
+
 from lenticular import settings
 from lenticular.services import open_services
 from lenticular.transactions.deferred_results import JOBS
@@ -20,9 +22,10 @@ from lenticular.transactions.upkeep import sweep_and_reindex
 from lenticular.transactions.upkeep.check import Checked, CheckRequest, check
 from lenticular.transactions.upkeep.listed_files import INSTANCES
 from lenticular.transactions.upkeep.stability import mark_stable
+from lenticular.transactions.upkeep.sweep_in_parts import sweep_next_parts
 from maintenance.deployment import answer, is_deployment
 from maintenance.messages import Action, answer_queue, is_queue
-from shared import logger, observed, patiently
+from shared import logger, metrics, observed, patiently
 
 MARGIN_MILLISECONDS = 60_000
 LOOKING_BACK_SECONDS = 24 * 3600
@@ -89,10 +92,13 @@ def put_off(should_stop: Callable[[], bool], keys: Sequence[str]) -> None:
 
 def sweep(spread: str, should_stop: Callable[[], bool]) -> dict[str, Any]:
     """Remove files that no row names, and take what was dropped without an event."""
-    swept = asdict(sweep_and_reindex.sweep(services, spread, should_stop=should_stop))
     bucket = services.bucket
-    taken = take_lost(services, bucket, should_stop) if bucket is not None else 0
-    return {**swept, "taken": taken}
+    if spread or bucket is None:
+        return asdict(sweep_and_reindex.sweep(services, spread, should_stop=should_stop))
+    taken = take_lost(services, bucket, should_stop)
+    swept = sweep_next_parts(services, bucket, should_stop)
+    metrics.add_metric("SweepsCutShort", MetricUnit.Count, not swept.complete)
+    return {**asdict(swept), "taken": taken}
 
 
 def check_from(event: dict[str, Any], should_stop: Callable[[], bool]) -> Checked:

@@ -8,6 +8,7 @@ from lenticular.index import Index
 from lenticular.services import Services
 from lenticular.storage.spool import Spool
 from lenticular.transactions.upkeep import sweep_and_reindex
+from lenticular.transactions.upkeep.sweep_in_parts import sweep_next_parts
 from tests.helpers import samples
 from tests.helpers.aws.api_gateway import Context
 from tests.helpers.aws.cloudformation import cloudformation, deployment
@@ -41,6 +42,25 @@ def test_files_that_no_row_names_are_swept_when_they_are_old(services):
     assert sweep_and_reindex.sweep(services).removed == 0
     assert sweep_and_reindex.sweep(services, older_than_seconds=-1).removed == 1
     assert len(list(services.storage.keys("instances/"))) == 3
+
+
+def test_a_sweep_goes_on_where_the_last_one_ran_out_of_time(ingest):
+    services = ingest.services
+    put(services, *(samples.ct(f"part {number}") for number in range(8)))
+    total = len(list(services.storage.keys("instances/")))
+    looked_at, calls = 0, 0
+
+    while True:
+        answers = iter([False] * 40)
+        swept = sweep_next_parts(services, services.bucket, lambda: next(answers, True))  # noqa: B023
+        looked_at += swept.looked_at
+        calls += 1
+        if swept.complete:
+            break
+
+    assert calls > 5
+    assert looked_at == total
+    assert list(services.storage.keys("upkeep/")) == []
 
 
 def test_an_empty_index_is_no_leave_to_sweep_everything(services, empty):

@@ -2,7 +2,8 @@
 
 A key is a relative path with `/` between its parts. An object is immutable: a key is written
 once, read any number of times and deleted at most once. Adapters raise the language's own errors
-(`FileNotFoundError` for a missing key, `OSError` for a storage that fails, and of these `Archived`).
+(`FileNotFoundError` for a missing key, `OSError` for a storage that fails, which may be
+`Archived`).
 """
 
 from collections.abc import Iterable, Iterator

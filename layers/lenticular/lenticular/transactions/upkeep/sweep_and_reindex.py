@@ -114,7 +114,8 @@ def sweep(
             removed += _remove_unnamed(services, unnamed)
             unnamed = []
     removed += _remove_unnamed(services, unnamed)
-    log.info("swept", extra={"counts": {"swept": removed}})
+    if removed:
+        log.info("swept", extra={"counts": {"swept": removed}})
     return Swept(looked_at, removed, complete)
 
 
