@@ -4,6 +4,7 @@ import base64
 import hashlib
 import secrets
 import socket
+import time
 import urllib.request
 from email.message import Message
 
@@ -14,6 +15,7 @@ from lenticular.storage import s3, s3_writer
 from lenticular.storage.s3 import PART_BYTES, S3Storage
 from lenticular.storage.spool import Spool
 from tests.helpers.s3 import make_bucket
+from tests.helpers.tcp_relay import Passed, Relay
 
 
 @pytest.fixture
@@ -232,3 +234,23 @@ def test_a_service_that_never_answers_is_a_time_out(monkeypatch):
 
         with pytest.raises(TimeoutError):
             S3Storage("bucket").read("key")
+
+
+def test_a_copy_may_take_longer_than_any_answer_that_a_client_waits_for(
+    s3_environment, bucket, monkeypatch
+):
+    def copy_slowly(request: Passed) -> None:
+        if "x-amz-copy-source" in {name.lower() for name in request.headers}:
+            time.sleep(2)
+
+    with Relay(s3_environment["AWS_ENDPOINT_URL"], copy_slowly) as relay:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", relay.url)
+        storage = S3Storage(bucket)
+        storage.client = s3.make_client(read_seconds=1)
+        put(storage, "incoming/large", b"data")
+        with storage.fetch(storage.find("incoming/large")) as spool:
+            storage.put("instances/large.dcm", spool)
+        copies = [each for each in relay.passed if each.path.endswith("/instances/large.dcm")]
+        storage.close()
+
+    assert len(copies) == 1

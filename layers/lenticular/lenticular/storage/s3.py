@@ -9,6 +9,7 @@ import io
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -51,6 +52,9 @@ SENDERS = 12
 RETRIES = 2
 CONNECT_SECONDS = 3
 READ_SECONDS = 7
+COPY_SECONDS = 60
+"""A copy is answered once it is made; no client waits for one, but the drop folder's function."""
+
 DEFAULT_EXPIRY_SECONDS = 3600
 
 _UPLOAD = TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES)
@@ -84,6 +88,12 @@ class S3Storage:
         """End the threads and connections."""
         self._sending.shutdown(cancel_futures=True)
         self.client.close()
+        if "_copier" in self.__dict__:
+            self._copier.close()
+
+    @cached_property
+    def _copier(self) -> "S3Client":
+        return make_client(COPY_SECONDS)
 
     def release_reserve(self) -> bool:
         """Return False: a bucket is never full."""
@@ -177,7 +187,7 @@ class S3Storage:
             "MetadataDirective": "REPLACE",
         }
         with own_errors(key):
-            self.client.copy(
+            self._copier.copy(
                 source, self.bucket, self._name(key), ExtraArgs=arguments, Config=_COPY
             )
 
@@ -346,23 +356,23 @@ def _is_archived(head: "HeadObjectOutputTypeDef") -> bool:
     return in_archive and 'ongoing-request="false"' not in head.get("Restore", "")
 
 
-def make_client() -> "S3Client":
+def make_client(read_seconds: int = READ_SECONDS) -> "S3Client":
     """Return a client configured by AWS's own environment variables and files."""
-    client = _client("virtual")
+    client = _client("virtual", read_seconds)
     if ".amazonaws." not in (urlsplit(client.meta.endpoint_url).hostname or ""):
         # Elsewhere no name server knows a host for each bucket.
-        client = _client("path")
+        client = _client("path", read_seconds)
     return client
 
 
-def _client(addressing_style: Any) -> "S3Client":
+def _client(addressing_style: Any, read_seconds: int) -> "S3Client":
     config = Config(
         signature_version="s3v4",
         s3={"addressing_style": addressing_style},
         # A hung service is given up within 25 seconds, so that API Gateway (29 s) can still answer.
         retries={"mode": "standard", "max_attempts": RETRIES},
         connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
+        read_timeout=read_seconds,
         max_pool_connections=32,
         tcp_keepalive=True,
     )
