@@ -39,8 +39,12 @@ POOL_SIZE = 8
 BEYOND_POOL = 8
 """Connections opened beyond those that are kept, while many requests are answered at once."""
 
-SECONDS_FOR_CONNECTION = 10
-"""Seconds that a request waits for a connection of the pool, and for a new one at most."""
+SECONDS_IN_POOL = 10
+"""Seconds that a request waits for a connection of the pool."""
+
+SECONDS_TO_CONNECT = 20
+"""Seconds that a new connection may take. Aurora takes some 15 to resume, and API Gateway gives up
+after 29: whoever comes first in the morning is answered."""
 
 SECONDS_TO_BE_ALONE = 600
 
@@ -67,13 +71,17 @@ are answered within 25 seconds: API Gateway gives up after 29."""
 TRUSTED_FOR = 1.0
 """Seconds after which a connection that lay idle is asked whether it still lives."""
 
-_WRITING = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
 _READING = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 _START = "START TRANSACTION"
-_LIMITS = (
-    f"SET SESSION wait_timeout = {SECONDS_IDLE_IN_WRITER},"
-    f" SESSION innodb_lock_wait_timeout = {SECONDS_FOR_LOCK}"
+# RDS Proxy keeps these two by itself; a connection with any other variable is pinned, which means
+# that nobody else can use it. Readers set none.
+_WRITING = (
+    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+    f"SET SESSION wait_timeout = {SECONDS_IDLE_IN_WRITER}",
 )
+# So the template gives the server this one, and only other servers are told.
+_LOCK_WAIT = "SELECT @@innodb_lock_wait_timeout"
+_SHORTER_LOCK_WAIT = f"SET SESSION innodb_lock_wait_timeout = {SECONDS_FOR_LOCK}"
 
 _IN_TRANSACTION = 1
 """Flag in every answer of the server while a transaction is open (SERVER_STATUS_IN_TRANS)."""
@@ -119,20 +127,19 @@ def _open_engine(url: URL) -> Engine:
     url = url.difference_update_query(_OURS)
     url = url.update_query_dict({"charset": "utf8mb4"})
     if "connect_timeout" not in url.query:
-        url = url.update_query_dict({"connect_timeout": str(SECONDS_FOR_CONNECTION)})
+        url = url.update_query_dict({"connect_timeout": str(SECONDS_TO_CONNECT)})
     if "write_timeout" not in url.query:
         url = url.update_query_dict({"write_timeout": str(SECONDS_TO_ANSWER)})
     engine = create_engine(
         url,
         pool_size=int(options.get("pool_size", POOL_SIZE)),
         max_overflow=BEYOND_POOL,
-        pool_timeout=SECONDS_FOR_CONNECTION,
+        pool_timeout=SECONDS_IN_POOL,
         pool_use_lifo=True,
         pool_reset_on_return=None,
         paramstyle="format",  # by position, for Statement
         connect_args={
             "autocommit": True,
-            "init_command": _WRITING,
             # Of the handshake; statements may take longer.
             "read_timeout": int(str(url.query["connect_timeout"])),
         },
@@ -211,9 +218,17 @@ def _begin(connection: Connection) -> None:
     if not connection.get_execution_options().get("writes"):
         cursor.execute(_READING)
     elif not connection.info.get(_HAS_WRITTEN):
-        cursor.execute(_LIMITS)
+        _prepare_to_write(cursor)
         connection.info[_HAS_WRITTEN] = True
     cursor.execute(_START)
+
+
+def _prepare_to_write(cursor: Any) -> None:
+    for statement in _WRITING:
+        cursor.execute(statement)
+    cursor.execute(_LOCK_WAIT)
+    if cursor.fetchone()[0] > SECONDS_FOR_LOCK:
+        cursor.execute(_SHORTER_LOCK_WAIT)
 
 
 def _reset(connection: Any, _: ConnectionPoolEntry, state: PoolResetState) -> None:
