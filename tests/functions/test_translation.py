@@ -4,14 +4,29 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from lenticular.index.sql import mysql
+from lenticular.settings import Settings
 from tests.helpers.aws.sam_template import ROOT, load
 from tests.helpers.aws.translated_template import of_type, translate
 
 OPEN = {"options"}
+NO_PARAMETERS = {
+    # Of a server on one machine.
+    *("data", "host", "port", "workers", "log_format"),
+    # API Gateway and its authoriser do it.
+    *("users", "tokens"),
+    # POWERTOOLS_LOG_LEVEL.
+    "log_level",
+    # The delay of the queue that asks for what is stable belongs to it.
+    "stable_age",
+    # As large as S3, and the disk and the time of a function, allow.
+    *("maximum_body", "largest_result", "maximum_zip_entries", "maximum_zip_bytes"),
+}
 PAGES = {"/ohif", "/ohif/{proxy+}"}
 
 
@@ -82,7 +97,8 @@ def test_a_database_lets_go_of_what_its_functions_have_forgotten(translated):
     pause = load()["Parameters"]["PauseAfterSeconds"]["MinValue"]
     assert parameters["wait_timeout"] < pause
     assert parameters["interactive_timeout"] < pause
-    assert parameters["innodb_lock_wait_timeout"] < 25
+    assert parameters["innodb_lock_wait_timeout"] == mysql.SECONDS_FOR_LOCK
+    assert "STRICT_TRANS_TABLES" in parameters["sql_mode"]
 
 
 def test_a_function_gets_only_settings_that_it_reads(translated):
@@ -92,22 +108,75 @@ def test_a_function_gets_only_settings_that_it_reads(translated):
         assert not [variable for variable in variables if variable.startswith("LENTICULAR_")]
 
 
+LONGEST_NAME = 130
+"""Of what AWS names: a bucket has 63 characters, the endpoint of a cluster some 100."""
+
+
+def longest(value, parameters) -> int:
+    """Return the length of the longest text that a value of the template can become."""
+    match value:
+        case {"Ref": "AWS::NoValue"}:
+            return 0
+        case {"Ref": name} if name in parameters:
+            allowed = parameters[name].get("AllowedValues", [""])
+            return max(parameters[name].get("MaxLength", 0), *(len(str(each)) for each in allowed))
+        case {"Fn::If": [_, *branches]}:
+            return max(longest(branch, parameters) for branch in branches)
+        case {"Fn::Select": [_, {"Fn::Split": ["?", whole]}]}:
+            return longest(whole, parameters) // 2  # two parts of one text
+        case {"Fn::Sub": [text, named]}:
+            left = {"Fn::Sub": re.sub("|".join(f"[$]{{{name}}}" for name in named), "", text)}
+            return longest(left, parameters) + sum(
+                longest(each, parameters) for each in named.values()
+            )
+        case {"Fn::Sub": text}:
+            names = re.findall(r"[$]{([^}]*)}", text)
+            fixed = len(re.sub(r"[$]{[^}]*}", "", text))
+            return fixed + sum(longest({"Ref": name}, parameters) for name in names)
+        case dict():
+            return LONGEST_NAME
+    return len(str(value))
+
+
 def test_the_variables_of_a_function_fit_into_the_four_kilobytes_that_lambda_has_for_them():
-    """With the longest values that the parameters admit, and 500 characters for any other."""
+    """Also with the longest values that the parameters admit: a longer one is refused at once."""
     parameters = load()["Parameters"]
-    longest = {name: parameters[name].get("MaxLength", 500) for name in parameters}
+    for name, function in of_type(translate(), "AWS::Lambda::Function").items():
+        variables = function["Properties"]["Environment"]["Variables"]
+        size = sum(len(key) + longest(value, parameters) for key, value in variables.items())
+        assert size < 4096, name
+
+
+def test_every_text_that_a_function_is_given_has_a_longest_length():
+    parameters = load()["Parameters"]
     variables = of_type(translate(), "AWS::Lambda::Function")["DicomwebFunction"]["Properties"][
         "Environment"
     ]["Variables"]
-    size = 0
-    for name, value in variables.items():
-        text = str(value)
-        named = set(re.findall("|".join(parameters), text))
-        size += len(name) + (sum(longest[each] for each in named) if named else len(text))
+    for name in re.findall("|".join(parameters), str(variables)):
+        assert {"MaxLength", "AllowedValues"} & parameters[name].keys(), name
 
-    # Half a dozen URLs of 500 characters each would be odd; what is typed freely is bounded.
-    assert longest["QueryTags"] + longest["IndexUrl"] < 2048
-    assert size < 8192
+
+def test_functions_may_sign_in_at_the_cluster_and_at_its_proxy_while_one_replaces_the_other(
+    translated,
+):
+    policy = translated["Resources"]["DatabasePolicy"]["Properties"]["PolicyDocument"]
+    (statement,) = policy["Statement"]
+
+    assert len(statement["Resource"]) == 2
+    assert "Condition" not in str(statement)
+    assert "Fn::If" not in str(statement)
+    proxied = translated["Resources"]["Migration"]["Properties"]["Reachable"]
+    assert "ProxyTargets" in str(proxied)
+
+
+@pytest.mark.parametrize("name", [f.name for f in fields(Settings)])
+def test_a_setting_is_a_parameter_or_has_a_reason_to_be_none(name):
+    functions = of_type(translate(), "AWS::Lambda::Function")
+    variables = set().union(
+        *(each["Properties"]["Environment"]["Variables"] for each in functions.values())
+    )
+
+    assert (f"LENTICULAR_{name.upper()}" in variables) != (name in NO_PARAMETERS)
 
 
 def test_the_network_s_way_to_s3_leads_to_this_bucket_only(translated):
