@@ -48,8 +48,8 @@ class Source:
     @property
     def key(self) -> str:
         """A hash of path, size and time, for the journal; no name can be read from it."""
-        place = f"{self.entry.header_offset}:{self.entry.filename}" if self.entry else ""
-        text = f"{os.path.abspath(self.path)}\n{place}\n{self.size}\n{self.modified}"
+        in_zip = f"{self.entry.header_offset}:{self.entry.filename}" if self.entry else ""
+        text = f"{os.path.abspath(self.path)}\n{in_zip}\n{self.size}\n{self.modified}"
         return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
     def read(self) -> bytes:
@@ -89,7 +89,7 @@ class Source:
 
 @lru_cache(_ZIPS_OPEN)
 def _archive(path: Path, _modified: int) -> zipfile.ZipFile:
-    """Open a zip, and keep it open: reading a long directory takes long."""
+    """Return an open zip, which stays open: reading a long directory takes time."""
     return zipfile.ZipFile(path)
 
 

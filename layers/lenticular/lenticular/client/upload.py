@@ -186,7 +186,7 @@ class UploadRun:
         if len(refused.sources) == 1:
             self._too_large += refused.sources
             return []
-        # All later requests keep below this limit, too.
+        # All later requests stay below this limit, too.
         half = sum(source.size for source in refused.sources) // 2
         self._limit = min(self._limit, half)
         again = stow.batches(refused.sources, lambda: self._limit)

@@ -31,7 +31,7 @@ COMPRESSED = (
 """Compressed transfer syntaxes; of each media type first the one that begins PS3.18 Table 8.7.3-5,
 then the lossless ones."""
 NOT_USED_IN_WEB_SERVICES = frozenset({IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN})
-"""Transfer syntaxes that PS3.18 8.7.3 keeps out of answers, unless they are asked for by name."""
+"""Transfer syntaxes that web services do not use, unless a client names them (PS3.18 8.7.3)."""
 
 GE_IMPLICIT_VR_BIG_ENDIAN_PIXELS = "1.2.840.113619.5.2"
 

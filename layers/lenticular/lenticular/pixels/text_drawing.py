@@ -81,14 +81,14 @@ def technique_lines(
              if (found := display_text.text(dataset, tag))]  # fmt: skip
     if frame_number is not None:
         named.append(f"Frame {frame_number}")
-    moment = (display_text.text(dataset, tag) for tag in (tags.STUDY_DATE, tags.STUDY_TIME))
+    date_and_time = (display_text.text(dataset, tag) for tag in (tags.STUDY_DATE, tags.STUDY_TIME))
     made = [text.format(found) for tag, text in _TECHNIQUE.items()
             if (found := display_text.text(dataset, tag))]  # fmt: skip
     if window is not None:
         made.append(f"C {window.center:g}  W {window.width:g}")
     named_after = (tags.STUDY_DESCRIPTION, tags.SERIES_DESCRIPTION, tags.BODY_PART_EXAMINED)
     described = dict.fromkeys(display_text.text(dataset, tag) for tag in named_after)
-    groups = ([display_text.text(dataset, tags.MODALITY), *named], moment, described, made)
+    groups = ([display_text.text(dataset, tags.MODALITY), *named], date_and_time, described, made)
     return [line for group in groups if (line := "  ".join(filter(None, group)))]
 
 

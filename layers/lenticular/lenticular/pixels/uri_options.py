@@ -97,5 +97,5 @@ def _region(text: str) -> tuple[float, float, float, float]:
         raise InvalidRequest("`region` must be four numbers: left, upper, right, lower.")
     left, upper, right, lower = edges
     if not (0 <= left < right <= 1 and 0 <= upper < lower <= 1):
-        raise InvalidRequest("`region` must lie between 0 and 1, its left and upper edge first.")
+        raise InvalidRequest("`region` must be between 0 and 1, its left and upper edge first.")
     return left, upper, right, lower

@@ -51,7 +51,7 @@ def _in_pixels(viewport: Viewport, rows: int, columns: int) -> Viewport:
 def _region(viewport: Viewport, rows: int, columns: int) -> tuple[float, float, float, float]:
     """Return left, upper, right and lower edge of the region to show."""
     if viewport.x > columns - _LEAST or viewport.y > rows - _LEAST:
-        raise InvalidRequest("The region of the `viewport` lies outside of the image.")
+        raise InvalidRequest("The region of the `viewport` is outside of the image.")
     width = columns if viewport.region_width is None else viewport.region_width
     height = rows if viewport.region_height is None else viewport.region_height
     right, lower = min(viewport.x + width, columns), min(viewport.y + height, rows)

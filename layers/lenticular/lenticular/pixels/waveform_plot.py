@@ -113,11 +113,11 @@ def _draw_strip(draw: "ImageDraw", strip: _Strip) -> None:
         stroke_width=3,
         stroke_fill=_PAPER,
     )
-    places = np.arange(len(channel.values)) / strip.frequency * SPEED + _LEFT
+    positions = np.arange(len(channel.values)) / strip.frequency * SPEED + _LEFT
     with np.errstate(all="ignore"):
         heights = strip.middle - channel.values * strip.scale
     heights = np.clip(heights, strip.top - strip.height / 2, strip.top + strip.height * 1.5)
-    points = np.stack((places, heights), axis=1) * _MM
+    points = np.stack((positions, heights), axis=1) * _MM
     gaps = np.flatnonzero(~np.isfinite(heights))
     for run in np.split(points, gaps):
         finite = run[np.isfinite(run[:, 1])]

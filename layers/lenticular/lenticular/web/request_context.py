@@ -1,4 +1,4 @@
-"""The services and the base URL of a request."""
+"""The services of the application, and the base URL as the client of a request sees it."""
 
 from typing import cast
 

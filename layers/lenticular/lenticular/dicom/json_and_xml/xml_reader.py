@@ -21,7 +21,7 @@ from lenticular.dicom.read.vr_decode import LITTLE_ENDIAN, binary
 from lenticular.errors import InvalidInstance
 
 MAX_VALUES_LEFT_OUT = 16
-"""Empty values that a jump in the numbering may stand for."""
+"""The most empty values that a gap in the numbering may mean."""
 
 _TAG = re.compile(r"[0-9A-Fa-f]{8}")
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
@@ -253,10 +253,10 @@ class _Reader:
 
 
 _WITH_TEXT = frozenset({"Value", "InlineBinary", *NAME_COMPONENTS})
-# What a jump in the numbering stands for.
+# The empty values for a gap in the numbering.
 _EMPTY: dict[str, Any] = {"SQ": {}, "PN": None}
 _IN_ATTRIBUTE = ("DicomAttribute",)
-# Which elements may stand in which.
+# The elements that each element may contain.
 _PARENTS: dict[str, tuple[str, ...]] = {
     "NativeDicomModel": ("",),
     "DicomAttribute": ("NativeDicomModel", "Item"),

@@ -30,9 +30,9 @@ def compare(elements: Sequence[WritableElement], parsed: ParsedInstance, read: R
 class _Comparison:
     def __init__(self, layout: Layout, read: Read) -> None:
         self._read = read
-        self._places = {path: place[:2] for path, place in layout.bulkdata.items()}
+        self._positions = {path: position[:2] for path, position in layout.bulkdata.items()}
         if layout.pixels is not None:
-            self._places[layout.pixels.tag] = (layout.pixels.offset, layout.pixels.length)
+            self._positions[layout.pixels.tag] = (layout.pixels.offset, layout.pixels.length)
         self._utf8 = character_set(("ISO_IR 192",))
 
     def datasets(self, meant: Sequence[WritableElement], found: Dataset, path: str) -> None:
@@ -68,7 +68,7 @@ class _Comparison:
 
     def _bulk(self, meant: WritableElement, path: str) -> None:
         """Compare a value that the dataset leaves out, at the position in the layout."""
-        offset, length = self._places.get(path, (0, 0))
+        offset, length = self._positions.get(path, (0, 0))
         if meant.length not in (length, UNDEFINED):
             raise NotAsWritten(path)
         end = offset + length

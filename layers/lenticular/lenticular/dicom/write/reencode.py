@@ -37,7 +37,7 @@ from lenticular.errors import InvalidInstance, Unacceptable
 
 log = logging.getLogger(__name__)
 
-# Values go out as they came in, whatever their VR allows: nobody needs a warning of each.
+# Values are written as they were read, also those that their VR does not allow, without warnings.
 config.settings.reading_validation_mode = config.IGNORE
 config.settings.writing_validation_mode = config.IGNORE
 

@@ -250,8 +250,8 @@ def _bits(data: bytes) -> Callable[[int], int]:
 
     def read(count: int) -> int:
         nonlocal rest
-        taken = rest & ((1 << count) - 1)
+        value = rest & ((1 << count) - 1)
         rest >>= count
-        return taken
+        return value
 
     return read

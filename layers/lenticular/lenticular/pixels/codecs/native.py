@@ -65,8 +65,8 @@ def read_rle(frame: bytes, description: PixelDescription) -> Array:
         raise NotRenderable("The RLE frame does not have the segments that its pixels need.")
     planes = np.empty((pixels, description.samples_per_pixel, width), np.uint8)
     for index, segment in enumerate(segments):
-        sample, place = divmod(index, width)
-        planes[:, sample, width - 1 - place] = _unpack_rle(segment, pixels)
+        sample, plane = divmod(index, width)
+        planes[:, sample, width - 1 - plane] = _unpack_rle(segment, pixels)
     words = planes.view(f"<u{width}")
     shape: tuple[int, ...] = (description.rows, description.columns)
     if description.samples_per_pixel > 1:

@@ -133,8 +133,8 @@ def _points(pen: _Pen, dataset: Dataset, tag: str, units: str) -> Array:
     unit = code(dataset, units)
     if unit not in ("PIXEL", "DISPLAY"):
         raise NotRenderable("An annotation of the presentation state has unknown units.")
-    place = pen.displayed.of_image if unit == "PIXEL" else pen.displayed.of_display
-    return np.clip(place(points), -_FAR, _FAR)
+    to_picture = pen.displayed.of_image if unit == "PIXEL" else pen.displayed.of_display
+    return np.clip(to_picture(points), -_FAR, _FAR)
 
 
 def _draw_graphic(pen: _Pen, graphic: Dataset) -> None:
@@ -234,14 +234,14 @@ def _draw_text(pen: _Pen, text: Dataset) -> None:
         else None
     )
     written = _Written(lines, _em(pen, lines, box))
-    place = box if box is not None or anchor is None else np.array([anchor, anchor])
-    if place is None:
+    target = box if box is not None or anchor is None else np.array([anchor, anchor])
+    if target is None:
         raise NotRenderable("A text of the presentation state has no position.")
-    box = place if box is not None else place + written.em / 2
+    box = target if box is not None else target + written.em / 2
     if anchor is not None and code(text, tags.ANCHOR_POINT_VISIBILITY) == "Y":
         pen.line(np.array([anchor, np.clip(anchor, *box)]))
     # A text beside a point that is not displayed is left out, and not moved to another point.
-    if (place[1] >= 0).all() and (place[0] <= pen.displayed.size).all():
+    if (target[1] >= 0).all() and (target[0] <= pen.displayed.size).all():
         _write(pen, written, box, code(text, tags.BOUNDING_BOX_TEXT_HORIZONTAL_JUSTIFICATION))
 
 
@@ -287,12 +287,12 @@ def _em(pen: _Pen, lines: list[str], box: Array | None) -> float:
 
 def _write(pen: _Pen, written: _Written, box: Array, justification: str) -> None:
     """Write within the box; beyond it if it is too small, but not beyond the picture."""
-    place = {"RIGHT": 1.0, "CENTER": 0.5}.get(justification, 0.0)
+    share = {"RIGHT": 1.0, "CENTER": 0.5}.get(justification, 0.0)
     width, height = pen.displayed.size
     (left, upper), (right, _) = box.tolist()
     top = max(min(upper, height - written.height), 0)
     for number, line in enumerate(written.lines):
         length = written.letters.getlength(line)
-        x = left + (right - left - length) * place
+        x = left + (right - left - length) * share
         corner = (max(min(x, width - length), 0), top + number * written.em * _LINE)
         pen.draw.text(corner, line, fill=pen.ink, font=written.letters)

@@ -239,14 +239,14 @@ def _greatest_of_segmentation(frame: DecodedFrame, attributes: Dataset) -> float
 
 def least_and_greatest(samples: Array, padding: tuple[int, int] | None) -> tuple[float, float]:
     """Return the least and the greatest finite sample, without padding unless all is padding."""
-    kept = samples
+    counted = samples
     if padding is not None:
-        kept = samples[(samples < padding[0]) | (samples > padding[1])]
-    if kept.dtype.kind == "f":
-        kept = kept[np.isfinite(kept)]
-    if not kept.size:
-        kept = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
-    return float(kept.min()), float(kept.max())
+        counted = samples[(samples < padding[0]) | (samples > padding[1])]
+    if counted.dtype.kind == "f":
+        counted = counted[np.isfinite(counted)]
+    if not counted.size:
+        counted = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
+    return float(counted.min()), float(counted.max())
 
 
 def _padding(frame: DecodedFrame, attributes: Dataset) -> tuple[int, int] | None:

@@ -146,14 +146,14 @@ def _description(name: str) -> bytes:
 
 def _file(tags: dict[bytes, bytes]) -> bytes:
     """Return header, tag table and data, each datum once and on a multiple of four."""
-    places: dict[bytes, int] = {}
+    offsets: dict[bytes, int] = {}
     body, start = b"", 128 + 4 + 12 * len(tags)
     for datum in tags.values():
-        if datum not in places:
-            places[datum] = start + len(body)
+        if datum not in offsets:
+            offsets[datum] = start + len(body)
             body += datum + bytes(-len(datum) % 4)
     table = b"".join(
-        struct.pack(">4sII", name, places[datum], len(datum)) for name, datum in tags.items()
+        struct.pack(">4sII", name, offsets[datum], len(datum)) for name, datum in tags.items()
     )
     header = struct.pack(">I4x4s4s4s4s12x4s", start + len(body), b"\x02\x40\0\0", *_CLASS, b"acsp")
     header = header.ljust(68, b"\0") + struct.pack(">3i", *(round(v * 65536) for v in _D50))

@@ -50,8 +50,8 @@ class Lut:
     def look_up(self, values: Array) -> Array:
         """Return the entries for these values; the first or last entry for values outside."""
         table = np.frombuffer(self.entries, "<u2")
-        places = np.nan_to_num(np.floor(values) - self.first)
-        entries: Array = table[np.clip(places, 0, len(table) - 1).astype(np.intp)]
+        indices = np.nan_to_num(np.floor(values) - self.first)
+        entries: Array = table[np.clip(indices, 0, len(table) - 1).astype(np.intp)]
         return entries
 
     @property

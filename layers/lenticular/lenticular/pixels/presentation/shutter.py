@@ -1,4 +1,4 @@
-"""Display shutters: what of a picture is covered, PS3.3 C.7.6.11."""
+"""Display shutters: the parts of a picture that are covered, PS3.3 C.7.6.11."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from lenticular.pixels.presentation.overlay import read_overlay
 
 Array = NDArray[Any]
 
-_FAR_AWAY = 10**9  # further from every picture is no other place, and squares still are numbers
+_FAR_AWAY = 10**9  # pixels; beyond every picture, and its square is still an exact number
 
 
 def covered(picture: Array, state: Dataset, bulk: BulkReader) -> Array:

@@ -1,4 +1,4 @@
-"""Softcopy presentation states: what they show, and what of them cannot be shown; PS3.3 A.33.
+"""Softcopy presentation states: what they show, and which of their parts are refused; PS3.3 A.33.
 
 A state replaces everything that its images say of how they want to be seen (PS3.4 N.2). It is
 applied as a whole: with something left out it would show what its author never saw.

@@ -1,1 +1,1 @@
-"""Access control of the one-machine server: who may do what, and from which web pages."""
+"""Access control of the one-machine server: users, tokens, guessing, and other web pages."""

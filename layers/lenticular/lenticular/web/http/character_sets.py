@@ -11,7 +11,7 @@ def character_sets(parameters: QueryParams) -> frozenset[str]:
     """Return the supported character sets that are named, in small letters; none without any.
 
     A list without a supported one is refused: unlike Accept-Charset, the parameter has no way
-    to say "or else whatever there is".
+    to say "or else any other".
     """
     named = ",".join(parameters.getlist("charset"))
     if "charset" not in parameters:

@@ -1,4 +1,4 @@
-"""Answers as gzip where it pays, RFC 9110 8.4 and 12.5.3: JSON and XML, never DICOM or pictures.
+"""Responses as gzip where it pays, RFC 9110 8.4 and 12.5.3: JSON and XML, never DICOM or pictures.
 
 At the quickest level: the others gain nothing on a local network, and hardly anything on a slow
 line.

@@ -1,1 +1,1 @@
-"""Representations of instances: datasets, frames, renditions and reports, PS3.18 8.7."""
+"""Representations, PS3.18 8.7: datasets, frames, bulk data, renditions, and the capabilities."""

@@ -1,4 +1,4 @@
-"""Answers that are datasets: DICOM JSON or the Native DICOM Model in XML, PS3.18 8.7.3.
+"""Responses that are datasets: DICOM JSON or the Native DICOM Model in XML, PS3.18 8.7.3.
 
 JSON is one array. In XML each dataset is a document, and so a part of multipart/related (8.6.1.2);
 a lone one goes out by itself to a client that names `application/dicom+xml` without multipart.

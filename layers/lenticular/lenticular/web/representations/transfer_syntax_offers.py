@@ -94,7 +94,7 @@ def _reachable(stored: str) -> list[str]:
     if syntax is None or syntax.is_video or syntax.is_referenced:
         return [stored]
     native = (EXPLICIT_VR_LITTLE_ENDIAN, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
-    if stored in NOT_USED_IN_WEB_SERVICES:  # to be had by name, PS3.18 8.7.3
+    if stored in NOT_USED_IN_WEB_SERVICES:  # available by name only, PS3.18 8.7.3
         return [*native, *COMPRESSED, stored]
     return list(dict.fromkeys((stored, *native, *COMPRESSED)))
 

@@ -260,7 +260,7 @@ def asked_range(request: Request, size: int, etag: str | None) -> ByteRange | No
     else:
         return None
     if start >= size or start >= end:
-        raise RangeUnsatisfiable(f"The range lies outside the content's {size} bytes.", size)
+        raise RangeUnsatisfiable(f"The range is outside the content's {size} bytes.", size)
     return ByteRange(start, end - start, size) if end - start < size else None
 
 

@@ -126,7 +126,7 @@ def _instances(request: Request, target: Target) -> Response:
     is_as_stored = wanted.is_as_stored
     files = list(made) if is_as_stored else scratch.begin(made)
     if wanted.media_type == ZIP:
-        entries: Iterable[ZipEntry] = map(_File.entry, files)
+        entries: Iterable[ZipEntry] = map(_SentFile.entry, files)
         return respond.stream(
             request,
             zip_stream(read_ahead(services, entries) if is_as_stored else entries),
@@ -136,7 +136,7 @@ def _instances(request: Request, target: Target) -> Response:
             file_name=f"{quote(target.study_instance_uid, safe='')}.zip",
             omissions=omissions,
         )
-    parts: Iterable[Part] = map(partial(_File.part, service=base_url(request)), files)
+    parts: Iterable[Part] = map(partial(_SentFile.part, service=base_url(request)), files)
     if isinstance(files, list):
         parts = list(parts)
     return respond.multipart(
@@ -150,7 +150,7 @@ def _candidates(
     wanted: Representation,
     scratch: Scratch,
     omissions: Omissions,
-) -> Iterator[Candidate["_File"]]:
+) -> Iterator[Candidate["_SentFile"]]:
     """Yield name and file of each instance."""
     for instance in instances:
         yield name_of(instance), partial(_file, services, instance, wanted, scratch, omissions)
@@ -162,7 +162,7 @@ def _file(
     wanted: Representation,
     scratch: Scratch,
     omissions: Omissions,
-) -> "_File":
+) -> "_SentFile":
     """Return the instance in the negotiated transfer syntax.
 
     One that cannot be converted is sent as it is stored, with a warning, if the client accepts it.
@@ -180,27 +180,27 @@ def _file(
         return _stored_file(services, instance)
 
 
-def _stored_file(services: Services, instance: StoredInstance) -> "_File":
+def _stored_file(services: Services, instance: StoredInstance) -> "_SentFile":
     """Return the file as it is stored."""
     content = file_content(services, instance)
     name, path, syntax = entry_name(instance), instance.target.path, instance.transfer_syntax_uid
-    return _File(name, path, syntax, content.all, content.size, content)
+    return _SentFile(name, path, syntax, content.all, content.size, content)
 
 
 def _transcoded_file(
     services: Services, instance: StoredInstance, syntax: str, scratch: Scratch
-) -> "_File":
+) -> "_SentFile":
     """Return the file in another transfer syntax."""
     from lenticular.transactions.retrieve.transcode import transcode
 
     transcoded = transcode(services, instance, syntax)
     made = scratch.keep(transcoded.pieces())
     name, path = entry_name(instance), instance.target.path
-    return _File(name, path, transcoded.transfer_syntax_uid, made.pieces, made.size)
+    return _SentFile(name, path, transcoded.transfer_syntax_uid, made.pieces, made.size)
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
+class _SentFile:
     """An instance in a transfer syntax; `stored` if it is the one in which it is stored."""
 
     name: str

@@ -78,13 +78,13 @@ def _target(parameters: QueryParams) -> Target:
 
 
 def _refuse_what_is_not_done(parameters: QueryParams) -> None:
-    """Refuse `anonymize`, so that nobody takes an instance for anonymous that is not."""
+    """Refuse `anonymize`, so that no instance is mistaken for an anonymous one."""
     anonymize = parameters.get("anonymize")
     if anonymize not in (None, "yes"):
         raise InvalidRequest("`anonymize` must be yes, or be left out.")
     if anonymize is not None:
         raise Unacceptable(
-            "Objects are not anonymized here: somebody has to look at their pixels for that (PS3.15"
+            "Objects are not anonymized here: their pixels would have to be inspected, too (PS3.15"
             " Annex E). Retrieve it as it is, and anonymize it with a tool made for it."
         )
 

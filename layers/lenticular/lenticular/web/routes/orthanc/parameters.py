@@ -70,7 +70,7 @@ class _Choice(Convertor[str]):
         return value
 
 
-# Other services have paths of two segments too, so only these words may stand here.
+# Other services have paths of two segments too, so only these words are allowed here.
 register_url_convertor("collection", _Choice(Collection))
 register_url_convertor("relation", _Choice(Relation))
 register_url_convertor("picture", _Choice(PictureKind))
