@@ -111,6 +111,7 @@ class History:
     def put_by_hand(self, key: str, content: Content) -> None:
         """A person puts a file back, under any name."""
         self._contents[content.sha256] = content
+        self._digests.pop(key, None)  # another file may have been there
         self.world.put_by_hand(key, content.data)
 
     def lose_index(self, *faults: Fault) -> None:
