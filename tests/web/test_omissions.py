@@ -185,6 +185,45 @@ def test_another_image_stands_for_a_study_whose_representative_is_damaged(client
 
 
 @pytest.mark.parametrize("resource", ["/rendered", "/thumbnail"])
+def test_another_image_stands_for_a_study_whose_representative_is_gone(
+    client, services: Services, resource
+):
+    wire.must_store(client, *samples.ct_series("taken", 7))
+    for instance in (4, 5, 6, 7, 1):
+        lose(services, "taken", instance)
+    of_the_next = get(client, samples.path("taken", instance=2) + resource)
+    for place in (study("taken"), f"{study('taken')}/series/{samples.series_uid('taken')}"):
+        answer = get(client, place + resource)
+        assert answer.status_code == 200
+        assert answer.content == of_the_next.content
+    wire.assert_error(get(client, samples.path("taken", instance=4) + resource), 404)
+
+
+@pytest.mark.parametrize("resource", ["/rendered", "/thumbnail"])
+def test_an_image_stands_for_a_study_of_which_one_image_is_damaged_and_another_gone(
+    client, services: Services, resource
+):
+    broken = {2: (1,), 4: (1,)}
+    wire.must_store(
+        client, *(jpeg_2000("both", each, broken=broken.get(each, ())) for each in (1, 2, 3, 4))
+    )
+    lose(services, "both", 3)
+    answer = get(client, study("both") + resource)
+    assert answer.status_code == 200
+    assert answer.content == get(client, samples.path("both", instance=1) + resource).content
+
+
+@pytest.mark.parametrize("resource", ["/rendered", "/thumbnail"])
+def test_a_picture_of_a_study_whose_files_are_all_gone_is_not_found(
+    client, services: Services, resource
+):
+    wire.must_store(client, *samples.ct_series("none", 2))
+    for instance in (1, 2):
+        lose(services, "none", instance)
+    wire.assert_error(get(client, study("none") + resource), 404)
+
+
+@pytest.mark.parametrize("resource", ["/rendered", "/thumbnail"])
 def test_another_frame_stands_for_all_when_the_representative_is_damaged(client, resource):
     wire.must_store(client, jpeg_2000("frames", 1, frames=3, broken=(1, 2)))
     path = samples.path("frames")

@@ -22,6 +22,7 @@ from lenticular.transactions.render.resource_category import (
     picture_pixels,
 )
 from lenticular.transactions.retrieve import instances
+from lenticular.transactions.retrieve.omissions import Omissions, leave_out_gone
 
 
 def find(services: Services, target: Target) -> LocatedInstance:
@@ -78,16 +79,32 @@ def _stand_ins(
     services: Services, target: Target, located: LocatedInstance
 ) -> Iterator[LocatedInstance]:
     """Yield a few of the images behind the representative, of its own series first."""
-    found = services.index.retrieval.find(target)
-    keys = [instance.key for instance in found]
-    at = keys.index(located.instance.key) if located.instance.key in keys else 0
-    series_uid = located.instance.series_instance_uid
-    others = [each for each in found[at + 1 :] + found[:at] if each.number_of_frames]
-    others.sort(key=lambda each: each.series_instance_uid != series_uid)
-    for instance in others[: MAX_TRIES - 1]:
+    images = [each for each in _behind(services, target, located) if each.number_of_frames]
+    for instance in images[: MAX_TRIES - 1]:
         other = services.index.retrieval.locate(instance.target)
         if other is not None and category_of(other) is ResourceCategory.PICTURE:
             yield other
+
+
+def find_another(
+    services: Services, target: Target, located: LocatedInstance
+) -> LocatedInstance | None:
+    """Return the instance that represents a study or a series if the file of the first is gone."""
+    if target.sop_instance_uid is not None:
+        return None
+    others = _behind(services, target, located)
+    others.sort(key=lambda each: not each.number_of_frames)
+    return services.index.retrieval.locate(others[0].target) if others else None
+
+
+def _behind(services: Services, target: Target, located: LocatedInstance) -> list[StoredInstance]:
+    """Return the instances behind the representative whose files are there, its series first."""
+    found = services.index.retrieval.find(target)
+    keys = [instance.key for instance in found]
+    at = keys.index(located.instance.key) if located.instance.key in keys else 0
+    others = leave_out_gone(services, found[at + 1 :] + found[:at], Omissions())
+    series_uid = located.instance.series_instance_uid
+    return sorted(others, key=lambda each: each.series_instance_uid != series_uid)
 
 
 def prepare_shown(

@@ -27,6 +27,7 @@ from lenticular.transactions.render.cached_render import render
 from lenticular.transactions.render.render_request import RenderRequest
 from lenticular.transactions.render.resource_category import ResourceCategory
 from lenticular.transactions.retrieve import instances as retrieve
+from lenticular.transactions.retrieve.byte_source import FileGone
 from lenticular.transactions.retrieve.made_ahead import Scratch
 from lenticular.transactions.retrieve.omissions import Omissions, name_of, obtainable
 from lenticular.web.http.accept import Offer, accepted, choose
@@ -108,6 +109,20 @@ def _rendered(request: Request, target: Target, *, thumbnail: bool = False) -> R
     """Respond with pictures of a study, series or instance."""
     services = services_of(request)
     located = prepare.find(services, target)
+    try:
+        return _represented(request, target, located, thumbnail=thumbnail)
+    except FileGone:
+        another = prepare.find_another(services, target, located)
+        if another is None:
+            raise
+        return _represented(request, target, another, thumbnail=thumbnail)
+
+
+def _represented(
+    request: Request, target: Target, located: LocatedInstance, *, thumbnail: bool
+) -> Response:
+    """Return the rendition of an instance, or of the study or series that it represents."""
+    services = services_of(request)
     if thumbnail:
         offer, options = _wanted(request, IN_DICOMWEB, single=True, thumbnail=True)
         drawings = prepare.prepare_in_turn(services, target, located, options, thumbnail=True)
