@@ -16,6 +16,7 @@ from tests.helpers import samples, wire
 from tests.helpers.backends import Backend, Uvicorn
 from tests.helpers.files.jpeg_2000 import jpeg_2000
 from tests.helpers.http.retrieve import ANY_DICOM, get
+from tests.helpers.omissions import assert_partial, lose, study, warnings_of
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 UNCOMPRESSED = f'multipart/related; type="application/dicom"; transfer-syntax={EXPLICIT}'
@@ -26,32 +27,6 @@ OCTETS = "multipart/related; type=application/octet-stream"
 def uids_of(answer) -> list[str]:
     files = [body for _, body in wire.parts(answer)]
     return [str(pydicom.dcmread(io.BytesIO(file)).SOPInstanceUID) for file in files]
-
-
-def lose(services: Services, study: str, instance: int) -> None:
-    """Take the file of an instance away."""
-    uid = samples.sop_uid(study, 1, instance)
-    (key,) = [key for key, _, _ in services.storage.keys("instances/") if f"/{uid}-" in key]
-    services.storage.delete(key)
-
-
-def warnings_of(answer) -> str:
-    """All that the answer warns of, also on the way to it."""
-    return " ".join(
-        header for each in [*answer.history, answer] for header in each.headers.get_list("warning")
-    )
-
-
-def assert_partial(answer, *missing: str) -> None:
-    assert answer.status_code == 206, answer.text[:300]
-    assert "etag" not in answer.headers
-    assert answer.headers["warning"].startswith("299 http")
-    for each in missing:
-        assert each in warnings_of(answer)
-
-
-def study(label: str) -> str:
-    return f"/studies/{samples.study_uid(label)}"
 
 
 def test_a_study_with_a_damaged_image_comes_without_it_in_another_transfer_syntax(client):

@@ -110,6 +110,10 @@ class Unavailable(LenticularError):
         self.retry_after = retry_after
 
 
+class DamagedRow(LenticularError):
+    """A row of the index cannot be read, and nothing else tells what it said."""
+
+
 class OutcomeUnknown(Unavailable):
     """The database went away before it said whether a change was committed."""
 

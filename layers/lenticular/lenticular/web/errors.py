@@ -46,6 +46,7 @@ STATUS: dict[type[errors.LenticularError], HTTPStatus] = {
     errors.RangeUnsatisfiable: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
     errors.StorageFull: HTTPStatus.INSUFFICIENT_STORAGE,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.DamagedRow: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 # The rest is Orthanc's, and so are the errors there.
 OF_OURS = (DICOMWEB, "/uploads", "/results", "/wado", "/ohif")

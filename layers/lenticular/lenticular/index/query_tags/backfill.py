@@ -4,17 +4,16 @@ They are read from the documents of instances. A study and a series take theirs 
 instance that is there, and keep them with what they answer.
 """
 
-import zlib
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from sqlalchemy import Table, delete, func, insert, select, update
 from sqlalchemy.engine import Connection
 
 from lenticular.dicom.model import Dataset, Level
 from lenticular.dicom.query_tags import QueryTags
+from lenticular.index.sql import document_bytes
 from lenticular.index.sql.schema import (
     TAG_VALUES,
     documents,
@@ -76,7 +75,9 @@ class Backfill:
         values = [
             row
             for instance, body in found
-            for row in rows.tag_values(Level.INSTANCE, _read(body), here, row_id=instance)
+            for row in rows.tag_values(
+                Level.INSTANCE, document_bytes.decode(body), here, row_id=instance
+            )
         ]
         self._replace(Level.INSTANCE, [instance for instance, _ in found], values, here)
         return int(found[-1][0]) if len(found) == at_once else 0
@@ -114,7 +115,7 @@ class Backfill:
     def _dataset(self, instance: int | None) -> Dataset:
         found = select(documents.c.body).join(instances, _DOCUMENTED)
         body = self.connection.scalar(found.where(instances.c.row_id == instance))
-        return {} if body is None else _read(body)
+        return {} if body is None else document_bytes.decode(body)
 
     def _replace(
         self, level: Level, row_ids: Sequence[int], values: Sequence[rows.Row], tags: QueryTags
@@ -125,8 +126,3 @@ class Backfill:
         self.connection.execute(delete(table).where(these))
         if values:
             self.connection.execute(insert(table), values)
-
-
-def _read(body: bytes) -> Dataset:
-    dataset: Dataset = orjson.loads(zlib.decompress(body))
-    return dataset

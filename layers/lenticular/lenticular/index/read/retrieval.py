@@ -1,7 +1,7 @@
 """Reading for retrieval: which instances there are, and where their bytes lie."""
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -11,7 +11,7 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 
 from lenticular.dicom.model import Level, Target
 from lenticular.dicom.orthanc_id import from_digest
-from lenticular.errors import NotFound
+from lenticular.errors import DamagedRow, NotFound
 from lenticular.index.records import LocatedInstance, Statistics, StoredInstance
 from lenticular.index.sql import layout_bytes
 from lenticular.index.sql.database import Database, Statement
@@ -98,7 +98,10 @@ class RetrievalReader:
     def locate(self, target: Target) -> LocatedInstance | None:
         """One instance and where its frames and bulk data lie."""
         for *stored, layout in self._rows(self._locate, target):
-            return LocatedInstance(stored_instance(stored), layout_bytes.decode(layout))
+            try:
+                return LocatedInstance(stored_instance(stored), layout_bytes.decode(layout))
+            except (ValueError, TypeError, LookupError) as error:
+                raise DamagedRow("The layout of an instance in the index is damaged.") from error
         return None
 
     def already_stored(
@@ -144,14 +147,28 @@ class RetrievalReader:
                     chunks[number] = found[0]
         return [_range_in(chunks, frame_number) for frame_number in frame_numbers]
 
-    def documents(self, target: Target) -> Iterator[bytes]:
-        """Yield the DICOM JSON of each instance in the order of `find`, a few at a time."""
+    def documents(
+        self, target: Target, replacement: Callable[[StoredInstance], bytes | None]
+    ) -> Iterator[bytes]:
+        """Yield the DICOM JSON of each instance in the order of `find`, a few at a time.
+
+        For a document that is damaged `replacement` gives another one, or None.
+        """
         keys = self._rows(self._document_keys[_depth(target)], target)
         # Not one long read: a slow client would keep the write-ahead log from being folded in.
         for start in range(0, len(keys), DOCUMENTS_AT_ONCE):
+            some = keys[start : start + DOCUMENTS_AT_ONCE]
             with self._database.cursor() as cursor:
-                bodies = self._bodies(cursor, keys[start : start + DOCUMENTS_AT_ONCE])
-            yield from (zlib.decompress(body) for body in bodies if body is not None)
+                bodies = self._bodies(cursor, some)
+            for (_, row_id), body in zip(some, bodies, strict=True):
+                if body is None:
+                    continue
+                try:
+                    document: bytes | None = zlib.decompress(body)
+                except zlib.error:
+                    document = next(map(replacement, self.after(row_id - 1, "", 1)), None)
+                if document is not None:
+                    yield document
 
     def _bodies(self, cursor: DBAPICursor, keys: Sequence[tuple[int, int]]) -> list[bytes | None]:
         """The documents of these series and instances, those of a series in one statement."""

@@ -5,7 +5,6 @@ lines (PS3.18 F.2.2 wants them in ascending order of tags) and nothing is encode
 attributes of an instance that only its document has.
 """
 
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +25,7 @@ from lenticular.dicom.tags import (
     SOP_CLASSES_IN_STUDY,
     STUDY_INSTANCE_UID,
 )
+from lenticular.index.sql import document_bytes
 from lenticular.index.sql.dialect import Dialect
 from lenticular.index.sql.schema import (
     documents,
@@ -213,7 +213,7 @@ def _chosen(tags: Set[str]) -> Lines:
 
 def _from_document(tags: Set[str] | None, query_tags: QueryTags) -> Lines:
     def lines(body: bytes) -> list[bytes]:
-        dataset = orjson.loads(zlib.decompress(body))
+        dataset = document_bytes.decode(body)
         chosen = dataset if tags is None else query_tags.chosen(tags, dataset)
         return [b'"%s":%s' % (tag.encode(), orjson.dumps(each)) for tag, each in chosen.items()]
 

@@ -24,6 +24,7 @@ from lenticular.dicom.tags import (
 from lenticular.index.records import Change, OrthancResource, StoredInstance
 from lenticular.services import Services
 from lenticular.transactions.delete import delete
+from lenticular.transactions.retrieve import reread
 
 PLURAL = {
     Level.PATIENT: "patients",
@@ -158,9 +159,8 @@ def datasets_below(services: Services, resource: OrthancResource) -> Iterator[tu
     """Identifier and attributes of each instance of a resource."""
     for target in targets(services, resource):
         instances = services.index.retrieval.find(target)
-        for instance, document in zip(
-            instances, services.index.retrieval.documents(target), strict=False
-        ):
+        documents = reread.documents(services, target)
+        for instance, document in zip(instances, documents, strict=False):
             yield instance.orthanc_id, orjson.loads(document)
 
 

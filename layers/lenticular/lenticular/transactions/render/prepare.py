@@ -21,7 +21,7 @@ from lenticular.transactions.render.resource_category import (
     category_of,
     picture_pixels,
 )
-from lenticular.transactions.retrieve import instances
+from lenticular.transactions.retrieve import instances, reread
 from lenticular.transactions.retrieve.omissions import Omissions, leave_out_gone
 
 
@@ -81,7 +81,7 @@ def _stand_ins(
     """Yield a few of the images behind the representative, of its own series first."""
     images = [each for each in _behind(services, target, located) if each.number_of_frames]
     for instance in images[: MAX_TRIES - 1]:
-        other = services.index.retrieval.locate(instance.target)
+        other = reread.locate(services, instance.target)
         if other is not None and category_of(other) is ResourceCategory.PICTURE:
             yield other
 
@@ -94,7 +94,7 @@ def find_another(
         return None
     others = _behind(services, target, located)
     others.sort(key=lambda each: not each.number_of_frames)
-    return services.index.retrieval.locate(others[0].target) if others else None
+    return reread.locate(services, others[0].target) if others else None
 
 
 def _behind(services: Services, target: Target, located: LocatedInstance) -> list[StoredInstance]:
@@ -138,7 +138,7 @@ def prepare_all(
 ) -> Iterator[RenderRequest]:
     """Yield every instance of a study or a series of which there is a picture, in their order."""
     for instance in instances.find(services, target):
-        located = services.index.retrieval.locate(instance.target)
+        located = reread.locate(services, instance.target)
         if located is None:
             continue
         if category_of(located) in (ResourceCategory.PICTURE, ResourceCategory.WAVEFORM):

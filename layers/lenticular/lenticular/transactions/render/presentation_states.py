@@ -11,7 +11,7 @@ from lenticular.index.records import LocatedInstance
 from lenticular.pixels.presentation.softcopy_state import references
 from lenticular.services import Services
 from lenticular.transactions.render.resource_category import ResourceCategory, category_of
-from lenticular.transactions.retrieve import instances
+from lenticular.transactions.retrieve import instances, reread
 
 PRESENTATION_STATES = "1.2.840.10008.5.1.4.1.1.11."
 
@@ -24,7 +24,7 @@ def shown(services: Services, state: LocatedInstance) -> Iterator[Shown]:
     study = state.instance.study_instance_uid
     for reference in references(instances.dataset_of(services, state)):
         target = Target(study, reference.series_instance_uid, reference.sop_instance_uid)
-        located = services.index.retrieval.locate(target)
+        located = reread.locate(services, target)
         if located is None or category_of(located) is not ResourceCategory.PICTURE:
             continue
         for frame_number in reference.frame_numbers or (None,):
@@ -36,7 +36,7 @@ def showing(
     services: Services, located: LocatedInstance, target: Target
 ) -> tuple[LocatedInstance, int | None]:
     """Return the state that is to show this image, and the frame that it shows."""
-    state = services.index.retrieval.locate(target)
+    state = reread.locate(services, target)
     if state is None or not state.instance.sop_class_uid.startswith(PRESENTATION_STATES):
         raise InvalidRequest("The study has no presentation state with these UIDs.")
     if category_of(state) is not ResourceCategory.PRESENTATION:

@@ -13,6 +13,7 @@ from lenticular.dicom.transfer_syntaxes import OCTET_STREAM, lookup
 from lenticular.index.records import LocatedInstance, StoredInstance
 from lenticular.services import Services
 from lenticular.transactions.retrieve import instances as retrieve
+from lenticular.transactions.retrieve import reread
 from lenticular.transactions.retrieve.frames import joined_fragments
 from lenticular.transactions.retrieve.instances import BulkData
 
@@ -39,7 +40,7 @@ def values(
     for instance in instances:
         if pixels_only and not instance.number_of_frames:
             continue
-        located = services.index.retrieval.locate(instance.target)
+        located = reread.locate(services, instance.target)
         if located is None:
             continue  # deleted in the meantime
         for path, size in _sizes(located.layout, pixels_only):

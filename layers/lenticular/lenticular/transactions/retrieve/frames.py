@@ -14,6 +14,7 @@ from lenticular.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, KNOWN,
 from lenticular.errors import NotFound, NotRenderable, Unacceptable
 from lenticular.index.records import LocatedInstance
 from lenticular.services import Services
+from lenticular.transactions.retrieve import reread
 from lenticular.transactions.retrieve.byte_source import ByteSource, layout_content, little_endian
 from lenticular.transactions.retrieve.instances import dataset_of
 
@@ -160,6 +161,7 @@ def _runs(
     services: Services, located: LocatedInstance, frame_numbers: Sequence[int]
 ) -> list[tuple[int, int] | NotFound]:
     """Return where each frame lies, or the error of a frame that cannot be told from others."""
+    located = reread.with_whole_frames(services, located)
     try:
         return list(services.index.retrieval.frame_ranges(located, frame_numbers))
     except NotFound as error:

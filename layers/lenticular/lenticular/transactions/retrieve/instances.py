@@ -17,12 +17,14 @@ from lenticular.dicom.transfer_syntaxes import OCTET_STREAM
 from lenticular.errors import NotFound
 from lenticular.index.records import LocatedInstance, StoredInstance
 from lenticular.services import Services
+from lenticular.transactions.retrieve import reread
 from lenticular.transactions.retrieve.byte_source import (
     ByteSource,
     layout_content,
     little_endian,
     word_bytes,
 )
+from lenticular.transactions.retrieve.reread import Omit
 
 # It becomes a header, so nothing else may be in it.
 _MEDIA_TYPE = re.compile(r"[a-z0-9][\w.+-]{0,126}/[a-z0-9][\w.+-]{0,126}", re.ASCII | re.I)
@@ -43,12 +45,14 @@ def find(services: Services, target: Target) -> list[StoredInstance]:
 
 def locate(services: Services, target: Target) -> LocatedInstance:
     """Return an instance, and where its frames and bulk data lie."""
-    return services.index.retrieval.locate(target) or _raise_not_found(services, target)
+    return reread.locate(services, target) or _raise_not_found(services, target)
 
 
-def metadata(services: Services, target: Target, base_url: str) -> Iterator[bytes]:
+def metadata(
+    services: Services, target: Target, base_url: str, omit: Omit | None = None
+) -> Iterator[bytes]:
     """The DICOM JSON of each instance, with BulkDataURIs below the base URL (PS3.18 10.4.1.1.2)."""
-    documents = iter(services.index.retrieval.documents(target))
+    documents = reread.documents(services, target, omit)
     first = next(documents, None) or _raise_not_found(services, target)
     # These bytes occur nowhere else: within a JSON string the quotation marks would be escaped.
     stored = b'"BulkDataURI":"' + BULKDATA_BASE.encode()
@@ -58,7 +62,7 @@ def metadata(services: Services, target: Target, base_url: str) -> Iterator[byte
 
 def dataset_of(services: Services, located: LocatedInstance) -> Dataset:
     """Return the attributes of an instance."""
-    document = next(iter(services.index.retrieval.documents(located.instance.target)), None)
+    document = next(reread.documents(services, located.instance.target), None)
     if document is None:
         _raise_not_found(services, located.instance.target)
     dataset: Dataset = orjson.loads(document)
@@ -110,4 +114,4 @@ def _raise_not_found(services: Services, target: Target) -> NoReturn:
 
 
 def _exists(services: Services, target: Target) -> bool:
-    return next(iter(services.index.retrieval.documents(target)), None) is not None
+    return next(services.index.retrieval.documents(target, lambda _: b""), None) is not None

@@ -10,7 +10,7 @@ from os.path import commonpath
 from typing import TypeVar
 
 from lenticular.dicom.model import Target
-from lenticular.errors import LenticularError, NotFound, NotRenderable, Unacceptable
+from lenticular.errors import DamagedRow, LenticularError, NotFound, NotRenderable, Unacceptable
 from lenticular.index.records import StoredInstance
 from lenticular.services import Services
 from lenticular.transactions.retrieve import instances as retrieve
@@ -20,7 +20,7 @@ Made = TypeVar("Made")
 Candidate = tuple[str, Callable[[], Made]]
 """The name of a part of the answer, such as `instance 1.2.3`, and the function that makes it."""
 
-REASONS = (NotFound, NotRenderable, Unacceptable)
+REASONS = (DamagedRow, NotFound, NotRenderable, Unacceptable)
 """The errors that concern one part of an answer and not all of it."""
 
 MOST_NAMED = 10
@@ -53,6 +53,10 @@ class Omissions:
     def warn(self, sentence: str) -> None:
         """Say something of a part that is in the answer; the answer is complete all the same."""
         self._warnings.append(sentence)
+
+    def omit(self, instance: StoredInstance, error: LenticularError) -> None:
+        """Leave out an instance."""
+        self.add(name_of(instance), error)
 
     def status_is_sent(self) -> None:
         """Note that the response has begun: nothing can be left out any more."""
@@ -119,7 +123,7 @@ def leave_out_gone(
     for instance in instances if gone else ():
         if instance.key in gone:
             detail = f"The file of instance {instance.sop_instance_uid} is gone."
-            omissions.add(name_of(instance), FileGone(detail))
+            omissions.omit(instance, FileGone(detail))
     return [instance for instance in instances if instance.key not in gone]
 
 

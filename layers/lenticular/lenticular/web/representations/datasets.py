@@ -17,6 +17,7 @@ from starlette.responses import Response
 
 from lenticular.dicom.json_and_xml.xml_writer import to_xml
 from lenticular.dicom.model import Dataset
+from lenticular.transactions.retrieve.omissions import Omissions
 from lenticular.web.http.accept import Offer, accepted, choose
 from lenticular.web.http.media_types import DICOM_JSON, DICOM_XML, JSON
 from lenticular.web.http.multipart import Part
@@ -52,28 +53,37 @@ def negotiate(request: Request) -> Offer:
 
 
 def answer(
-    request: Request, documents: Iterable[bytes], offer: Offer, etag: str | None = None
+    request: Request,
+    documents: Iterable[bytes],
+    offer: Offer,
+    etag: str | None = None,
+    omissions: Omissions | None = None,
 ) -> Response:
     """Respond with datasets that are JSON already, in the media type that was negotiated.
 
-    `etag` is used if they are streamed; for few it is a hash of the content.
+    `etag` is used if they are streamed; for few it is a hash of the content. `omissions` are
+    noted while the documents are made.
     """
     if marks := ARRAYS.get(offer.media_type):
         encoded = _encoded(documents, offer.media_type)
-        return respond.array(request, encoded, offer.media_type, etag, marks)
+        return respond.array(
+            request, encoded, offer.media_type, etag, marks=marks, omissions=omissions
+        )
     first, rest = _beginning(documents)
     encode = partial(_part, offer.media_type)
     if rest is not None:
         if isinstance(documents, list):
             etag = respond.entity_tag(offer.media_type, respond.digest(documents))
         parts = map(encode, chain(first, rest))
-        return respond.multipart(request, parts, offer.media_type, etag=etag)
+        return respond.multipart(request, parts, offer.media_type, etag=etag, omissions=omissions)
     hashed = hashlib.sha256(b",".join(first)).digest()
     etag = respond.entity_tag(offer.media_type, offer.multipart, hashed)
-    if len(first) == 1 and not offer.multipart:
+    if len(first) == 1 and not offer.multipart and not omissions:
         body = ENCODERS[offer.media_type](first[0])
         return respond.content(request, body, offer.media_type, etag=etag)
-    return respond.multipart(request, [*map(encode, first)], offer.media_type, etag=etag)
+    return respond.multipart(
+        request, [*map(encode, first)], offer.media_type, etag=etag, omissions=omissions
+    )
 
 
 def answer_one(request: Request, dataset: Dataset, offer: Offer, status: int) -> Response:

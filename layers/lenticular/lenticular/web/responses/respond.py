@@ -187,12 +187,16 @@ def array(
     documents: Iterable[bytes],
     media_type: str,
     etag: str | None = None,
+    *,
     marks: ArrayMarks = JSON_ARRAY,
+    omissions: Omissions | None = None,
 ) -> Response:
     """Respond with an array of documents that are encoded already.
 
-    Pass `etag` for documents that are streamed; otherwise it is a hash of the content.
+    Pass `etag` for documents that are streamed; otherwise it is a hash of the content. `omissions`
+    are noted while the documents are made.
     """
+    omissions = Omissions() if omissions is None else omissions
     pieces = _coalesced(_array(documents, marks), IN_ONE_PIECE)
     beginning, rest = next(pieces), next(pieces, None)
     if rest is None:
@@ -203,9 +207,11 @@ def array(
         return unchanged
     sent = _headers(media_type, etag)
     if rest is not None:
-        return _answer(request, 200, sent, DeferredBody(lambda: chain([beginning, rest], pieces)))
+        streamed = DeferredBody(lambda: chain([beginning, rest], pieces), omissions=omissions)
+        return _answer(request, 200, sent, streamed)
     sent["content-length"] = str(len(beginning))
-    return _answer(request, 200, sent, DeferredBody(lambda: [beginning], len(beginning)))
+    whole = DeferredBody(lambda: [beginning], len(beginning), omissions=omissions)
+    return _answer(request, 200, sent, whole)
 
 
 def document(request: Request, body: bytes, media_type: str) -> Response:

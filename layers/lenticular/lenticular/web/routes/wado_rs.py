@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from lenticular import __version__
 from lenticular.dicom.model import Target
-from lenticular.errors import NotRenderable, Unacceptable
+from lenticular.errors import NotFound, NotRenderable, Unacceptable
 from lenticular.index.records import StoredInstance
 from lenticular.services import Services
 from lenticular.transactions.retrieve import instances as retrieve
@@ -245,5 +245,10 @@ def _metadata(request: Request, target: Target) -> Response:
         etag = respond.entity_tag(__version__, state, target, base_url(request), str(offer))
         if unchanged := respond.not_modified(request, etag):
             return unchanged
-    documents = retrieve.metadata(services, target, base_url(request))
-    return datasets.answer(request, documents, offer, etag)
+    omissions = Omissions()
+    try:
+        documents = retrieve.metadata(services, target, base_url(request), omissions.omit)
+    except NotFound:
+        omissions.raise_first()
+        raise
+    return datasets.answer(request, documents, offer, etag, omissions)
