@@ -84,8 +84,8 @@ class History:
         self._note_uploads(acts, answers)
         changes = [
             change
-            for act, answer in zip(acts, answers, strict=True)
-            for change in act.operation.changes(list(self._targets()), answer)
+            for number, (act, answer) in enumerate(zip(acts, answers, strict=True))
+            for change in self._changes(number, act, answer)
         ]
         if any(isinstance(act.operation, TakeDrops) for act in acts):
             is_undisturbed = len(acts) == 1 and acts[0].fault is None
@@ -249,6 +249,18 @@ class History:
             ):
                 found.setdefault(change.target, set()).add(self.stored[change.target])
         return [Reindexed(target, frozenset(digests)) for target, digests in found.items()]
+
+    def _changes(self, number: int, act: Act, answer: Any) -> list[Change]:
+        """What the answer says; a commit whose answer was lost is repeated, and then known."""
+        changes = act.operation.changes(list(self._targets()), answer)
+        if not self.world.processes[number].has_failed:
+            return changes
+        return [
+            SafelyStored(change.content)
+            if isinstance(change, Stored) and change.outcome is Outcome.ALREADY_STORED
+            else change
+            for change in changes
+        ]
 
     def _check(self, changes: Sequence[Change]) -> None:
         rows = self.world.rows()

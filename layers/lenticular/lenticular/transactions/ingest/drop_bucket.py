@@ -53,6 +53,8 @@ def take(services: Services, bucket: Bucket, key: str) -> list[Refusal]:
             _reject(bucket, found, ingested.refusals)
     except FileNotFoundError:
         return []  # ingested already, or removed by the client
+    except (errors.StorageFull, errors.Unavailable) as error:
+        raise OSError(error.detail) from error
     _record(bucket, found, ingested)
     bucket.discard(found)
     return ingested.refusals
