@@ -77,7 +77,7 @@ class StoredInstance:
 
     @property
     def target(self) -> Target:
-        """Its place in the hierarchy."""
+        """The study, series and instance that it is."""
         return Target(self.study_instance_uid, self.series_instance_uid, self.sop_instance_uid)
 
 

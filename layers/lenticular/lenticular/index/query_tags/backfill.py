@@ -1,7 +1,7 @@
 """Filling in the values of query tags of what was stored before, within a transaction.
 
 They are read from the documents of instances. A study and a series take theirs from the first
-instance that is there, and keep them with what they answer.
+instance that exists, and store the attributes to return with them.
 """
 
 from collections.abc import Sequence, Set
@@ -83,7 +83,7 @@ class Backfill:
         return int(found[-1][0]) if len(found) == at_once else 0
 
     def _fill(self, level: Level, row_id: int, instance: int | None) -> None:
-        """The values and the answer of a study or a series, from an instance."""
+        """Write the tag values and the attributes of a study or a series, from an instance."""
         table, key = _ATTRIBUTES[level]
         extra = self.connection.scalar(select(table.c.extra).where(key == row_id)) or b""
         here = self._missing(level, row_id, extra)

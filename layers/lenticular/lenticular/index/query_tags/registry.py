@@ -27,7 +27,7 @@ from lenticular.index.write import changes
 from lenticular.index.write.writer import Writer
 
 AT_ONCE = 50
-"""Instances in one transaction, so that nobody who stores waits for long."""
+"""Instances in one transaction, so that no store waits for long."""
 
 STUDIES_AT_ONCE = 10
 VALUES_AT_ONCE = 2000
@@ -39,7 +39,7 @@ works may go on for a quarter of an hour.
 """
 
 CLOCKS_APART = 60_000
-"""Milliseconds by which the clocks of servers and functions are taken to differ at most."""
+"""The most milliseconds by which the clocks of servers and functions may differ."""
 
 
 class Status(StrEnum):
@@ -190,7 +190,7 @@ def _advance(connection: Connection, tags: QueryTags, grace: int, now: int) -> i
     if not due:
         return None
     group = [each for each in due if each.position == due[0].position]
-    # Of instances nothing is kept but their values, which are removed at the end.
+    # For instances only their values are stored, which are removed at the end.
     is_quick = all(each.level is Level.INSTANCE and not each.is_wanted for each in group)
     found = [] if is_quick else _next_studies(connection, group[0])
     if found:
@@ -216,7 +216,7 @@ def _note(connection: Connection, tag_ids: Sequence[int], **values: Any) -> None
 
 
 def _next_studies(connection: Connection, at: RegisteredTag) -> list[int]:
-    """The next studies, together not too large; a large one comes alone, and more than once."""
+    """Return the next studies, together not too large; a large one alone, and repeatedly."""
     count = studies.c.number_of_study_related_instances
     following = (
         select(studies.c.row_id, count)

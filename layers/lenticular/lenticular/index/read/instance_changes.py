@@ -50,7 +50,7 @@ class InstanceChange:
 
 @dataclass(frozen=True, slots=True)
 class TimeWindow:
-    """A time from a moment on until before another, in milliseconds since 1970."""
+    """A span of time: from `start` on, until before `end`, in milliseconds since 1970."""
 
     start: int | None = None
     end: int | None = None
@@ -91,7 +91,7 @@ class InstanceChangeReader:
             return next(iter(_entries(connection, connection.execute(newest))), None)
 
     def _connect(self, window: TimeWindow) -> Any:
-        """Connect; for windows that ended a moment ago, wait until commits in flight have finished.
+        """Return a connection; if the window ended just now, wait for commits in flight first.
 
         Otherwise a change of that time could be committed when it has been read already, and
         would be missing for ever.
@@ -121,7 +121,7 @@ def _told() -> Select[Any]:
 
 
 def _within(connection: Connection, wanted: Select[Any], window: TimeWindow) -> Select[Any]:
-    """Only what lies in the time, and not looked for where it cannot be."""
+    """Return the query limited to the window, and to the sequence numbers that can be in it."""
     created, sequence = changes.c.created, changes.c.sequence
     if window.start is not None:
         wanted = wanted.where(created >= window.start)
@@ -134,8 +134,8 @@ def _within(connection: Connection, wanted: Select[Any], window: TimeWindow) -> 
     return wanted
 
 
-def _first_since(connection: Connection, moment: int) -> int | None:
-    first = select(changes.c.sequence).where(changes.c.created >= moment)
+def _first_since(connection: Connection, earliest: int) -> int | None:
+    first = select(changes.c.sequence).where(changes.c.created >= earliest)
     found = connection.scalar(first.order_by(changes.c.created, changes.c.sequence).limit(1))
     return int(found) if found is not None else None
 
@@ -157,10 +157,10 @@ def _entries(connection: Connection, rows: Iterable[Any]) -> list[InstanceChange
 def _known(connection: Connection, orthanc_ids: Iterable[bytes]) -> dict[bytes, _Known]:
     wanted = list(orthanc_ids)
     stored = {row.orthanc_id: _target(row) for row in connection.execute(_stored(wanted))}
-    told = {row.orthanc_id: row for row in connection.execute(_newest(wanted))}
+    newest = {row.orthanc_id: row for row in connection.execute(_newest(wanted))}
     return {
         each: _Known(
-            stored.get(each) or _target(told[each]), each in stored, _number(told[each].newest)
+            stored.get(each) or _target(newest[each]), each in stored, _number(newest[each].newest)
         )
         for each in wanted
     }
@@ -173,13 +173,13 @@ def _stored(orthanc_ids: Sequence[bytes]) -> Select[Any]:
         series.c.series_instance_uid,
         instances.c.sop_instance_uid,
     )
-    place = instances.join(series).join(studies)
-    found = select(instances.c.orthanc_id, *uids).select_from(place)
+    tables = instances.join(series).join(studies)
+    found = select(instances.c.orthanc_id, *uids).select_from(tables)
     return found.where(instances.c.orthanc_id.in_(orthanc_ids))
 
 
 def _newest(orthanc_ids: Sequence[bytes]) -> Select[Any]:
-    """For each the number of the change that stored it last, and its UIDs if any row has them."""
+    """Return a query for the last storing change of each instance, and for its UIDs."""
     uids = (changes.c.study_instance_uid, changes.c.series_instance_uid, changes.c.sop_instance_uid)
     arrived = func.max(case((changes.c.kind == "NewInstance", changes.c.sequence)))
     return (

@@ -74,7 +74,7 @@ class OrthancReader:
         }
 
     def resource(self, level: Level, orthanc_id: str) -> OrthancResource | None:
-        """The resource of this identifier: what scripts ask most, so the statements are ready."""
+        """Return the resource with this identifier, by statements that are compiled in advance."""
         digest = to_digest(orthanc_id)
         if digest is None:
             return None
@@ -89,7 +89,7 @@ class OrthancReader:
         return self._resource(level, row, tuple(from_digest(child) for _, child in children))
 
     def resources_of(self, level: Level, orthanc_ids: Sequence[str]) -> list[OrthancResource]:
-        """The resources of these identifiers, in this order; those that are not there are not."""
+        """Return the resources with these identifiers, in this order, without missing ones."""
         column = _TABLES[level].c.orthanc_id
         digests = [digest for each in orthanc_ids if (digest := to_digest(each)) is not None]
         found: dict[str, OrthancResource] = {}
@@ -99,19 +99,19 @@ class OrthancReader:
         return [found[each] for each in orthanc_ids if each in found]
 
     def resources(self, level: Level, since: int, limit: int) -> list[OrthancResource]:
-        """Resources of a level in the order of arrival."""
+        """Return resources of a level in the order of arrival."""
         page = self._selects[level].order_by(_TABLES[level].c.row_id).offset(since).limit(limit)
         return self._load(level, page)
 
     def resource_ids(self, level: Level, since: int = 0, limit: int | None = None) -> list[str]:
-        """Identifiers of a level in the order of arrival."""
+        """Return identifiers of a level in the order of arrival."""
         table = _TABLES[level]
         ids = select(table.c.orthanc_id).order_by(table.c.row_id).offset(since)
         with self._database.connect() as connection:
             return [from_digest(each) for each in connection.scalars(ids.limit(limit))]
 
     def children(self, resource: OrthancResource, level: Level) -> list[OrthancResource]:
-        """All resources of a lower level that belong to this one, in the order of arrival."""
+        """Return all resources of a lower level below this one, in the order of arrival."""
         between = _LEVELS[_LEVELS.index(resource.level) + 1 : _LEVELS.index(level) + 1]
         inside: Any = [resource.row_id]
         for each in between[:-1]:
@@ -153,7 +153,7 @@ def _batched(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 
 def _of_patient(aggregate: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Something over all studies of a patient."""
+    """Return an aggregate over all studies of a patient."""
     return (
         select(aggregate)
         .where(studies.c.patient_row_id == patients.c.row_id)

@@ -96,7 +96,7 @@ class RetrievalReader:
             return [stored_instance(row) for row in connection.execute(wanted)]
 
     def locate(self, target: Target) -> LocatedInstance | None:
-        """One instance and where its frames and bulk data lie."""
+        """Return one instance with the positions of its frames and bulk data, None if unknown."""
         for *stored, layout in self._rows(self._locate, target):
             try:
                 return LocatedInstance(stored_instance(stored), layout_bytes.decode(layout))
@@ -132,7 +132,7 @@ class RetrievalReader:
     def frame_ranges(
         self, located: LocatedInstance, frame_numbers: Sequence[int]
     ) -> list[tuple[int, int]]:
-        """Offset and length in the file of each of these frames of an encapsulated object."""
+        """Return offset and length in the file of each of these frames of encapsulated pixels."""
         pixels = located.layout.pixels
         inline = pixels.frames if pixels is not None else ()
         if inline:
@@ -155,7 +155,7 @@ class RetrievalReader:
         For a document that is damaged `replacement` gives another one, or None.
         """
         keys = self._rows(self._document_keys[_depth(target)], target)
-        # Not one long read: a slow client would keep the write-ahead log from being folded in.
+        # Not one long read: for a slow client the write-ahead log could not be checkpointed.
         for start in range(0, len(keys), DOCUMENTS_AT_ONCE):
             some = keys[start : start + DOCUMENTS_AT_ONCE]
             with self._database.cursor() as cursor:
@@ -171,7 +171,7 @@ class RetrievalReader:
                     yield document
 
     def _bodies(self, cursor: DBAPICursor, keys: Sequence[tuple[int, int]]) -> list[bytes | None]:
-        """The documents of these series and instances, those of a series in one statement."""
+        """Return the documents of these series and instances; one statement for each series."""
         found: dict[int, bytes] = {}
         at_once = 1 if self._database.dialect.is_embedded else DOCUMENTS_AT_ONCE
         for series_row_id, of_series in groupby(keys, key=itemgetter(0)):
@@ -185,7 +185,7 @@ class RetrievalReader:
         return [found.get(instance_row_id) for _, instance_row_id in keys]
 
     def representative(self, target: Target) -> StoredInstance | None:
-        """Return the instance that stands for the target in a thumbnail.
+        """Return the representative instance of the target, for a thumbnail.
 
         The middle one of the first series with pixels, segmentations last; without any pixels
         the middle one of all.
@@ -230,7 +230,7 @@ def _uids(target: Target) -> dict[str, Any]:
 
 
 def _select(*columns: ColumnElement[Any], depth: int) -> Select[Any]:
-    """Columns of the instances of a study, of a series, or of one instance."""
+    """Return a query for columns of the instances of a study, of a series, or of one instance."""
     conditions = (
         studies.c.study_instance_uid == bindparam("study_uid"),
         series.c.series_instance_uid == bindparam("series_uid"),
@@ -267,7 +267,7 @@ def _select_documents(at_once: int) -> Select[Any]:
 
 
 def _size_for(count: int) -> int:
-    """The size of the shortest list that so many fit into; the rest is filled with the last."""
+    """Return the size of the shortest list with room for this many; the last value fills it up."""
     return next(size for size in _SIZES if size >= count)
 
 

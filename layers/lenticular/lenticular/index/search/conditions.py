@@ -85,7 +85,7 @@ _LIKE = {**_LITERAL, ord("*"): "%", ord("?"): "_"}
 
 
 def shape_of(attribute: Attribute, matcher: Matcher, values: Values) -> Shape:
-    """The shape of what must hold; the values it compares with are appended."""
+    """Return the shape of a condition, and append the values that it compares with."""
     if isinstance(attribute, QueryTag):
         return _tagged(attribute, matcher, values)
     columns = [(attribute.level, name) for name in column_names(attribute)]
@@ -93,13 +93,13 @@ def shape_of(attribute: Attribute, matcher: Matcher, values: Values) -> Shape:
 
 
 def conditions(shapes: Iterable[Shape], dialect: Dialect) -> list[ColumnElement[bool]]:
-    """The shapes in SQL, whose parameters are `value_0`, `value_1` and so on."""
+    """Return the shapes in SQL, with the parameters `value_0`, `value_1` and so on."""
     numbers = count()
     return [_condition(shape, numbers, dialect) for shape in shapes]
 
 
 def rows_tagged(shapes: Sequence[Shape], position: int, dialect: Dialect) -> Select[Any]:
-    """The rows of the level for which that shape, one of values, holds."""
+    """Return a query for the rows whose query tag values satisfy the shape at this position."""
     numbers = count()
     for shape in shapes[:position]:
         _condition(shape, numbers, dialect)  # for the numbers of its parameters
@@ -131,7 +131,7 @@ def uses_study_index(shape: Shape) -> bool:
 
 
 def parameters(values: Values) -> dict[str, Any]:
-    """The values as those parameters."""
+    """Return the values as those parameters."""
     return {f"value_{number}": value for number, value in enumerate(values)}
 
 
@@ -180,7 +180,7 @@ def _rows_tagged(shape: Shape, numbers: Iterator[int], dialect: Dialect) -> Sele
 
 
 def _tagged(tag: QueryTag, matcher: Matcher, values: Values, part: int | None = None) -> Shape:
-    """The shape of a condition on values that are rows; `part` is a group of names."""
+    """Return the shape of a condition on query tag values; `part` is a group of names."""
     match matcher:
         case AllOf(matchers):
             return ("and", *(_tagged(tag, each, values, part) for each in matchers))
@@ -231,7 +231,7 @@ def _shape(columns: list[Column], matcher: Matcher, values: Values, several: boo
 
 
 def _moments_shape(date: Column, moments: Moments, values: Values) -> Shape:
-    """From one moment to another; an index of dates leads to the days."""
+    """Return the shape of a range of date-times; a database index of dates finds the days."""
     time = _column(moments.time)
     steps: list[Shape] = []
     for end, closed, beyond in ((moments.low, ">=", ">"), (moments.high, "<=", "<")):
@@ -243,7 +243,7 @@ def _moments_shape(date: Column, moments: Moments, values: Values) -> Shape:
 
 
 def _zones_shape(column: Column, zones: InZones, values: Values) -> Shape:
-    """By the offset that an instance tells; what has no time is in no zone."""
+    """Return the shape of matchers by an instance's offset; without a time it has no zone."""
 
     def shape(matcher: Matcher) -> Shape:
         return _shape([column], matcher, values, several=False)
@@ -280,7 +280,7 @@ def _value_shape(column: Column, matcher: Matcher, values: Values) -> Shape:
 
 
 def _element_shape(column: Column, matcher: Matcher, values: Values) -> Shape:
-    """One of the elements of a list matches, each of which stands between marks."""
+    """Return the shape that one element of a list matches; marks separate the elements."""
     match matcher:
         case OneOf(wanted):
             likes = [f"{LIST_MARK}{str(value).translate(_LITERAL)}{LIST_MARK}" for value in wanted]

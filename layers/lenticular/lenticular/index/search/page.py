@@ -4,7 +4,7 @@ Order: newest study first, then series and instances by their numbers, then by a
 pages never overlap. From the studies down everything comes in this order and a page ends early,
 unless a unique key of a lower level is asked for: then the planner may start there.
 
-SQLite does that by itself when its planner is kept from turning joins around. MySQL sorts all
+SQLite does that by itself if its planner may not reorder joins. MySQL sorts all
 that match as soon as the order is that of several tables. There the studies of the page are found
 first, which is in the order of one table, with how many matches each has; then only these are put
 in order. Rows are numbered, for to sort what is answered would copy it.
@@ -129,7 +129,7 @@ def numbered_page(search: SearchShape, dialect: Dialect) -> Subquery:
 
 
 def joined(search: SearchShape, dialect: Dialect) -> FromClause:
-    """Studies down to the level, or what is begun with up to its study and from there down."""
+    """Return the join of studies down to the level; with `start`, beginning at the tagged rows."""
     if search.start is not None:
         return _joined_to_tagged(search, search.start, dialect)
     down = not search.has_lower_key
@@ -162,7 +162,7 @@ def _joined_to_tagged(search: SearchShape, start: int, dialect: Dialect) -> From
 
 
 def _sorted_page(search: SearchShape, dialect: Dialect) -> Subquery:
-    """A page whose order one index gives, or of which there is little to sort."""
+    """Return a page whose order one database index gives, or that has few rows to sort."""
     order = ORDER[search.level]
     keys = [_plain(column).label(f"key_{number}") for number, column in enumerate(order)]
     found = select(TABLES[search.level].c.row_id, *keys).select_from(joined(search, dialect))
@@ -181,7 +181,7 @@ def _sorted_page(search: SearchShape, dialect: Dialect) -> Subquery:
 
 
 def _page_by_study(search: SearchShape, dialect: Dialect) -> Subquery:
-    """A page across studies: those that it touches, then their rows."""
+    """Return a page across studies: first the studies on it, then their rows."""
     touched = _touched_studies(search, dialect)
     table = TABLES[search.level]
     rows: FromClause = touched.join(studies, studies.c.row_id == touched.c.row_id)
@@ -199,7 +199,7 @@ def _page_by_study(search: SearchShape, dialect: Dialect) -> Subquery:
 
 
 def _touched_studies(search: SearchShape, dialect: Dialect) -> Subquery:
-    """The studies with rows on the page, and how many matches come before each."""
+    """Return the studies with rows on the page, and the number of matches before each."""
     walked: Select[Any] = select(studies.c.row_id, studies.c.study_date, studies.c.study_time)
     walked = walked.select_from(joined(search, dialect)).where(*search.conditions(dialect))
     walked = dialect.force_join_order(_force_order_index(search, walked, dialect))

@@ -64,7 +64,7 @@ Lines = Callable[[Any], Iterable[bytes]]
 Step = tuple[ColumnElement[Any], Lines]
 
 _OURS = frozenset({b"00080056", b"00081190"})
-"""InstanceAvailability and RetrieveURL are the service's to say, whatever a file holds."""
+"""InstanceAvailability and RetrieveURL, which the service computes and never reads from a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class _LevelProjection:
         return computed.level is self.level and (asked_for or usual)
 
     def steps(self) -> Iterator[Step]:
-        """The columns to read, and how each is taken apart."""
+        """Return the columns to read, and how to read the attributes from each."""
         columns, answered = _ATTRIBUTES[self.level][0].c, ANSWERED[self.level]
         beyond = self.tags - answered
         in_document = self.level is Level.INSTANCE and not beyond <= LEVEL_TAGS[Level.INSTANCE]
@@ -128,7 +128,7 @@ class Projection:
         include_all: bool,
         query_tags: QueryTags,
     ) -> "Projection":
-        """The recipe for results of a level; those above it that the path names are left out."""
+        """Return the projection for results of a level, without the levels that the path names."""
         steps: list[Step] = []
         computed: list[Step] = []
         empty: dict[bytes, bytes] = {}
@@ -139,7 +139,7 @@ class Projection:
                 empty |= _EMPTY[part.level]
             else:  # the unique key all the same, as with C-FIND (PS3.4 C.4.1.1.3.2)
                 steps.append(_UNIQUE_KEYS[part.level])
-        # What is computed stands above what is kept, and that above the document of an instance.
+        # Computed attributes replace stored ones, and these those of an instance's document.
         steps.sort(key=lambda step: step[0] is not documents.c.body)
         steps += computed
         columns = tuple(column for column, _ in steps)
@@ -151,7 +151,7 @@ class Projection:
         )
 
     def attributes(self, row: Iterable[Any]) -> list[bytes]:
-        """The encoded attributes of a result; what several levels have is that of the lowest."""
+        """Return the encoded attributes of a result; of one at several levels, the lowest's."""
         merged = self._empty.copy()
         for lines, value in zip(self._lines, row, strict=True):
             for line in lines(value):
@@ -170,13 +170,13 @@ def _parts(
 ) -> Iterator[_LevelProjection]:
     levels = DICOMWEB_LEVELS[: level.depth]
     # An instance answers with what it has itself.
-    kept = query_tags if level is not Level.INSTANCE else NO_TAGS
+    extended = query_tags if level is not Level.INSTANCE else NO_TAGS
     for each in levels:
         yield _LevelProjection(
             each,
             usual=each not in in_path,
             tags=frozenset(
-                tag for tag in included if level_of(tag) is each or kept.keeps(each, tag)
+                tag for tag in included if level_of(tag) is each or extended.keeps(each, tag)
             ),
             everything=include_all and each is level,
             query_tags=query_tags,
@@ -184,7 +184,7 @@ def _parts(
 
 
 def level_of(tag: str) -> Level:
-    """The level whose row answers an attribute."""
+    """Return the level whose row holds an attribute."""
     for computed in _COMPUTED:
         if computed.tag == tag:
             return computed.level

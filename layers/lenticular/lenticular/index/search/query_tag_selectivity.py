@@ -2,7 +2,7 @@
 
 Attributes that others choose may have a value that one row has, or half of all rows. Where few
 have it the page begins with these, otherwise the search walks on and looks at each row; which of
-the two is told by counting so far, so it does not depend on what a planner guesses.
+the two is decided by counting up to that number, and not by the guess of a planner.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from lenticular.index.sql.database import Database, Statement
 from lenticular.index.sql.schema import query_tags
 
 FEW = 5000
-"""Rows that are put in order in a moment."""
+"""Rows that are sorted at once."""
 
 READY = "Ready"
 
@@ -44,7 +44,7 @@ class Selectivity:
     def look(
         self, tags: Sequence[QueryTag], search: SearchShape, values: dict[str, Any]
     ) -> tuple[int | None, tuple[str, ...]]:
-        """The position of the shape to begin with, and which of the tags are not ready."""
+        """Return the position of the shape to start with, and the tags that are not ready."""
         self._require_tables()
         candidates = _candidates(search)
         asked = {f"tag_{number}": tag.tag_id for number, tag in enumerate(tags)}
@@ -86,7 +86,7 @@ class Selectivity:
 
 
 def _candidates(search: SearchShape) -> tuple[int, ...]:
-    """The positions of shapes to begin with, unless there is a better beginning."""
+    """Return positions of query tag conditions to start with; none if a study key narrows more."""
     if search.in_study or search.has_lower_key or any(map(uses_study_index, search.shapes)):
         return ()
     tagged = ((n, shape) for n, shape in enumerate(search.shapes) if shape[0] == "tagged")

@@ -88,19 +88,19 @@ class Searcher:
         self._dialect = database.dialect
         self._tags = tags
         self._scout = Selectivity(database)
-        self._kept_results = lru_cache(STATEMENTS_KEPT)(self._prepare_results)
+        self._cached_results = lru_cache(STATEMENTS_KEPT)(self._prepare_results)
         self._kept_counts = lru_cache(STATEMENTS_KEPT)(self._prepare_count)
-        self._kept_ids = lru_cache(STATEMENTS_KEPT)(self._prepare_ids)
+        self._cached_ids = lru_cache(STATEMENTS_KEPT)(self._prepare_ids)
 
     def search(self, query: Query) -> Page:
-        """The page of results."""
+        """Return a page of results."""
         if query.limit == 0:
             return Page([], more=False)
         # One more than asked for, to know that there is one.
         search, values = _shape_of_search(query, query.limit + 1)
         search, adding = self._look_ahead(query, search, values)
-        keeps = is_common(values) and is_common(query.included)
-        prepare = self._kept_results if keeps else self._prepare_results
+        is_cached = is_common(values) and is_common(query.included)
+        prepare = self._cached_results if is_cached else self._prepare_results
         recipe, statement = prepare(search, query.included, query.include_all)
         found = self._rows(statement, values)
         depth = query.level.depth
@@ -113,10 +113,10 @@ class Searcher:
         return Page(matches, more, remaining, adding)
 
     def ids(self, level: Level, query: Query) -> list[str]:
-        """The Orthanc ids of what is found; for patients, of those whose studies are."""
+        """Return the Orthanc ids of the matches; for patients, of those with matching studies."""
         search, values = _shape_of_search(query, query.limit)
         search, _ = self._look_ahead(query, search, values)
-        prepare = self._kept_ids if is_common(values) else self._prepare_ids
+        prepare = self._cached_ids if is_common(values) else self._prepare_ids
         return [from_digest(row[0]) for row in self._rows(prepare(level, search), values)]
 
     def _count_remaining(
@@ -149,7 +149,7 @@ class Searcher:
             found: list[Any] = list(statement.run(cursor, values).fetchall())
         if self._dialect.keeps_join_order:
             return found
-        # The position stands first; recipes and ids know nothing of it.
+        # The position is the first column, which projections and ids do not include.
         return [row[1:] for row in sorted(found, key=itemgetter(0))]
 
     def _prepare_results(
@@ -204,7 +204,7 @@ class Searcher:
         columns: Sequence[ColumnElement[Any]],
         rows: FromClause,
     ) -> Select[Any]:
-        """Columns of the rows of a page, to be sorted by their first where there is no order."""
+        """Return a query for columns of the rows of a page, with their position first."""
         if self._dialect.keeps_join_order:
             order = [self._dialect.no_reorder(column) for column in ORDER[search.level]]
             return select(*columns).select_from(rows).order_by(*order)

@@ -16,7 +16,7 @@ from lenticular.index.sql.dialect import Dialect
 
 
 def dialect_of(url: URL) -> Dialect:
-    """Return the dialect that a URL names; the one place that chooses."""
+    """Return the dialect that a URL names."""
     # Imported here, so that a process loads only what its own database needs.
     if url.get_backend_name() == "sqlite":
         from lenticular.index.sql.sqlite import SQLite
@@ -46,12 +46,12 @@ class Statement:
         return str(compiled), tuple(compiled.positiontup), fixed
 
     def run(self, cursor: DBAPICursor, parameters: Mapping[str, Any] = {}) -> DBAPICursor:
-        """Execute it."""
+        """Execute the statement; return the cursor."""
         cursor.execute(self._compiled[0], self._bind(parameters))
         return cursor
 
     def run_many(self, cursor: DBAPICursor, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Execute it for each row, in as few round trips as the driver can."""
+        """Execute the statement for each row, in as few round trips as the driver can."""
         cursor.executemany(self._compiled[0], [self._bind(row) for row in rows])
 
     def insert(self, cursor: DBAPICursor, row: Mapping[str, Any]) -> int:
@@ -72,12 +72,12 @@ class Database:
         self.engine = self.dialect.open_engine()
 
     def prepare(self, statement: CompilerElement, **options: Any) -> Statement:
-        """Compile a statement for this database."""
+        """Return the statement, compiled for this database."""
         return Statement(self, statement, **options)
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
-        """A connection for composed statements, within one snapshot of the data."""
+        """Yield a connection for composed statements, within one snapshot of the data."""
         with (
             self._refusing(),
             self.engine.connect() as connection,
@@ -87,7 +87,7 @@ class Database:
 
     @contextmanager
     def cursor(self) -> Iterator[DBAPICursor]:
-        """A cursor to read with compiled statements."""
+        """Yield a cursor to read with compiled statements."""
         with self._refusing():
             connection = self.engine.raw_connection()
             try:
@@ -98,9 +98,10 @@ class Database:
 
     @contextmanager
     def transaction(self, deadline: float | None = None) -> Iterator[Connection]:
-        """A connection to write with: all of it is durable when this ends, or nothing happened.
+        """Yield a connection for writing: at its end all changes are durable, or none is made.
 
-        Where only one may write, Unavailable is raised if others do until the deadline.
+        If the database allows one writer only, it raises Unavailable when others write until the
+        deadline.
         """
         if deadline is None:
             deadline = time.monotonic() + self.dialect.patience
@@ -114,7 +115,7 @@ class Database:
 
     @contextmanager
     def alone(self) -> Iterator[Connection]:
-        """A connection to change the schema with, while nobody else does."""
+        """Yield a connection for changing the schema, which no other process changes meanwhile."""
         with self._refusing(), self.dialect.change_schema(self.engine) as connection:
             yield connection
 
@@ -124,7 +125,7 @@ class Database:
 
     @contextmanager
     def _dropping_lost(self, connection: Connection | PoolProxiedConnection) -> Iterator[None]:
-        """See that nobody gets a connection that is of no more use, or left in mid-answer."""
+        """Remove a broken or half-read connection from the pool."""
         try:
             yield
         except BaseException as error:
@@ -145,5 +146,5 @@ class Database:
 
 
 def raw_cursor(connection: Connection) -> DBAPICursor:
-    """A cursor for compiled statements within the connection's transaction."""
+    """Return a cursor for compiled statements within the connection's transaction."""
     return connection.connection.cursor()

@@ -61,17 +61,17 @@ class Dialect(ABC):
 
     @abstractmethod
     def failure(self, error: BaseException) -> DatabaseFailure | None:
-        """Return the failure that an error of the driver stands for; None for other errors."""
+        """Return the failure that an error of the driver means; None for other errors."""
 
     @abstractmethod
     def change_schema(self, engine: Engine) -> AbstractContextManager[Connection]:
-        """Return a connection to change the schema with, while nobody else does."""
+        """Return a connection for changing the schema, which no other process changes meanwhile."""
 
     def make_folder(self) -> None:  # noqa: B027 -- most databases are no files
         """Make the folder of a database that is a file."""
 
     def write_lock(self, deadline: float) -> AbstractContextManager[None]:
-        """Be the only writer, for databases that allow only one; Unavailable at the deadline."""
+        """Hold the lock of the only writer, if one is needed; raise Unavailable at the deadline."""
         return nullcontext()
 
     def inserted_row_id(self, cursor: DBAPICursor) -> int:

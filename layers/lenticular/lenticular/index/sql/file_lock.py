@@ -50,7 +50,7 @@ class FileLock:
         return file
 
     def _wait(self, deadline: float) -> int:
-        """Queue for the lock, in the place of a thread that has given up if there is one."""
+        """Wait in the queue for the lock; take over from a thread that gave up if there is one."""
         if self._waiter is None or not self._waiter.is_wanted_again():
             self._waiter = _Waiter(self._path)
             self._waiter.start()
@@ -72,7 +72,7 @@ class _Waiter(Thread):
         self._has_ended = Event()
 
     def run(self) -> None:
-        """Wait for the lock, and give it back if nobody wants it any more."""
+        """Wait for the lock, and release it if no thread waits for it any more."""
         fcntl.flock(self._file, fcntl.LOCK_EX)
         with self._deciding:
             self._has_ended.set()
@@ -80,7 +80,7 @@ class _Waiter(Thread):
                 os.close(self._file)
 
     def is_wanted_again(self) -> bool:
-        """Go on waiting for somebody else; False if the wait has ended meanwhile."""
+        """Continue to wait for another thread; return False if the wait has ended."""
         with self._deciding:
             self._is_wanted = self.is_alive() and not self._has_ended.is_set()
             return self._is_wanted

@@ -1,6 +1,6 @@
 """The layout of a file as bytes: small enough to lie in a row, frame by frame when large.
 
-Where the frames of an encapsulated object lie is kept with the layout while they are few, and
+The positions of few encapsulated frames are stored with the layout, those of many
 in chunks of their own otherwise, so that one frame of very many costs one small row.
 """
 
@@ -17,7 +17,7 @@ _RANGE_BYTES = 16
 
 
 def encode(layout: Layout) -> tuple[bytes, list[bytes]]:
-    """The layout as JSON, and the chunks of frames when they do not fit into it."""
+    """Return the layout as JSON, and chunks of the frames that do not fit into it."""
     pixels = layout.pixels
     if pixels is None:
         return orjson.dumps([layout.bulkdata, None]), []
@@ -31,22 +31,24 @@ def encode(layout: Layout) -> tuple[bytes, list[bytes]]:
 
 
 def decode(encoded: bytes) -> Layout:
-    """The layout back from JSON; without its frames when they are in chunks."""
+    """Return the layout of the JSON; without its frames if they are in chunks."""
     bulkdata, pixels = orjson.loads(encoded)
-    places = {path: (place[0], place[1], place[2]) for path, place in bulkdata.items()}
+    positions = {
+        path: (position[0], position[1], position[2]) for path, position in bulkdata.items()
+    }
     if pixels is None:
-        return Layout(places)
+        return Layout(positions)
     *head, frames = pixels
-    return Layout(places, PixelLayout(*(*head, array("Q", frames or ()))))
+    return Layout(positions, PixelLayout(*(*head, array("Q", frames or ()))))
 
 
 def chunk_of(frame_number: int) -> int:
-    """The number of the chunk that has this frame (from 1)."""
+    """Return the number of the chunk with this frame (from 1)."""
     return (frame_number - 1) // FRAMES_PER_CHUNK
 
 
 def range_in(chunk: bytes, frame_number: int) -> tuple[int, int] | None:
-    """Offset and length of a frame, from its chunk; None when it ends before."""
+    """Return offset and length of a frame in its chunk; None if the chunk ends before."""
     start = (frame_number - 1) % FRAMES_PER_CHUNK * _RANGE_BYTES
     piece = chunk[start : start + _RANGE_BYTES]
     if len(piece) < _RANGE_BYTES:

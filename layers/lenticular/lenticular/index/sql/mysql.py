@@ -158,7 +158,7 @@ def _open_engine(url: URL) -> Engine:
 
 @contextmanager
 def _schema_lock(connection: Connection) -> Iterator[None]:
-    """Be the only session of this database that is in here; ends with the session at the latest."""
+    """Hold a named lock of the database, which ends with the session at the latest."""
     # Changing the schema of a large table takes long.
     with _read_timeout(connection.connection.dbapi_connection, None), _locked(connection):
         yield
@@ -182,7 +182,7 @@ def _remember(_: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
 
 
 def _ask_after_pause(connection: Any, entry: ConnectionPoolEntry, _: object) -> None:
-    """See that the server still knows the connection; a new one is made when it does not."""
+    """Check that the server still has the session; raise an error for a new connection if not."""
     if time.monotonic() - entry.info.get(_LAST_USED, time.monotonic()) < TRUSTED_FOR:
         return
     try:
@@ -297,7 +297,7 @@ def _signer(url: URL, region: str | None) -> Any:
 
 
 def _unchecked() -> SSLContext:
-    """Encryption without a certificate to check against, so none are loaded, which takes long."""
+    """Return TLS without verification; certificates are not loaded, which saves time."""
     context = SSLContext(PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = CERT_NONE

@@ -1,12 +1,12 @@
-"""The numbers of errors of MySQL and MariaDB, and the failures they stand for."""
+"""The error numbers of MySQL and MariaDB, and the failures that they mean."""
 
 from lenticular.index.sql.dialect import DatabaseFailure
 
 _NUMBERS: dict[DatabaseFailure, frozenset[int]] = {
     # Lock wait timeout, deadlock.
     DatabaseFailure.LOCKED: frozenset({1205, 1213}),
-    # A duplicate key and the two sides of a foreign key, a row changed since it was read: somebody
-    # else created or removed the same row since we looked, so looking again tells us.
+    # A duplicate key and the two sides of a foreign key, a row changed since it was read: another
+    # writer created or removed the same row since we read it, so we read it again.
     DatabaseFailure.OVERTAKEN: frozenset({1062, 1451, 1452, 1020}),
     # Gone away, lost during a query, closed; killed (MariaDB 1927), idle for too long (4031), and
     # what a writer says that has become a reader by a fail-over: its connections are of no use
@@ -31,7 +31,7 @@ _NO_SPACE = frozenset({3, 1026, 1030})
 
 
 def failure_of(error: BaseException) -> DatabaseFailure | None:
-    """Return the failure that an error of pymysql stands for; other errors have other numbers."""
+    """Return the failure that an error of pymysql means; other errors have other numbers."""
     if not type(error).__module__.startswith("pymysql") or not error.args:
         return None
     number = error.args[0]

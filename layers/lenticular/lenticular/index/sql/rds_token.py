@@ -1,6 +1,6 @@
-"""The token that signs in to a database of RDS in place of a password, good for 15 minutes.
+"""The token that signs in to a database of RDS instead of a password, valid for 15 minutes.
 
-It is a presigned URL (AWS Signature Version 4) that nobody calls. Where the environment holds the
+It is a presigned URL (AWS Signature Version 4) that is never called. If the environment holds the
 credentials, as in Lambda, it is made here: what takes long otherwise is the import of AWS's
 client, longer than everything else of a search in a fresh process.
 """
@@ -28,7 +28,7 @@ class Credentials(NamedTuple):
 
 
 def token(host: str, port: int, user: str, region: str | None = None) -> str:
-    """A token for this user of the database at this address."""
+    """Return a token for this user of the database at this address."""
     environment = os.environ
     region = region or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
     names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -40,15 +40,15 @@ def token(host: str, port: int, user: str, region: str | None = None) -> str:
 
 
 def presign(address: str, user: str, region: str, credentials: Credentials, now: datetime) -> str:
-    """The token that these credentials give at this time."""
-    day, moment = f"{now:%Y%m%d}", f"{now:%Y%m%dT%H%M%SZ}"
+    """Return the token of these credentials at this time."""
+    day, time_stamp = f"{now:%Y%m%d}", f"{now:%Y%m%dT%H%M%SZ}"
     scope = f"{day}/{region}/{_SERVICE}/aws4_request"
     parameters = {
         "Action": "connect",
         "DBUser": user,
         "X-Amz-Algorithm": _ALGORITHM,
         "X-Amz-Credential": f"{credentials.key}/{scope}",
-        "X-Amz-Date": moment,
+        "X-Amz-Date": time_stamp,
         "X-Amz-Expires": str(SECONDS),
         "X-Amz-SignedHeaders": "host",
     }
@@ -56,7 +56,7 @@ def presign(address: str, user: str, region: str, credentials: Credentials, now:
         parameters["X-Amz-Security-Token"] = credentials.session
     query = "&".join(f"{name}={quote(parameters[name], '')}" for name in sorted(parameters))
     request = f"GET\n/\n{query}\nhost:{address}\n\nhost\n{_NO_BODY}"
-    signed = f"{_ALGORITHM}\n{moment}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
+    signed = f"{_ALGORITHM}\n{time_stamp}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
     signature = reduce(
         _mac, [*scope.split("/"), signed], f"AWS4{credentials.secret}".encode()
     ).hex()
@@ -69,7 +69,7 @@ def _mac(key: bytes, text: str) -> bytes:
 
 @cache
 def _client(region: str | None) -> Any:
-    """AWS's own client, which finds credentials wherever they may be."""
+    """Return AWS's own client, which finds credentials wherever AWS's tools do."""
     import boto3
 
     return boto3.Session(region_name=region).client("rds")

@@ -1,7 +1,7 @@
 """The tables: four levels, and beside each what is answered of it.
 
 The rows that are searched are narrow: identifiers, folded matching columns (named after the
-attributes, `dicom/search_attributes.py`) and counts. What is answered lies beside them as encoded
+attributes, `dicom/search_attributes.py`) and counts. The attributes to return are beside them as
 DICOM JSON, one attribute a line: `answer` has what every search answers, `extra` the rest of the
 level. Times are milliseconds since 1970, UTC. Index lengths fit SQLite, MySQL and MariaDB.
 """
@@ -68,7 +68,7 @@ _REQUIRED = frozenset(
 
 
 def column_names(attribute: Attribute) -> tuple[str, ...]:
-    """The matching columns of an attribute: three for a name, else one."""
+    """Return the matching columns of an attribute: three for a name, else one."""
     suffixes = NAME_GROUPS if attribute.kind is MatchingKind.NAME else ("",)
     return tuple(attribute.column + suffix for suffix in suffixes)
 
@@ -198,8 +198,8 @@ frames = Table(
     **TABLE_OPTIONS,
 )
 
-# Whoever prunes it keeps the newest row, from which the sequence goes on. What comes after
-# `created` is of instances only; an empty UID says that nobody knows it, NULL that nobody looked.
+# Pruning must leave the newest row, from which the sequence continues. The columns after `created`
+# are for instances only; an empty UID is unknown, NULL was not looked up yet.
 changes = Table(
     "changes",
     metadata,
@@ -237,11 +237,10 @@ query_tags = Table(
 
 
 def _tag_values(level: Table) -> Table:
-    """The values of those attributes in rows of a level, each in a row of its own.
+    """Return the table of query tag values in rows of a level, each value in a row.
 
-    Ordered as searches read them; on SQLite without row ids, which only the migration says. They
-    go with the row they belong to, whoever removes it: also the release before, which does not
-    know them.
+    It is ordered as searches read it; on SQLite it has no row ids (see the migration). Its rows are
+    deleted with the row they belong to, also by a release that does not know the table.
     """
     row_id = ForeignKey(level.c.row_id, ondelete="CASCADE")
     return Table(

@@ -1,6 +1,6 @@
 """User and password of a database out of AWS Secrets Manager, where others may change them.
 
-A secret is JSON as RDS writes it: `{"username": …, "password": …}`, and whatever else.
+A secret is JSON as RDS writes it: `{"username": …, "password": …}`, and more.
 """
 
 from functools import cached_property

@@ -77,7 +77,7 @@ class SQLite(Dialect):
         return DatabaseFailure.LOCKED if is_locked else DatabaseFailure.OVERTAKEN
 
     def make_folder(self) -> None:
-        """Make the folder that the file lies in."""
+        """Create the folder of the file."""
         if self.url.database:
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
 
@@ -92,7 +92,7 @@ class SQLite(Dialect):
             yield connection
 
     def write_lock(self, deadline: float) -> AbstractContextManager[None]:
-        """Be the only writer among the threads and processes of this machine."""
+        """Hold the lock of the only writer among the threads and processes of this machine."""
         return self._lock.hold(deadline)
 
 

@@ -20,7 +20,7 @@ class Action(StrEnum):
     CREATE = "create"
     UPDATE = "update"
     DELETE = "delete"
-    NONE = ""  # it is not told there: what is taken away to make room for its update
+    NONE = ""  # not in the instance feed: the delete that is half of a replace
 
 
 class ChangeEntry(NamedTuple):
@@ -33,29 +33,29 @@ class ChangeEntry(NamedTuple):
     action: Action | None = None
 
 
-def to_row(told: ChangeEntry, now: int) -> dict[str, Any]:
+def to_row(entry: ChangeEntry, now: int) -> dict[str, Any]:
     """Return the row of a change."""
-    target = told.target
+    target = entry.target
     return {
-        "kind": told.kind,
-        "level": told.level.value,
-        "orthanc_id": told.orthanc_id,
+        "kind": entry.kind,
+        "level": entry.level.value,
+        "orthanc_id": entry.orthanc_id,
         "created": now,
-        "action": told.action,
+        "action": entry.action,
         "study_instance_uid": target and target.study_instance_uid,
         "series_instance_uid": target and target.series_instance_uid,
         "sop_instance_uid": target and target.sop_instance_uid,
     }
 
 
-def add_changes(connection: Connection, told: Sequence[ChangeEntry]) -> None:
+def add_changes(connection: Connection, entries: Sequence[ChangeEntry]) -> None:
     """Write changes, as the last thing before the commit: the next writer waits for it."""
-    if not told:
+    if not entries:
         return
     revision = connection.execute(ORDER_COMMITS).scalar_one()
     known = [column.name for column in columns_in(revision)]
-    moment = now()
-    rows = [to_row(each, moment) for each in told]
+    created = now()
+    rows = [to_row(each, created) for each in entries]
     connection.execute(insert(changes), [{name: row[name] for name in known} for row in rows])
 
 
@@ -66,5 +66,5 @@ def columns_in(revision: str) -> Sequence[Any]:
 
 
 def now() -> int:
-    """Milliseconds since 1970."""
+    """Return the time in milliseconds since 1970."""
     return time.time_ns() // 1_000_000

@@ -76,11 +76,11 @@ class InstanceInserter:
         self.parents.add_tag_values(_tag_values(waiting))
         self.parents.grow()
         ((revision,),) = statements.order_commits.run(cursor).fetchall()
-        moment = now()
+        created = now()
         knows_instances = revision >= migrations.INSTANCE_FEED
         add_change = statements.add_change if knows_instances else statements.add_change_before
-        told = (each for one in waiting for each in _change_entries(one))
-        add_change.run_many(cursor, [to_row(each, moment) for each in told])
+        entries = (each for one in waiting for each in _change_entries(one))
+        add_change.run_many(cursor, [to_row(each, created) for each in entries])
 
     def _insert_one(self, new: InstanceRows, replace: bool) -> Added:
         parsed = new.new.parsed

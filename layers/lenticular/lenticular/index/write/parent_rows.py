@@ -29,7 +29,7 @@ class CountDelta:
     bytes: int = 0
 
     def add(self, size: int) -> None:
-        """One instance more."""
+        """Count one more instance."""
         self.instances += 1
         self.bytes += size
 
@@ -101,7 +101,7 @@ class ParentRows:
         return self._series.get((study_uid, series_uid))
 
     def known(self, series_row_id: int, uids: Sequence[str]) -> Iterator[Any]:
-        """UID, row id, Orthanc id, SHA-256 and key of those instances that the series has."""
+        """Yield UID, row id, Orthanc id, SHA-256 and key of the instances that the series has."""
         for start in range(0, len(uids), KNOWN_AT_ONCE):
             some = list(uids[start : start + KNOWN_AT_ONCE])
             statements = self.statements
@@ -113,7 +113,7 @@ class ParentRows:
             yield from statement.run(self.cursor, parameters).fetchall()
 
     def create(self, new: NewInstance, created: Created) -> SeriesRow:
-        """The series of an instance that has none yet, and its study and patient if need be."""
+        """Return a new series for an instance, and create its study and patient if need be."""
         parsed = new.parsed
         study = self._studies.get(parsed.study_instance_uid) or self._create_study(new, created)
         uid = parsed.series_instance_uid

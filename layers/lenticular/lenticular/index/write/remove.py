@@ -38,7 +38,7 @@ Row = Any
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Found:
     """The rows on the way down to what is to be removed."""
 
     study: Row
@@ -67,7 +67,7 @@ class _Place:
 class _Above:
     """Changes of the study and its patient, and which of them remain."""
 
-    told: list[ChangeEntry]
+    entries: list[ChangeEntry]
     remaining: list[tuple[Level, bytes]]
 
 
@@ -113,36 +113,36 @@ def unnamed_keys(connection: Connection, of_series: Target, keys: Sequence[str])
 
 def _key(connection: Connection, target: Target) -> str | None:
     """Return the key of an instance and lock its study."""
-    place = _find(connection, target)
-    return place.instance.storage_key if place is not None and place.instance else None
+    found = _find(connection, target)
+    return found.instance.storage_key if found is not None and found.instance else None
 
 
 def _remove_one(
     connection: Connection, target: Target, tags: QueryTags, action: Action
 ) -> Removed | None:
-    place = _find(connection, target)
-    if place is None:
+    found = _find(connection, target)
+    if found is None:
         return None
-    gone = _remove_instances(connection, place)
-    emptied_series = _remove_empty_series(connection, place)
+    gone = _remove_instances(connection, found)
+    emptied_series = _remove_empty_series(connection, found)
     oldest = min((row.row_id for row in gone), default=0)
-    if place.series is not None and not emptied_series:
-        inherit_again(connection, Level.SERIES, place.series.row_id, oldest, tags)
-    above = _shrink_study(connection, place.study, len(gone), sum(row.size for row in gone))
-    told = [
+    if found.series is not None and not emptied_series:
+        inherit_again(connection, Level.SERIES, found.series.row_id, oldest, tags)
+    above = _shrink_study(connection, found.study, len(gone), sum(row.size for row in gone))
+    entries = [
         ChangeEntry("Deleted", Level.INSTANCE, row.orthanc_id, _target(target, row), action)
         for row in gone
     ]
-    told += [ChangeEntry("Deleted", Level.SERIES, orthanc_id) for orthanc_id in emptied_series]
-    add_changes(connection, told + above.told)
+    entries += [ChangeEntry("Deleted", Level.SERIES, orthanc_id) for orthanc_id in emptied_series]
+    add_changes(connection, entries + above.entries)
     levels = {level for level, _ in above.remaining}
     if Level.STUDY in levels:
-        inherit_again(connection, Level.STUDY, place.study.row_id, oldest, tags)
+        inherit_again(connection, Level.STUDY, found.study.row_id, oldest, tags)
     if Level.PATIENT in levels:
-        inherit_patient_again(connection, place.study.patient_row_id, oldest)
+        inherit_patient_again(connection, found.study.patient_row_id, oldest)
     ancestors = above.remaining
-    if place.series is not None and not emptied_series:
-        ancestors = [(Level.SERIES, place.series.orthanc_id), *ancestors]
+    if found.series is not None and not emptied_series:
+        ancestors = [(Level.SERIES, found.series.orthanc_id), *ancestors]
     closest = (ancestors[0][0], from_digest(ancestors[0][1])) if ancestors else None
     return Removed(tuple(row.storage_key for row in gone), closest)
 
@@ -151,7 +151,7 @@ def _target(removed: Target, row: Row) -> Target:
     return Target(removed.study_instance_uid, row.series_instance_uid, row.sop_instance_uid)
 
 
-def _find(connection: Connection, target: Target) -> _Place | None:
+def _find(connection: Connection, target: Target) -> _Found | None:
     study = connection.execute(
         select(studies.c.row_id, studies.c.orthanc_id, studies.c.patient_row_id)
         .where(studies.c.study_instance_uid == target.study_instance_uid)
@@ -161,7 +161,7 @@ def _find(connection: Connection, target: Target) -> _Place | None:
         return None
     if target.series_instance_uid is None:
         of_study = select(series.c.row_id).where(series.c.study_row_id == study.row_id)
-        return _Place(study, series_ids=connection.scalars(of_study).all())
+        return _Found(study, series_ids=connection.scalars(of_study).all())
     found_series = connection.execute(
         select(series.c.row_id, series.c.orthanc_id).where(
             series.c.study_row_id == study.row_id,
@@ -169,18 +169,18 @@ def _find(connection: Connection, target: Target) -> _Place | None:
         )
     ).first()
     if found_series is None or target.sop_instance_uid is None:
-        return _Place(study, found_series) if found_series is not None else None
+        return _Found(study, found_series) if found_series is not None else None
     instance = connection.execute(
         select(instances.c.row_id, instances.c.storage_key).where(
             instances.c.series_row_id == found_series.row_id,
             instances.c.sop_instance_uid == target.sop_instance_uid,
         )
     ).first()
-    return _Place(study, found_series, instance) if instance is not None else None
+    return _Found(study, found_series, instance) if instance is not None else None
 
 
-def _remove_instances(connection: Connection, place: _Place) -> Sequence[Row]:
-    concerned = place.instance_condition()
+def _remove_instances(connection: Connection, found: _Found) -> Sequence[Row]:
+    concerned = found.instance_condition()
     gone = connection.execute(
         select(
             *(instances.c.row_id, instances.c.orthanc_id, instances.c.storage_key),
@@ -194,27 +194,27 @@ def _remove_instances(connection: Connection, place: _Place) -> Sequence[Row]:
     for start in range(0, len(gone), AT_ONCE):
         ids = [row.row_id for row in gone[start : start + AT_ONCE]]
         connection.execute(delete(frames).where(frames.c.instance_row_id.in_(ids)))
-    of_series = place.child_condition(documents.c.series_row_id)
-    if place.instance is not None:
-        of_series = and_(of_series, documents.c.instance_row_id == place.instance.row_id)
+    of_series = found.child_condition(documents.c.series_row_id)
+    if found.instance is not None:
+        of_series = and_(of_series, documents.c.instance_row_id == found.instance.row_id)
     connection.execute(delete(documents).where(of_series))
     connection.execute(delete(instances).where(concerned))
-    if place.series is not None:
+    if found.series is not None:
         connection.execute(
             update(series)
-            .where(place.series_condition())
+            .where(found.series_condition())
             .values(size=series.c.size - sum(row.size for row in gone))
         )
     return gone
 
 
-def _remove_empty_series(connection: Connection, place: _Place) -> list[bytes]:
-    """Remove the series of the place that have no instances left; the others get their count."""
+def _remove_empty_series(connection: Connection, found: _Found) -> list[bytes]:
+    """Remove the series that have no instances left; update the count of the others."""
     count = func.count(instances.c.row_id)
     left = connection.execute(
         select(series.c.row_id, series.c.orthanc_id, count.label("instances"))
         .outerjoin(instances)
-        .where(place.series_condition())
+        .where(found.series_condition())
         .group_by(series.c.row_id, series.c.orthanc_id)
         .order_by(series.c.row_id)
     ).all()
@@ -261,7 +261,7 @@ def _shrink_study(connection: Connection, study: Row, instance_count: int, size:
 
 def _remove_study(connection: Connection, study: Row, patient: bytes) -> _Above:
     """Remove the empty study, and its patient when it was the last."""
-    told = [ChangeEntry("Deleted", Level.STUDY, study.orthanc_id)]
+    entries = [ChangeEntry("Deleted", Level.STUDY, study.orthanc_id)]
     # Asked before the study is gone: a patient that waited for nothing else is stable without it.
     waits_only_for_it = _awaited_studies(connection, study.patient_row_id) == [study.row_id]
     attributes = study_attributes.c.study_row_id == study.row_id
@@ -270,14 +270,14 @@ def _remove_study(connection: Connection, study: Row, patient: bytes) -> _Above:
     others = select(studies.c.row_id).where(studies.c.patient_row_id == study.patient_row_id)
     if connection.execute(others.limit(1)).first() is not None:
         if waits_only_for_it:
-            told.append(ChangeEntry("StablePatient", Level.PATIENT, patient))
-        return _Above(told, [(Level.PATIENT, patient)])
+            entries.append(ChangeEntry("StablePatient", Level.PATIENT, patient))
+        return _Above(entries, [(Level.PATIENT, patient)])
     connection.execute(delete(patients).where(patients.c.row_id == study.patient_row_id))
-    return _Above([*told, ChangeEntry("Deleted", Level.PATIENT, patient)], [])
+    return _Above([*entries, ChangeEntry("Deleted", Level.PATIENT, patient)], [])
 
 
 def _awaited_studies(connection: Connection, patient_row_id: int) -> Sequence[int]:
-    """The studies that a patient must wait for to be told stable; none in the schema before."""
+    """Return the studies that must be stable before the patient is; none in an older schema."""
     if not migrations.has(connection, migrations.STABILITY):
         return []
     return connection.scalars(pending_of_patient(patient_row_id)).all()

@@ -102,15 +102,15 @@ def tags_in(lines: bytes) -> frozenset[str]:
     return frozenset(line[1:9].decode() for line in lines.split(b"\n"))
 
 
-def extra_again(extra: bytes, level: Level, kept: Set[str], new: Dataset) -> bytes:
-    """The lines with new ones; of what a configuration had added only these tags are kept."""
-    remaining = {*kept, *_EXTRA_TAGS[level]}
+def extra_again(extra: bytes, level: Level, remaining_tags: Set[str], new: Dataset) -> bytes:
+    """Return the lines with new ones; of the query tags only these remain."""
+    remaining = {*remaining_tags, *_EXTRA_TAGS[level]}
     lines = [line for line in extra.split(b"\n") if line[1:9].decode() in remaining]
     return b"\n".join(filter(None, [*lines, _lines(new, new)]))
 
 
 def tag_values(level: Level, dataset: Dataset, tags: QueryTags, **of_row: int) -> list[Row]:
-    """The rows of what is searched for by configuration, complete but for what they belong to."""
+    """Return the rows of query tag values; `of_row` names the row they belong to."""
     return [
         {"tag_id": tag.tag_id, "part": part, "value": value, **of_row}
         for tag, (part, value) in (tags.values(level, dataset) if tags else ())
@@ -123,13 +123,13 @@ def of_patient(dataset: Dataset) -> bytes:
 
 
 def patient_id(dataset: Dataset) -> str:
-    """PatientID as Orthanc identifies by it: leading spaces count, padding does not."""
+    """Return PatientID as Orthanc identifies by it: with leading spaces, without padding."""
     values = (dataset.get(PATIENT_ID) or {}).get("Value") or ()
     return LIST_MARK.join("" if value is None else str(value) for value in values).rstrip(" \0")
 
 
 def marked_list(values: Iterable[Any]) -> str | None:
-    """Several values as one column holds them, folded; None when there are none."""
+    """Return several values in the form of one column, folded; None if there are none."""
     return marked(dict.fromkeys(filter(None, (normal_text(each) for each in values if each))))
 
 
@@ -165,7 +165,7 @@ def _first(normal: Callable[[str], Any]) -> Convert:
 
 
 def _start(bounds: Callable[[str], tuple[str, str] | None]) -> Convert:
-    """Return the first moment that the value covers."""
+    """Return the first instant that the value covers."""
     return _first(lambda value: (bounds(value) or _NOTHING)[0])
 
 

@@ -75,7 +75,7 @@ def _mark_stable(
 
 
 def _mark_study_stable(connection: Connection, row_id: int, until: int) -> list[ChangeEntry]:
-    # Locked, so that nobody else adds to it or marks it at the same time.
+    # Locked, so that no other writer adds to it or marks it at the same time.
     study = connection.execute(
         select(studies.c.patient_row_id).where(studies.c.row_id == row_id).with_for_update()
     ).first()

@@ -32,7 +32,7 @@ ORDER_COMMITS: Select[Any] = select(_ONE_ROW.c.version_num).with_for_update()
 """Locks the one row of a table of one row, until the commit.
 
 Numbers are given to changes as they are written, but a client that reads the feed may only see
-them grow. So whoever writes changes waits here for those before it to commit. SQLite has one
+them grow. So a writer of changes waits here until those before it have committed. SQLite has one
 writer anyway. The row is the revision of the schema, so it is known by then.
 """
 

@@ -168,7 +168,7 @@ class Writer:
             parents,
             lambda targets: removal.remove(connection, targets, parents.tags, replacing=True),
         )
-        # All at once, for they are locked in an order that all writers keep.
+        # All at once, because all writers lock them in the same order.
         inserter.prefetch([each for batch in queue for each in batch.instances])
         results = [inserter.insert(batch.instances, batch.replace) for batch in queue]
         inserter.flush()
@@ -190,7 +190,7 @@ class Writer:
 
     @contextmanager
     def _turn(self, deadline: float) -> Iterator[None]:
-        """Be the only thread that writes; refuse when that takes until the deadline."""
+        """Hold the lock of the only writing thread; raise Unavailable at the deadline."""
         if not self._writing.acquire(timeout=max(0, deadline - time.monotonic())):
             raise Unavailable(BUSY)
         try:

@@ -1,9 +1,9 @@
 """Add the column by which studies and series are marked as stable (expand).
 
 Both columns have a default, so the release before, which does not know them, goes on writing. The
-default is the time of the migration: what was quiet by then counts as told, or the feed would be
-flooded with it. MySQL cannot take a schema change back, so each step looks if it was done already:
-a migration that died half-way is simply run again.
+default is the time of the migration: resources that were stable by then count as reported, or the
+feed would be flooded with them. MySQL cannot roll a schema change back, so each step checks if it
+was done already: a migration that died half-way is simply run again.
 """
 
 import time

@@ -29,7 +29,7 @@ IDENTIFIERS = {
 
 
 def upgrade() -> None:
-    """Widen the columns; MySQL changes nothing but their description."""
+    """Widen the columns; on MySQL this changes only their description."""
     if op.get_bind().dialect.name == "sqlite":
         return
     for table, columns in IDENTIFIERS.items():
