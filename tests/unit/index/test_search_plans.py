@@ -93,7 +93,7 @@ def test_questions_of_a_kind_share_a_compiled_statement(index):
         query, _ = parse_query(Level.STUDY, None, [("PatientName", name), ("limit", "5")])
         assert len(index.searcher.search(query).matches) == (5 if name == "doe*" else 0)
 
-    assert index.searcher._kept_results.cache_info().hits >= 2
+    assert index.searcher._cached_results.cache_info().hits >= 2
 
 
 def test_searches_go_on_while_another_writes(index):
