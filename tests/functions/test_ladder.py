@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import time
 from contextlib import closing
 
 import pytest
@@ -10,6 +11,7 @@ import requests
 
 from lenticular.storage.protocol import put_bytes
 from lenticular.storage.s3 import S3Storage
+from lenticular.transactions import deferred_results
 from tests.helpers import samples
 from tests.helpers.aws.api_gateway import HOST, STAGE, Context
 from tests.helpers.aws.events import s3_event, sqs_event
@@ -231,6 +233,35 @@ def test_an_answer_of_a_study_goes_with_the_study(functions, upload, storage):
     assert requests.get(made.headers["location"], timeout=SECONDS).status_code == 404
     (result,) = re.findall("results/[0-9a-f]{32}/", made.headers["location"])
     assert list(storage.keys(result)) == []
+
+
+def test_a_search_that_was_put_off_goes_with_what_it_may_have_found(functions, upload, storage):
+    upload(samples.ct("found and deleted"))
+    result = "0123456789abcdef" * 2
+    about = deferred_results.ResultDescription("application/dicom+json")
+    deferred_results.write(storage, result, [b"[all that was found]"], about)
+    assert functions.call("dicomweb", "GET", f"/results/{result}").status == 303
+
+    path = f"/dicom-web/studies/{samples.study_uid('found and deleted')}"
+    assert functions.call("upload", "DELETE", path).status == 204
+
+    assert functions.call("dicomweb", "GET", f"/results/{result}").status == 404
+
+
+def test_what_cannot_be_done_in_time_is_given_up_soon(monkeypatch):
+    monkeypatch.setattr(deferred_results, "SECONDS_TO_JUDGE", 0.2)
+    started = time.monotonic()
+
+    def slow_pieces(count: int):
+        for _ in range(count):
+            time.sleep(0.02)
+            yield b"x"
+
+    deadline = started + 5
+    with pytest.raises(deferred_results.DeferToJob):
+        list(deferred_results.limited(slow_pieces(1000), 5000, deadline, expected=1000))
+    assert time.monotonic() - started < 1
+    assert list(deferred_results.limited(slow_pieces(30), 5000, deadline, expected=30))
 
 
 def test_an_answer_made_while_something_of_its_study_is_deleted_is_made_again(

@@ -32,8 +32,15 @@ REUSED_SECONDS = 12 * 3600
 GIVEN_UP_SECONDS = 3600
 """A function has a quarter of an hour for a job; one this old lost its event or its function."""
 
+SECONDS_TO_JUDGE = 3.0
+"""Seconds after which the time that a response will take can be estimated."""
+DOUBT = 1.5
+"""The work may become so many times quicker than it was until then."""
+
 _ID = re.compile(r"[0-9a-f]{32}")
 _DELETED = "deleted-"
+_ANY_STUDY = ""
+"""In place of the studies of a result that may hold something of any, such as that of a search."""
 
 
 class DeferToJob(Exception):
@@ -117,11 +124,12 @@ def write(
 
     Unavailable when something of these studies was deleted meanwhile, which may be in it.
     """
-    for study in about.studies:
+    studies = about.studies or [_ANY_STUDY]
+    for study in studies:
         put_bytes(bucket, f"{_study_folder(study)}{result}", result.encode())
     registered_after = time.monotonic() - about.begun if about.studies else 0.0
     bucket.write(_answer_key(result), pieces, about.media_type, about.file_name)
-    if any(_is_deleted(bucket, study, result, registered_after) for study in about.studies):
+    if any(_is_deleted(bucket, study, result, registered_after) for study in studies):
         bucket.delete(_answer_key(result))
         raise errors.Unavailable("Something of the study was just deleted; ask again.", 2)
     found = tuple(warnings())
@@ -138,12 +146,17 @@ def forget(bucket: Bucket, studies: Iterable[str]) -> None:
     """
     for study in studies:
         put_bytes(bucket, f"{_study_folder(study)}{_DELETED}{secrets.token_hex(8)}", b"deleted")
-        for key, _, _ in list(bucket.keys(_study_folder(study))):
-            result = key.rpartition("/")[2]
-            if _ID.fullmatch(result):
-                bucket.delete(_answer_key(result))
-                bucket.delete(_warnings_key(result))
-                bucket.delete(key)
+        _remove_results(bucket, study)
+    _remove_results(bucket, _ANY_STUDY)
+
+
+def _remove_results(bucket: Bucket, study: str) -> None:
+    for key, _, _ in list(bucket.keys(_study_folder(study))):
+        result = key.rpartition("/")[2]
+        if _ID.fullmatch(result):
+            bucket.delete(_answer_key(result))
+            bucket.delete(_warnings_key(result))
+            bucket.delete(key)
 
 
 def presign_stored(bucket: Bucket, key: str, media_type: str, file_name: str | None = None) -> str:
@@ -203,13 +216,25 @@ def status(bucket: Bucket, result: str) -> ResultState:
     return ResultState()
 
 
-def limited(pieces: Iterable[bytes], largest: int, deadline: float) -> Iterator[bytes]:
-    """Yield the pieces; raise DeferToJob when they grow too large or take too long."""
+def limited(
+    pieces: Iterable[bytes], largest: int, deadline: float, expected: int = 0
+) -> Iterator[bytes]:
+    """Yield the pieces; raise DeferToJob when they grow too large or will take too long.
+
+    A job begins anew, so what cannot be done by the deadline, as far as can be told from the
+    `expected` size, is given up soon.
+    """
+    started = time.monotonic()
     size = 0
     for piece in pieces:
         size += len(piece)
-        if size > largest or time.monotonic() > deadline:
+        now = time.monotonic()
+        if size > largest or now > deadline:
             raise DeferToJob
+        if now - started > SECONDS_TO_JUDGE and size < expected:
+            left = (now - started) * (expected - size) / max(size, 1)
+            if now + left / DOUBT > deadline:
+                raise DeferToJob
         yield piece
 
 

@@ -16,6 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 access = logging.getLogger("lenticular.access")
 
 USER = "lenticular.user"
+STARTED = "lenticular.started"
+"""In the scope of a request: the time of `time.monotonic()` when it came."""
 """The key of the user who has signed in, in the scope of a request."""
 HUNG_UP = 499
 """The status that is logged if the client closed the connection first, as nginx does."""
@@ -76,7 +78,7 @@ def configure(level: str = "info", style: str = "auto", stream: TextIO = sys.std
 
 
 class AccessLog:
-    """Logs each request without its query, which may hold a patient's name."""
+    """Notes when a request came, and logs it without its query, which may hold a patient's name."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -86,7 +88,7 @@ class AccessLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = time.perf_counter()
+        scope[STARTED] = started = time.monotonic()
         status = 0
         size = 0
 
@@ -108,7 +110,7 @@ class AccessLog:
                 "user": scope.get(USER),
                 "status": status,
                 "bytes": size,
-                "milliseconds": round((time.perf_counter() - started) * 1000, 1),
+                "milliseconds": round((time.monotonic() - started) * 1000, 1),
             }
             level = logging.ERROR if status >= 500 else logging.INFO
             access.log(level, "request", extra={"fields": fields})

@@ -1,6 +1,5 @@
 """Routes that read: registered for GET and HEAD, and repeated if a file was just replaced."""
 
-import time
 from collections.abc import Callable
 from copy import copy
 from functools import wraps
@@ -10,7 +9,6 @@ from fastapi import APIRouter, Response
 from fastapi.routing import APIRoute
 
 from lenticular.transactions.retrieve.byte_source import FileGone
-from lenticular.web.responses.payload_limit import STARTED
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -41,8 +39,6 @@ def _retry_if_replaced(handler: Handler) -> Handler:
 
     @wraps(handler)
     def handle(*arguments: Any, **named: Any) -> Any:
-        if "request" in named:
-            named["request"].scope.setdefault(STARTED, time.monotonic())
         try:
             return handler(*arguments, **named)
         except FileGone:

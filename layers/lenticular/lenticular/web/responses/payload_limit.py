@@ -22,6 +22,7 @@ from lenticular.services import Services
 from lenticular.storage.protocol import Archived, Bucket
 from lenticular.transactions.retrieve.byte_source import FileGone
 from lenticular.transactions.retrieve.omissions import Omissions
+from lenticular.web.logs import STARTED
 from lenticular.web.request_context import root_url, services_of
 from lenticular.web.responses.omission_warnings import respond_streaming, respond_whole, warn_of
 
@@ -35,7 +36,6 @@ SECONDS_IN_ONE_CALL = 20.0
 """From the start of a request; a client of API Gateway hangs up after 29."""
 # Keys in the scope of a request: the job that repeats it, and the time at which it began.
 JOB = "lenticular.job"
-STARTED = "lenticular.started"
 # A presigned URL expires, and everybody who has it can read the result.
 _NO_STORE = {"cache-control": "no-store", "vary": "Accept"}
 
@@ -161,18 +161,13 @@ def _via_bucket(
     begun = request.scope.get(STARTED, time.monotonic())
     about = deferred_results.ResultDescription(media_type, body.file_name, studies, begun)
     try:
-        if largest is not None and max(body.size or 0, body.about) > largest:
+        expected = max(body.size or 0, body.about)
+        if largest is not None and expected > largest:
             raise deferred_results.DeferToJob
         made = pieces or body.pieces()
-        found = deferred_results.write(
-            bucket,
-            result,
-            made
-            if largest is None
-            else deferred_results.limited(made, largest, deadline_of(request)),
-            about,
-            body.omissions.sentences,
-        )
+        if largest is not None:
+            made = deferred_results.limited(made, largest, deadline_of(request), expected)
+        found = deferred_results.write(bucket, result, made, about, body.omissions.sentences)
     except deferred_results.DeferToJob:
         deferred_results.enqueue(bucket, _job(request, result))
         return accepted_202(request, result)
