@@ -11,7 +11,7 @@ from lenticular.services import Services
 from lenticular.transactions.retrieve.read_ahead import READS_AT_ONCE
 from tests.helpers import samples, wire
 from tests.helpers.backends import Backend
-from tests.helpers.http.retrieve import ANY_DICOM, get
+from tests.helpers.http.retrieve import ANY_DICOM, bodies, get
 
 FILES = 40
 SECONDS = 0.02
@@ -38,6 +38,53 @@ class SlowStorage:
         with self._lock:
             self._reading -= 1
         return self._storage.stream(key, offset, length)
+
+
+NUMBERS = ",".join(str(number) for number in range(1, 31))
+ANY_OCTETS = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
+ANY_JPEG = 'multipart/related; type="image/jpeg"; transfer-syntax=*'
+
+
+@pytest.mark.parametrize(
+    ("content", "resource", "accept"),
+    [
+        (samples.multi_frame("ahead", 30), f"/frames/{NUMBERS}", ANY_OCTETS),
+        (samples.jpeg("ahead", 30), f"/frames/{NUMBERS}", ANY_JPEG),
+        (samples.jpeg("ahead", 30), "/pixeldata", ANY_JPEG),
+    ],
+    ids=["frames", "compressed frames", "pixel data"],
+)
+def test_the_frames_of_an_instance_are_read_a_few_at_a_time(
+    backend: Backend, client, connect, services: Services, content, resource, accept
+):
+    if backend.name != "aws":
+        pytest.skip("files in a folder are read one after the other")
+    wire.must_store(client, content)
+    path = samples.path("ahead") + resource
+    expected = bodies(client, path, accept)
+    storage = SlowStorage(services.storage)
+
+    answer = get(connect(replace(services, storage=storage)), path, accept)
+
+    assert 1 < storage.most <= READS_AT_ONCE
+    assert len(expected) == 30
+    assert [body for _, body in wire.parts(answer)] == expected
+
+
+def test_the_pixels_of_a_study_are_read_a_few_at_a_time(
+    backend: Backend, client, connect, services: Services
+):
+    if backend.name != "aws":
+        pytest.skip("files in a folder are read one after the other")
+    wire.must_store(client, *samples.ct_series("ahead", FILES))
+    path = f"/studies/{samples.study_uid('ahead')}/pixeldata"
+    expected = bodies(client, path, ANY_OCTETS)
+    storage = SlowStorage(services.storage)
+
+    answer = get(connect(replace(services, storage=storage)), path, ANY_OCTETS)
+
+    assert 1 < storage.most <= READS_AT_ONCE
+    assert [body for _, body in wire.parts(answer)] == expected
 
 
 @pytest.mark.parametrize("accept", [ANY_DICOM, "application/zip"])

@@ -27,6 +27,7 @@ class _File(Protocol):
 
 
 File = TypeVar("File", bound=_File)
+Made = TypeVar("Made")
 
 
 def read_ahead(services: Services, files: Iterable[File]) -> Iterator[File]:
@@ -48,6 +49,31 @@ def read_ahead(services: Services, files: Iterable[File]) -> Iterator[File]:
         for _, read in waiting:
             if read is not None:
                 read.cancel()
+
+
+def call_ahead(
+    services: Services, calls: Iterable[tuple[str, Callable[[], Made]]]
+) -> Iterator[tuple[str, Callable[[], Made]]]:
+    """Yield the same named calls, the next ones already being made if files are in a bucket.
+
+    The calls read files, and nothing of the index: a function has one connection to it.
+    """
+    if services.bucket is None:
+        yield from calls
+        return
+    waiting: deque[tuple[str, Future[Made]]] = deque()
+    try:
+        for name, call in calls:
+            if len(waiting) == READS_AT_ONCE:
+                first, made = waiting.popleft()
+                yield first, made.result
+            waiting.append((name, services.threads.submit(call)))
+        while waiting:
+            first, made = waiting.popleft()
+            yield first, made.result
+    finally:
+        for _, made in waiting:
+            made.cancel()
 
 
 def _read(file: _File) -> list[bytes]:

@@ -84,7 +84,13 @@ def all_values(request: Request, target: Target, *, pixels_only: bool = False) -
     made = obtainable(_candidates(request, found(), survey, scratch, omissions), omissions)
     parts = made if survey.is_as_stored else scratch.begin(made)
     return respond.multipart(
-        request, parts, root.media_type, etag=etag, about=survey.size, omissions=omissions
+        request,
+        parts,
+        root.media_type,
+        etag=etag,
+        about=survey.size,
+        omissions=omissions,
+        is_read_ahead=survey.is_as_stored,
     )
 
 

@@ -12,6 +12,7 @@ from lenticular.transactions.retrieve import frames
 from lenticular.transactions.retrieve.frames import Frame
 from lenticular.transactions.retrieve.made_ahead import Scratch
 from lenticular.transactions.retrieve.omissions import Candidate, Omissions, name_of, obtainable
+from lenticular.transactions.retrieve.read_ahead import call_ahead
 from lenticular.web.http.accept import Offer
 from lenticular.web.http.multipart import Part
 from lenticular.web.request_context import base_url, services_of
@@ -39,13 +40,24 @@ def answer(
     omissions, scratch = Omissions(), respond.scratch_for(request)
     is_as_stored = offer.transfer_syntax_uid == stored
     for_converted = None if is_as_stored else scratch
-    made = obtainable(_candidates(request, located, provided, offer, for_converted), omissions)
+    candidates = _candidates(request, located, provided, offer, for_converted)
+    is_read_ahead = is_as_stored and len(provided) > 1
+    if is_read_ahead:
+        candidates = call_ahead(services_of(request), candidates)
+    made = obtainable(candidates, omissions)
     parts: Iterable[Part] = made
     if len(provided) == 1:
         parts = list(made)
     elif not is_as_stored:
         parts = scratch.begin(made)
-    return respond.multipart(request, parts, offer.media_type, etag=etag, omissions=omissions)
+    return respond.multipart(
+        request,
+        parts,
+        offer.media_type,
+        etag=etag,
+        omissions=omissions,
+        is_read_ahead=is_read_ahead,
+    )
 
 
 def all_frames(
@@ -54,8 +66,10 @@ def all_frames(
     """Yield every frame of the instance as a part, in the syntax of the offer."""
     numbers = range(1, frames.pixels_of(located).number_of_frames + 1)
     provided = _provided(request, located, numbers, offer, stored)
-    for_converted = None if offer.transfer_syntax_uid == stored else scratch
-    return _candidates(request, located, provided, offer, for_converted)
+    if offer.transfer_syntax_uid != stored:
+        return _candidates(request, located, provided, offer, scratch)
+    candidates = _candidates(request, located, provided, offer, None)
+    return call_ahead(services_of(request), candidates)
 
 
 def _provided(

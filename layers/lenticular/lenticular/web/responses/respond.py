@@ -116,12 +116,13 @@ def multipart(
     status: int = 200,
     about: int = 0,
     omissions: Omissions | None = None,
-    are_files: bool = False,
+    is_read_ahead: bool = False,
 ) -> Response:
     """Respond with multipart/related, with parts of this media type.
 
     Pass a list if the length of the response shall be known, an iterator if the parts are made
-    while it is sent; then `about` is their least size. Parts that are stored files are read ahead.
+    while it is sent; then `about` is their least size. `is_read_ahead` is for parts
+    whose pieces read files and do nothing else.
     """
     boundary = new_boundary()
     # The boundary differs each time, so the tag is a weak one.
@@ -137,7 +138,9 @@ def multipart(
         raise TooLarge("The range is too large to be sent at once; ask for less at a time.")
     services = services_of(request)
     body = DeferredBody(
-        lambda: multipart_related(read_ahead(services, parts) if are_files else parts, boundary),
+        lambda: multipart_related(
+            read_ahead(services, parts) if is_read_ahead else parts, boundary
+        ),
         size,
         about,
         omissions=Omissions() if omissions is None else omissions,

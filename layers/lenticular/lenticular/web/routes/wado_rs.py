@@ -140,7 +140,7 @@ def _instances(request: Request, target: Target) -> Response:
     if isinstance(files, list):
         parts = list(parts)
     return respond.multipart(
-        request, parts, DICOM, etag=etag, omissions=omissions, are_files=is_as_stored
+        request, parts, DICOM, etag=etag, omissions=omissions, is_read_ahead=is_as_stored
     )
 
 
