@@ -206,6 +206,22 @@ def test_a_store_that_waits_for_a_lock_does_not_hold_up_others(index, mariadb_ur
     other.close()
 
 
+def test_a_lock_that_nobody_frees_is_reported_in_time(index, mariadb, mariadb_url):
+    index.writer.add([new()])
+    name = mariadb_url.rpartition("/")[2]
+    with mariadb.connect() as somebody, somebody.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM {name}.alembic_version FOR UPDATE")
+        started = time.monotonic()
+
+        with pytest.raises(Unavailable) as refused:
+            index.writer.add([new(instance=2)])
+
+        assert time.monotonic() - started < LONGEST_ANSWER
+        assert refused.value.retry_after > 0
+        somebody.rollback()
+    assert index.writer.add([new(instance=2)])[0].outcome is Outcome.STORED
+
+
 @pytest.fixture
 def own_server(tmp_path):
     with mariadb_server(tmp_path) as server:

@@ -169,3 +169,21 @@ def test_a_reader_whom_a_migration_overtakes_is_asked_to_come_again():
     assert isinstance(
         Database("mysql+pymysql://127.0.0.1/none").dialect.refusal(overtaken), Unavailable
     )
+
+
+QUERY, _ = parse_query(Level.STUDY, None, [])
+QUESTIONS = {
+    "search": lambda index: index.searcher.search(QUERY),
+    "retrieve": lambda index: index.retrieval.find(target()),
+    "documents": lambda index: list(index.retrieval.documents(target())),
+    "statistics": lambda index: index.retrieval.statistics(),
+    "changes": lambda index: index.changes.page(0, 10),
+    "add": lambda index: index.writer.add([new()]),
+    "remove": lambda index: index.writer.remove(target()),
+}
+
+
+@pytest.mark.parametrize("ask", QUESTIONS.values(), ids=QUESTIONS)
+def test_an_index_that_was_never_migrated_asks_for_its_migration(request, index_url, ask):
+    with opened(index_url) as index, pytest.raises(Unavailable, match="lenticular migrate"):
+        ask(index)

@@ -34,6 +34,8 @@ class DatabaseFailure(Enum):
     """Wrong user or password."""
     MIGRATED = auto()
     """A migration changed the schema since this reader began."""
+    NO_SCHEMA = auto()
+    """A table is missing: no migration has run yet."""
     TOO_LONG = auto()
     """A value is longer than its column."""
     FULL = auto()
@@ -132,6 +134,8 @@ def _refusal_of(failure: DatabaseFailure | None) -> LenticularError | None:
             return Unavailable("Another writer is busy with the same study; try again in a moment.")
         case DatabaseFailure.MIGRATED:
             return Unavailable("The index is being brought up to date; try again in a moment.", 1)
+        case DatabaseFailure.NO_SCHEMA:
+            return Unavailable("The index has no schema yet; run `lenticular migrate`.")
         case DatabaseFailure.FULL:
             return StorageFull("The index is full: its disk has no room.")
     return None

@@ -20,6 +20,7 @@ _NUMBERS: dict[DatabaseFailure, frozenset[int]] = {
     DatabaseFailure.REFUSED: frozenset({1045, 1698}),
     # The schema was changed by a migration since this reader began.
     DatabaseFailure.MIGRATED: frozenset({1412}),
+    DatabaseFailure.NO_SCHEMA: frozenset({1146}),
     DatabaseFailure.TOO_LONG: frozenset({1406}),
     # The disk is full, the table is.
     DatabaseFailure.FULL: frozenset({1021, 1114}),

@@ -71,7 +71,11 @@ class SQLite(Dialect):
         if getattr(error, "sqlite_errorcode", 0) == _FULL:
             return DatabaseFailure.FULL
         text = error.args[0] if error.args else None
-        if not isinstance(text, str) or "locked" not in text:
+        if not isinstance(text, str):
+            return None
+        if text.startswith("no such table"):
+            return DatabaseFailure.NO_SCHEMA
+        if "locked" not in text:
             return None
         is_locked = "database is locked" in text
         return DatabaseFailure.LOCKED if is_locked else DatabaseFailure.OVERTAKEN
