@@ -94,7 +94,11 @@ def _traced(answer: Handler) -> Handler:
     return choose
 
 
-def patiently(work: Callable[[], Result], hiccups: tuple[type[Exception], ...] = ()) -> Result:
+def patiently(
+    work: Callable[[], Result],
+    hiccups: tuple[type[Exception], ...] = (),
+    seconds: float | None = None,
+) -> Result:
     """Run a task; repeat it while the database wakes up or after a temporary error.
 
     A message that goes back to its queue comes again after an hour and a half, and a deployment
@@ -108,7 +112,7 @@ def patiently(work: Callable[[], Result], hiccups: tuple[type[Exception], ...] =
         try:
             return work()
         except passing as error:
-            deadline = deadline or time.monotonic() + SECONDS_TO_WAKE
+            deadline = deadline or time.monotonic() + (seconds or SECONDS_TO_WAKE)
             if time.monotonic() >= deadline:
                 raise
             logger.info("tried again soon", reason=type(error).__name__)

@@ -8,7 +8,10 @@ from typing import Any
 # The state of an upload has URLs to put files to, so it needs the right to write.
 LOOKING_AT_UPLOADS = ("GET/uploads/*", "HEAD/uploads/*")
 ALLOWED = {
-    "read": ("GET/*", "HEAD/*", "POST/tools/find", "POST/tools/lookup"),
+    "read": (
+        *("GET/*", "HEAD/*"),
+        *("POST/tools/find", "POST/tools/find/", "POST/tools/lookup", "POST/tools/lookup/"),
+    ),
     "write": (
         *("POST/dicom-web/*", "POST/instances*", "POST/uploads*", "PUT/*", "DELETE/*"),
         *LOOKING_AT_UPLOADS,

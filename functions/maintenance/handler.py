@@ -31,6 +31,9 @@ MARGIN_MILLISECONDS = 60_000
 LOOKING_BACK_SECONDS = 24 * 3600
 """Period before an event in which resources may have become stable; once a day all are checked."""
 
+SECONDS_FOR_NEW_WAY = 600
+"""The longest time that a deployment waits for the database; a new proxy takes some minutes."""
+
 SECONDS_OF_INDEXING = 60
 """For which a deployment, and an event that came for something else, goes on with query tags."""
 
@@ -67,7 +70,7 @@ def respond(event: dict[str, Any], context: Any) -> dict[str, Any]:
         index_for_a_while()
 
     if is_deployment(event):
-        return answer(event, context, partial(patiently, deploy))
+        return answer(event, context, partial(patiently, deploy, seconds=SECONDS_FOR_NEW_WAY))
     if is_queue(event):
         actions: dict[str, Action] = {
             INSTANCES: settle_recent,
