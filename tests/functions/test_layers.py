@@ -189,3 +189,35 @@ def test_the_layers_bring_byte_code_for_all_they_hold(layers):
         compiled = module.parent / "__pycache__" / f"{module.stem}.cpython-313.pyc"
         # Not checked against its source: unpacking a layer changes the times of files.
         assert compiled.read_bytes()[4:8] == b"\x01\0\0\0", compiled
+
+
+def make_certificates(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Fetch the certificates into layers that are built otherwise."""
+    built = folder / "dependencies" / "x86_64"
+    built.parent.mkdir(exist_ok=True)
+    built.touch()
+    settings = [f"{name}={value}" for name, value in {"OUT": str(folder), **variables}.items()]
+    return subprocess.run(
+        ["make", "-C", ROOT / "layers", "certificates", *settings],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_a_build_without_the_certificates_of_the_database_fails_and_says_what_to_do(tmp_path):
+    failed = make_certificates(tmp_path, RDS_CA_URL="https://127.0.0.1:9/bundle.pem")
+
+    assert failed.returncode != 0
+    assert "RDS_CA=none" in failed.stdout
+    assert not (tmp_path / "dependencies" / "rds-ca.pem").exists()
+    assert make_certificates(tmp_path, RDS_CA="none").returncode == 0
+
+
+def test_a_build_takes_certificates_that_were_fetched_before(tmp_path):
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_text("-----BEGIN CERTIFICATE-----")
+
+    assert make_certificates(tmp_path, RDS_CA=str(bundle)).returncode == 0
+    assert (tmp_path / "dependencies" / "rds-ca.pem").read_text() == bundle.read_text()

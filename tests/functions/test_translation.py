@@ -225,3 +225,11 @@ def test_stored_files_move_to_cheaper_storage_only_when_asked_to(translated):
     (rule,) = transitions
     assert rule["Fn::If"][0] == "MovesToGlacierInstant"
     assert rule["Fn::If"][2] == {"Ref": "AWS::NoValue"}
+
+
+@pytest.mark.parametrize(
+    ("days", "is_taken"), [("0", True), ("30", True), ("365", True), ("29", False), ("", False)]
+)
+def test_days_that_s3_would_refuse_are_refused_before_anything_is_deployed(days, is_taken):
+    pattern = load()["Parameters"]["InfrequentAccessDays"]["AllowedPattern"]
+    assert (re.fullmatch(pattern, days) is not None) is is_taken
