@@ -36,7 +36,7 @@ RENDERED = {
     "window": ("40,80,sigmoid", "x"),
     "viewport": ("8,8", "x"),
     "quality": ("10", "0"),
-    "annotation": ("patient,technique", "x"),
+    "annotation": ("patient,technique", ","),
     "iccprofile": ("srgb", "x"),
     "accept": ("image/png", "x"),
 }
@@ -66,8 +66,8 @@ URI_OF_OBJECTS = {
 }
 URI_OF_PICTURES = {
     "contentType": ("image/png", "text/x-nothing", 406),
-    "annotation": ("patient", "x", 400),
-    "imageAnnotation": ("technique", "x", 400),
+    "annotation": ("patient", ",", 400),
+    "imageAnnotation": ("technique", ",", 400),
     "imageQuality": ("10", "0", 400),
     "iccprofile": ("srgb", "x", 400),
     "rows": ("8", "x", 400),

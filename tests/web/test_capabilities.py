@@ -27,7 +27,13 @@ def client(module_client):
 def documented(client) -> dict[str, dict[str, str]]:
     answer = client.options(wire.DICOMWEB, headers={"Accept": "application/json"})
     assert answer.status_code == 200
-    return {each["path"]: each["methods"] for each in answer.json()["resources"]}
+    (resources,) = answer.json()["application"]["resources"]
+    return {
+        f"/{each['@path']}" if each["@path"] else "": {
+            method["@name"]: method["doc"][0]["value"] for method in each["method"]
+        }
+        for each in resources["resource"]
+    }
 
 
 @pytest.mark.not_on_stack("API Gateway answers OPTIONS of a resource itself")
@@ -52,7 +58,7 @@ def test_the_description_says_what_each_method_is_for(client):
     assert described["/studies/{study}"]["GET"].endswith("(PS3.18 10.4.1.1.1).")
     assert described["/studies/{study}"]["DELETE"]
     with_slash = client.options(f"{wire.DICOMWEB}/")
-    assert with_slash.json()["resources"]
+    assert with_slash.json()["application"]["resources"]
 
 
 def test_the_description_is_to_be_had_as_wadl(client):
@@ -68,6 +74,88 @@ def test_the_description_is_to_be_had_as_wadl(client):
     assert base.endswith(f"{wire.DICOMWEB}/")
     assert paths == {path.lstrip("/"): set(methods) for path, methods in documented(client).items()}
     wire.assert_error(client.options(wire.DICOMWEB, headers={"Accept": "text/x-nothing"}), 406)
+
+
+def method_of(client, path: str, name: str) -> dict:
+    """The description of a method in JSON (PS3.18 Annex G)."""
+    (resources,) = client.options(wire.DICOMWEB).json()["application"]["resources"]
+    (resource,) = (each for each in resources["resource"] if each["@path"] == path)
+    (found,) = (each for each in resource["method"] if each["@name"] == name)
+    return found
+
+
+def options_of(method: dict, style: str, name: str) -> list[str]:
+    """The values that a parameter of a method may have."""
+    (parameter,) = (
+        each
+        for each in method["request"]["param"]
+        if (each["@style"], each["@name"]) == (style, name)
+    )
+    return [each["@value"] for each in parameter.get("option", [])]
+
+
+def test_the_description_names_transactions_media_types_and_character_sets(client):
+    wire.must_store(client, samples.ct("described"))
+    for path, name, identifier in (
+        ("studies", "GET", "SearchForStudies"),
+        ("studies", "POST", "StoreInstances"),
+        ("studies/{study}", "GET", "RetrieveStudy"),
+        ("studies/{study}/metadata", "GET", "RetrieveStudyMetadata"),
+        ("studies/{study}/rendered", "GET", "RetrieveRenderedStudy"),
+    ):
+        method = method_of(client, path, name)
+        assert method["@id"] == identifier
+        media_types = options_of(method, "header", "Accept")
+        assert media_types == options_of(method, "query", "accept")
+        assert [each["@mediaType"] for each in method["response"][0]["representation"]] == (
+            media_types
+        )
+        assert "utf-8" in options_of(method, "header", "Accept-Charset")
+        if name == "GET":
+            url = "/studies" + path.removeprefix("studies").format(
+                study=samples.study_uid("described")
+            )
+            for media_type in media_types:
+                answer = client.get(wire.DICOMWEB + url, headers={"Accept": media_type})
+                # A report has other types than an image, and 12 bits are not for JPEG Baseline.
+                is_of_others = ("rendered" in path and media_type[:5] != "image") or (
+                    "transfer-syntax" in media_type
+                )
+                assert answer.status_code == 200 or is_of_others, media_type
+
+
+def test_the_description_names_the_keys_of_a_search(client):
+    studies, instances = method_of(client, "studies", "GET"), method_of(client, "instances", "GET")
+    names = [
+        {each["@name"] for each in method["request"]["param"] if each["@style"] == "query"}
+        for method in (studies, instances)
+    ]
+
+    assert {"PatientName", "StudyDate", "ModalitiesInStudy", "limit", "includefield"} <= names[0]
+    assert {"PatientName", "Modality", "SOPClassUID", "offset"} <= names[1]
+    assert "SOPClassUID" not in names[0]
+    assert options_of(studies, "query", "fuzzymatching") == ["true", "false"]
+
+
+def test_wadl_and_its_json_say_the_same(client):
+    answer = client.options(wire.DICOMWEB, headers={"Accept": "application/vnd.sun.wadl+xml"})
+    described = client.options(wire.DICOMWEB).json()["application"]
+
+    def flat(element: ET.Element) -> list:
+        attributes = {f"@{name}": value for name, value in element.attrib.items()}
+        return [element.tag.rpartition("}")[2], attributes, *map(flat, element)]
+
+    def flat_json(name: str, found: dict) -> list:
+        attributes = {key: value for key, value in found.items() if key.startswith("@")}
+        children = [
+            flat_json(key, child)
+            for key, value in found.items()
+            if isinstance(value, list | dict)
+            for child in (value if isinstance(value, list) else [value])
+        ]
+        return [name, attributes, *children]
+
+    assert flat(ET.fromstring(answer.content)) == flat_json("application", described)
 
 
 def test_a_page_of_an_allowed_origin_needs_no_credentials_to_ask_whether_it_may(

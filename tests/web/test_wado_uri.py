@@ -155,7 +155,7 @@ def test_what_shows_nothing_comes_as_dicom(client):
         {"windowWidth": "40"},
         {"windowCenter": "40", "windowWidth": "0"},
         {"imageQuality": "0"},
-        {"annotation": "everything"},
+        {"annotation": ","},
         {"frameNumber": "0"},
         {"frameNumber": "2"},
         {"frameNumber": "x"},

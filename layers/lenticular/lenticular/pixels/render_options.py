@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lenticular.errors import InvalidRequest
-from lenticular.pixels.picture_formats import JPEG
+from lenticular.pixels.picture_formats import JPEG, PNG
 
 THUMBNAIL_SIDE = 200
 MAX_VIEWPORT_SIDE = 8192
@@ -84,13 +84,24 @@ THUMBNAIL = Viewport(THUMBNAIL_SIDE, THUMBNAIL_SIDE, enlarge=False)
 
 
 def parse_annotations(text: str | None) -> tuple[str, ...]:
-    """Read a list of `patient` and `technique` (PS3.18 8.3.5.1.1); None is without any."""
+    """Read a list of `patient` and `technique` (PS3.18 8.3.5.1.1); None is without any.
+
+    Other keywords are ignored; `unknown_annotations` names them for a warning.
+    """
     if text is None:
         return ()
-    named = tuple(dict.fromkeys(part.strip().lower() for part in text.split(",") if part.strip()))
-    if not named or not set(named) <= set(ANNOTATIONS):
+    if not _annotations(text):
         raise InvalidRequest("`annotation` must be a list of: patient, technique.")
-    return named
+    return tuple(name for name in _annotations(text) if name in ANNOTATIONS)
+
+
+def unknown_annotations(text: str) -> list[str]:
+    """Return the keywords of a list that are not drawn here."""
+    return [name for name in _annotations(text) if name not in ANNOTATIONS]
+
+
+def _annotations(text: str) -> list[str]:
+    return list(dict.fromkeys(part.strip().lower() for part in text.split(",") if part.strip()))
 
 
 def parse_icc_profile(text: str) -> str:
@@ -189,7 +200,14 @@ def parse_options(parameters: Mapping[str, str], media_type: str = JPEG) -> Rend
         for name, (field, parse) in _PARAMETERS.items()
         if name in parameters
     }
+    require_room_for_profile(given.get("icc_profile", "no"), media_type)
     return RenderOptions(media_type, **given)
+
+
+def require_room_for_profile(icc_profile: str, media_type: str) -> None:
+    """Refuse an ICC profile in a media type that carries none (PS3.18 8.3.5.1.5)."""
+    if icc_profile != "no" and media_type not in (JPEG, PNG):
+        raise InvalidRequest(f"`iccprofile` applies to {JPEG} and {PNG}, not to {media_type}.")
 
 
 def parse_thumbnail_options(parameters: Mapping[str, str], media_type: str) -> RenderOptions:

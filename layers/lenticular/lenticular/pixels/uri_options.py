@@ -18,6 +18,7 @@ from lenticular.pixels.render_options import (
     parse_annotations,
     parse_icc_profile,
     parse_quality,
+    require_room_for_profile,
 )
 
 PARAMETERS = (
@@ -30,13 +31,15 @@ PARAMETERS = (
 def parse_uri_options(parameters: Mapping[str, str], media_type: str) -> RenderOptions:
     """Read the parameters of PS3.18 9.5.1.2; others are ignored."""
     annotation = parameters.get("annotation", parameters.get("imageAnnotation"))
+    icc_profile = parse_icc_profile(parameters.get("iccprofile", "no"))
+    require_room_for_profile(icc_profile, media_type)
     return RenderOptions(
         media_type=media_type,
         quality=_quality(parameters.get("imageQuality", str(DEFAULT_QUALITY))),
         window=_window(parameters),
         viewport=_viewport(parameters),
         annotations=parse_annotations(annotation),
-        icc_profile=parse_icc_profile(parameters.get("iccprofile", "no")),
+        icc_profile=icc_profile,
     )
 
 

@@ -17,8 +17,9 @@ MULTIPART_RELATED = "multipart/related"
 WADL = "application/vnd.sun.wadl+xml"
 HTML = "text/html"
 PLAIN_TEXT = "text/plain"
+TEXT_XML = "text/xml"
 PDF = "application/pdf"
-TEXTS = (DICOM_JSON, JSON, DICOM_XML, WADL, HTML, PLAIN_TEXT)
+TEXTS = (DICOM_JSON, JSON, DICOM_XML, WADL, HTML, PLAIN_TEXT, TEXT_XML)
 """The media types that are text: worth gzip, and no base64 on their way out of Lambda."""
 
 _WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"

@@ -15,12 +15,15 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lenticular.dicom import tags
 from lenticular.dicom.json_and_xml.xml_writer import to_xml
-from lenticular.dicom.model import Dataset
+from lenticular.dicom.model import Dataset, Target
 from lenticular.transactions.retrieve.omissions import Omissions
 from lenticular.web.http.accept import Offer, accepted, choose
+from lenticular.web.http.character_sets import require_utf_8
 from lenticular.web.http.media_types import DICOM_JSON, DICOM_XML, JSON
 from lenticular.web.http.multipart import Part
+from lenticular.web.request_context import base_url
 from lenticular.web.responses import respond
 
 
@@ -48,7 +51,8 @@ ANSWERED_AT_ONCE = 1024 * 1024
 
 
 def negotiate(request: Request) -> Offer:
-    """Return the media type in which this client accepts datasets."""
+    """Return the media type in which this client accepts datasets; they are in UTF-8."""
+    require_utf_8(request)
     return choose(accepted(request), OFFERS)
 
 
@@ -70,7 +74,7 @@ def answer(
             request, encoded, offer.media_type, etag, marks=marks, omissions=omissions
         )
     first, rest = _beginning(documents)
-    encode = partial(_part, offer.media_type)
+    encode = partial(_part, offer.media_type, base_url(request))
     if rest is not None:
         if isinstance(documents, list):
             etag = respond.entity_tag(offer.media_type, respond.digest(documents))
@@ -90,7 +94,7 @@ def answer_one(request: Request, dataset: Dataset, offer: Offer, status: int) ->
     """Respond with one dataset, which in JSON is an object of its own."""
     document = orjson.dumps(dataset)
     if offer.multipart:
-        parts = [_part(offer.media_type, document)]
+        parts = [_part(offer.media_type, None, document)]
         return respond.multipart(request, parts, offer.media_type, status=status)
     encode = ENCODERS.get(offer.media_type)
     body = encode(document) if encode else document
@@ -116,7 +120,17 @@ def _beginning(documents: Iterable[bytes]) -> tuple[list[bytes], Iterator[bytes]
     return first, None
 
 
-def _part(media_type: str, document: bytes) -> Part:
+def _part(media_type: str, service: str | None, document: bytes) -> Part:
     """Return the part of a multipart response that holds this document."""
     encoded = ENCODERS[media_type](document)
-    return Part(media_type, partial(list, [encoded]), len(encoded))
+    location = None if service is None else _location(service, orjson.loads(document))
+    return Part(media_type, partial(list, [encoded]), len(encoded), location)
+
+
+def _location(service: str, dataset: Dataset) -> str:
+    """Return the URL of a match, or of the metadata of an instance (PS3.18 8.4.3)."""
+    if tags.RETRIEVE_URL in dataset:
+        return str(dataset[tags.RETRIEVE_URL]["Value"][0])
+    uids = (tags.STUDY_INSTANCE_UID, tags.SERIES_INSTANCE_UID, tags.SOP_INSTANCE_UID)
+    target = Target(*(dataset[uid]["Value"][0] for uid in uids))
+    return f"{service}/{target.path}/metadata"

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from lenticular import __version__
 from lenticular.index.records import LocatedInstance
 from lenticular.pixels.picture_formats import IN_DICOMWEB
-from lenticular.pixels.render_options import RenderOptions
+from lenticular.pixels.render_options import RenderOptions, unknown_annotations
 from lenticular.transactions.render import prepare, resource_category
 from lenticular.transactions.render.cached_render import render
 from lenticular.transactions.render.render_request import RenderRequest
@@ -20,10 +20,12 @@ from lenticular.transactions.render.resource_category import ResourceCategory
 from lenticular.transactions.retrieve import instances
 from lenticular.transactions.retrieve.instances import BulkData
 from lenticular.web.http.accept import Offer
-from lenticular.web.http.media_types import HTML, PDF, PLAIN_TEXT
+from lenticular.web.http.character_sets import choose_character_set
+from lenticular.web.http.media_types import HTML, PDF, PLAIN_TEXT, TEXT_XML, shown
 from lenticular.web.representations import sr_page
 from lenticular.web.request_context import base_url, services_of
 from lenticular.web.responses import respond
+from lenticular.web.responses.omission_warnings import warn_of
 
 Answer = Callable[[Offer, RenderOptions], Response]
 
@@ -57,7 +59,7 @@ class Rendition:
             data = find(services, self._located)
             self.media_types, self._answer = (data.media_type,), partial(self._as_it_is, data)
         elif category is ResourceCategory.REPORT:
-            self.media_types, self._answer = (HTML, PLAIN_TEXT), self._report
+            self.media_types, self._answer = (HTML, PLAIN_TEXT, TEXT_XML), self._report
         else:
             resource_category.refuse_to_show(self._located)
 
@@ -85,14 +87,19 @@ class Rendition:
     def _report(self, offer: Offer, _: RenderOptions) -> Response:
         """Respond with the page of a report."""
         request, located = self._request, self._located
-        dicomweb = base_url(request)
-        etag = respond.entity_tag(__version__, located.instance.sha256, offer.media_type, dicomweb)
+        dicomweb, character_set = base_url(request), choose_character_set(request)
+        etag = respond.entity_tag(
+            __version__, located.instance.sha256, offer.media_type, character_set, dicomweb
+        )
         if unchanged := respond.not_modified(request, etag):
             return unchanged
         dataset = instances.dataset_of(services_of(request), located)
-        is_html = offer.media_type == HTML
-        page = sr_page.as_html(dataset, dicomweb) if is_html else sr_page.as_text(dataset)
-        media_type = f"{offer.media_type}; charset=utf-8"
+        if offer.media_type == PLAIN_TEXT:
+            page = sr_page.as_text(dataset, character_set)
+        else:
+            write = sr_page.as_html if offer.media_type == HTML else sr_page.as_xml
+            page = write(dataset, dicomweb, character_set)
+        media_type = f"{offer.media_type}; charset={character_set}"
         return _harmless(respond.content(request, page, media_type, etag=etag), sr_page.POLICY)
 
 
@@ -109,6 +116,16 @@ def drawn(request: Request, drawing: RenderRequest) -> Response:
         return unchanged
     made = render(drawing)
     return respond.content(request, made.body, made.media_type, etag=made.etag)
+
+
+def warn_of_annotations(request: Request, response: Response) -> Response:
+    """Name the keywords of `annotation` that are ignored (PS3.18 8.3.5.1.1)."""
+    parameters = request.query_params
+    text = parameters.get("annotation", parameters.get("imageAnnotation", ""))
+    if names := unknown_annotations(text):
+        sentence = f"The annotations {shown(', '.join(names))} are unknown and ignored."
+        return warn_of(request, response, [sentence])
+    return response
 
 
 def _harmless(response: Response, policy: str) -> Response:

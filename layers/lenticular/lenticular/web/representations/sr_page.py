@@ -4,6 +4,7 @@ The author of a report may have put anything into it, so all of it is escaped, a
 neither run nor load anything.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from html import escape
 
@@ -14,6 +15,9 @@ from lenticular.dicom.sr_content_tree import ContentItem, ReferencedInstance, co
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
+_XHTML = "http://www.w3.org/1999/xhtml"
+# The characters that XML 1.0 has no spelling for; surrogates are of texts that cannot be decoded.
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _STYLE = (
     "body{font:16px/1.45 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem;"
     "color:#1b1b1f;background:#fff}"
@@ -48,30 +52,42 @@ _RELATIONS = {
 }
 
 
-def as_html(dataset: Dataset, dicomweb: str) -> bytes:
+def as_html(dataset: Dataset, dicomweb: str, character_set: str) -> bytes:
     """Return the report as a page; references are links below this base URL."""
+    page = "<!DOCTYPE html>\n" + _page(dataset, dicomweb, character_set)
+    return page.encode(character_set, "xmlcharrefreplace")
+
+
+def as_xml(dataset: Dataset, dicomweb: str, character_set: str) -> bytes:
+    """Return the same page as an XML document (XHTML), for `text/xml`."""
+    declaration = f'<?xml version="1.0" encoding="{character_set}"?>\n'
+    page = _NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", _page(dataset, dicomweb, character_set))
+    return (declaration + page).encode(character_set, "xmlcharrefreplace")
+
+
+def _page(dataset: Dataset, dicomweb: str, character_set: str) -> str:
     root = content_tree(dataset)
     title = escape(_title(dataset, root))
     facts = "".join(
         f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in _facts(dataset)
     )
     page = (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
+        f'<html xmlns="{_XHTML}" lang="en"><head><meta charset="{character_set}"/>'
+        '<meta name="viewport" content="width=device-width"/>'
         f"<title>{title}</title><style>{_STYLE}</style></head>\n"
         f"<body><header><h1>{title}</h1><dl>{facts}</dl></header>\n<main>"
     )
     body = "".join(_below(root.children, dicomweb, 2))
-    return f"{page}{body}</main></body></html>\n".encode("utf-8", "replace")
+    return f"{page}{body}</main></body></html>\n"
 
 
-def as_text(dataset: Dataset) -> bytes:
+def as_text(dataset: Dataset, character_set: str) -> bytes:
     """Return the report as plain text, a line for each content item."""
     root = content_tree(dataset)
     title = _title(dataset, root)
     lines = [title, "=" * len(title), *(f"{name}: {value}" for name, value in _facts(dataset)), ""]
     lines += _lines(root.children, 0)
-    return ("\n".join(lines) + "\n").encode("utf-8", "replace")
+    return ("\n".join(lines) + "\n").encode(character_set, "replace")
 
 
 def _title(dataset: Dataset, root: ContentItem) -> str:

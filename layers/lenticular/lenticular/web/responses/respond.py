@@ -208,7 +208,7 @@ def array(
         etag = entity_tag(media_type, digest(documents))
     if unchanged := not_modified(request, etag):
         return unchanged
-    sent = _headers(media_type, etag)
+    sent = _headers(media_type, etag) | _content_location(request)
     if rest is not None:
         streamed = DeferredBody(lambda: chain([beginning, rest], pieces), omissions=omissions)
         return _answer(request, 200, sent, streamed)
@@ -286,7 +286,7 @@ def _headers(media_type: str, etag: str | None, file_name: str | None = None) ->
 def _content_location(request: Request) -> dict[str, str]:
     """Return the Content-Location of a single part (PS3.18 8.4.3)."""
     path: str = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
-    if not path.startswith(f"{DICOMWEB}/"):
+    if not path.startswith((f"{DICOMWEB}/", "/wado")):
         return {}
     query = request.scope["query_string"].decode("latin-1")
     location = root_url(request) + quote(path, "/,:;=@") + (f"?{query}" if query else "")

@@ -33,7 +33,7 @@ from lenticular.transactions.retrieve.omissions import Omissions, name_of, obtai
 from lenticular.web.http.accept import Offer, accepted, choose
 from lenticular.web.http.multipart import Part
 from lenticular.web.reading_routes import get_and_head
-from lenticular.web.representations.renditions import Rendition, drawn
+from lenticular.web.representations.renditions import Rendition, drawn, warn_of_annotations
 from lenticular.web.request_context import DICOMWEB, base_url, services_of
 from lenticular.web.resource_paths import INSTANCE, SERIES, STUDY, frame_numbers_of, target_of
 from lenticular.web.responses import respond
@@ -106,6 +106,10 @@ def frame_thumbnail(
 
 
 def _rendered(request: Request, target: Target, *, thumbnail: bool = False) -> Response:
+    return warn_of_annotations(request, _rendition(request, target, thumbnail=thumbnail))
+
+
+def _rendition(request: Request, target: Target, *, thumbnail: bool) -> Response:
     """Respond with pictures of a study, series or instance."""
     services = services_of(request)
     located = prepare.find(services, target)
@@ -216,7 +220,8 @@ def _frames(
         prepare.prepare(services, located, number, options, thumbnail=thumbnail)
         for number in frame_numbers  # each of which must exist
     ]
-    return _answer(request, drawings[:1] if thumbnail else drawings, offer)
+    response = _answer(request, drawings[:1] if thumbnail else drawings, offer)
+    return warn_of_annotations(request, response)
 
 
 def _wanted(

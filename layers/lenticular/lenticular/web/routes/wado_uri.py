@@ -24,10 +24,15 @@ from lenticular.transactions.render import prepare
 from lenticular.transactions.retrieve import instances
 from lenticular.transactions.retrieve.byte_source import file_content
 from lenticular.web.http.accept import Accept, Offer, accepted, choose, parse_ranges
-from lenticular.web.http.character_sets import character_sets
+from lenticular.web.http.character_sets import ANY, UTF_8, character_sets
 from lenticular.web.http.media_types import DICOM
 from lenticular.web.reading_routes import get_and_head
-from lenticular.web.representations.renditions import Rendition, drawn, picture
+from lenticular.web.representations.renditions import (
+    Rendition,
+    drawn,
+    picture,
+    warn_of_annotations,
+)
 from lenticular.web.request_context import services_of
 from lenticular.web.responses import respond
 
@@ -40,6 +45,10 @@ _NATIVE = (EXPLICIT_VR_LITTLE_ENDIAN, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
 @get_and_head(router, "/wado")
 def retrieve_by_uri(request: Request) -> Response:
     """Retrieve an instance: `?requestType=WADO&studyUID=…&seriesUID=…&objectUID=…`."""
+    return warn_of_annotations(request, _retrieve(request))
+
+
+def _retrieve(request: Request) -> Response:
     parameters = request.query_params
     target = _target(parameters)
     _refuse_what_is_not_done(parameters)
@@ -53,6 +62,8 @@ def retrieve_by_uri(request: Request) -> Response:
     offer = choose(_accept(request), [*map(Offer, shown), *objects])
     if offer.media_type == DICOM or rendition is None:
         _refuse_of_objects(parameters)
+        if recode and UTF_8 not in character_sets(parameters):
+            raise InvalidRequest("`charset` must include UTF-8; objects are recoded to no other.")
         return _object(request, located.instance, offer, recode=recode)
     _refuse_of_renditions(parameters)
     options = parse_uri_options(parameters, offer.media_type)
@@ -129,7 +140,7 @@ def _accept(request: Request) -> Accept:
 def _asks_for_utf_8(parameters: QueryParams) -> bool:
     """Return True if text should be in UTF-8 (PS3.18 9.1.2.2.2)."""
     named = character_sets(parameters)
-    return bool(named) and "*" not in named
+    return bool(named) and ANY not in named
 
 
 def _syntaxes(parameters: QueryParams, located: LocatedInstance, *, recode: bool) -> list[str]:

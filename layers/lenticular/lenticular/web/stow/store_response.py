@@ -40,8 +40,10 @@ def store_answer(results: Sequence[StoreResult], base_url: str) -> tuple[HTTPSta
     other = [_failed(result) for result in refused if result.target is None]
     dataset: Dataset = {}
     study = _common_study(results)
+    # Present and empty where the instances have no study in common (Table I.1-1).
+    dataset[tags.RETRIEVE_URL] = {"vr": "UR"}
     if stored and study is not None:
-        dataset[tags.RETRIEVE_URL] = {"vr": "UR", "Value": [f"{base_url}/{Target(study).path}"]}
+        dataset[tags.RETRIEVE_URL]["Value"] = [f"{base_url}/{Target(study).path}"]
     for tag, items in (
         (tags.FAILED_SOP_SEQUENCE, failed),
         (tags.REFERENCED_SOP_SEQUENCE, stored),
