@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lenticular import services
+from lenticular.index.write import writer
 from lenticular.transactions import uploads
 from tests.helpers.model.world import Bucket, Folder, World
 from tests.helpers.s3 import s3_server
@@ -48,6 +49,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """One thing after the other, so that a history is the same each time, and no waiting."""
     monkeypatch.setattr(services, "THREADS", 1)
     monkeypatch.setattr(uploads, "PART_BYTES", 700)
+    monkeypatch.setattr(writer, "ATTEMPTS", 3)
     # What dies here is processes, not machines.
     monkeypatch.setattr(os, "fsync", lambda _: None)
     monkeypatch.setattr(logging.root.manager, "disable", logging.CRITICAL)

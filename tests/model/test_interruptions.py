@@ -71,6 +71,8 @@ def points_of(world: World, operation: Operation, replace: bool) -> list[str]:
 def faults_at(number: int, point: str) -> Iterator[Fault]:
     """What may happen at a point; to die after it is to die before the next."""
     yield Fault(Kind.DEATH_BEFORE, number)
+    yield Fault(Kind.OUTAGE, number, Cause.GONE)
+    yield Fault(Kind.OUTAGE, number, Cause.FULL)
     if point == "put":
         yield Fault(Kind.DEATH_WITHIN, number)
     if point == "commit" or point.partition(" ")[0] in ("put", "delete", "open", "os.rename"):

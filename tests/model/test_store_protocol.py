@@ -1,8 +1,9 @@
 """The store protocol against a model of it: whatever happens in whatever order, nothing is lost.
 
-Hypothesis makes histories of operations on both ports, with errors and deaths at their calls and
-with two processes at once, and checks what must hold. Histories follow from seeds, 0 and on:
-`pytest tests/model --model-seconds 3600` makes more of them, `--model-seed N` begins with another.
+Hypothesis makes histories of operations on both ports, with errors, outages and deaths at their
+calls and with two processes at once, and checks what must hold. Histories follow from seeds, 0 and
+on: `pytest tests/model --model-seconds 3600` makes more of them, `--model-seed N` begins with
+another.
 """
 
 import time

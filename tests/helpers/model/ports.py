@@ -112,21 +112,30 @@ def _watch_database(database: Any, process: Process) -> None:
     dialect = database.engine.dialect
     commit = dialect.do_commit
 
+    def unreachable(cause: Cause) -> Exception | None:
+        """The error of a connection that cannot be made; one is made while the disk is full."""
+        return None if cause is Cause.FULL else connection_error(error)
+
+    def refusal(cause: Cause) -> Exception | None:
+        """The error with which the index refuses to read then."""
+        raised = unreachable(cause)
+        return raised and (database.dialect.refusal(raised) or raised)
+
     @contextmanager
     def watched_transaction(*arguments: Any, **options: Any) -> Iterator[Any]:
-        process.before("begin", _no_error)
+        process.before("begin", unreachable)
         with process.lock(), transaction(*arguments, **options) as connection:
             yield connection
 
     @contextmanager
     def watched_connect(*arguments: Any, **options: Any) -> Iterator[Any]:
-        process.before("connect", _no_error)
+        process.before("connect", refusal)
         with connect(*arguments, **options) as connection:
             yield connection
 
     @contextmanager
     def watched_cursor(*arguments: Any, **options: Any) -> Iterator[Any]:
-        process.before("cursor", _no_error)
+        process.before("cursor", refusal)
         with cursor(*arguments, **options) as opened:
             yield opened
 
@@ -147,6 +156,13 @@ def _no_error(cause: Cause) -> None:
 def _lost(cause: Cause) -> Exception:
     """A commit happened, and its answer was lost."""
     return mariadb_error(Cause.GONE)
+
+
+def connection_error(error: Callable[[Cause], Exception]) -> Exception:
+    """The error of a database that is down, or of SQLite whose lock another program holds."""
+    if error is mariadb_error:
+        return pymysql.err.OperationalError(2003, "Can't connect to MySQL server")
+    return sqlite_error(Cause.BUSY)
 
 
 def mariadb_error(cause: Cause) -> Exception:

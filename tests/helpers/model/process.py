@@ -29,6 +29,7 @@ class Kind(StrEnum):
     DEATH_BEFORE = "death before the effect"
     DEATH_AFTER = "death after the effect"
     DEATH_WITHIN = "death with half of the effect"
+    OUTAGE = "errors instead of this and all later effects"
 
 
 class Cause(StrEnum):
@@ -147,11 +148,15 @@ class Process:
 
     def _fail(self, at: int, error: Error, as_error: Kind, as_death: Kind) -> None:
         fault = self._fault
-        if fault is None or fault.at != at:
+        if fault is None or at < fault.at:
+            return
+        is_out = fault.kind is Kind.OUTAGE and as_error is Kind.ERROR_BEFORE
+        if at > fault.at and not is_out:
             return
         if fault.kind is as_death:
             self.die()
-        if fault.kind is as_error and (raised := error(fault.cause)) is not None:
+        fails = is_out or fault.kind is as_error
+        if fails and (raised := error(fault.cause)) is not None:
             self.has_failed = True
             raise raised
 
