@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from tests.helpers import samples, wire
+from tests.helpers.files.damaged_zip import damaged_zip
 from tests.helpers.server_process import Server
 
 SECONDS = 20
@@ -35,10 +36,10 @@ def eventually(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.1)
 
 
-def is_stored(server: Server, label: str, content: bytes) -> bool:
+def is_stored(server: Server, label: str, content: bytes, instance: int = 1) -> bool:
     accept = {"Accept": "application/dicom; transfer-syntax=*"}
     with server.client() as client:
-        answer = client.get(wire.DICOMWEB + samples.path(label), headers=accept)
+        answer = client.get(wire.DICOMWEB + samples.path(label, 1, instance), headers=accept)
     return answer.status_code == 200 and answer.content == content
 
 
@@ -80,6 +81,18 @@ def test_of_a_zip_the_good_entries_are_stored_and_the_bad_ones_are_told(running)
     assert is_stored(running, "good entry", samples.ct("good entry"))
     report = orjson.loads(rejected.with_name("mixed.zip.json").read_bytes())
     assert [refusal["file"] for refusal in report["refused"]] == ["bad.dcm"]
+
+
+def test_of_a_zip_with_a_damaged_entry_the_others_are_stored(running):
+    files = {str(number): samples.ct("in a zip", instance=number) for number in range(3)}
+    drop(running, "damaged.zip", damaged_zip(files, 1))
+    rejected = running.data / "rejected" / "damaged.zip"
+
+    eventually(rejected.exists, "nothing was moved aside")
+    for number in (0, 2):
+        assert is_stored(running, "in a zip", files[str(number)], instance=number)
+    report = orjson.loads(rejected.with_name("damaged.zip.json").read_bytes())
+    assert [refusal["file"] for refusal in report["refused"]] == ["1"]
 
 
 def test_two_refused_files_of_one_name_are_both_kept(running):

@@ -54,26 +54,26 @@ def zip_of(label: str, count: int) -> bytes:
 def test_a_zip_that_is_replaced_while_it_is_stored_is_stored_in_its_turn(
     services, folder, tmp_path
 ):
-    path = drop(folder, "export.zip", zip_of("first", 40))
+    path = drop(folder, "export.zip", zip_of("first", 200))
     second = tmp_path / "second.zip"
     second.write_bytes(zip_of("second", 30))
     turn = threading.Thread(target=folder.turn)
     turn.start()
     while not stored(services):
         time.sleep(0.001)
-    assert stored(services) < 40, "the turn was over before the file could be replaced"
+    assert stored(services) < 200, "the turn was over before the file could be replaced"
     os.replace(second, path)
     turn.join()
-    assert stored(services) == 40
+    assert stored(services) == 200
     assert path.exists()
     folder.turn()
-    assert stored(services) == 70
+    assert stored(services) == 230
     assert not list(folder.incoming.iterdir())
     assert not rejected(services)
 
 
 def test_a_file_that_is_replaced_while_it_is_refused_stays(services, folder, tmp_path):
-    entries = {f"{n}": samples.ct(f"before {n}") for n in range(20)}
+    entries = {f"{n}": samples.ct(f"before {n}") for n in range(200)}
     path = drop(folder, "mixed.zip", samples.zipped(entries | {"z": b"no DICOM"}))
     second = tmp_path / "second.zip"
     second.write_bytes(zip_of("after", 3))
@@ -84,7 +84,7 @@ def test_a_file_that_is_replaced_while_it_is_refused_stays(services, folder, tmp
     os.replace(second, path)
     turn.join()
     folder.turn()
-    assert stored(services) == 23
+    assert stored(services) == 203
     assert not rejected(services)
 
 

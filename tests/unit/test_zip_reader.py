@@ -38,6 +38,8 @@ def unpack(settings: Settings) -> Unpack:
         source = content.open("rb") if isinstance(content, Path) else _spool(content)
         found = {}
         for name, spool in zip_reader.zip_entries(services, source):
+            if isinstance(spool, errors.InvalidInstance):
+                raise spool
             with spool:
                 found[name] = spool.read(0, spool.size)
         return found

@@ -6,6 +6,7 @@ import pytest
 
 from lenticular.web.routes.orthanc.content_decoding import PIECE_BYTES, Inflater
 from tests.helpers import samples
+from tests.helpers.files.damaged_zip import damaged_zip
 from tests.helpers.http.orthanc import ids_of
 
 INSTANCES = "/instances"
@@ -77,7 +78,24 @@ def test_a_zip_answers_a_list_and_passes_over_what_is_no_dicom(client):
     answer = client.post(INSTANCES, content=content)
     assert answer.status_code == 200
     assert answer.json() == [told("Success", instance=1), told("Success", instance=2)]
-    assert answer.headers["warning"] == '299 - "2 of 4 files were not stored"'
+    left_out = "2 of 4 files were not stored: read me.txt, broken.dcm"
+    assert answer.headers["warning"] == f'299 - "{left_out}"'
+
+
+@pytest.mark.parametrize("damaged", [0, 1, 2])
+def test_of_a_zip_with_a_damaged_file_the_others_are_stored(client, damaged):
+    files = {f'"\u00e4{number}"': samples.ct("z", instance=number) for number in range(3)}
+    answer = client.post(INSTANCES, content=damaged_zip(files, damaged))
+    assert answer.status_code == 200
+    whole = [number for number in range(3) if number != damaged]
+    assert answer.json() == [told("Success", "z", instance=number) for number in whole]
+    left_out = f"1 of 3 files were not stored: ??{damaged}?"
+    assert answer.headers["warning"] == f'299 - "{left_out}"'
+
+
+def test_a_zip_whose_files_are_all_damaged_is_a_bad_file(client):
+    content = damaged_zip({"a": samples.ct()}, 0)
+    assert_orthanc_error(client.post(INSTANCES, content=content), 400, 15)
 
 
 def test_a_zip_of_many_instances_is_stored_batch_by_batch(client, services):

@@ -18,7 +18,7 @@ from lenticular.services import Services
 from lenticular.transactions.ingest.dropped_file import TAKEN, DroppedFile, dropped_name
 from lenticular.transactions.ingest.rejected_folder import RejectedFolder, readable
 from lenticular.transactions.ingest.rejection import Refusal
-from lenticular.transactions.ingest.zip_reader import is_zip, zip_entries
+from lenticular.transactions.ingest.zip_reader import is_zip, store_zip
 from lenticular.transactions.store.store import StoreResult, store
 from lenticular.transactions.watch import INTERVAL_SECONDS, Retries, Watch
 
@@ -132,9 +132,8 @@ class DropFolder(Watch):
     def _store_zip(self, file: BinaryIO, name: str) -> list[Refusal]:
         refusals: list[Refusal] = []
         try:
-            for entry, spool in zip_entries(self._services, file):
-                with spool:
-                    refusals += _refusals(entry, store(self._services, [spool]))
+            for entry, result in store_zip(self._services, file):
+                refusals += _refusals(entry, [result])
         except (errors.InvalidInstance, errors.TooLarge) as error:
             refusals.append(Refusal(name, error.detail))
         return refusals

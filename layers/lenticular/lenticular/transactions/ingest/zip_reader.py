@@ -47,11 +47,14 @@ def is_zip(head: bytes | memoryview) -> bool:
     return bytes(head[:4]) in (b"PK\x03\x04", _END)
 
 
-def zip_entries(services: Services, source: BinaryIO | Spool) -> Iterator[tuple[str, Spool]]:
+def zip_entries(
+    services: Services, source: BinaryIO | Spool
+) -> Iterator[tuple[str, Spool | errors.InvalidInstance]]:
     """Yield name and content of each file in a zip, which the caller closes.
 
-    Closes a zip that is given as a file. Raises InvalidInstance for a zip that is broken or
-    encrypted, TooLarge for one past a limit.
+    For a file that is damaged comes an error, as the others can be read. Closes a zip that is given
+    as a file. Raises InvalidInstance for a zip that cannot be opened or is encrypted, TooLarge for
+    one past a limit.
     """
     with _opened(source) as file:
         size = file.seek(0, io.SEEK_END)
@@ -64,20 +67,39 @@ def zip_entries(services: Services, source: BinaryIO | Spool) -> Iterator[tuple[
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
             _check_entries(entries, size, services.settings)
             for number, entry in enumerate(entries, 1):
-                yield _name(entry), _unpack(services, archive, entry, number)
+                try:
+                    content: Spool | errors.InvalidInstance = _unpack(
+                        services, archive, entry, number
+                    )
+                except errors.InvalidInstance as error:
+                    content = error
+                yield _name(entry), content
 
 
-def store_zip(services: Services, source: Spool) -> Iterator[tuple[str, StoreResult]]:
-    """Store each file of a zip, several in one transaction; the name and the result of each."""
+def store_zip(services: Services, source: BinaryIO | Spool) -> Iterator[tuple[str, StoreResult]]:
+    """Store each file of a zip, several in one transaction; the name and the result of each.
+
+    What can be read is stored; raises InvalidInstance if that is no file at all.
+    """
     batch: Batch[str] = Batch(services)
+    damaged: list[tuple[str, errors.InvalidInstance]] = []
+    has_read_any = False
     try:
-        for name, spool in zip_entries(services, source):
-            batch.add(spool, name)
+        for name, content in zip_entries(services, source):
+            if isinstance(content, errors.InvalidInstance):
+                damaged.append((name, content))
+                continue
+            has_read_any = True
+            batch.add(content, name)
             if batch.is_full:
                 yield from batch.store()
         yield from batch.store()
     finally:
         batch.close()
+    if damaged and not has_read_any:
+        raise damaged[0][1]
+    for name, error in damaged:
+        yield name, StoreResult(None, failure_reason=error.failure_reason, detail=error.detail)
 
 
 def _name(entry: zipfile.ZipInfo) -> str:

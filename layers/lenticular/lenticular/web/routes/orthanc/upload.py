@@ -1,5 +1,6 @@
 """`POST /instances`: a file, a zip of files, or a form with either; also compressed with gzip."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -27,7 +28,13 @@ router = APIRouter(tags=["Orthanc"])
 MAX_UNREADABLE_FILES = 10_000
 """Files of one form that are not DICOM."""
 
+MOST_NAMED = 10
+"""Files that a warning names one by one, so that no answer is all of headers."""
+
 _NEW = (Outcome.STORED, Outcome.REPLACED)
+
+Named = tuple[str, StoreResult]
+"""The name that a file has in a zip, else none, and what became of it."""
 
 
 @router.post("/instances", response_class=Response)
@@ -37,8 +44,8 @@ async def upload(request: Request) -> Response:
     body = body_of(request, services.settings.maximum_body)
     if is_form(request):
         results = await _store_form(request, services, body)
-        if not any(map(_is_stored, results)):
-            raise _refusal(results[0])
+        if not any(_is_stored(result) for _, result in results):
+            raise _refusal(results[0][1])
         return _answer_to_many(results)
     with services.new_spool() as spool:
         async for piece in body:
@@ -46,25 +53,26 @@ async def upload(request: Request) -> Response:
         results = await run_in_threadpool(_store, services, spool)
         if is_zip(spool.view()[:4]):
             return _answer_to_many(results)
-    if not _is_stored(results[0]):
-        raise _refusal(results[0])
-    response = answer(_as_json(results[0]))
-    if results[0].warning_reason:
-        response.headers["warning"] = f'299 - "{results[0].detail}"'
+    ((_, result),) = results
+    if not _is_stored(result):
+        raise _refusal(result)
+    response = answer(_as_json(result))
+    if result.warning_reason:
+        response.headers["warning"] = f'299 - "{result.detail}"'
     return response
 
 
 async def _store_form(
     request: Request, services: Services, body: AsyncIterator[bytes]
-) -> list[StoreResult]:
+) -> list[Named]:
     """Store each file of a form."""
-    results: list[StoreResult] = []
+    results: list[Named] = []
     unreadable = 0
     async for spool in files_of_form(request, body, services):
         with spool:
             stored = await run_in_threadpool(_store, services, spool)
         results += stored
-        unreadable += all(result.target is None for result in stored)
+        unreadable += all(result.target is None for _, result in stored)
         if unreadable > MAX_UNREADABLE_FILES:
             raise errors.TooLarge(
                 f"More than {MAX_UNREADABLE_FILES:,} files of the form are not DICOM; the rest is"
@@ -73,24 +81,32 @@ async def _store_form(
     return results
 
 
-def _store(services: Services, spool: Spool) -> list[StoreResult]:
+def _store(services: Services, spool: Spool) -> list[Named]:
     """Store a file, or the files of a zip."""
     if is_zip(spool.view()[:4]):
-        return [result for _, result in store_zip(services, spool)]
-    return store(services, [spool])
+        return list(store_zip(services, spool))
+    return [("", result) for result in store(services, [spool])]
 
 
-def _answer_to_many(results: list[StoreResult]) -> Response:
-    """Respond with the stored instances; warn of files that are not DICOM, which Orthanc skips."""
-    stored = [result for result in results if _is_stored(result)]
-    for result in results:
+def _answer_to_many(results: list[Named]) -> Response:
+    """Respond with the stored instances; name the files that are not, which Orthanc skips."""
+    stored = [result for _, result in results if _is_stored(result)]
+    for _, result in results:
         if result.temporary_failure is not None:
             raise result.temporary_failure
     response = answer([_as_json(result) for result in stored])
     if len(stored) < len(results):
         left_out = f"{len(results) - len(stored)} of {len(results)} files were not stored"
-        response.headers["warning"] = f'299 - "{left_out}"'
+        refused = [name for name, result in results if name and not _is_stored(result)]
+        named = ", ".join(refused[:MOST_NAMED]) + (", ..." if len(refused) > MOST_NAMED else "")
+        sentence = f"{left_out}: {named}" if named else left_out
+        response.headers["warning"] = f'299 - "{_header_text(sentence)}"'
     return response
+
+
+def _header_text(text: str) -> str:
+    """Return a text as it may stand between the quotation marks of a header."""
+    return re.sub(r"[^ !#-\[\]-~]", "?", text)
 
 
 def _is_stored(result: StoreResult) -> bool:
