@@ -100,6 +100,8 @@ class Settings:
     """True if other bytes under a stored SOP Instance UID replace the stored ones."""
     uids: str = "lenient"
     """`lenient` stores instances whose UIDs are none, with a warning; `strict` refuses them."""
+    strict: bool = False
+    """True if no deviation from PS3.18 is made that can be avoided (docs/conformance.md 3.11)."""
     stable_age: int = 60
     """Seconds without an addition after which a study counts as stable (Orthanc: StableAge)."""
     public_url: str = ""

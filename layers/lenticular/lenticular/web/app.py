@@ -39,6 +39,7 @@ def create_app(
         servers=[{"url": services.settings.public_url}] if services.settings.public_url else None,
     )
     app.state.services = services
+    app.state.strict = services.settings.strict
     # For the methods of a path, which another function may serve on AWS.
     app.state.all_routers = all_routers
     if routers is None:

@@ -8,14 +8,14 @@ type.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from starlette.requests import Request
 
 from lenticular.dicom import transfer_syntaxes
 from lenticular.errors import InvalidRequest, Unacceptable
-from lenticular.web.http.character_sets import character_sets
+from lenticular.web.http.character_sets import ANY, character_sets
 from lenticular.web.http.media_types import (
     MULTIPART_RELATED,
     OCTET_STREAM,
@@ -94,17 +94,44 @@ COMMON_LENGTH = 1000
 _ANYTHING: Ranges = (MediaRange("*/*", None, None, 1.0),)
 
 
+def is_strict(request: Request) -> bool:
+    """Return True if the server follows PS3.18 to the letter (the setting `strict`)."""
+    return bool(getattr(request.app.state, "strict", False))
+
+
 def accepted(request: Request) -> Accept:
     """Return the media types that the client accepts; without an Accept header, all.
 
-    A `charset` without UTF-8 is refused here (PS3.18 8.3.3.2).
+    A `charset` without a known character set is refused here (PS3.18 8.3.3.2).
     """
-    character_sets(request.query_params)
+    named = character_sets(request.query_params)
+    if is_strict(request):
+        _require_accept(request, named)
     query = ",".join(request.query_params.getlist("accept"))
     header = ",".join(request.headers.getlist("accept"))
     if not query:
         return (parse_ranges(header) or _ANYTHING,)
     return parse_ranges(_LOST_PLUS.sub("+", query)), parse_ranges(header)
+
+
+def _require_accept(request: Request, charset: tuple[str, ...]) -> None:
+    """Refuse a request without media types, or with a wildcard as character set."""
+    if ANY in charset:
+        raise InvalidRequest("`charset` has no wildcards; name a character set.")
+    if "accept" not in request.query_params and "accept" not in request.headers:
+        raise Unacceptable("Name the media types that you accept in `Accept` or `accept`.")
+
+
+def with_default_syntax(accept: Accept) -> Accept:
+    """Return the ranges with the default of PS3.18 8.7.3.4 where none names a transfer syntax."""
+    default = transfer_syntaxes.EXPLICIT_VR_LITTLE_ENDIAN
+    return tuple(
+        tuple(
+            replace(each, transfer_syntax_uid=each.transfer_syntax_uid or default)
+            for each in ranges
+        )
+        for ranges in accept
+    )
 
 
 def parse_ranges(text: str) -> Ranges:

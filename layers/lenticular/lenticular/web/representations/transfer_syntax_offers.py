@@ -20,7 +20,7 @@ from lenticular.dicom.transfer_syntaxes import (
 from lenticular.errors import Unacceptable
 from lenticular.index.records import LocatedInstance
 from lenticular.transactions.retrieve.frames import can_decode
-from lenticular.web.http.accept import Accept, Offer, choose, takes
+from lenticular.web.http.accept import Accept, Offer, choose, takes, with_default_syntax
 from lenticular.web.http.media_types import DICOM, OCTET_STREAM, ZIP
 
 
@@ -49,7 +49,7 @@ class Representation:
 
 
 def negotiate_instances(
-    accept: Accept, stored_syntaxes: Iterable[str], *, single: bool
+    accept: Accept, stored_syntaxes: Iterable[str], *, single: bool, strict: bool = False
 ) -> Representation:
     """Return how these instances are sent, each in a transfer syntax that is accepted.
 
@@ -63,18 +63,17 @@ def negotiate_instances(
     refused: dict[str, Unacceptable] = {}
     fallbacks: set[str] = set()
     for stored in sorted(set(stored_syntaxes)):
+        offers = [each for kind in candidates for each in _offers(stored, *kind, strict=strict)]
+        wanted = with_default_syntax(accept) if strict and _can_change(stored) else accept
         try:
-            chosen = choose(
-                accept, [offer for candidate in candidates for offer in _offers(stored, *candidate)]
-            )
+            chosen = choose(wanted, offers)
         except Unacceptable as error:
             refused[stored] = error
             continue
         candidates = [(chosen.media_type, chosen.multipart)]
         syntaxes[stored] = chosen.transfer_syntax_uid or stored
-        if syntaxes[stored] != stored and takes(
-            accept, replace(chosen, transfer_syntax_uid=stored)
-        ):
+        as_stored = replace(chosen, transfer_syntax_uid=stored)
+        if syntaxes[stored] != stored and not strict and takes(accept, as_stored):
             fallbacks.add(stored)
     if not syntaxes:
         raise next(iter(refused.values()))
@@ -82,28 +81,34 @@ def negotiate_instances(
 
 
 @lru_cache(maxsize=256)
-def _offers(stored: str, media_type: str, multipart: bool) -> tuple[Offer, ...]:
+def _offers(stored: str, media_type: str, multipart: bool, *, strict: bool) -> tuple[Offer, ...]:
     """Return the offers of a media type in every transfer syntax that the stored one can become."""
-    syntaxes = [None] if media_type == OCTET_STREAM else _reachable(stored)
+    syntaxes = [None] if media_type == OCTET_STREAM else _reachable(stored, strict=strict)
     return tuple(Offer(media_type, syntax, multipart) for syntax in syntaxes)
 
 
-def _reachable(stored: str) -> list[str]:
-    """Return the transfer syntaxes that can be made of a stored one, the default first."""
+def _can_change(stored: str) -> bool:
     syntax = KNOWN.get(stored)
-    if syntax is None or syntax.is_video or syntax.is_referenced:
+    return syntax is not None and not syntax.is_video and not syntax.is_referenced
+
+
+def _reachable(stored: str, *, strict: bool) -> list[str]:
+    """Return the transfer syntaxes that can be made of a stored one, the default first."""
+    if not _can_change(stored):
         return [stored]
     native = (EXPLICIT_VR_LITTLE_ENDIAN, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
     if stored in NOT_USED_IN_WEB_SERVICES:  # available by name only, PS3.18 8.7.3
-        return [*native, *COMPRESSED, stored]
+        return [*native, *COMPRESSED, *([] if strict else [stored])]
     return list(dict.fromkeys((stored, *native, *COMPRESSED)))
 
 
 def negotiate_frames(
-    accept: Accept, located: LocatedInstance, stored: str, *, single: bool
+    accept: Accept, located: LocatedInstance, stored: str, *, single: bool, strict: bool = False
 ) -> Offer:
     """Return the media type and transfer syntax of frames that are stored in this syntax."""
     offers = frame_offers(located, stored)
+    if strict:  # uncompressed is the default, PS3.18 Table 8.7.3-4
+        offers.sort(key=lambda offer: offer.transfer_syntax_uid != EXPLICIT_VR_LITTLE_ENDIAN)
     parts = [replace(offer, multipart=True) for offer in offers]
     return choose(accept, [*parts, *offers] if single else parts)
 

@@ -30,7 +30,7 @@ from lenticular.transactions.retrieve.omissions import (
 )
 from lenticular.transactions.retrieve.read_ahead import read_ahead
 from lenticular.transactions.retrieve.zip_writer import ZipEntry, entry_name, zip_stream
-from lenticular.web.http.accept import Offer, accepted
+from lenticular.web.http.accept import Offer, accepted, is_strict
 from lenticular.web.http.media_types import DICOM, OCTET_STREAM, ZIP
 from lenticular.web.http.multipart import Part
 from lenticular.web.reading_routes import get_and_head
@@ -99,7 +99,9 @@ def retrieve_frames(
     services = services_of(request)
     located = retrieve.locate(services, target_of(study, series, instance))
     accept, stored = accepted(request), frame_syntax(services, located)
-    offer = negotiate_frames(accept, located, stored, single=len(frame_numbers) == 1)
+    offer = negotiate_frames(
+        accept, located, stored, single=len(frame_numbers) == 1, strict=is_strict(request)
+    )
     return frames.answer(request, located, frame_numbers, offer, stored)
 
 
@@ -109,7 +111,9 @@ def _instances(request: Request, target: Target) -> Response:
     instances = find_present(services, target, omissions)
     stored = (instance.transfer_syntax_uid for instance in instances)
     single = target.sop_instance_uid is not None
-    wanted = negotiate_instances(accepted(request), stored, single=single)
+    wanted = negotiate_instances(
+        accepted(request), stored, single=single, strict=is_strict(request)
+    )
     if wanted.media_type == OCTET_STREAM:
         return all_values(request, target)
     syntaxes = [wanted.syntaxes.get(each.transfer_syntax_uid) for each in instances]

@@ -23,7 +23,7 @@ from lenticular.pixels.uri_options import PARAMETERS, parse_uri_options
 from lenticular.transactions.render import prepare
 from lenticular.transactions.retrieve import instances
 from lenticular.transactions.retrieve.byte_source import file_content
-from lenticular.web.http.accept import Accept, Offer, accepted, choose, parse_ranges
+from lenticular.web.http.accept import Accept, Offer, accepted, choose, is_strict, parse_ranges
 from lenticular.web.http.character_sets import ANY, UTF_8, character_sets
 from lenticular.web.http.media_types import DICOM
 from lenticular.web.reading_routes import get_and_head
@@ -54,6 +54,8 @@ def _retrieve(request: Request) -> Response:
     _refuse_what_is_not_done(parameters)
     state = _presentation_state(parameters, target)
     located = instances.locate(services_of(request), target)
+    if is_strict(request):
+        _refuse_what_is_lenient(parameters, located)
     frame_number = _frame_number(parameters, located)
     rendition = _rendition(request, located)
     shown = () if rendition is None else rendition.media_types
@@ -108,6 +110,14 @@ def _presentation_state(parameters: QueryParams, target: Target) -> Target | Non
     if any(uid is None or uids.problem_of(uid) for uid in named):
         raise InvalidRequest("`presentationSeriesUID` and `presentationUID` must be two UIDs.")
     return Target(target.study_instance_uid, *named)
+
+
+def _refuse_what_is_lenient(parameters: QueryParams, located: LocatedInstance) -> None:
+    """Refuse what PS3.18 8.7.3 and 9.5.2.1 do, and what is answered if not strict."""
+    if parameters.get("transferSyntax") in NOT_USED_IN_WEB_SERVICES:
+        raise Unacceptable("This transfer syntax is not used in web services.")
+    if "frameNumber" in parameters and located.instance.number_of_frames <= 1:
+        raise InvalidRequest("`frameNumber` applies to instances of several frames.")
 
 
 def _frame_number(parameters: QueryParams, located: LocatedInstance) -> int | None:
