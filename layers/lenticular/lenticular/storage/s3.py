@@ -24,7 +24,7 @@ from botocore.exceptions import (
 )
 
 from lenticular.storage.protocol import Found, UploadedPart
-from lenticular.storage.s3_errors import PastTheEnd, archived, is_missing, own_errors
+from lenticular.storage.s3_errors import FailFast, PastTheEnd, archived, is_missing, own_errors
 from lenticular.storage.s3_writer import CACHE_CONTROL, MultipartWriter, disposition
 from lenticular.storage.spool import Spool
 
@@ -362,6 +362,7 @@ def make_client(read_seconds: int = READ_SECONDS) -> "S3Client":
     if ".amazonaws." not in (urlsplit(client.meta.endpoint_url).hostname or ""):
         # Elsewhere no name server knows a host for each bucket.
         client = _client("path", read_seconds)
+    FailFast(client)
     return client
 
 

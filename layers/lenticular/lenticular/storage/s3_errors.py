@@ -1,7 +1,9 @@
 """Translate the errors of the S3 client library to the language's own."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import (
@@ -13,11 +15,42 @@ from botocore.exceptions import (
 
 from lenticular.storage.protocol import Archived
 
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
 _MISSING = frozenset({"NoSuchKey", "NoSuchUpload", "NotFound", "NoSuchVersion", "404"})
 _DENIED = frozenset({"AccessDenied", "403", "Forbidden", "InvalidAccessKeyId", "ExpiredToken"})
 _SLOW = frozenset({"RequestTimeout", "SlowDown", "ServiceUnavailable", "503"})
+_TIMEOUTS = (ConnectTimeoutError, ReadTimeoutError)
 _ARCHIVED = frozenset({"InvalidObjectState"})
 _PAST_THE_END = frozenset({"InvalidRange", "416"})
+
+
+SECONDS_OF_SILENCE = 3.0
+"""For so long after a call that was not answered in time, no other is made."""
+
+_NOT_IN_TIME = "The storage does not answer in time."
+
+
+class FailFast:
+    """Fails calls at once for a while after one was not answered in time.
+
+    A request makes many calls, one after the other or side by side. If each of them waited in vain,
+    its client would have no answer in minutes.
+    """
+
+    def __init__(self, client: "S3Client") -> None:
+        self._until = 0.0
+        client.meta.events.register("before-call.s3", self._check)
+        client.meta.events.register("after-call-error.s3", self._note)
+
+    def _check(self, **_: Any) -> None:
+        if time.monotonic() < self._until:
+            raise TimeoutError(_NOT_IN_TIME)
+
+    def _note(self, exception: Exception, **_: Any) -> None:
+        if isinstance(exception, _TIMEOUTS):
+            self._until = time.monotonic() + SECONDS_OF_SILENCE
 
 
 class PastTheEnd(Exception):
@@ -31,8 +64,8 @@ def own_errors(key: str) -> Iterator[None]:
         yield
     except ClientError as error:
         raise _own_error(_code(error), key) from error
-    except (ConnectTimeoutError, ReadTimeoutError) as error:
-        raise TimeoutError("The storage does not answer in time.") from error
+    except _TIMEOUTS as error:
+        raise TimeoutError(_NOT_IN_TIME) from error
     except (BotoCoreError, S3UploadFailedError) as error:
         raise OSError(f"The storage cannot be used: {type(error).__name__}.") from error
 
