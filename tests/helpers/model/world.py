@@ -3,6 +3,7 @@
 import dataclasses
 import secrets
 import shutil
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from copy import copy
@@ -169,8 +170,10 @@ class Folder(World):
     def drop(self, name: str, data: bytes) -> None:
         incoming = self.folder / "incoming"
         incoming.mkdir(exist_ok=True)
-        (incoming / f".{name}").write_bytes(data)
-        (incoming / f".{name}").replace(incoming / name)
+        # Two people may drop files of one name at once.
+        beside = incoming / f".{name}-{threading.get_ident()}"
+        beside.write_bytes(data)
+        beside.replace(incoming / name)
 
     def dropped_name(self, name: str) -> str:
         return dropped_name(name)
