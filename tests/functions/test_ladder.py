@@ -235,6 +235,32 @@ def test_an_answer_of_a_study_goes_with_the_study(functions, upload, storage):
     assert list(storage.keys(result)) == []
 
 
+def test_a_job_for_an_archived_file_says_that_it_must_be_restored(
+    functions, upload, perform, storage
+):
+    upload(*(samples.ct("archived", instance=number, size=2000) for number in (1, 2, 3)))
+    path = f"/dicom-web/studies/{samples.study_uid('archived')}"
+    asked = functions.call("dicomweb", "GET", path, accept=PARTS)
+    place = asked.headers["location"].removeprefix(f"https://{HOST}{STAGE}")
+    (key,) = [
+        key
+        for key, _, _ in storage.keys("instances/")
+        if f"/{samples.sop_uid('archived', 1, 2)}-" in key
+    ]
+    storage.client.copy_object(
+        Bucket=storage.bucket,
+        Key=key,
+        CopySource=f"{storage.bucket}/{key}",
+        StorageClass="GLACIER",
+    )
+
+    assert perform() == []
+    told = functions.call("dicomweb", "GET", place)
+
+    assert told.status == 503
+    assert "restored" in told.json()["detail"]
+
+
 def test_a_search_that_was_put_off_goes_with_what_it_may_have_found(functions, upload, storage):
     upload(samples.ct("found and deleted"))
     result = "0123456789abcdef" * 2

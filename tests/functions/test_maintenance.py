@@ -1,5 +1,7 @@
 """Maintenance: sweep, reindex, and the answers that a deployment waits for."""
 
+import json
+
 import pytest
 
 from lenticular.dicom.model import Target
@@ -13,6 +15,7 @@ from tests.helpers import samples
 from tests.helpers.aws.api_gateway import Context
 from tests.helpers.aws.cloudformation import cloudformation, deployment
 from tests.helpers.aws.events import put
+from tests.helpers.aws.sam_template import load
 
 __all__ = ["cloudformation"]
 
@@ -61,6 +64,22 @@ def test_a_sweep_goes_on_where_the_last_one_ran_out_of_time(ingest):
     assert calls > 5
     assert looked_at == total
     assert list(services.storage.keys("upkeep/")) == []
+
+
+@pytest.mark.parametrize(("milliseconds", "cut_short"), [(900_000, 0), (1_000, 1)])
+def test_a_sweep_that_runs_out_of_time_is_counted_for_its_alarm(
+    maintenance, capsys, monkeypatch, milliseconds, cut_short
+):
+    alarm = load()["Resources"]["SweepAlarm"]["Properties"]
+    monkeypatch.setattr(Context, "get_remaining_time_in_millis", lambda self: milliseconds)
+    capsys.readouterr()
+
+    maintenance.handler({"action": "sweep"}, Context())
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (sent,) = [line for line in lines if alarm["MetricName"] in line]
+    assert sent[alarm["MetricName"]] == [cut_short]
+    assert sent["_aws"]["CloudWatchMetrics"][0]["Namespace"] == alarm["Namespace"]
 
 
 def test_an_empty_index_is_no_leave_to_sweep_everything(services, empty):
