@@ -148,11 +148,13 @@ class RetrievalReader:
         return [_range_in(chunks, frame_number) for frame_number in frame_numbers]
 
     def documents(
-        self, target: Target, replacement: Callable[[StoredInstance], bytes | None]
+        self,
+        target: Target,
+        replacement: Callable[[StoredInstance], bytes | None] = lambda _: None,
     ) -> Iterator[bytes]:
         """Yield the DICOM JSON of each instance in the order of `find`, a few at a time.
 
-        For a document that is damaged `replacement` gives another one, or None.
+        For a document that is damaged `replacement` gives another one, or None to leave it out.
         """
         keys = self._rows(self._document_keys[_depth(target)], target)
         # Not one long read: for a slow client the write-ahead log could not be checkpointed.
