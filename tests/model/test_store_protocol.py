@@ -116,6 +116,8 @@ def machine(world: World) -> type[RuleBasedStateMachine]:
         ) -> None:
             if one == other == TakeDrops() and world.has_one_taker:
                 return
+            if isinstance(one, Drop) and isinstance(other, Drop):  # no process of ours
+                return
             self.history.do(Act(one, fault), Act(other), runs=runs)
 
         @rule(content=contents, named_for=contents, is_odd=st.booleans())

@@ -183,7 +183,7 @@ def decimal(text: str, parameter: str) -> float:
     return float(text)
 
 
-_PARAMETERS: dict[str, tuple[str, Callable[[str], Any]]] = {
+PARAMETERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "quality": ("quality", parse_quality),
     "window": ("window", parse_window),
     "viewport": ("viewport", parse_viewport),
@@ -197,7 +197,7 @@ def parse_options(parameters: Mapping[str, str], media_type: str = JPEG) -> Rend
     """Read the parameters of PS3.18 8.3.5.1; others are ignored."""
     given = {
         field: parse(parameters[name])
-        for name, (field, parse) in _PARAMETERS.items()
+        for name, (field, parse) in PARAMETERS.items()
         if name in parameters
     }
     require_room_for_profile(given.get("icc_profile", "no"), media_type)
@@ -216,7 +216,7 @@ def parse_thumbnail_options(parameters: Mapping[str, str], media_type: str) -> R
     Other parameters of rendered resources are refused; an annotation would put the patient's name
     into a picture that "shall not contain any Patient Identifying Information" (10.4.1.1.4).
     """
-    for name in _PARAMETERS:
+    for name in PARAMETERS:
         if name in parameters and name != "viewport":
             raise InvalidRequest(f"`{name}` cannot be given for a thumbnail; ask for /rendered.")
     if "viewport" not in parameters:

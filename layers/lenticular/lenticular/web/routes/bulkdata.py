@@ -8,12 +8,13 @@ from starlette.responses import Response
 
 from lenticular.transactions.retrieve import instances as retrieve
 from lenticular.transactions.retrieve.bulkdata import Value
+from lenticular.web.dicomweb_route import DicomwebRoute
 from lenticular.web.reading_routes import get_and_head
 from lenticular.web.representations.bulkdata import all_values, one_value
 from lenticular.web.request_context import DICOMWEB, services_of
 from lenticular.web.resource_paths import INSTANCE, SERIES, STUDY, target_of
 
-router = APIRouter(prefix=DICOMWEB, tags=["Retrieve"])
+router = APIRouter(prefix=DICOMWEB, tags=["Retrieve"], route_class=DicomwebRoute)
 
 
 @get_and_head(router, STUDY + "/bulkdata")

@@ -4,10 +4,11 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from lenticular.transactions.delete import delete
+from lenticular.web.dicomweb_route import DicomwebRoute
 from lenticular.web.request_context import DICOMWEB, services_of
 from lenticular.web.resource_paths import INSTANCE, SERIES, STUDY, target_of
 
-router = APIRouter(prefix=DICOMWEB, tags=["Delete"])
+router = APIRouter(prefix=DICOMWEB, tags=["Delete"], route_class=DicomwebRoute)
 
 
 @router.delete(STUDY, status_code=204)

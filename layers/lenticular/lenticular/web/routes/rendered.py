@@ -18,6 +18,7 @@ from lenticular.errors import NotRenderable, TooLarge
 from lenticular.index.records import LocatedInstance
 from lenticular.pixels.picture_formats import IN_DICOMWEB
 from lenticular.pixels.render_options import (
+    PARAMETERS,
     RenderOptions,
     parse_options,
     parse_thumbnail_options,
@@ -30,6 +31,7 @@ from lenticular.transactions.retrieve import instances as retrieve
 from lenticular.transactions.retrieve.byte_source import FileGone
 from lenticular.transactions.retrieve.made_ahead import Scratch
 from lenticular.transactions.retrieve.omissions import Omissions, name_of, obtainable
+from lenticular.web.dicomweb_route import DicomwebRoute
 from lenticular.web.http.accept import Offer, accepted, choose
 from lenticular.web.http.multipart import Part
 from lenticular.web.reading_routes import get_and_head
@@ -38,7 +40,14 @@ from lenticular.web.request_context import DICOMWEB, base_url, services_of
 from lenticular.web.resource_paths import INSTANCE, SERIES, STUDY, frame_numbers_of, target_of
 from lenticular.web.responses import respond
 
-router = APIRouter(prefix=DICOMWEB, tags=["Rendered"])
+
+class RenderedRoute(DicomwebRoute):
+    """A route that knows the parameters of rendered resources, too."""
+
+    parameters = DicomwebRoute.parameters | PARAMETERS.keys()
+
+
+router = APIRouter(prefix=DICOMWEB, tags=["Rendered"], route_class=RenderedRoute)
 
 MAX_FRAMES = 100
 """Frames that one request may have drawn."""

@@ -13,6 +13,7 @@ from lenticular.storage.spool import Spool
 from lenticular.transactions.store.batch import Batch
 from lenticular.transactions.store.compose_instance import StoreWarning
 from lenticular.transactions.store.store import StoreResult
+from lenticular.web.dicomweb_route import DicomwebRoute
 from lenticular.web.representations import datasets
 from lenticular.web.request_body import refuse_encoded, require_body
 from lenticular.web.request_context import DICOMWEB, base_url, services_of
@@ -20,7 +21,7 @@ from lenticular.web.resource_paths import target_of
 from lenticular.web.stow.store_request import received
 from lenticular.web.stow.store_response import store_answer
 
-router = APIRouter(prefix=DICOMWEB, tags=["Store"])
+router = APIRouter(prefix=DICOMWEB, tags=["Store"], route_class=DicomwebRoute)
 
 MAX_UNREADABLE_PARTS = 10_000
 """Parts, or datasets of metadata, of one request from which no instance can be made."""

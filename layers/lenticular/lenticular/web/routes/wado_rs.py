@@ -30,6 +30,7 @@ from lenticular.transactions.retrieve.omissions import (
 )
 from lenticular.transactions.retrieve.read_ahead import read_ahead
 from lenticular.transactions.retrieve.zip_writer import ZipEntry, entry_name, zip_stream
+from lenticular.web.dicomweb_route import DicomwebRoute
 from lenticular.web.http.accept import Offer, accepted, is_strict
 from lenticular.web.http.media_types import DICOM, OCTET_STREAM, ZIP
 from lenticular.web.http.multipart import Part
@@ -46,7 +47,7 @@ from lenticular.web.resource_paths import INSTANCE, SERIES, STUDY, frame_numbers
 from lenticular.web.responses import respond
 from lenticular.web.responses.omission_warnings import warn_of
 
-router = APIRouter(prefix=DICOMWEB, tags=["Retrieve"])
+router = APIRouter(prefix=DICOMWEB, tags=["Retrieve"], route_class=DicomwebRoute)
 
 MAX_FRAMES = 10_000
 """Frames that one request may name."""
