@@ -17,13 +17,13 @@ UNMET, UNUSABLE = 1, 2
 PROFILES = {
     "archive": (
         *("capabilities", "search", "paging", "retrieve", "negotiation", "json", "xml"),
-        *("rendered", "store", "uri"),
+        *("character_sets", "statuses", "rendered", "store", "uri"),
     ),
-    "viewer": ("search", "paging", "retrieve", "negotiation", "json", "rendered"),
+    "viewer": ("search", "paging", "retrieve", "negotiation", "statuses", "json", "rendered"),
     "search": ("search", "paging"),
     "json": ("json",),
     "xml": ("xml",),
-    "retrieve": ("retrieve", "negotiation"),
+    "retrieve": ("retrieve", "negotiation", "character_sets", "statuses"),
     "rendered": ("rendered",),
     "store": ("store",),
     "uri": ("uri",),

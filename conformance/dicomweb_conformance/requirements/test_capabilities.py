@@ -77,3 +77,72 @@ def test_8_5_a_method_that_is_not_supported_is_405_and_allow_names_those_that_ar
 def test_8_5_an_unknown_resource_is_404(service):
     assert service.get("/nothing-of-this-name").status_code == 404
     assert service.get(f"/studies/{uid('A')}/nothing").status_code == 404
+
+
+@pytest.fixture(scope="module")
+def wadl(service):
+    return ET.fromstring(ok(service.request("OPTIONS", service.url, WADL)).content)
+
+
+def named(parent, name):
+    """The elements of this name at any depth, whatever their namespace."""
+    return [each for each in parent.iter() if each.tag.rpartition("}")[2] == name]
+
+
+def test_H_there_is_one_resources_element(wadl):
+    assert len(named(wadl, "resources")) == 1
+
+
+def test_H_every_method_has_its_name_and_the_retrieving_ones_an_id(wadl):
+    methods = named(wadl, "method")
+
+    assert methods
+    assert all(method.get("name") for method in methods)
+    assert all(method.get("id") for method in methods if method.get("name") in ("GET", "POST"))
+
+
+@pytest.mark.parametrize(
+    "media_type", [JSON, "application/dicom+xml", "application/dicom", "image/jpeg"]
+)
+def test_H_the_media_types_of_responses_are_listed(wadl, media_type):
+    listed = [each.get("mediaType", "") for each in named(wadl, "representation")]
+
+    assert any(media_type in each for each in listed)
+
+
+@pytest.mark.parametrize("name", ["limit", "offset", "includefield", "PatientName", "StudyDate"])
+def test_H_the_parameters_of_searches_are_listed(wadl, name):
+    assert name in [each.get("name") for each in named(wadl, "param")]
+
+
+@pytest.mark.parametrize("name", ["window", "viewport", "quality"])
+def test_8_9_the_parameters_of_rendered_resources_are_listed(wadl, name):
+    assert name in [each.get("name") for each in named(wadl, "param")]
+
+
+def test_8_8_the_capabilities_document_the_character_sets(wadl):
+    options = [each.get("value", "").lower() for each in named(wadl, "option")]
+
+    assert any(each.startswith("utf-8") for each in options)
+
+
+def test_H_the_statuses_of_responses_are_listed(wadl):
+    statuses = " ".join(each.get("status", "") for each in named(wadl, "response")).split()
+
+    assert {"200", "400"} <= set(statuses)
+
+
+@OPTIONAL
+def test_G_the_capabilities_are_to_be_had_in_json(service):
+    answer = service.request("OPTIONS", service.url, "application/json")
+    if answer.status_code == 406:
+        pytest.skip("optional, not supported: JSON")
+
+    application = ok(answer).json()["application"]
+    (resources,) = application["resources"]
+    assert resources["@base"].startswith("http")
+    assert {"@path", "method"} <= resources["resource"][0].keys()
+
+
+def test_8_9_capabilities_in_another_type_are_406(service):
+    assert service.request("OPTIONS", service.url, "text/x-nothing").status_code == 406

@@ -39,7 +39,7 @@ EXPLICIT = "1.2.840.10008.1.2.1"
 
 def path(template: str) -> str:
     names = {"A": uid("A"), "A1": uid("A", 1), "A11": uid("A", 1, 1), "A2": uid("A", 2)}
-    names |= {"A21": uid("A", 2, 1), "B": uid("B")}
+    names |= {"A21": uid("A", 2, 1), "B": uid("B"), "none": uid("none")}
     names |= {f"B{n}": uid("B", n) for n in (1, 3, 4, 5)}
     names |= {f"B{n}1": uid("B", n, 1) for n in (1, 3, 4, 5)}
     return template.format(**names)

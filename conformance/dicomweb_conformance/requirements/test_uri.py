@@ -10,6 +10,8 @@ from dicomweb_conformance.client import media_type_of, ok, optional
 from dicomweb_conformance.levels import OPTIONAL
 from dicomweb_conformance.sample_instances import uid
 
+EXPLICIT = "1.2.840.10008.1.2.1"
+
 
 @pytest.fixture
 def wado(service):
@@ -26,6 +28,13 @@ def wado(service):
     if ask().status_code == 404:
         pytest.skip(f"optional, not supported: no URI service at {service.wado_uri}")
     return ask
+
+
+def honoured(wado, *labels, **parameters):
+    """Skip the test if the service ignores these parameters, which are optional (9.5.1)."""
+    asked, plain = wado(*labels, **parameters), wado(*labels)
+    if asked.status_code != 200 or asked.content == plain.content:
+        pytest.skip("optional, not supported: the parameter is ignored")
 
 
 def test_9_4_an_instance_is_rendered_as_jpeg_by_default(wado):
@@ -126,3 +135,109 @@ def test_9_4_an_unknown_presentation_state_is_refused(wado):
     named = {"presentationUID": "2.25.1", "presentationSeriesUID": "2.25.2"}
 
     assert wado(contentType="image/png", **named).status_code in (400, 404, 406)
+
+
+@pytest.mark.parametrize("wrong", ["wado", "WADO-RS", "Wado"])
+def test_9_1_2_1_the_request_type_is_wado_in_capitals(wado, wrong):
+    assert wado(requestType=wrong).status_code == 400
+
+
+@pytest.mark.parametrize("name", ["studyuid", "STUDYUID"])
+def test_9_1_2_the_names_of_parameters_are_case_sensitive(wado, name):
+    assert wado(studyUID="", **{name: uid("A")}).status_code == 400
+
+
+@pytest.mark.parametrize("charset", ["klingon", "x-nothing"])
+def test_9_1_2_2_2_an_unknown_character_set_is_400(wado, charset):
+    assert wado(charset=charset).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "content_type", ["image/jpeg;q=0.5", "image/png;q=0.1,image/jpeg", "image/*", "*/*;q=0.1"]
+)
+def test_9_1_2_2_1_media_types_have_weights_and_ranges(wado, content_type):
+    assert media_type_of(ok(wado(contentType=content_type))) == "image/jpeg"
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "5", "x", "1.5", ""])
+@OPTIONAL
+def test_9_5_2_1_a_frame_that_does_not_exist_is_400(wado, number):
+    honoured(wado, "A", 2, 1, frameNumber="4")
+
+    assert wado("A", 2, 1, frameNumber=number).status_code == 400
+
+
+HONOURED = {
+    "rows": {"rows": "8"},
+    "columns": {"columns": "8"},
+    "region": {"region": "0,0,0.5,0.5"},
+    "windowCenter": {"windowCenter": "0", "windowWidth": "2"},
+    "windowWidth": {"windowCenter": "0", "windowWidth": "2"},
+    "imageQuality": {"imageQuality": "5"},
+}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("rows=0", "rows=x", "columns=-1", "columns=1.5"),
+        *("region=0,0,1", "region=0.5,0.5,0.1,0.1", "region=0,0,2,2", "region=a,b,c,d"),
+        *("windowCenter=x&windowWidth=1", "windowCenter=40&windowWidth=0", "windowWidth=400"),
+        *("imageQuality=0", "imageQuality=101", "imageQuality=good"),
+    ],
+)
+@OPTIONAL
+def test_9_5_2_malformed_rendering_parameters_are_400(wado, query):
+    parameters = dict(each.split("=") for each in query.split("&"))
+    honoured(wado, **HONOURED[next(iter(parameters))])
+    response = wado(**parameters)
+
+    assert response.status_code == 400, response.status_code
+
+
+def test_9_4_2_4_explicit_vr_little_endian_is_the_default(wado):
+    response = ok(wado("B", 3, 1, contentType="application/dicom"))
+
+    dataset = dcmread(io.BytesIO(response.content))
+    assert dataset.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.1"
+
+
+@pytest.mark.parametrize("syntax", ["x", "1..2", "1.2.840.10008.1.2.1,1.2.840.10008.1.2.5", ""])
+@OPTIONAL
+def test_9_4_2_4_what_is_no_transfer_syntax_is_400(wado, syntax):
+    converted = wado("B", 3, 1, contentType="application/dicom", transferSyntax=EXPLICIT)
+    if dcmread(io.BytesIO(converted.content)).file_meta.TransferSyntaxUID != EXPLICIT:
+        pytest.skip("optional, not supported: transferSyntax")
+    response = wado(contentType="application/dicom", transferSyntax=syntax)
+
+    assert response.status_code == 400, response.status_code
+
+
+@OPTIONAL
+def test_9_4_2_4_a_transfer_syntax_that_is_not_supported_is_406(wado):
+    converted = wado("B", 3, 1, contentType="application/dicom", transferSyntax=EXPLICIT)
+    if dcmread(io.BytesIO(converted.content)).file_meta.TransferSyntaxUID != EXPLICIT:
+        pytest.skip("optional, not supported: transferSyntax")
+    response = wado(contentType="application/dicom", transferSyntax="1.2.3.4")
+
+    assert response.status_code == 406, response.status_code
+
+
+def test_9_4_2_4_a_transfer_syntax_is_for_dicom_only(wado):
+    response = wado(contentType="image/jpeg", transferSyntax="1.2.840.10008.1.2.1")
+
+    assert response.status_code in (200, 400), response.status_code
+    assert response.status_code == 400 or media_type_of(response) == "image/jpeg"
+
+
+@OPTIONAL
+def test_9_5_2_quality_changes_the_size(wado):
+    sizes = [len(ok(wado(contentType="image/jpeg", imageQuality=q)).content) for q in ("5", "95")]
+    if sizes[0] == sizes[1]:
+        pytest.skip("optional, not supported: imageQuality")
+
+    assert sizes[0] < sizes[1]
+
+
+def test_9_1_2_unknown_parameters_are_ignored(wado):
+    ok(wado(nothingOfThisName="x"))
