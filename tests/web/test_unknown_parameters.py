@@ -45,6 +45,17 @@ def test_a_parameter_that_is_known_is_not_named(client, place):
     assert not warned(answer)
 
 
+def test_the_uri_service_names_parameters_that_it_does_not_know(client):
+    wire.must_store(client, samples.ct("a"))
+    uids = {"studyUID": samples.study_uid("a"), "seriesUID": samples.series_uid("a")}
+    known = {"requestType": "WADO", **uids, "objectUID": samples.sop_uid("a"), "rows": "8"}
+    assert not warned(client.get("/wado", params=known))
+    answer = client.get("/wado", params={**known, "ROWS": "9"})
+    assert answer.status_code == 200
+    (warning,) = warned(answer)
+    assert "ROWS" in warning
+
+
 def test_a_parameter_of_another_resource_is_named(client):
     wire.must_store(client, samples.ct("a"))
     (warning,) = warned(get(client, INSTANCE + "/metadata?viewport=10,10", "*/*"))

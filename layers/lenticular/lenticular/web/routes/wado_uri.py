@@ -23,6 +23,7 @@ from lenticular.pixels.uri_options import PARAMETERS, parse_uri_options
 from lenticular.transactions.render import prepare
 from lenticular.transactions.retrieve import instances
 from lenticular.transactions.retrieve.byte_source import file_content
+from lenticular.web.dicomweb_route import DicomwebRoute
 from lenticular.web.http.accept import Accept, Offer, accepted, choose, is_strict, parse_ranges
 from lenticular.web.http.character_sets import ANY, UTF_8, character_sets
 from lenticular.web.http.media_types import DICOM
@@ -36,10 +37,21 @@ from lenticular.web.representations.renditions import (
 from lenticular.web.request_context import services_of
 from lenticular.web.responses import respond
 
-router = APIRouter(tags=["WADO-URI"])
-
 _UIDS = ("studyUID", "seriesUID", "objectUID")
 _NATIVE = (EXPLICIT_VR_LITTLE_ENDIAN, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
+
+
+class UriRoute(DicomwebRoute):
+    """A route that knows the parameters of the URI service."""
+
+    parameters = DicomwebRoute.parameters.union(
+        _UIDS,
+        PARAMETERS,
+        ("requestType", "contentType", "anonymize", "frameNumber", "transferSyntax"),
+    )
+
+
+router = APIRouter(tags=["WADO-URI"], route_class=UriRoute)
 
 
 @get_and_head(router, "/wado")
