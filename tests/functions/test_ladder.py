@@ -221,6 +221,24 @@ def test_a_put_off_answer_is_filed_under_what_it_was_made_of(functions, upload, 
     assert fourth not in requests.get(done.headers["location"], timeout=SECONDS).content
 
 
+def test_nothing_is_deleted_while_what_was_made_of_it_cannot_be_removed(
+    functions, upload, monkeypatch
+):
+    upload(samples.ct("kept", instance=1, size=2000), samples.ct("kept", instance=2, size=100))
+    path = f"/dicom-web/studies/{samples.study_uid('kept')}"
+    made = functions.call("dicomweb", "GET", path, accept=PARTS)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(S3Storage, "put", _refuse)
+        refused = functions.call("upload", "DELETE", path)
+
+    assert refused.status == 503
+    assert "nothing was deleted" in refused.json()["detail"]
+    assert functions.call("dicomweb", "GET", path, accept=PARTS).status == 303
+    assert functions.call("upload", "DELETE", path).status == 204
+    assert requests.get(made.headers["location"], timeout=SECONDS).status_code == 404
+
+
 def test_an_answer_of_a_study_goes_with_the_study(functions, upload, storage):
     upload(
         samples.ct("deleted", instance=1, size=2000), samples.ct("deleted", instance=2, size=100)

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable
 
 from lenticular.dicom.model import Target
-from lenticular.errors import NotFound, StorageFull
+from lenticular.errors import NotFound, StorageFull, Unavailable
 from lenticular.index.records import Removed
 from lenticular.services import Services
 from lenticular.transactions import deferred_results
@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 def delete(services: Services, *targets: Target) -> Removed:
     """Delete what the targets name, all or nothing; NotFound when there is nothing."""
+    _require_results_to_go(services, targets)
     try:
         removed = services.index.writer.remove(*targets)
     except StorageFull:
@@ -27,7 +28,7 @@ def delete(services: Services, *targets: Target) -> Removed:
         removed = services.index.writer.remove(*targets)
     if removed is None:
         raise NotFound("There is no such study, series or instance.")
-    _forget_results(services, targets)
+    _forget_new_results(services, targets)
     remove_files(services, removed.keys)
     _remove_returned_rows(services, targets, frozenset(removed.keys))
     services.storage.keep_reserve()
@@ -63,15 +64,30 @@ def has_file(services: Services, key: str) -> bool:
     return True
 
 
-def _forget_results(services: Services, targets: Iterable[Target]) -> None:
-    """Remove the answers in the bucket that may hold something of these studies."""
-    bucket = services.bucket
-    if bucket is None or not services.settings.payload_ceiling:
-        return
+def _require_results_to_go(services: Services, targets: Iterable[Target]) -> None:
+    """Remove the responses in the bucket before anything else: they must not outlive the study."""
     try:
-        deferred_results.forget(bucket, {target.study_instance_uid for target in targets})
+        _forget_results(services, targets)
+    except OSError as error:
+        log.exception("responses made of a study cannot be removed")
+        raise Unavailable(
+            "The storage does not answer now, so nothing was deleted; try again in a moment."
+        ) from error
+
+
+def _forget_new_results(services: Services, targets: Iterable[Target]) -> None:
+    """Remove the responses that were made until the rows were gone."""
+    try:
+        _forget_results(services, targets)
     except OSError:
-        log.exception("answers made of a deleted study could not be removed")
+        log.exception("responses made of a deleted study could not be removed")
+
+
+def _forget_results(services: Services, targets: Iterable[Target]) -> None:
+    """Remove the responses in the bucket that may hold something of these studies."""
+    bucket = services.bucket
+    if bucket is not None and services.settings.payload_ceiling:
+        deferred_results.forget(bucket, {target.study_instance_uid for target in targets})
 
 
 def remove_files(services: Services, keys: Iterable[str]) -> None:
