@@ -1,5 +1,7 @@
 """Migrations: nothing is lost, and for a while two releases work on one index."""
 
+import threading
+
 import pymysql
 import pytest
 from sqlalchemy import func, inspect, select, text
@@ -9,6 +11,7 @@ from lenticular.errors import Unavailable
 from lenticular.index import Index
 from lenticular.index.migrations import upgrade
 from lenticular.index.records import Outcome
+from lenticular.index.sql import mysql
 from lenticular.index.sql.database import Database
 from lenticular.index.sql.schema import series, studies
 from lenticular.transactions.search import parse_query
@@ -187,3 +190,20 @@ QUESTIONS = {
 def test_an_index_that_was_never_migrated_asks_for_its_migration(request, index_url, ask):
     with opened(index_url) as index, pytest.raises(Unavailable, match="lenticular migrate"):
         ask(index)
+
+
+def test_a_migration_waits_for_a_writer_longer_than_writers_wait_for_each_other(mariadb):
+    address = mariadb.new_database()
+    name = address.rpartition("/")[2]
+    mariadb.execute(f"SET GLOBAL innodb_lock_wait_timeout = {mysql.SECONDS_FOR_LOCK}")
+    with opened(address) as index, mariadb.connect() as writer, writer.cursor() as cursor:
+        upgraded(index, "0001")
+        cursor.execute(f"SELECT * FROM {name}.alembic_version FOR UPDATE")
+        done = threading.Timer(2 * mysql.SECONDS_FOR_LOCK, writer.rollback)
+        done.start()
+
+        index.migrate()
+
+        done.join()
+        assert index.retrieval.statistics().instances == 0
+    mariadb.execute("SET GLOBAL innodb_lock_wait_timeout = 50")

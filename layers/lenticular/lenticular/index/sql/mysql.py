@@ -81,7 +81,7 @@ _WRITING = (
 )
 # So the template gives the server this one, and only other servers are told.
 _LOCK_WAIT = "SELECT @@innodb_lock_wait_timeout"
-_SHORTER_LOCK_WAIT = f"SET SESSION innodb_lock_wait_timeout = {SECONDS_FOR_LOCK}"
+_LOCK_WAIT_TO_SET = "SET SESSION innodb_lock_wait_timeout = {}"
 
 _IN_TRANSACTION = 1
 """Flag in every answer of the server while a transaction is open (SERVER_STATUS_IN_TRANS)."""
@@ -170,10 +170,13 @@ def _locked(connection: Connection) -> Iterator[None]:
     name = func.left(func.concat("lenticular.", func.database()), 64)
     if connection.scalar(select(func.get_lock(name, SECONDS_TO_BE_ALONE))) != 1:
         raise Unavailable("Somebody else has been changing the schema for long; try again later.")
+    # A migration waits for the writers under way, also for one that hangs.
+    connection.exec_driver_sql(_LOCK_WAIT_TO_SET.format(SECONDS_TO_BE_ALONE))
     try:
         yield
     finally:
         if not connection.invalidated:
+            connection.exec_driver_sql(_LOCK_WAIT_TO_SET.format(SECONDS_FOR_LOCK))
             connection.execute(select(func.release_lock(name)))
 
 
@@ -228,7 +231,7 @@ def _prepare_to_write(cursor: Any) -> None:
         cursor.execute(statement)
     cursor.execute(_LOCK_WAIT)
     if cursor.fetchone()[0] > SECONDS_FOR_LOCK:
-        cursor.execute(_SHORTER_LOCK_WAIT)
+        cursor.execute(_LOCK_WAIT_TO_SET.format(SECONDS_FOR_LOCK))
 
 
 def _reset(connection: Any, _: ConnectionPoolEntry, state: PoolResetState) -> None:
