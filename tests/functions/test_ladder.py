@@ -9,9 +9,11 @@ from contextlib import closing
 import pytest
 import requests
 
+from lenticular.index.read.retrieval import RetrievalReader
 from lenticular.storage.protocol import put_bytes
 from lenticular.storage.s3 import S3Storage
 from lenticular.transactions import deferred_results
+from lenticular.web.responses import payload_limit
 from tests.helpers import samples
 from tests.helpers.aws.api_gateway import HOST, STAGE, Context
 from tests.helpers.aws.events import s3_event, sqs_event
@@ -290,6 +292,20 @@ def test_a_search_that_was_put_off_goes_with_what_it_may_have_found(functions, u
     assert functions.call("upload", "DELETE", path).status == 204
 
     assert functions.call("dicomweb", "GET", f"/results/{result}").status == 404
+
+
+def test_time_counts_from_when_the_request_came(functions, upload, monkeypatch):
+    upload(*(samples.ct("late", instance=number, size=700) for number in (1, 2, 3, 4)))
+    path = f"/dicom-web/studies/{samples.study_uid('late')}"
+    find = RetrievalReader.find
+
+    def find_slowly(self, *arguments):
+        time.sleep(0.6)
+        return find(self, *arguments)
+
+    monkeypatch.setattr(payload_limit, "SECONDS_IN_ONE_CALL", 0.5)
+    monkeypatch.setattr(RetrievalReader, "find", find_slowly)
+    assert functions.call("dicomweb", "GET", path, accept=PARTS).status == 202
 
 
 def test_what_cannot_be_done_in_time_is_given_up_soon(monkeypatch):
