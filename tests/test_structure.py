@@ -27,14 +27,17 @@ WRITTEN_BY_US = sorted(
 # What each part of the package may import of the others.
 MAY_IMPORT = {
     "errors": set(),
+    "limits": set(),
     "settings": {"errors"},
     "storage": {"errors"},
     "dicom": {"errors"},
     "pixels": {"dicom", "errors"},
-    "index": {"dicom", "errors"},
-    "services": {"settings", "index", "storage", "errors"},
+    "index": {"dicom", "errors", "limits"},
+    "services": {"settings", "index", "storage", "errors", "limits"},
     "client": set(),
-    "transactions": {"services", "settings", "index", "dicom", "pixels", "storage", "errors"},
+    "transactions": {
+        *("services", "settings", "index", "dicom", "pixels", "storage", "errors", "limits"),
+    },
     "web": {
         *("transactions", "services", "settings", "index", "dicom", "pixels", "storage", "errors"),
     },
@@ -61,6 +64,7 @@ AWS = {"boto3", "botocore", "aws_lambda_powertools"}
 PIXELS = {"numpy", "PIL", "imagecodecs"}
 MAY_NOT_IMPORT = {
     "errors": WEB | SQL | AWS | PIXELS | {"pydicom"},
+    "limits": WEB | SQL | AWS | PIXELS | {"pydicom"},
     "settings": WEB | SQL | AWS | PIXELS | {"pydicom"},
     "storage": WEB | SQL | PIXELS | {"pydicom"},
     "dicom": WEB | SQL | AWS | PIXELS | {"os", "pathlib", "tempfile", "socket", "urllib3"},
@@ -225,6 +229,28 @@ def test_what_tests_share_is_in_helpers_not_in_another_test_module():
         for importer, name in imported
         if name in test_modules or name.rpartition(".")[0] in test_modules
     }
+
+
+def test_no_test_replaces_a_limit_of_the_package():
+    """A limit is an argument with a default: see limits.py."""
+    # The services of a function are made by its import, where no test can give it other limits.
+    of_functions = {
+        *("SECONDS_TO_WAKE", "SECONDS_AFTER_HICCUP", "SECONDS_IN_ONE_CALL"),
+        *("SECONDS_TO_JUDGE", "GIVEN_UP_SECONDS"),
+    }
+    replaced = {
+        (path.name, text.rpartition(".")[2])
+        for path in WRITTEN_BY_US
+        if path.is_relative_to(ROOT / "tests")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call)
+        if isinstance(node.func, ast.Attribute) and node.func.attr == "setattr"
+        for text in (each.value for each in node.args if isinstance(each, ast.Constant))
+        if isinstance(text, str)
+        if text.rpartition(".")[2].isupper()
+    }
+
+    assert not {(name, limit) for name, limit in replaced if limit not in of_functions}
 
 
 def test_no_folder_of_the_package_shows_more_than_fourteen_files():

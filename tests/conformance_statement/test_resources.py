@@ -1,11 +1,13 @@
 """Each resource of docs/conformance.md answers in the media types and statuses that it names."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 
 import httpx2
 import pytest
 
+from lenticular.limits import Limits
 from lenticular.settings import RIGHTS, Token
 from tests.helpers import samples, wire
 from tests.helpers.conformance_tables import DELETES, READ, STORES, Resource, codes, rows
@@ -64,6 +66,12 @@ def client(backend, services) -> Iterator[httpx2.Client]:
         yield session
 
 
+@pytest.fixture
+def limited(backend, services) -> Callable[[], AbstractContextManager[httpx2.Client]]:
+    """Clients of a server that renders no instance beside others."""
+    return lambda: backend.client(replace(services, limits=Limits(rendered_instances=0)))
+
+
 @pytest.fixture(scope="module")
 def image(client) -> dict[str, str]:
     """A stored image, and what leads to it."""
@@ -114,15 +122,15 @@ def ask(client, resource: Resource, image: dict[str, str], probe: Probe) -> http
 
 @pytest.mark.parametrize("resource", READ, ids=str)
 def test_each_status_that_is_stated_and_no_other_is_answered(
-    client, image, lost, resource, monkeypatch
+    client, limited, image, lost, resource
 ):
-    monkeypatch.setattr("lenticular.web.routes.rendered.MAX_INSTANCES", 0)
     answered = {}
     for name, probe in PROBES.items():
         answered[name] = ask(client, resource, image, probe)
     if resource.path.endswith("/rendered"):
         parts = Probe(headers={"Accept": "multipart/related; type=image/png"})
-        answered["in parts"] = ask(client, resource, image, parts)
+        with limited() as strict:
+            answered["in parts"] = ask(strict, resource, image, parts)
 
     answered["a file is gone"] = ask(client, resource, lost, Probe())
     found = {name: answer.status_code for name, answer in answered.items()}

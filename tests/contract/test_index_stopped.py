@@ -12,7 +12,7 @@ import pytest
 from lenticular.errors import Unavailable
 from lenticular.index import Index
 from lenticular.index.records import Outcome
-from lenticular.index.sql import sqlite
+from lenticular.limits import Limits
 from tests.helpers.indexes import new, target
 
 LONGEST_ANSWER = 25
@@ -31,6 +31,14 @@ def index(tmp_path):
     opened = Index(f"sqlite:///{tmp_path / 'index.sqlite'}")
     opened.migrate()
     opened.writer.add([new()])
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def impatient(index):
+    """The same index for writers that soon give up."""
+    opened = Index(str(index.database.url), limits=Limits(writer_seconds=0.5))
     yield opened
     opened.close()
 
@@ -68,12 +76,10 @@ def test_writers_beside_a_stopped_one_are_refused_in_time(index, stopped):
     assert len(index.retrieval.find(target())) == 1
 
 
-def test_writers_go_on_when_the_stopped_one_goes_on(index, stopped, monkeypatch):
-    monkeypatch.setattr(sqlite.SQLite, "patience", 0.5)
+def test_writers_go_on_when_the_stopped_one_goes_on(index, impatient, stopped):
     for _ in range(3):
         with pytest.raises(Unavailable):
-            CHANGES["add"](index)
-    monkeypatch.undo()
+            CHANGES["add"](impatient)
     with ThreadPoolExecutor() as writers:
         adding = writers.submit(CHANGES["add"], index)
         time.sleep(0.2)
@@ -82,13 +88,10 @@ def test_writers_go_on_when_the_stopped_one_goes_on(index, stopped, monkeypatch)
         assert adding.result(5)[0].outcome is Outcome.STORED
 
 
-def test_a_writer_that_gave_up_does_not_keep_the_lock_from_others(index, stopped, monkeypatch):
-    monkeypatch.setattr(sqlite.SQLite, "patience", 0.5)
+def test_a_writer_that_gave_up_does_not_keep_the_lock_from_others(index, impatient, stopped):
     with pytest.raises(Unavailable):
-        CHANGES["add"](index)
+        CHANGES["add"](impatient)
     stopped.send_signal(signal.SIGCONT)
     stopped.communicate(b"\n")
-    other = Index(str(index.database.url))
-    (added,) = other.writer.add([new(instance=2)])
+    (added,) = index.writer.add([new(instance=2)])
     assert added.outcome is Outcome.STORED
-    other.close()

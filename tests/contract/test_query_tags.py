@@ -4,7 +4,6 @@ import pytest
 from sqlalchemy import func, select
 
 from lenticular.dicom.model import Level
-from lenticular.index.query_tags import registry
 from lenticular.index.records import Outcome
 from lenticular.index.sql.schema import documents, instances, series, series_attributes, studies
 from lenticular.transactions.search import parse_query
@@ -23,13 +22,6 @@ from tests.helpers.query_tags import (
     tagged,
     values,
 )
-
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch):
-    """Nobody is left who stores as it was configured before."""
-    monkeypatch.setattr(registry, "GRACE", 0)
-
 
 MATCHES = [
     (Level.SERIES, {"DeviceUID": "1.2.1.1"}, 1),

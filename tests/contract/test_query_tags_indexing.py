@@ -5,7 +5,6 @@ from sqlalchemy import inspect, text, update
 
 from lenticular.dicom.model import Level
 from lenticular.errors import Unavailable
-from lenticular.index.query_tags import registry
 from lenticular.index.records import Outcome
 from lenticular.index.sql.schema import TAG_VALUES, studies
 from tests.helpers.indexes import in_threads, new, target
@@ -26,12 +25,6 @@ from tests.helpers.query_tags import (
 )
 
 
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch):
-    """Nobody is left who stores as it was configured before."""
-    monkeypatch.setattr(registry, "GRACE", 0)
-
-
 def test_while_a_tag_is_added_a_search_says_that_something_may_be_missing(url):
     with opened(url) as plain:
         plain.writer.add([new(n, DeviceUID="1.2.3") for n in range(3)])
@@ -48,8 +41,7 @@ def test_while_a_tag_is_added_a_search_says_that_something_may_be_missing(url):
         assert (len(matches), adding) == (4, ())
 
 
-def test_indexing_goes_on_where_it_was_stopped_and_splits_what_is_large(url, monkeypatch):
-    monkeypatch.setattr(registry, "AT_ONCE", 2)
+def test_indexing_goes_on_where_it_was_stopped_and_splits_what_is_large(url):
     stored = [tagged(9, 1, n) for n in range(1, 8)] + [tagged(n) for n in range(5)]
     with opened(url) as plain:
         plain.writer.add(stored)
@@ -57,7 +49,7 @@ def test_indexing_goes_on_where_it_was_stopped_and_splits_what_is_large(url, mon
     with opened(url, *ALL) as index:
         index.query_tag_registry.register()
     while True:
-        with opened(url, *ALL) as index:  # a process of its own for each step
+        with opened(url, *ALL, backfilled_instances=2) as index:  # a process for each step
             if index.query_tag_registry.advance() is None:
                 break
             steps += 1
@@ -68,11 +60,10 @@ def test_indexing_goes_on_where_it_was_stopped_and_splits_what_is_large(url, mon
         assert len(found(index, Level.SERIES, DeviceUID="1.2.9.1")) == 1
 
 
-def test_what_goes_while_it_is_being_indexed_takes_nothing_along(url, monkeypatch):
-    monkeypatch.setattr(registry, "AT_ONCE", 2)
+def test_what_goes_while_it_is_being_indexed_takes_nothing_along(url):
     with opened(url) as plain:
         plain.writer.add([tagged(1, 1, n) for n in range(1, 6)] + [tagged(2)])
-    with opened(url, *ALL) as index:
+    with opened(url, *ALL, backfilled_instances=2) as index:
         index.query_tag_registry.register()
         index.query_tag_registry.advance()  # in the midst of the first
         index.writer.remove(target(1))
@@ -100,12 +91,9 @@ def test_a_tag_that_is_configured_no_more_is_removed_and_may_come_again(url):
         assert len(found(index, Level.SERIES, **{"00191010": "1.5"})) == 2
 
 
-def test_who_still_stores_as_configured_before_is_looked_after(url, monkeypatch):
+def test_who_still_stores_as_configured_before_is_looked_after(url):
     """On AWS functions of the configuration before may work on for a while."""
-    monkeypatch.setattr(registry, "GRACE", 600_000)
-    clock = [1_000_000_000_000]
-    monkeypatch.setattr("lenticular.index.write.changes.now", lambda: clock[0])
-    with opened(url) as before, opened(url, GANTRY) as index:
+    with opened(url) as before, opened(url, GANTRY, backfill_grace=600_000) as index:
         is_one_machine = index.database.dialect.is_embedded
         before.writer.add([new("first", DeviceUID="1.2.3")])
         index_all(index)
@@ -115,7 +103,7 @@ def test_who_still_stores_as_configured_before_is_looked_after(url, monkeypatch)
         before.writer.add([new("late", DeviceUID="1.2.3")])
         go_on(index)
         assert len(found(index, Level.SERIES, DeviceUID="1.2.3")) == 1
-        clock[0] += 600_001
+    with opened(url, GANTRY) as index:  # when that time has passed
         go_on(index)
         assert statuses(index) == {"00181002": "Ready"}
         assert len(found(index, Level.SERIES, DeviceUID="1.2.3")) == 2
@@ -140,9 +128,8 @@ def test_what_a_release_without_query_tags_stored_meanwhile_is_found_after_the_n
         assert index_all(index) == 0
 
 
-def test_a_look_that_a_start_breaks_into_begins_again(url, monkeypatch):
-    monkeypatch.setattr(registry, "STUDIES_AT_ONCE", 1)
-    with opened(url, GANTRY) as index:
+def test_a_look_that_a_start_breaks_into_begins_again(url):
+    with opened(url, GANTRY, backfilled_studies=1) as index:
         index.writer.add([new(study, DeviceUID="1.2.3") for study in (1, 2)])
         index_all(index)
         index.query_tag_registry.register()

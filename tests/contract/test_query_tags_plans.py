@@ -6,8 +6,7 @@ import pytest
 
 from lenticular.dicom.model import Level, Target
 from lenticular.index import Index
-from lenticular.index.query_tags import registry
-from lenticular.index.search import query_tag_selectivity
+from lenticular.limits import Limits
 from lenticular.transactions.search import parse_query
 from tests.helpers import samples
 from tests.helpers.databases import questions, rows_read
@@ -33,14 +32,16 @@ SEARCHES = [
 ]
 
 
+# As many rows are few as in a large archive.
+LIMITS = Limits(few_rows=20, backfill_grace=0)
+
+
 @pytest.fixture(scope="module")
 def filled(mariadb):
     """Each study has an instance of its own kind, and two of the kind that all have."""
-    opened = Index(mariadb.new_database(), query_tags=TAGS)
+    opened = Index(mariadb.new_database(), query_tags=TAGS, limits=LIMITS)
     opened.migrate()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "GRACE", 0)
-        index_all(opened)
+    index_all(opened)
     for study in range(STUDIES):
         opened.writer.add(
             [
@@ -56,12 +57,6 @@ def filled(mariadb):
         )
     yield opened
     opened.close()
-
-
-@pytest.fixture(autouse=True)
-def few(monkeypatch):
-    """As many rows are few as in a large archive."""
-    monkeypatch.setattr(query_tag_selectivity, "FEW", 20)
 
 
 def asked(index, level, place, keys):
@@ -87,13 +82,13 @@ def test_a_search_by_tags_reads_about_as_many_rows_as_it_answers(filled, level, 
     """Whether few rows have the value or most of them, before anybody has counted them."""
     query = asked(filled, level, place, keys)
     url = filled.database.url.render_as_string(hide_password=False)
-    with closing(Index(f"{url}?pool_size=1", query_tags=TAGS)) as opened:
+    with closing(Index(f"{url}?pool_size=1", query_tags=TAGS, limits=LIMITS)) as opened:
         opened.searcher.search(query)
         before = rows_read(opened), rows_read(opened)
         answered = len(opened.searcher.search(query).matches)
         read = rows_read(opened) - before[1] - (before[1] - before[0])
 
-    assert answered < read <= query_tag_selectivity.FEW + 40 * (answered + 2)
+    assert answered < read <= LIMITS.few_rows + 40 * (answered + 2)
 
 
 @pytest.mark.parametrize("level", [Level.STUDY, Level.SERIES, Level.INSTANCE])
@@ -146,7 +141,7 @@ def test_storing_takes_a_statement_more_with_tags_and_none_without(mariadb, mari
 )
 def test_sqlite_begins_with_the_few_or_walks(tmp_path, level, keys, start):
     tags = (GANTRY, POSITION)
-    with opened(f"sqlite:///{tmp_path / 'index.sqlite'}", *tags) as index:
+    with opened(f"sqlite:///{tmp_path / 'index.sqlite'}", *tags, few_rows=20) as index:
         index.migrate()
         index_all(index)
         for study in range(STUDIES):

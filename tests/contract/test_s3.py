@@ -194,8 +194,8 @@ def test_nothing_is_kept_of_what_ends_with_an_error(storage):
     assert not uploads.get("Uploads")
 
 
-def test_more_objects_than_a_page_holds_are_all_listed(storage, monkeypatch):
-    monkeypatch.setattr(s3, "PAGE_KEYS", 2)
+def test_more_objects_than_a_page_holds_are_all_listed(bucket):
+    storage = S3Storage(bucket, page_keys=2)
     for number in range(5):
         put(storage, f"incoming/{number}", b"")
     assert len(list(storage.keys("incoming/"))) == 5

@@ -6,7 +6,7 @@ import pytest
 
 from lenticular.dicom.model import Level
 from lenticular.index import Index
-from lenticular.index.query_tags import registry
+from lenticular.limits import Limits
 from lenticular.services import Services, open_services
 from lenticular.settings import QueryTagSetting, Settings
 from lenticular.transactions.search import parse_query
@@ -65,9 +65,11 @@ def test_an_hour_after_a_change_the_second_look_ends_it(maintenance, before, mon
     assert maintenance.handler({"action": "index"}, Context())["studies"] == 0
     assert found(index) == 3
 
-    monkeypatch.setattr(registry, "GRACE", 1)
+    later = open_services(maintenance.services.settings, Limits(backfill_grace=1))
+    monkeypatch.setattr(maintenance, "services", later)
     assert maintenance.handler({"action": "index"}, Context())["complete"]
     assert (found(index), statuses(maintenance)) == (4, ["Ready"] * 2)
+    later.close()
 
 
 def test_a_deployment_notes_what_is_configured_and_begins(maintenance, cloudformation):

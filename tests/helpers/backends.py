@@ -32,6 +32,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from lenticular.index import Index
+from lenticular.limits import Limits
 from lenticular.services import Services, open_services
 from lenticular.settings import Settings
 from lenticular.storage.s3 import S3Storage
@@ -53,7 +54,9 @@ class Backend(ABC):
     name: str
 
     @abstractmethod
-    def services(self, folder: Path, **settings: Any) -> AbstractContextManager[Services]:
+    def services(
+        self, folder: Path, limits: Limits = Limits(), **settings: Any
+    ) -> AbstractContextManager[Services]:
         """Storage and index, empty."""
 
     @abstractmethod
@@ -74,14 +77,16 @@ class _Applications:
     def __init__(self) -> None:
         self._made: dict[Settings, FastAPI] = {}
 
-    def on(self, services: Services) -> FastAPI:
+    @contextmanager
+    def on(self, services: Services) -> Iterator[FastAPI]:
         place = Settings()
         kind = replace(services.settings, data=place.data, storage=place.storage, index=place.index)
         if kind not in self._made:
             self._made[kind] = create_app(services)
         app = self._made[kind]
-        app.state.services = services
-        return app
+        before, app.state.services = app.state.services, services
+        yield app
+        app.state.services = before
 
 
 class Embedded(Backend):
@@ -97,16 +102,20 @@ class Embedded(Backend):
             opened.index.migrate()
 
     @contextmanager
-    def services(self, folder: Path, **settings: Any) -> Iterator[Services]:
+    def services(
+        self, folder: Path, limits: Limits = Limits(), **settings: Any
+    ) -> Iterator[Services]:
         folder.mkdir()
         shutil.copy(self._index, folder)
-        with closing(open_services(Settings(data=folder, **settings))) as opened:
+        with closing(open_services(Settings(data=folder, **settings), limits)) as opened:
             yield opened
 
     @contextmanager
     def client(self, services: Services) -> Iterator[httpx2.Client]:
-        app = self._applications.on(services)
-        with TestClient(app, ADDRESS, raise_server_exceptions=False) as session:
+        with (
+            self._applications.on(services) as app,
+            TestClient(app, ADDRESS, raise_server_exceptions=False) as session,
+        ):
             yield session
 
     def server(self, folder: Path) -> Server:
@@ -129,25 +138,28 @@ class Aws(Backend):
         self._storage = S3Storage(self._new_bucket())
 
     @contextmanager
-    def services(self, folder: Path, **settings: Any) -> Iterator[Services]:
+    def services(
+        self, folder: Path, limits: Limits = Limits(), **settings: Any
+    ) -> Iterator[Services]:
         empty_tables(self._index)
         storage = copy(self._storage)
         storage.bucket = self._new_bucket()
         place = {"storage": f"s3://{storage.bucket}", "index": self._url}
-        if "query_tags" in settings:  # which an index is opened with
-            with closing(open_services(Settings(data=folder, **place, **settings))) as opened:
+        wanted = Settings(data=folder, **place, **settings)
+        if wanted.query_tags or limits != Limits():  # which an index is opened with
+            with closing(open_services(wanted, limits)) as opened:
                 yield opened
             return
-        yield Services(Settings(data=folder, **place, **settings), storage, self._index)
+        yield Services(wanted, storage, self._index)
 
     @contextmanager
     def client(self, services: Services) -> Iterator[httpx2.Client]:
-        app = self._applications.on(services)
-        if id(app) not in self._running:
-            self._running[id(app)] = Uvicorn(app)
-        address = self._running[id(app)].url
-        with httpx2.Client(base_url=address, follow_redirects=True, **PATIENT) as session:
-            yield session
+        with self._applications.on(services) as app:
+            if id(app) not in self._running:
+                self._running[id(app)] = Uvicorn(app)
+            address = self._running[id(app)].url
+            with httpx2.Client(base_url=address, follow_redirects=True, **PATIENT) as session:
+                yield session
 
     def server(self, folder: Path) -> Server:
         place = {
@@ -261,8 +273,10 @@ class Stack(Backend):
         self._services = open_services(Settings(**place))
 
     @contextmanager
-    def services(self, folder: Path, **settings: Any) -> Iterator[Services]:
-        if settings:
+    def services(
+        self, folder: Path, limits: Limits = Limits(), **settings: Any
+    ) -> Iterator[Services]:
+        if settings or limits != Limits():
             pytest.skip("a stack has settings of its own")
         storage = self._services.storage
         empty_tables(self._services.index)

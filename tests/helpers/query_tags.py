@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from lenticular.dicom.model import Level
 from lenticular.index import Index
 from lenticular.index.sql.schema import TAG_VALUES
+from lenticular.limits import Limits
 from lenticular.transactions.search import parse_query
 from tests.helpers.indexes import new
 
@@ -22,8 +23,9 @@ ALL = (GANTRY, POSITION, REVIEWER, CODE, VENDOR)
 
 
 @contextmanager
-def opened(url: str, *tags) -> Iterator[Index]:
-    index = Index(url, query_tags=tags)
+def opened(url: str, *tags, **limits: int) -> Iterator[Index]:
+    """An index; no process is left that stores with another configuration."""
+    index = Index(url, query_tags=tags, limits=Limits(**{"backfill_grace": 0, **limits}))
     yield index
     index.close()
 

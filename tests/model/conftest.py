@@ -9,9 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from lenticular import services
-from lenticular.index.write import writer
-from lenticular.transactions import uploads
 from tests.helpers.model.world import Bucket, Folder, World
 from tests.helpers.s3 import s3_server
 
@@ -46,10 +43,7 @@ def bucket_world(request: pytest.FixtureRequest, folder: Path) -> Iterator[World
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One thing after the other, so that a history is the same each time, and no waiting."""
-    monkeypatch.setattr(services, "THREADS", 1)
-    monkeypatch.setattr(uploads, "PART_BYTES", 700)
-    monkeypatch.setattr(writer, "ATTEMPTS", 3)
+    """No waiting for disks, and no log."""
     # What dies here is processes, not machines.
     monkeypatch.setattr(os, "fsync", lambda _: None)
     monkeypatch.setattr(logging.root.manager, "disable", logging.CRITICAL)

@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 
 import pytest
 from botocore.exceptions import ClientError
 from starlette.testclient import TestClient
 
 from lenticular.dicom.model import Target
+from lenticular.limits import Limits
 from lenticular.services import Services, open_services
 from lenticular.settings import Settings
 from lenticular.transactions.delete import delete
-from lenticular.transactions.render import cached_render
 from lenticular.transactions.upkeep import sweep_and_reindex
 from lenticular.web.app import create_app
 from tests.helpers import samples, wire
@@ -20,10 +21,16 @@ from tests.helpers.backends import ADDRESS
 LARGE = 1450  # by so many pixels of two bytes are more than 4 MiB
 
 
+# As in a function that has just started.
+NOTHING_IN_MEMORY = Limits(thumbnails_bytes=0)
+
+
 @pytest.fixture
 def services(tmp_path, bucket) -> Iterator[Services]:
     with closing(
-        open_services(Settings(data=tmp_path, storage=f"s3://{bucket}/files", replace=True))
+        open_services(
+            Settings(data=tmp_path, storage=f"s3://{bucket}/files", replace=True), NOTHING_IN_MEMORY
+        )
     ) as opened:
         opened.index.migrate()
         yield opened
@@ -33,12 +40,6 @@ def services(tmp_path, bucket) -> Iterator[Services]:
 def client(services) -> Iterator[TestClient]:
     with TestClient(create_app(services), ADDRESS) as session:
         yield session
-
-
-@pytest.fixture(autouse=True)
-def _new_process(monkeypatch):
-    """Nothing is in memory, as in a function that has just started."""
-    monkeypatch.setattr(cached_render, "THUMBNAIL_BYTES", 0)
 
 
 def picture(client, study: str, resource: str = "thumbnail", instance: int = 1, **headers: str):
@@ -203,9 +204,10 @@ def test_pictures_that_could_not_be_removed_are_swept_with_their_file(client, se
     assert len(list(services.storage.keys())) == 1
 
 
-def test_what_is_too_large_to_be_worth_it_is_not_kept(client, services, monkeypatch):
-    monkeypatch.setattr("lenticular.transactions.render.rendition_cache.LARGEST", 100)
-    wire.must_store(client, samples.ct("huge", size=LARGE))
-    picture(client, "huge")
+def test_what_is_too_large_to_be_worth_it_is_not_kept(services):
+    services = replace(services, limits=replace(NOTHING_IN_MEMORY, cached_picture_bytes=100))
+    with TestClient(create_app(services), ADDRESS) as client:
+        wire.must_store(client, samples.ct("huge", size=LARGE))
+        picture(client, "huge")
 
     assert not kept(services)

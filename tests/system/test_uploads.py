@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from lenticular.transactions import uploads
+from lenticular.limits import Limits
 from tests.helpers import samples
 from tests.helpers.bucket_server import SECONDS, begin, cloud_server, finished, look, put
 from tests.helpers.server_process import Server
 
-PART = uploads.PART_BYTES
+PART = Limits.upload_part_bytes
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,8 @@ import pytest
 from lenticular.dicom.match.matchers import OneOf
 from lenticular.dicom.model import Level, Target
 from lenticular.errors import InvalidRequest
-from lenticular.transactions.search import MAXIMUM_RESULTS, parse_query
+from lenticular.limits import Limits
+from lenticular.transactions.search import parse_query
 
 
 def query(*parameters, level=Level.STUDY):
@@ -22,7 +23,7 @@ def test_without_parameters_everything_is_asked_for():
     parsed = query()
 
     assert parsed.conditions == ()
-    assert (parsed.limit, parsed.offset) == (MAXIMUM_RESULTS, 0)
+    assert (parsed.limit, parsed.offset) == (Limits.search_results, 0)
     assert not parsed.include_all
 
 
@@ -33,9 +34,9 @@ def test_a_limit_and_an_offset_are_numbers():
 
 
 def test_a_larger_limit_than_the_largest_is_as_none():
-    largest, larger = (query(("limit", str(MAXIMUM_RESULTS + more))) for more in (0, 1))
-    assert largest.limit == MAXIMUM_RESULTS
-    assert larger.limit == MAXIMUM_RESULTS
+    largest, larger = (query(("limit", str(Limits.search_results + more))) for more in (0, 1))
+    assert largest.limit == Limits.search_results
+    assert larger.limit == Limits.search_results
 
 
 def test_a_parameter_that_contradicts_itself_is_refused():

@@ -1,8 +1,11 @@
 """Check proves rows and files against each other, and repairs what it can, beside a server."""
 
+from dataclasses import replace
+
 import pytest
 
 from lenticular.dicom.model import Target
+from lenticular.limits import Limits
 from lenticular.storage.spool import Spool
 from lenticular.transactions.delete import delete
 from lenticular.transactions.upkeep.check import Checked, CheckRequest, check
@@ -97,9 +100,9 @@ def test_a_delete_meanwhile_is_no_problem(services, keys, monkeypatch):
     assert checked(services).problems == 0
 
 
-def test_a_check_that_is_stopped_continues_and_sees_everything(client, services, keys, monkeypatch):
-    monkeypatch.setattr("lenticular.transactions.upkeep.check.ROWS_AT_ONCE", 2)
+def test_a_check_that_is_stopped_continues_and_sees_everything(client, services, keys):
     wire.must_store(client, samples.ct("other"))
+    services = replace(services, limits=Limits(checked_rows=2))
     rows = files = calls = 0
     request = CheckRequest()
     while True:

@@ -3,14 +3,13 @@
 import io
 import zipfile
 from dataclasses import replace
-from functools import partial
 
 import httpx2
 import pydicom
 import pytest
 
+from lenticular.limits import Limits
 from lenticular.services import Services
-from lenticular.transactions.retrieve.made_ahead import Scratch
 from lenticular.web.app import create_app
 from tests.helpers import samples, wire
 from tests.helpers.backends import Backend, Uvicorn
@@ -219,14 +218,12 @@ def test_a_thumbnail_of_what_is_all_damaged_is_a_tile(client):
 
 
 def test_damage_found_behind_the_beginning_of_an_answer_ends_the_connection(
-    services: Services, client, monkeypatch
+    services: Services, client
 ):
     wire.must_store(client, *(jpeg_2000("cut", each) for each in (1, 2)))
     wire.must_store(client, jpeg_2000("cut", 3, broken=(1,)))
-    barely = partial(Scratch, None, ahead_bytes=1)
-    monkeypatch.setattr("lenticular.web.responses.respond.scratch_for", lambda request: barely())
-    monkeypatch.setattr("lenticular.web.responses.respond.IN_ONE_PIECE", 1)
-    running = Uvicorn(create_app(services))
+    small = Limits(ahead_bytes=1, response_piece_bytes=1)
+    running = Uvicorn(create_app(replace(services, limits=small)))
     try:
         for accept in (UNCOMPRESSED, f"{ZIP}; transfer-syntax={EXPLICIT}"):
             url = f"{running.url}{wire.DICOMWEB}{study('cut')}"

@@ -3,9 +3,11 @@
 import io
 import re
 import zipfile
+from dataclasses import replace
 
 import pytest
 
+from lenticular.limits import Limits
 from tests.helpers import samples, wire
 from tests.helpers.http.orthanc import get, ids_of
 
@@ -150,9 +152,8 @@ def test_a_level_is_listed_by_identifier_in_the_order_of_arrival(client, level):
     assert get(client, f"/{level}?expand&since=2&limit=1") == expanded[2:]
 
 
-@pytest.mark.not_on_stack("lowers a constant in the server's own memory")
-def test_a_list_of_many_is_read_in_pages(client, monkeypatch):
-    monkeypatch.setattr("lenticular.transactions.orthanc.resources.PAGE", 2)
+def test_a_list_of_many_is_read_in_pages(services, connect):
+    client = connect(replace(services, limits=Limits(orthanc_resources=2)))
     wire.must_store(client, *samples.ct_series("a", 5))
     assert len(get(client, "/instances?expand")) == 5
     assert len(get(client, "/instances?expand&since=1&limit=3")) == 3

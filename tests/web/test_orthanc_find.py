@@ -1,10 +1,12 @@
 """Orthanc's `/tools` and what the server says of itself."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from lenticular.limits import Limits
 from tests.helpers import samples, wire
 from tests.helpers.http.orthanc import get, ids_of
 
@@ -79,9 +81,8 @@ def test_what_is_found_can_be_told_in_full(client, stored):
     assert told["MainDicomTags"]["0020,000d"]["Name"] == "StudyInstanceUID"
 
 
-@pytest.mark.not_on_stack("lowers a constant in the server's own memory")
-def test_pages_do_not_overlap_and_leave_nothing_out(client, stored, monkeypatch):
-    monkeypatch.setattr("lenticular.transactions.orthanc.find.PAGE", 2)
+def test_pages_do_not_overlap_and_leave_nothing_out(services, connect, stored):
+    client = connect(replace(services, limits=Limits(orthanc_resources=2)))
     whole = find(client, "Instance", Query={})
     assert len(whole) == 4
     pages = [find(client, "Instance", Query={}, Since=n, Limit=1)[0] for n in range(4)]

@@ -3,6 +3,7 @@
 import pytest
 
 from lenticular.index.query_tags import registry
+from lenticular.limits import Limits
 from lenticular.settings import QueryTagSetting
 from lenticular.transactions.upkeep.sweep_and_reindex import index_query_tags
 from tests.helpers import samples, wire
@@ -18,10 +19,10 @@ LIST = f"{DICOMWEB}/extendedquerytags"
 
 
 @pytest.fixture
-def services(backend, tmp_path, monkeypatch):
+def services(backend, tmp_path):
     """Storage and index, empty, with query tags that are ready."""
-    monkeypatch.setattr(registry, "GRACE", 0)
-    with backend.services(tmp_path / "data", query_tags=TAGS) as opened:
+    at_once = Limits(backfill_grace=0)
+    with backend.services(tmp_path / "data", at_once, query_tags=TAGS) as opened:
         opened.index.query_tag_registry.register()
         assert index_query_tags(opened).complete
         yield opened

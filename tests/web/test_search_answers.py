@@ -1,7 +1,12 @@
 """What QIDO-RS answers (PS3.18 10.6.3): attributes, order, pages and warnings."""
 
+from contextlib import closing
+from dataclasses import replace
+
 import pytest
 
+from lenticular.index import Index
+from lenticular.limits import Limits
 from tests.helpers import samples, wire
 from tests.helpers.wire import DICOM_JSON, DICOMWEB, assert_error, must_store, search, uids
 
@@ -259,18 +264,17 @@ def test_results_that_only_a_look_at_every_study_could_count_are_not_counted(cli
     assert answer.headers["warning"] == f"299 {base}: {NOT_COUNTED}"
 
 
-@pytest.mark.not_on_stack("lowers a constant in the server's own memory")
-def test_more_results_than_are_counted_are_told_without_a_number(client, study, monkeypatch, base):
-    monkeypatch.setattr("lenticular.index.search.searcher.MAXIMUM_COUNTED", 1)
-
-    answer = client.get(f"{DICOMWEB}/instances?limit=1")
+def test_more_results_than_are_counted_are_told_without_a_number(services, connect, study, base):
+    url = services.index.database.url.render_as_string(hide_password=False)
+    with closing(Index(url, limits=Limits(counted_results=1))) as index:
+        client = connect(replace(services, index=index))
+        answer = client.get(f"{DICOMWEB}/instances?limit=1")
 
     assert answer.headers["warning"] == f"299 {base}: {NOT_COUNTED}"
 
 
-@pytest.mark.not_on_stack("lowers a constant in the server's own memory")
-def test_our_maximum_is_one_and_is_told(client, study, monkeypatch, base):
-    monkeypatch.setattr("lenticular.transactions.search.MAXIMUM_RESULTS", 2)
+def test_our_maximum_is_one_and_is_told(services, connect, study, base):
+    client = connect(replace(services, limits=Limits(search_results=2)))
 
     answer = client.get(f"{DICOMWEB}/instances")
     assert len(answer.json()) == 2

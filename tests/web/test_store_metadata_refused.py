@@ -1,11 +1,13 @@
 """Metadata and bulk data that cannot become an instance, PS3.18 10.5.3: said so, and no more."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
 
+from lenticular.limits import Limits
 from tests.helpers import samples, wire
 from tests.helpers.http.store import (
     BOUNDARY,
@@ -125,17 +127,14 @@ def test_a_body_that_is_cut_short_is_a_bad_request(client):
     wire.assert_error(answer, 400)
 
 
-@pytest.mark.not_on_stack("lowers a constant in the server's own memory")
-def test_too_much_metadata_and_too_many_parts_before_it_are_refused(client, monkeypatch):
-    monkeypatch.setattr("lenticular.web.stow.metadata_request.MAXIMUM_METADATA", 1000)
+def test_too_much_metadata_and_too_many_parts_before_it_are_refused(services, connect):
+    client = connect(replace(services, limits=Limits(metadata_bytes=1000, unclaimed_parts=3)))
     wire.assert_error(send(client, ({"Content-Type": JSON}, b" " * 2000)), 413)
-    monkeypatch.setattr("lenticular.transactions.store.match_bulkdata.MAX_UNCLAIMED", 3)
     wire.assert_error(send(client, *[bulk(b"x", str(i)) for i in range(5)]), 413)
 
 
-@pytest.mark.not_on_stack("lowers a constant in the server's own memory")
-def test_what_waits_is_bounded(client, monkeypatch):
-    monkeypatch.setattr("lenticular.transactions.store.match_bulkdata.MAX_WAITING_BYTES", 1000)
+def test_what_waits_is_bounded(services, connect):
+    client = connect(replace(services, limits=Limits(waiting_bytes=1000)))
     metadata = metadata_of(samples.ct("a")) | {"00091001": {"vr": "OB", "BulkDataURI": "never"}}
     wire.assert_error(send(client, as_json(metadata), bulk(b"x" * 2000)), 413)
 

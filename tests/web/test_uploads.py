@@ -8,6 +8,7 @@ import pytest
 import requests
 from starlette.testclient import TestClient
 
+from lenticular.limits import Limits
 from lenticular.services import Services, open_services
 from lenticular.settings import Settings
 from lenticular.transactions import uploads
@@ -93,7 +94,7 @@ def test_a_file_that_nobody_announced_or_put_cannot_be_completed(client):
 
 
 def test_parts_that_are_missing_or_of_another_size_are_named(client, cloud):
-    size = 3 * uploads.PART_BYTES
+    size = 3 * Limits.upload_part_bytes
     upload = begin(client, ("a", size))
     complete = f"/uploads/{upload['id']}/files/1"
     assert client.post(complete).json()["detail"].endswith("1, 2, 3.")
@@ -236,7 +237,7 @@ def test_a_url_that_is_used_again_does_not_turn_stored_to_refused(client, cloud)
 
 
 def test_an_upload_whose_parts_have_expired_is_to_be_begun_anew(client, cloud):
-    upload = begin(client, ("a", 2 * uploads.PART_BYTES))
+    upload = begin(client, ("a", 2 * Limits.upload_part_bytes))
     storage = cloud.storage
     for each in storage.client.list_multipart_uploads(Bucket=storage.bucket)["Uploads"]:
         storage.client.abort_multipart_upload(

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from lenticular.index import Index, InvalidQueryTag
+from lenticular.limits import Limits
 from lenticular.settings import InvalidSettings, Settings
 from lenticular.storage.spool import Spool
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from concurrent.futures import ThreadPoolExecutor
 
     from lenticular.storage.protocol import Bucket, Storage
 
 
-THREADS = 16
 Shared = TypeVar("Shared")
 
 
@@ -27,6 +28,7 @@ class Services:
     settings: Settings
     storage: "Storage"
     index: Index
+    limits: Limits = Limits()
 
     def new_spool(self) -> Spool:
         """Return a spool for a body on its way in, on the file system where it will be kept."""
@@ -47,7 +49,7 @@ class Services:
         """
         from concurrent.futures import ThreadPoolExecutor
 
-        return ThreadPoolExecutor(THREADS, thread_name_prefix="wait")
+        return ThreadPoolExecutor(self.limits.threads, thread_name_prefix="wait")
 
     @cached_property
     def viewer_storage(self) -> "Storage | None":
@@ -55,10 +57,10 @@ class Services:
         viewer = self.settings.viewer
         return open_storage(viewer) if viewer.startswith("s3://") else None
 
-    def shared(self, kind: type[Shared]) -> Shared:
+    def shared(self, kind: "Callable[[Limits], Shared]") -> Shared:
         """Return the one object of this class that everybody with these services uses."""
-        objects: dict[type, Any] = vars(self).setdefault("_shared", {})
-        found: Shared = objects.get(kind) or objects.setdefault(kind, kind())
+        objects: dict[Any, Any] = vars(self).setdefault("_shared", {})
+        found: Shared = objects.get(kind) or objects.setdefault(kind, kind(self.limits))
         return found
 
     def close(self) -> None:
@@ -74,8 +76,8 @@ class Services:
 class LazyServices(Services):
     """Services whose storage is opened when it is first needed."""
 
-    def __init__(self, settings: Settings, index: Index) -> None:
-        vars(self).update(settings=settings, index=index)
+    def __init__(self, settings: Settings, index: Index, limits: Limits) -> None:
+        vars(self).update(settings=settings, index=index, limits=limits)
 
     @cached_property
     def storage(self) -> "Storage":
@@ -83,16 +85,18 @@ class LazyServices(Services):
         return open_storage(self.settings.storage_url)
 
 
-def open_services(settings: Settings, *, storage_later: bool = False) -> Services:
+def open_services(
+    settings: Settings, limits: Limits = Limits(), *, storage_later: bool = False
+) -> Services:
     """Open storage and index as the settings name them."""
     tags = [(each.path, each.level, each.vr, each.private_creator) for each in settings.query_tags]
     try:
-        index = Index(settings.index_url, settings.stable_age, tags)
+        index = Index(settings.index_url, settings.stable_age, tags, limits)
     except InvalidQueryTag as error:
         raise InvalidSettings(f"The setting 'query_tags' is wrong: {error}.") from error
     if storage_later:
-        return LazyServices(settings, index)
-    return Services(settings, open_storage(settings.storage_url), index)
+        return LazyServices(settings, index, limits)
+    return Services(settings, open_storage(settings.storage_url), index, limits)
 
 
 def open_storage(url: str) -> "Storage":

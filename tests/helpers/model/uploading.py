@@ -11,7 +11,7 @@ from lenticular.services import Services
 from lenticular.transactions import uploads
 from tests.helpers.model.contents import Content, Junk
 from tests.helpers.model.operations import Operation
-from tests.helpers.model.world import World
+from tests.helpers.model.world import LIMITS, World
 
 SECONDS = 60
 
@@ -50,7 +50,7 @@ class Announced:
         for at, url in enumerate(self.urls):
             data = self.item.data
             if self.is_in_parts:
-                data = data[at * uploads.PART_BYTES : (at + 1) * uploads.PART_BYTES]
+                data = data[at * LIMITS.upload_part_bytes : (at + 1) * LIMITS.upload_part_bytes]
             answer = requests.put(url, data, timeout=SECONDS)
             if answer.status_code != 404:  # its parts were put together, or given up
                 answer.raise_for_status()

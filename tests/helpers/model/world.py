@@ -16,6 +16,7 @@ from sqlalchemy import event, select
 from lenticular.dicom.model import Target
 from lenticular.index import Index
 from lenticular.index.sql.schema import instances, series, studies
+from lenticular.limits import Limits
 from lenticular.services import Services, open_services
 from lenticular.settings import Settings
 from lenticular.storage.s3 import S3Storage
@@ -26,6 +27,8 @@ from tests.helpers.model.process import Process, watch_the_file_system
 from tests.helpers.s3 import make_bucket, s3_client
 
 PREFIX = "below"
+LIMITS = Limits(threads=1, upload_part_bytes=700, writer_attempts=3)
+"""One thing after the other, so that a history is the same each time."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +162,7 @@ class Folder(World):
 
     def open(self) -> Services:
         settings = Settings(data=self.folder, replace=self.replace, stable_age=0)
-        services = open_services(settings)
+        services = open_services(settings, LIMITS)
         make_quick(services.index)
         return services
 
@@ -218,7 +221,7 @@ class Bucket(World):
         storage = copy(self._storage)
         storage.bucket = self._bucket
         settings = Settings(data=self.folder, replace=self.replace, stable_age=0, **place)
-        return Services(settings, storage, Index(self._url, 0))
+        return Services(settings, storage, Index(self._url, 0, limits=LIMITS), LIMITS)
 
     def empty_files(self) -> None:
         self._bucket = self._new_bucket()

@@ -8,6 +8,9 @@ import pytest
 
 from lenticular.dicom.model import Dataset
 from lenticular.dicom.read import elements, part10
+from lenticular.dicom.read.element_encoding import EXPLICIT_LITTLE
+from lenticular.dicom.read.elements import ElementReader
+from lenticular.dicom.read.limits import ReadLimits
 from lenticular.errors import InvalidInstance
 from tests.helpers.files import raw
 from tests.helpers.files.raw import ITEM_END, SEQUENCE_END, UNDEFINED, element, implicit, item
@@ -235,11 +238,11 @@ def test_big_endian_values_are_turned_round() -> None:
     ids=["items", "elements of items", "repeated elements", "elements", "open sequences"],
 )
 def test_a_file_of_too_many_elements_is_refused(
-    content: bytes, monkeypatch: pytest.MonkeyPatch
+    content: bytes,
 ) -> None:
-    monkeypatch.setattr(elements, "MAX_ELEMENTS", 15_000)
+    reader = ElementReader(memoryview(content), 0, EXPLICIT_LITTLE, ReadLimits(elements=15_000))
     with pytest.raises(InvalidInstance, match="more than 15,000 elements") as caught:
-        read(content)
+        reader.read()
     assert caught.value.failure_reason == 0xA700
 
 

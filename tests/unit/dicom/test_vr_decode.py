@@ -8,7 +8,10 @@ import orjson
 import pytest
 
 from lenticular.dicom.model import Dataset
-from lenticular.dicom.read import elements, part10
+from lenticular.dicom.read import part10
+from lenticular.dicom.read.element_encoding import EXPLICIT_LITTLE
+from lenticular.dicom.read.elements import ElementReader
+from lenticular.dicom.read.limits import ReadLimits
 from tests.helpers.files import raw
 
 
@@ -185,9 +188,10 @@ def test_the_json_says_utf_8_only_where_a_character_set_was_named() -> None:
     assert "00080005" not in read()
 
 
-def test_the_json_cannot_grow_without_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(elements, "MAX_INLINE_BYTES", 10_000)
+def test_the_json_cannot_grow_without_bounds() -> None:
     text = raw.element(0x0040A160, "UT", "x" * 1_000)
-    parsed = part10.parse(raw.file(raw.element(0x0040A730, "SQ", raw.item(text) * 40)))
-    assert len(orjson.dumps(parsed.dataset)) < 20_000
-    assert len(parsed.layout.bulkdata) >= 30
+    content = memoryview(raw.element(0x0040A730, "SQ", raw.item(text) * 40))
+    reader = ElementReader(content, 0, EXPLICIT_LITTLE, ReadLimits(inline_bytes=10_000))
+    reader.read()
+    assert len(orjson.dumps(reader.dataset)) < 20_000
+    assert len(reader.bulkdata) >= 30

@@ -11,6 +11,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from lenticular.errors import LenticularError, NotFound, RangeUnsatisfiable
+from lenticular.limits import Limits
 from lenticular.settings import Settings
 from lenticular.web.http.multipart import Part
 from lenticular.web.responses import respond
@@ -30,7 +31,7 @@ def serving(answer: Callable[[Request], Response]) -> TestClient:
         routes=[Route("/", answer, methods=["GET", "HEAD"])],
         exception_handlers={LenticularError: refused},
     )
-    app.state.services = SimpleNamespace(settings=Settings())  # nothing else of them is asked for
+    app.state.services = SimpleNamespace(settings=Settings(), limits=Limits())
     return TestClient(app)
 
 

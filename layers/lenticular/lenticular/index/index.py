@@ -12,6 +12,7 @@ from lenticular.dicom.query_tags import Definition, define
 from lenticular.index import migrations
 from lenticular.index.search.searcher import Searcher
 from lenticular.index.sql.database import Database
+from lenticular.limits import Limits
 
 if TYPE_CHECKING:
     from lenticular.index.query_tags.registry import QueryTagRegistry
@@ -31,12 +32,17 @@ class Index:
     """
 
     def __init__(
-        self, url: str, stable_age: float = 60, query_tags: Iterable[Definition] = ()
+        self,
+        url: str,
+        stable_age: float = 60,
+        query_tags: Iterable[Definition] = (),
+        limits: Limits = Limits(),
     ) -> None:
         self.query_tags = define(query_tags)
-        self.database = Database(url)
-        self.searcher = Searcher(self.database, self.query_tags)
+        self.database = Database(url, limits.writer_seconds)
+        self.searcher = Searcher(self.database, self.query_tags, limits)
         self._stable_age = stable_age
+        self._limits = limits
         self._first_write = Lock()
 
     @property
@@ -49,7 +55,7 @@ class Index:
     def _only_writer(self) -> "Writer":
         from lenticular.index.write.writer import Writer
 
-        return Writer(self.database, self.query_tags)
+        return Writer(self.database, self.query_tags, self._limits.writer_attempts)
 
     @cached_property
     def retrieval(self) -> "RetrievalReader":
@@ -91,7 +97,7 @@ class Index:
         """Registers the query tags and fills in their values."""
         from lenticular.index.query_tags.registry import QueryTagRegistry
 
-        return QueryTagRegistry(self.database, self.writer, self.query_tags)
+        return QueryTagRegistry(self.database, self.writer, self.query_tags, self._limits)
 
     def migrate(self) -> None:
         """Bring the schema up to date; quick when it is."""

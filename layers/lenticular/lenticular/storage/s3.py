@@ -76,12 +76,13 @@ class FetchedSpool(Spool):
 class S3Storage:
     """Objects below a prefix of one bucket."""
 
-    def __init__(self, bucket: str, prefix: str = "") -> None:
+    def __init__(self, bucket: str, prefix: str = "", page_keys: int = PAGE_KEYS) -> None:
         self.bucket = bucket
         self.prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
         # Bodies on their way in go to the system's temporary folder, /tmp in Lambda.
         self.spool_folder: Path | None = None
         self.client = make_client()
+        self._page_keys = page_keys
         self._sending = ThreadPoolExecutor(SENDERS, thread_name_prefix="send")
 
     def close(self) -> None:
@@ -138,7 +139,7 @@ class S3Storage:
         pages = self.client.get_paginator("list_objects_v2").paginate(
             Bucket=self.bucket,
             Prefix=self.prefix + prefix,
-            PaginationConfig={"PageSize": PAGE_KEYS},
+            PaginationConfig={"PageSize": self._page_keys},
         )
         with own_errors(prefix):
             for page in pages:

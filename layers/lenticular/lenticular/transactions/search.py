@@ -18,10 +18,8 @@ from lenticular.dicom.search_attributes import Attribute, path_of, searchable
 from lenticular.dicom.tags import MODALITIES_IN_STUDY, MODALITY, TIMEZONE_OFFSET_FROM_UTC
 from lenticular.errors import InvalidRequest
 from lenticular.index.search.searcher import Match, Query
+from lenticular.limits import Limits
 from lenticular.services import Services
-
-MAXIMUM_RESULTS = 10_000
-"""The most that one search answers; without a limit it is the limit."""
 
 _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 _SWITCHES = ("fuzzymatching", "emptyvaluematching", "multiplevaluematching")
@@ -50,6 +48,7 @@ def parse_query(
     target: Target | None,
     parameters: Sequence[tuple[str, str]],
     query_tags: QueryTags = NO_TAGS,
+    maximum_results: int = Limits.search_results,
 ) -> tuple[Query, list[str]]:
     """Return the search that these parameters ask for, and a warning for each ignored one.
 
@@ -67,7 +66,7 @@ def parse_query(
     return Query(
         level=level,
         conditions=conditions,
-        limit=min(limit, MAXIMUM_RESULTS) if limit is not None else MAXIMUM_RESULTS,
+        limit=min(limit, maximum_results) if limit is not None else maximum_results,
         offset=offset or 0,
         study_instance_uid=target.study_instance_uid if target else None,
         series_instance_uid=target.series_instance_uid if target else None,

@@ -29,7 +29,6 @@ MOST_FILES = 1000
 MOST_URLS = 1000
 LARGEST_FILE = 5 * 1024 * MEBIBYTE
 LONGEST_NAME_BYTES = 1024
-PART_BYTES = 64 * MEBIBYTE
 URL_SECONDS = 3600
 
 _FOLDER = "incoming/uploads/"
@@ -110,11 +109,6 @@ class _Entry:
     key: str
     parts_id: str | None = None
 
-    @property
-    def part_sizes(self) -> list[int]:
-        """The size of each part, when the file goes in parts."""
-        return [min(PART_BYTES, self.size - at) for at in range(0, self.size, PART_BYTES)]
-
 
 @dataclass(slots=True)
 class _Manifest:
@@ -125,17 +119,19 @@ class _Manifest:
 def begin(services: Services, announced: Sequence[RequestedFile]) -> Upload:
     """Begin an upload of these files; return the URLs to which to put them."""
     bucket = _bucket_of(services)
-    _check(announced)
+    part_bytes = services.limits.upload_part_bytes
+    _check(announced, part_bytes)
     upload_id = secrets.token_urlsafe(16)
     files = enumerate(announced, 1)
     entries = [
         _Entry(number, file.name, file.size, _key(upload_id, number, file))
         for number, file in files
     ]
-    begun = services.threads.map(partial(_with_multipart_id, bucket), entries)
+    begun = services.threads.map(partial(_with_multipart_id, bucket, part_bytes), entries)
     manifest = _Manifest(upload_id, list(begun))
     put_bytes(bucket, _manifest_key(upload_id), orjson.dumps(asdict(manifest)))
-    return Upload(upload_id, _expiry(), [_waiting(bucket, entry, []) for entry in manifest.files])
+    waiting = [_waiting(bucket, part_bytes, entry, []) for entry in manifest.files]
+    return Upload(upload_id, _expiry(), waiting)
 
 
 def status(services: Services, upload_id: str) -> Upload:
@@ -155,7 +151,7 @@ def status(services: Services, upload_id: str) -> Upload:
         if parts is None:
             # Completed, and perhaps ingested, since the lists were made.
             return _find(bucket, upload_id, entry) or _expired(entry)
-        return _waiting(bucket, entry, parts)
+        return _waiting(bucket, services.limits.upload_part_bytes, entry, parts)
 
     return Upload(upload_id, _expiry(), list(services.threads.map(look_at, manifest.files)))
 
@@ -174,7 +170,8 @@ def complete(services: Services, upload_id: str, number: int) -> UploadedFile:
     arrived = _parts(bucket, entry)
     if arrived is None:
         raise errors.Conflict(f"The parts of file {number} have expired: upload it anew.")
-    missing = [str(part.number) for part in _states(entry, arrived) if not part.arrived]
+    states = _states(services.limits.upload_part_bytes, entry, arrived)
+    missing = [str(part.number) for part in states if not part.arrived]
     if missing:
         raise errors.Conflict(f"Parts of file {number} have not arrived: {', '.join(missing)}.")
     with suppress(FileNotFoundError):  # another call was quicker
@@ -224,7 +221,7 @@ def _bucket_of(services: Services) -> Bucket:
     return services.bucket
 
 
-def _check(announced: Sequence[RequestedFile]) -> None:
+def _check(announced: Sequence[RequestedFile], part_bytes: int) -> None:
     if not announced:
         raise errors.InvalidRequest("Name the files to upload, at least one.")
     if len(announced) > MOST_FILES:
@@ -236,10 +233,10 @@ def _check(announced: Sequence[RequestedFile]) -> None:
             raise errors.InvalidRequest(
                 f"The name of file {number} is longer than {LONGEST_NAME_BYTES:,} bytes."
             )
-    urls = sum(max(1, -(-file.size // PART_BYTES)) for file in announced)
+    urls = sum(max(1, -(-file.size // part_bytes)) for file in announced)
     if urls > MOST_URLS:
         raise errors.TooLarge(
-            f"These files have {urls:,} parts of {PART_BYTES:,} bytes;"
+            f"These files have {urls:,} parts of {part_bytes:,} bytes;"
             f" an upload has {MOST_URLS:,} at most. Begin several."
         )
 
@@ -251,8 +248,8 @@ def _key(upload_id: str, number: int, file: RequestedFile) -> str:
     return f"{_FOLDER}{upload_id}/{number}-{file.size}/{name or 'file'}"
 
 
-def _with_multipart_id(bucket: Bucket, entry: _Entry) -> _Entry:
-    if entry.size <= PART_BYTES:
+def _with_multipart_id(bucket: Bucket, part_bytes: int, entry: _Entry) -> _Entry:
+    if entry.size <= part_bytes:
         return entry
     parts_id = bucket.begin_parts(entry.key)
     return _Entry(entry.number, entry.name, entry.size, entry.key, parts_id)
@@ -308,21 +305,25 @@ def _parts(bucket: Bucket, entry: _Entry) -> list[UploadedPart] | None:
         return None
 
 
-def _states(entry: _Entry, arrived: Iterable[UploadedPart]) -> list[UploadPart]:
+def _states(part_bytes: int, entry: _Entry, arrived: Iterable[UploadedPart]) -> list[UploadPart]:
     """Return the parts of a file; a part of the wrong size has not arrived."""
     sizes = {part.number: part.size for part in arrived}
+    part_sizes = [min(part_bytes, entry.size - at) for at in range(0, entry.size, part_bytes)]
     return [
         UploadPart(number, size, sizes.get(number) == size)
-        for number, size in enumerate(entry.part_sizes, 1)
+        for number, size in enumerate(part_sizes, 1)
     ]
 
 
-def _waiting(bucket: Bucket, entry: _Entry, arrived: Iterable[UploadedPart]) -> UploadedFile:
+def _waiting(
+    bucket: Bucket, part_bytes: int, entry: _Entry, arrived: Iterable[UploadedPart]
+) -> UploadedFile:
     if entry.parts_id is None:
         url = bucket.presign_upload(entry.key, entry.size, URL_SECONDS)
         return UploadedFile(entry.number, entry.name, entry.size, url=url)
     parts = [
-        part if part.arrived else _with_url(bucket, entry, part) for part in _states(entry, arrived)
+        part if part.arrived else _with_url(bucket, entry, part)
+        for part in _states(part_bytes, entry, arrived)
     ]
     return UploadedFile(entry.number, entry.name, entry.size, parts=parts)
 

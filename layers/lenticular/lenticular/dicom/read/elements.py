@@ -27,18 +27,13 @@ from lenticular.dicom.read.element_encoding import (
 )
 from lenticular.dicom.read.element_stack import OpenBulk, OpenDataset, OpenSequence
 from lenticular.dicom.read.fragments import Fragments, scan
+from lenticular.dicom.read.limits import ReadLimits
 from lenticular.dicom.read.vr_decode import WORD_BYTES, VrCodec
 from lenticular.errors import FailureReason, InvalidInstance
-
-MAX_ELEMENTS = 1_000_000
-"""Elements and items in one file: an enhanced object of 20,000 frames has about half a million."""
 
 MAX_JSON_DEPTH = 64
 """Sequences inside sequences that the JSON shows; JSON readers give up soon beyond it (orjson at
 84). A deeper sequence is bulk data, of VR UN as any value that is not parsed."""
-
-MAX_INLINE_BYTES = 16 * 1024 * 1024
-"""Values in one data set's JSON; if there are more, the others become bulk data."""
 
 PIXEL_TAGS = frozenset({tags.FLOAT_PIXEL_DATA, tags.DOUBLE_FLOAT_PIXEL_DATA, tags.PIXEL_DATA})
 _OFFSET_TABLES = frozenset({tags.EXTENDED_OFFSET_TABLE, tags.EXTENDED_OFFSET_TABLE_LENGTHS})
@@ -49,7 +44,9 @@ _SMALL = 64  # bytes; a plain value up to this size is read in the inner loop
 class ElementReader:
     """Reads one data set; the result is in its attributes."""
 
-    def __init__(self, data: memoryview, start: int, coding: Encoding) -> None:
+    def __init__(
+        self, data: memoryview, start: int, coding: Encoding, limits: ReadLimits = ReadLimits()
+    ) -> None:
         self.dataset: Dataset = {}
         self.bulkdata: list[OpenBulk] = []
         self.pixels: OpenBulk | None = None
@@ -58,8 +55,8 @@ class ElementReader:
         self.has_open_sequence = False
         self.is_big_endian = coding.order == ">"
         self._data = data
-        self._elements_left = MAX_ELEMENTS
-        self._inline_left = MAX_INLINE_BYTES
+        self._max_elements = self._elements_left = limits.elements
+        self._inline_left = limits.inline_bytes
         self._root = OpenDataset(self.dataset, coding, character_sets.DEFAULT, start, len(data))
 
     def read(self) -> None:
@@ -394,5 +391,6 @@ class ElementReader:
         self._elements_left -= 1
         if self._elements_left < 0:
             raise InvalidInstance(
-                f"The file has more than {MAX_ELEMENTS:,} elements.", FailureReason.OUT_OF_RESOURCES
+                f"The file has more than {self._max_elements:,} elements.",
+                FailureReason.OUT_OF_RESOURCES,
             )

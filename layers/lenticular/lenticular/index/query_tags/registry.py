@@ -25,18 +25,9 @@ from lenticular.index.sql.database import Database
 from lenticular.index.sql.schema import TAG_VALUES, query_tags, studies
 from lenticular.index.write import changes
 from lenticular.index.write.writer import Writer
+from lenticular.limits import Limits
 
-AT_ONCE = 50
-"""Instances in one transaction, so that no store waits for long."""
-
-STUDIES_AT_ONCE = 10
 VALUES_AT_ONCE = 2000
-GRACE = 3_600_000
-"""Milliseconds for which others may still store as they were configured before.
-
-A deployment registers first and gives the new configuration to the functions then, and one that
-works may go on for a quarter of an hour.
-"""
 
 CLOCKS_APART = 60_000
 """The most milliseconds by which the clocks of servers and functions may differ."""
@@ -60,7 +51,7 @@ class RegisteredTag:
 
     `known`: the time from which every writer writes this tag's values. `started`: the last start
     of a process with this configuration. The first scan reads everything at once; a later one
-    waits GRACE after `started`, until older processes have ended.
+    waits Limits.backfill_grace after `started`, until older processes have ended.
     """
 
     tag_id: int
@@ -97,10 +88,11 @@ class RegisteredTag:
 class QueryTagRegistry:
     """Registers the configured tags, and fills in their values step by step."""
 
-    def __init__(self, database: Database, writer: Writer, tags: QueryTags) -> None:
+    def __init__(self, database: Database, writer: Writer, tags: QueryTags, limits: Limits) -> None:
         self._database = database
         self._writer = writer
         self._tags = tags
+        self._limits = limits
 
     def registered(self) -> list[RegisteredTag]:
         """Return all tags that the index has, by their paths."""
@@ -124,9 +116,9 @@ class QueryTagRegistry:
         """Do one step of the backfill: return how many studies it read; None if none is due."""
         migrations.require(self._database, migrations.QUERY_TAGS)
         # The processes of one machine are started together.
-        grace = 0 if self._database.dialect.is_embedded else GRACE
+        grace = 0 if self._database.dialect.is_embedded else self._limits.backfill_grace
         return self._writer.run_in_transaction(
-            lambda connection: _advance(connection, self._tags, grace, changes.now())
+            lambda connection: _advance(connection, self._tags, self._limits, grace)
         )
 
     def has_pending(self) -> bool:
@@ -180,11 +172,12 @@ def _pending(connection: Connection, tags: QueryTags) -> list[RegisteredTag]:
     ]
 
 
-def _advance(connection: Connection, tags: QueryTags, grace: int, now: int) -> int | None:
+def _advance(connection: Connection, tags: QueryTags, limits: Limits, grace: int) -> int | None:
     """Take the next step; return the number of studies it took, None if no tag is due.
 
     `grace`: milliseconds for which older processes may still write.
     """
+    now = changes.now()
     waiting = _pending(connection, tags)
     due = [each for each in waiting if each.since == 0 or now >= each.started + grace]
     if not due:
@@ -192,9 +185,9 @@ def _advance(connection: Connection, tags: QueryTags, grace: int, now: int) -> i
     group = [each for each in due if each.position == due[0].position]
     # For instances only their values are stored, which are removed at the end.
     is_quick = all(each.level is Level.INSTANCE and not each.is_wanted for each in group)
-    found = [] if is_quick else _next_studies(connection, group[0])
+    found = [] if is_quick else _next_studies(connection, group[0], limits)
     if found:
-        _visit(connection, group, found, tags)
+        _visit(connection, group, found, tags, limits.backfilled_instances)
         return len(found)
     for each in group:
         _finish(connection, each, now)
@@ -215,17 +208,17 @@ def _note(connection: Connection, tag_ids: Sequence[int], **values: Any) -> None
     connection.execute(update(query_tags).where(query_tags.c.tag_id.in_(tag_ids)).values(values))
 
 
-def _next_studies(connection: Connection, at: RegisteredTag) -> list[int]:
+def _next_studies(connection: Connection, at: RegisteredTag, limits: Limits) -> list[int]:
     """Return the next studies, together not too large; a large one alone, and repeatedly."""
     count = studies.c.number_of_study_related_instances
     following = (
         select(studies.c.row_id, count)
         .where(studies.c.row_id > at.done, studies.c.updated >= at.since)
         .order_by(studies.c.row_id)
-        .limit(STUDIES_AT_ONCE)
+        .limit(limits.backfilled_studies)
     )
     chosen: list[int] = []
-    room = AT_ONCE
+    room = limits.backfilled_instances
     for row_id, instance_count in connection.execute(following):
         room -= instance_count
         if chosen and room < 0:
@@ -235,7 +228,11 @@ def _next_studies(connection: Connection, at: RegisteredTag) -> list[int]:
 
 
 def _visit(
-    connection: Connection, group: Sequence[RegisteredTag], found: Sequence[int], tags: QueryTags
+    connection: Connection,
+    group: Sequence[RegisteredTag],
+    found: Sequence[int],
+    tags: QueryTags,
+    at_once: int,
 ) -> None:
     ids = [each.tag_id for each in group]
     filled = {each.tag_id for each in group if each.is_wanted}
@@ -252,7 +249,7 @@ def _visit(
             continue
         if after == 0:
             filling.levels(study, levels)
-        while (after := filling.instances(study, after, AT_ONCE)) and len(found) > 1:
+        while (after := filling.instances(study, after, at_once)) and len(found) > 1:
             pass
     if after:
         _note(connection, ids, done=found[0] - 1, within=after)

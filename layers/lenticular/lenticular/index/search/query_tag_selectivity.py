@@ -25,9 +25,6 @@ from lenticular.index.search.page import SearchShape
 from lenticular.index.sql.database import Database, Statement
 from lenticular.index.sql.schema import query_tags
 
-FEW = 5000
-"""Rows that are sorted at once."""
-
 READY = "Ready"
 
 _KEPT = 100
@@ -36,8 +33,9 @@ _KEPT = 100
 class Selectivity:
     """Looks ahead in one round trip."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, few_rows: int) -> None:
         self._database = database
+        self._few_rows = few_rows
         self._has_tables = False
         self._kept = lru_cache(_KEPT)(self._prepare)
 
@@ -53,7 +51,7 @@ class Selectivity:
         with self._database.cursor() as cursor:
             row: Any = statement.run(cursor, {**values, **asked}).fetchone()
         counted = zip(row[len(tags) :], candidates, strict=True)
-        few = [each for each in counted if each[0] < FEW]
+        few = [each for each in counted if each[0] < self._few_rows]
         adding = (tag.name for tag, status in zip(tags, row, strict=False) if status != READY)
         return min(few)[1] if few else None, tuple(adding)
 
@@ -69,7 +67,9 @@ class Selectivity:
         counts = (
             select(func.count())
             .select_from(
-                rows_tagged(shapes, position, self._database.dialect).limit(literal(FEW)).subquery()
+                rows_tagged(shapes, position, self._database.dialect)
+                .limit(literal(self._few_rows))
+                .subquery()
             )
             .scalar_subquery()
             for position in candidates

@@ -31,12 +31,10 @@ from lenticular.index.search.projection import Projection
 from lenticular.index.search.query_tag_selectivity import Selectivity
 from lenticular.index.sql.database import Database, Statement
 from lenticular.index.sql.schema import instances, patients, series, studies
+from lenticular.limits import Limits
 
 STATEMENTS_KEPT = 500
 """Compiled statements, of the kinds of questions asked last."""
-
-MAXIMUM_COUNTED = 1000
-"""Results behind a page that are counted."""
 
 _UIDS = (studies.c.study_instance_uid, series.c.series_instance_uid, instances.c.sop_instance_uid)
 
@@ -83,11 +81,12 @@ class Page:
 class Searcher:
     """Runs searches; a statement is composed once for all questions of a kind."""
 
-    def __init__(self, database: Database, tags: QueryTags) -> None:
+    def __init__(self, database: Database, tags: QueryTags, limits: Limits) -> None:
         self._database = database
         self._dialect = database.dialect
         self._tags = tags
-        self._scout = Selectivity(database)
+        self._counted_results = limits.counted_results
+        self._scout = Selectivity(database, limits.few_rows)
         self._cached_results = lru_cache(STATEMENTS_KEPT)(self._prepare_results)
         self._kept_counts = lru_cache(STATEMENTS_KEPT)(self._prepare_count)
         self._cached_ids = lru_cache(STATEMENTS_KEPT)(self._prepare_ids)
@@ -129,10 +128,10 @@ class Searcher:
         if search.is_of_all_studies and search.shapes:
             return None
         prepare = self._kept_counts if is_common(values) else self._prepare_count
-        behind = {"limit": MAXIMUM_COUNTED + 1, "offset": query.offset + query.limit}
+        behind = {"limit": self._counted_results + 1, "offset": query.offset + query.limit}
         with self._database.cursor() as cursor:
             counted: int = prepare(search).run(cursor, values | behind).fetchall()[0][0]
-        return counted if counted <= MAXIMUM_COUNTED else None
+        return counted if counted <= self._counted_results else None
 
     def _look_ahead(
         self, query: Query, search: SearchShape, values: dict[str, Any]

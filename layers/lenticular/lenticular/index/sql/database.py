@@ -13,6 +13,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.sql.elements import CompilerElement
 
 from lenticular.index.sql.dialect import Dialect
+from lenticular.limits import Limits
 
 
 def dialect_of(url: URL) -> Dialect:
@@ -66,8 +67,9 @@ class Statement:
 class Database:
     """The database behind a URL."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, writer_seconds: float = Limits.writer_seconds) -> None:
         self.url = make_url(url)
+        self.writer_seconds = writer_seconds
         self.dialect = dialect_of(self.url)
         self.engine = self.dialect.open_engine()
 
@@ -104,7 +106,7 @@ class Database:
         deadline.
         """
         if deadline is None:
-            deadline = time.monotonic() + self.dialect.patience
+            deadline = time.monotonic() + self.writer_seconds
         with (
             self.dialect.write_lock(deadline),
             self.engine.connect() as connection,

@@ -45,9 +45,6 @@ class DatabaseFailure(Enum):
 class Dialect(ABC):
     """One database behind a URL: how to connect to it, lock it and search it."""
 
-    patience: ClassVar[float]
-    """Seconds for which a write waits for its turn and is tried again."""
-
     is_embedded: ClassVar[bool]
     """True if statements run in this process and cost no round trip, all on one machine."""
 

@@ -64,10 +64,6 @@ then. MySQL has no time-out for idle transactions alone. The pool replaces what 
 SECONDS_FOR_LOCK = 2
 """Seconds that a statement waits for a lock; then others write, and it is tried again."""
 
-PATIENCE = 20.0
-"""Seconds after which a write is not tried again. A writer that hangs is ended before, and clients
-are answered within 25 seconds: API Gateway gives up after 29."""
-
 TRUSTED_FOR = 1.0
 """Seconds after which a connection that lay idle is asked whether it still lives."""
 
@@ -94,7 +90,6 @@ _HAS_WRITTEN = "has_written"
 class MySQL(Dialect):
     """The dialect of MySQL, MariaDB and Aurora."""
 
-    patience = PATIENCE
     is_embedded = False
     keeps_join_order = False
 

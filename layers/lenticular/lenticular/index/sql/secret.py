@@ -22,8 +22,11 @@ _PASSING = frozenset({"InternalServiceError", "ThrottlingException", "RequestTim
 class Secret:
     """A secret by its ARN or name. AWS's client is imported when it is first read."""
 
-    def __init__(self, name: str, region: str | None = None) -> None:
+    def __init__(
+        self, name: str, region: str | None = None, seconds_kept: int = SECONDS_KEPT
+    ) -> None:
         self._name = name
+        self._seconds_kept = seconds_kept
         # arn:aws:secretsmanager:REGION:…, which may be another one than ours
         self._region = name.split(":")[3] if name.startswith("arn:") else region
 
@@ -36,7 +39,7 @@ class Secret:
 
         try:
             values: Any = self._provider.get(
-                self._name, max_age=SECONDS_KEPT, transform="json", force_fetch=anew
+                self._name, max_age=self._seconds_kept, transform="json", force_fetch=anew
             )
             user = {"user": values["username"]} if "username" in values else {}
             return {**user, "password": values["password"]}

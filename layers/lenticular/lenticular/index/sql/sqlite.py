@@ -32,9 +32,6 @@ _PRAGMAS = """
 """
 _POOL_SIZE = 50
 
-PATIENCE = 20.0
-"""Seconds for which a thread waits for its turn to write: clients are answered within 25."""
-
 SECONDS_TO_BE_ALONE = 600
 """Seconds for which a migration waits for its turn."""
 
@@ -45,7 +42,6 @@ _FULL = 13
 class SQLite(Dialect):
     """The dialect of SQLite."""
 
-    patience = PATIENCE
     is_embedded = True
     keeps_join_order = True
 

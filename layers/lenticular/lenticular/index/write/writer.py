@@ -33,9 +33,6 @@ from lenticular.index.write.statements import Statements
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS = 20
-"""Number of tries of a transaction that loses to another one, or loses its connection."""
-
 LONGEST_PAUSE = 0.5
 BUSY = "The index is busy; try again in a moment."
 
@@ -59,8 +56,9 @@ class _Batch:
 class Writer:
     """Changes the index; a process has only one."""
 
-    def __init__(self, database: Database, tags: QueryTags) -> None:
+    def __init__(self, database: Database, tags: QueryTags, attempts: int) -> None:
         self._database = database
+        self._attempts = attempts
         self._dialect = database.dialect
         self._tags = tags
         self._has_tag_tables = False
@@ -200,9 +198,9 @@ class Writer:
 
     def _repeat(self, attempt: Callable[[float], Result], *, after_loss: bool) -> Result:
         """Try until it succeeds, as long as an error passes by itself and time is left."""
-        deadline = time.monotonic() + self._database.dialect.patience
+        deadline = time.monotonic() + self._database.writer_seconds
         was_lost = False
-        for number in range(ATTEMPTS):
+        for number in range(self._attempts):
             try:
                 return attempt(deadline)
             except Exception as error:
@@ -211,7 +209,7 @@ class Writer:
                 is_lost = self._dialect.is_lost(error)
                 was_lost = was_lost or is_lost
                 again = self._dialect.is_contention(error) or (after_loss and is_lost)
-                if not again or number == ATTEMPTS - 1 or time.monotonic() > deadline:
+                if not again or number == self._attempts - 1 or time.monotonic() > deadline:
                     raise self._final(error, was_lost) from error
                 # Of different length for each, or those that met would meet again.
                 pause = min(LONGEST_PAUSE, 0.005 * 2**number)

@@ -23,7 +23,6 @@ from lenticular.services import Services
 from lenticular.transactions.orthanc import resources as browse
 from lenticular.transactions.search import parse_query
 
-PAGE = 1000
 LARGEST = 10**15
 
 _UID_OF = {
@@ -104,8 +103,9 @@ def lookup(services: Services, identifier: str) -> list[dict[str, str]]:
 def _ids(services: Services, question: Question, since: int = 0, limit: int = 0) -> Iterator[str]:
     """Yield the identifiers of what matches, but for case; 0 is no limit."""
     end = since + limit if limit else None
+    at_once = services.limits.orthanc_resources
     while end is None or since < end:
-        wanted = PAGE if end is None else min(PAGE, end - since)
+        wanted = at_once if end is None else min(at_once, end - since)
         query = question.query(wanted, since, services.index.query_tags)
         page = services.index.searcher.ids(question.level, query)
         yield from page
@@ -118,7 +118,7 @@ def _in_right_case(services: Services, question: Question) -> Iterator[OrthancRe
     """Yield resources that match with case and accents, which the index ignores."""
     lettered = {name: key for name, key in question.keys.items() if _has_case(key)}
     ids = _ids(services, question)
-    while page := list(islice(ids, PAGE)):
+    while page := list(islice(ids, services.limits.orthanc_resources)):
         for resource in services.index.orthanc.resources_of(question.level, page):
             dataset = _with_ancestors(services, resource)
             if all(_agrees(dataset, name, key) for name, key in lettered.items()):

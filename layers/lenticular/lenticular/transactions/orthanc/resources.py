@@ -34,7 +34,6 @@ PLURAL = {
 }
 """The names of the collections, from the top of the hierarchy down."""
 
-PAGE = 500
 MEGABYTE = 1024 * 1024
 
 # Attributes whose product is the number of instances that a series should have.
@@ -113,8 +112,9 @@ def all_resources(
 ) -> Iterator[OrthancResource]:
     """Yield the resources of a level in the order of arrival, read some at a time."""
     end = None if limit is None else since + limit
+    at_once = services.limits.orthanc_resources
     while end is None or since < end:
-        wanted = PAGE if end is None else min(PAGE, end - since)
+        wanted = at_once if end is None else min(at_once, end - since)
         page = services.index.orthanc.resources(level, since, wanted)
         yield from page
         if len(page) < wanted:

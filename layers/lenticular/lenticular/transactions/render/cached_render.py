@@ -5,14 +5,13 @@ are loaded when the first picture is drawn.
 """
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from threading import BoundedSemaphore
 
+from lenticular.limits import Limits
 from lenticular.transactions.render import rendition_cache
 from lenticular.transactions.render.lru_bytes import LruBytes
 from lenticular.transactions.render.render_request import RenderRequest
-
-THUMBNAIL_BYTES = 32 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +23,15 @@ class Picture:
     etag: str
 
 
-@dataclass(frozen=True)
 class RenderResources:
     """The memory and the processors that all pictures of a server share.
 
     A frame may need half a gigabyte, so as many are drawn at once as there are processors.
     """
 
-    thumbnails: LruBytes = field(default_factory=lambda: LruBytes(THUMBNAIL_BYTES))
-    drawing: BoundedSemaphore = field(
-        default_factory=lambda: BoundedSemaphore(max(2, os.cpu_count() or 2))
-    )
+    def __init__(self, limits: Limits) -> None:
+        self.thumbnails = LruBytes(limits.thumbnails_bytes)
+        self.drawing = BoundedSemaphore(max(2, os.cpu_count() or 2))
 
 
 def render(request: RenderRequest) -> Picture:

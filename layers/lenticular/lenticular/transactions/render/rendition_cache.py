@@ -17,9 +17,6 @@ from lenticular.storage.protocol import put_bytes
 
 log = logging.getLogger(__name__)
 
-LARGEST = 8 << 20
-"""A picture of more bytes is not kept."""
-
 _FILES, _PICTURES, _ENDING = "instances/", "renditions/", ".dcm"
 
 
@@ -40,7 +37,7 @@ def get(services: Services, instance: StoredInstance, etag: str) -> bytes | None
 def put(services: Services, instance: StoredInstance, etag: str, picture: bytes) -> None:
     """Cache a picture, unless its instance was deleted or replaced while it was drawn."""
     bucket = services.bucket
-    if bucket is None or len(picture) > LARGEST:
+    if bucket is None or len(picture) > services.limits.cached_picture_bytes:
         return
     try:
         put_bytes(bucket, _key(instance, etag), picture)

@@ -20,15 +20,12 @@ from lenticular.dicom.model import Dataset, Target
 from lenticular.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, lookup
 from lenticular.dicom.uids import problem_of
 from lenticular.errors import FailureReason, InvalidInstance, TooLarge
+from lenticular.limits import Limits
 from lenticular.storage.spool import Spool
 from lenticular.transactions.store.store import StoreResult
 
 MAX_WAITING_FILES = 256
 """Large parts that wait for the rest of their instance, each an open file."""
-MAX_WAITING_BYTES = 256 * 1024 * 1024
-"""Small parts that wait, in memory."""
-MAX_UNCLAIMED = 100
-"""Parts that came before any metadata named them."""
 
 LACKS_BULK_DATA = "A BulkDataURI is the Content-Location of no part."
 LACKS_FRAMES = "Fewer parts than Number of Frames came for its pixels."
@@ -86,8 +83,8 @@ class IncomingInstance:
 class BulkDataMatcher:
     """Matches parts with instances; `base` is the URL that relative URIs are relative to."""
 
-    def __init__(self, base: str) -> None:
-        self._base = base
+    def __init__(self, base: str, limits: Limits) -> None:
+        self._base, self._limits = base, limits
         self._waiting: dict[str, dict[int, IncomingInstance]] = {}
         self._incomplete: dict[int, IncomingInstance] = {}
         self._unclaimed: dict[str, list[BulkPart]] = {}
@@ -120,7 +117,7 @@ class BulkDataMatcher:
             self._assign(part, key)
             return
         self._unclaimed.setdefault(key, []).append(part)
-        if sum(map(len, self._unclaimed.values())) > MAX_UNCLAIMED:
+        if sum(map(len, self._unclaimed.values())) > self._limits.unclaimed_parts:
             raise TooLarge("Send the metadata before the bulk data that it names.")
 
     def _assign(self, part: BulkPart, key: str) -> None:
@@ -187,7 +184,8 @@ class BulkDataMatcher:
             self._files += sign
         else:
             self._bytes += sign * part.spool.size
-        if sign > 0 and (self._files > MAX_WAITING_FILES or self._bytes > MAX_WAITING_BYTES):
+        is_too_much = self._files > MAX_WAITING_FILES or self._bytes > self._limits.waiting_bytes
+        if sign > 0 and is_too_much:
             raise TooLarge("Too much bulk data waits; send that of one instance together.")
 
     def _references(self, metadata: Metadata) -> dict[str, BulkDataReference]:

@@ -31,7 +31,6 @@ from lenticular.transactions.upkeep.sweep_and_reindex import KEYS_AT_ONCE, add_f
 
 log = logging.getLogger(__name__)
 
-ROWS_AT_ONCE = 200
 HASHES_AT_ONCE = 16
 YOUNG_SECONDS = 300
 _MISSING, _DAMAGED = "missing", "damaged"
@@ -86,7 +85,7 @@ class _Check:
 
     def check_rows(self, after: int) -> None:
         """Compare all rows after one with their files."""
-        at_once = HASHES_AT_ONCE if self.request.with_hash else ROWS_AT_ONCE
+        at_once = HASHES_AT_ONCE if self.request.with_hash else self.services.limits.checked_rows
         find_problem = partial(_problem, self.services, self.request.with_hash)
         # A part is told by its keys; without one, rows with keys of any form are looked at.
         beginning = INSTANCES + self.request.spread if self.request.spread else ""

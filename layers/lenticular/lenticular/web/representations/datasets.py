@@ -23,7 +23,7 @@ from lenticular.web.http.accept import Offer, accepted, choose
 from lenticular.web.http.character_sets import require_utf_8
 from lenticular.web.http.media_types import DICOM_JSON, DICOM_XML, JSON
 from lenticular.web.http.multipart import Part
-from lenticular.web.request_context import base_url
+from lenticular.web.request_context import base_url, services_of
 from lenticular.web.responses import respond
 
 
@@ -46,8 +46,6 @@ OFFERS = [
         for multipart in (True, False)
     ),
 ]
-ANSWERED_AT_ONCE = 1024 * 1024
-"""Bytes of JSON up to which all documents are made first, to know the response's size and tag."""
 
 
 def negotiate(request: Request) -> Offer:
@@ -73,7 +71,7 @@ def answer(
         return respond.array(
             request, encoded, offer.media_type, etag, marks=marks, omissions=omissions
         )
-    first, rest = _beginning(documents)
+    first, rest = _beginning(documents, services_of(request).limits.dataset_bytes)
     encode = partial(_part, offer.media_type, base_url(request))
     if rest is not None:
         if isinstance(documents, list):
@@ -107,15 +105,17 @@ def _encoded(documents: Iterable[bytes], media_type: str) -> Iterable[bytes]:
     return map(encode, documents) if encode else documents
 
 
-def _beginning(documents: Iterable[bytes]) -> tuple[list[bytes], Iterator[bytes] | None]:
-    """Return the first documents, and an iterator of the rest if they are many, else None."""
+def _beginning(
+    documents: Iterable[bytes], limit: int
+) -> tuple[list[bytes], Iterator[bytes] | None]:
+    """Return the first documents, and an iterator of the rest if all have more bytes, or None."""
     first: list[bytes] = []
     size = 0
     rest = iter(documents)
     for document in rest:
         first.append(document)
         size += len(document)
-        if size > ANSWERED_AT_ONCE:
+        if size > limit:
             return first, rest
     return first, None
 

@@ -34,8 +34,6 @@ from lenticular.web.responses.payload_limit import DeferredBody
 if TYPE_CHECKING:
     from lenticular.transactions.retrieve.made_ahead import Scratch
 
-IN_ONE_PIECE = 1024 * 1024
-
 Stream = Callable[[int, int], Iterable[bytes]]
 """Yields `length` bytes from `offset` on, in pieces: `stream(offset, length)`."""
 
@@ -200,7 +198,7 @@ def array(
     are noted while the documents are made.
     """
     omissions = Omissions() if omissions is None else omissions
-    pieces = _coalesced(_array(documents, marks), IN_ONE_PIECE)
+    pieces = _coalesced(request, _array(documents, marks))
     beginning, rest = next(pieces), next(pieces, None)
     if rest is None:
         etag = entity_tag(hashlib.sha256(beginning).digest())
@@ -231,12 +229,13 @@ def scratch_for(request: Request) -> "Scratch":
     """
     from lenticular.transactions.retrieve.made_ahead import Scratch
 
-    folder = services_of(request).storage.spool_folder
+    services = services_of(request)
+    folder = services.storage.spool_folder
     if request.method == "HEAD":
         return Scratch(folder, ahead_bytes=0, part_bytes=0)
     if payload_limit.payload_limit_of(request) is not None:
         return Scratch(folder, ahead_bytes=0)
-    return Scratch(folder)
+    return Scratch(folder, services.limits.ahead_bytes)
 
 
 def not_modified(request: Request, etag: str | None) -> Response | None:
@@ -300,7 +299,7 @@ def _answer(request: Request, status: int, headers: dict[str, str], body: Deferr
             headers = content_encoding.gzip_headers(headers)
         # Starlette would send a length of 0 if there is none.
         return omission_warnings.respond_streaming(request, status, headers, [], body.omissions)
-    coalesced = replace(body, pieces=lambda: _coalesced(body.pieces(), IN_ONE_PIECE))
+    coalesced = replace(body, pieces=lambda: _coalesced(request, body.pieces()))
     if payload_limit.payload_limit_of(request) is not None:
         return payload_limit.respond(request, status, headers, coalesced)
     pieces = iter(coalesced.pieces())
@@ -323,8 +322,9 @@ def _array(documents: Iterable[bytes], marks: ArrayMarks) -> Iterator[bytes]:
     yield marks.end if mark is marks.separator else marks.begin + marks.end
 
 
-def _coalesced(pieces: Iterable[bytes], least: int) -> Iterator[bytes]:
-    """Yield the bytes in pieces of at least `least`, for each piece costs a change of threads."""
+def _coalesced(request: Request, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the bytes in pieces that are not small, for each piece costs a change of threads."""
+    least = services_of(request).limits.response_piece_bytes
     waiting: list[bytes] = []
     size = 0
     for piece in pieces:

@@ -62,7 +62,13 @@ def _search(request: Request, level: Level, target: Target | None = None) -> Res
     offer = datasets.negotiate(request)
     services, service = services_of(request), base_url(request)
     parameters = request.query_params.multi_items()
-    query, warnings = parse_query(level, target, parameters, services.index.query_tags)
+    query, warnings = parse_query(
+        level,
+        target,
+        parameters,
+        services.index.query_tags,
+        services.limits.search_results,
+    )
     answer = search(services, query, service)
     for path in answer.adding:
         warnings.insert(0, f"{path} {NOT_YET_READY}")

@@ -52,9 +52,6 @@ router = APIRouter(prefix=DICOMWEB, tags=["Rendered"], route_class=RenderedRoute
 MAX_FRAMES = 100
 """Frames that one request may have drawn."""
 
-MAX_INSTANCES = 5_000
-"""Instances of which one request may have a picture drawn; they go out as they are made."""
-
 FRAMES = INSTANCE + "/frames/{frame_list}"
 
 
@@ -158,10 +155,9 @@ def _every_instance(request: Request, target: Target, options: RenderOptions) ->
     """Respond with a part for each instance that can be rendered; name those that are damaged."""
     services = services_of(request)
     instances = retrieve.find(services, target)
-    if len(instances) > MAX_INSTANCES:
-        raise TooLarge(
-            f"One request may render at most {MAX_INSTANCES:,} instances; ask by series."
-        )
+    limit = services.limits.rendered_instances
+    if len(instances) > limit:
+        raise TooLarge(f"One request may render at most {limit:,} instances; ask by series.")
     # A presentation state shows images of other series, which may be replaced.
     state = (
         services.index.changes.last_sequence()
@@ -179,11 +175,11 @@ def _every_instance(request: Request, target: Target, options: RenderOptions) ->
 
 def _every_image(request: Request, state: LocatedInstance, options: RenderOptions) -> Response:
     """Respond with a part for each image or frame that a presentation state shows."""
-    drawings = list(islice(
-        prepare.prepare_shown(services_of(request), state, options), MAX_INSTANCES + 1
-    ))  # fmt: skip
-    if len(drawings) > MAX_INSTANCES:
-        raise NotRenderable(f"The presentation state shows more than {MAX_INSTANCES:,} images.")
+    services = services_of(request)
+    limit = services.limits.rendered_instances
+    drawings = list(islice(prepare.prepare_shown(services, state, options), limit + 1))
+    if len(drawings) > limit:
+        raise NotRenderable(f"The presentation state shows more than {limit:,} images.")
     etag = respond.entity_tag(*(drawing.etag for drawing in drawings))
     if unchanged := respond.not_modified(request, f"W/{etag}"):
         return unchanged

@@ -99,7 +99,7 @@ def _file(file: UploadedFile) -> dict[str, Any]:
     if file.url is not None:
         described["url"] = file.url
     if file.parts:
-        described["part_size"] = uploads.PART_BYTES
+        described["part_size"] = file.parts[0].size
         described["parts"] = [_part(part) for part in file.parts]
     if file.outcome is not None:
         described["instances"] = file.outcome.instances

@@ -28,9 +28,6 @@ from lenticular.transactions.store.match_bulkdata import (
 from lenticular.transactions.store.store import StoreResult
 from lenticular.web.http.media_types import DICOM_JSON, DICOM_XML, JSON, OCTET_STREAM, MediaType
 
-MAXIMUM_METADATA = 64 * 1024 * 1024
-"""Bytes of one part of metadata."""
-
 MADE_AT_ONCE = 64
 MADE_BYTES_AT_ONCE = 8 * 1024 * 1024
 
@@ -112,7 +109,7 @@ class MetadataRequest:
     def __init__(self, services: Services, metadata_format: MetadataFormat, base: str) -> None:
         self._services = services
         self._format = metadata_format
-        self.matcher = BulkDataMatcher(base)
+        self.matcher = BulkDataMatcher(base, services.limits)
         self._refusals: deque[StoreResult] = deque()
 
     def add(self, headers: Headers, spool: Spool) -> None:

@@ -83,7 +83,7 @@ async def _parts(
             for event in reader.feed(piece):
                 match event:
                     case PartBegin(headers):
-                        part = _Part(headers, services.new_spool(), metadata_format)
+                        part = _Part(headers, services, metadata_format)
                     case PartData(data):
                         assert part is not None
                         part.write(data)
@@ -104,12 +104,12 @@ class _Part:
     """A part that is being received; metadata has a size limit of its own."""
 
     def __init__(
-        self, headers: Headers, spool: Spool, metadata_format: MetadataFormat | None
+        self, headers: Headers, services: Services, metadata_format: MetadataFormat | None
     ) -> None:
         self.headers = headers
-        self.spool = spool
+        self.spool = services.new_spool()
         has_limit = metadata_format and metadata_request.is_metadata(headers, metadata_format)
-        self._limit = metadata_request.MAXIMUM_METADATA if has_limit else None
+        self._limit = services.limits.metadata_bytes if has_limit else None
 
     def write(self, data: bytes) -> None:
         """Append a piece."""
