@@ -2,6 +2,7 @@
 # make test      install what the tests need and run them all
 # make check     lint and type-check
 # make bench     compare with Orthanc on this machine, if it is installed
+# make verify URL=… [STACK=name] [ARGS="--sign …"]   prove that a deployment works and is closed
 # make viewer    fetch the viewer (OHIF, from npm), which the server then shows at /ohif/
 # make build     the layers of the Lambda functions, on any host  [ARCHITECTURE=arm64] [RDS_CA=file.pem|none]
 # make stack     the whole stack on this machine: LocalStack, MariaDB, the functions  [STACK_PORT=4566]
@@ -15,7 +16,7 @@ CREATED := $(VENV)/created
 INSTALLED := $(VENV)/installed
 TESTING := $(VENV)/testing
 
-.PHONY: serve test check bench clean viewer build stack stack-image stack-test stack-down
+.PHONY: serve test check verify bench clean viewer build stack stack-image stack-test stack-down
 
 DATA ?= lenticular-data
 
@@ -32,6 +33,12 @@ check: $(TESTING)
 
 bench: $(TESTING)
 	$(BIN)/python -m bench $(ARGS)
+
+verify: $(INSTALLED)
+	@test -n "$(URL)" || { echo "Name the address: make verify URL=https://… (output ApiUrl)"; exit 2; }
+	@$(BIN)/python -c 'import boto3' 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[aws]'
+	@$(BIN)/lenticular verify "$(URL)" $(if $(STACK),--stack "$(STACK)") $(ARGS)
 
 viewer: build/viewer/index.html
 

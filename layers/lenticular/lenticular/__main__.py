@@ -1,4 +1,4 @@
-"""The command line: serve, upload, migrate, config."""
+"""The command line: serve, upload, verify, migrate, config."""
 
 import os
 import sys
@@ -11,6 +11,7 @@ import click
 from lenticular import __version__
 from lenticular import settings as configuration
 from lenticular.cli import upkeep
+from lenticular.cli.verify.command import verify
 from lenticular.settings import InvalidSettings, Settings
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def main() -> None:
 main.add_command(upkeep.reindex)
 main.add_command(upkeep.sweep)
 main.add_command(upkeep.check)
+main.add_command(verify)
 
 
 def _load(**overrides: Any) -> Settings:

@@ -66,10 +66,7 @@ class Server:
     """A server, and the credentials for it."""
 
     def __init__(self, url: str, authorizer: Authorizer) -> None:
-        if not _is_address(url):
-            raise UploadFailed(
-                f"{url!r} is not a URL. Did you mean https://{url.partition('://')[2] or url}?"
-            )
+        require_address(url)
         self.url = url
         self._authorizer = authorizer
         self._pool = urllib3.PoolManager(maxsize=CONNECTIONS, blocksize=SENT_AT_ONCE)
@@ -146,6 +143,14 @@ class Server:
                 raise UploadFailed(f"{host} cannot be reached: {_plain(error)}") from error
             self.pause(_pause(pauses[attempt], response))
             attempt += 1
+
+
+def require_address(url: str) -> None:
+    """Raise UploadFailed unless this is the URL of a server."""
+    if not _is_address(url):
+        raise UploadFailed(
+            f"{url!r} is not a URL. Did you mean https://{url.partition('://')[2] or url}?"
+        )
 
 
 def _is_address(url: str) -> bool:

@@ -1,0 +1,1 @@
+"""The command `verify`: prove from outside that a deployment works and is closed to strangers."""
