@@ -19,7 +19,10 @@ SHOWN = 3
 _THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 # Open to everybody: OHIF's files name nothing that is stored, and load balancers ask for health.
 _OPEN = re.compile("/health|/ohif(/.*)?")
-_VALUES = {"collection": "studies", "relation": "series", "kind": "preview", "path": tags.PIXEL_DATA}
+_VALUES = {
+    **{"collection": "studies", "relation": "series", "kind": "preview"},
+    "path": tags.PIXEL_DATA,
+}
 # Stages that SAM and consoles make beside the one of the template.
 _STAGES = ("Stage", "Prod", "prod", "dev", "test", "default", "v2")
 
