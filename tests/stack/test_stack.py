@@ -117,7 +117,7 @@ def test_a_study_is_deleted_with_its_files(stack, study):
 
     assert stack.request("DELETE", url).status_code == 204
 
-    assert stack.request("GET", f"{url}/metadata").status_code == 404
+    assert stack.request("GET", f"{url}/metadata").status_code == 410
     assert not [key for key in keys(stack, "instances/") if samples.study_uid(study) in key]
 
 

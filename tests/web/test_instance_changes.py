@@ -119,3 +119,39 @@ def test_what_is_known_already_is_not_sent_again(client):
     wire.must_store(client, samples.ct("b"))
     assert client.get(FEED, headers=known).status_code == 200
     wire.assert_error(client.get(FEED, headers={"Accept": "text/html"}), 406)
+
+
+def test_what_was_deleted_is_gone_until_it_is_stored_again(client):
+    first, second = samples.ct("a"), samples.ct("a", instance=2)
+    wire.must_store(client, first, second)
+    instance = samples.path("a")
+    series = instance.rpartition("/instances/")[0]
+    study = series.rpartition("/series/")[0]
+
+    assert client.delete(wire.DICOMWEB + instance).status_code == 204
+    for view in ("", "/metadata", "/rendered", "/thumbnail", "/frames/1", "/bulkdata"):
+        wire.assert_error(client.get(wire.DICOMWEB + instance + view), 410)
+    assert client.get(wire.DICOMWEB + series).status_code == 200
+    wire.assert_error(client.get(f"{wire.DICOMWEB}{series}/instances/1.2.3"), 404)
+
+    assert client.delete(wire.DICOMWEB + study).status_code == 204
+    for path in (study, series, instance):
+        wire.assert_error(client.get(wire.DICOMWEB + path), 410)
+    wire.assert_error(client.get(f"{wire.DICOMWEB}/studies/1.2.3"), 404)
+    names = dict(
+        zip(("studyUID", "seriesUID", "objectUID"), instance.split("/")[2::2], strict=True)
+    )
+    wire.assert_error(client.get("/wado", params={"requestType": "WADO", **names}), 410)
+
+    wire.must_store(client, first)
+    assert client.get(wire.DICOMWEB + instance).status_code == 200
+
+
+def test_a_deletion_is_remembered_for_a_number_of_changes(client, monkeypatch):
+    wire.must_store(client, samples.ct("a"))
+    assert client.delete(wire.DICOMWEB + samples.path("a")).status_code == 204
+    monkeypatch.setattr("lenticular.index.read.instance_changes.REMEMBERED", 4)
+    wire.assert_error(client.get(wire.DICOMWEB + samples.path("a")), 410)
+
+    wire.must_store(client, samples.ct("b"))
+    wire.assert_error(client.get(wire.DICOMWEB + samples.path("a")), 404)

@@ -213,7 +213,7 @@ def test_a_thumbnail_is_drawn_once_and_gone_with_its_instance(client, ct, monkey
 
     assert get(client, ct + "/thumbnail").content == first.content
     assert client.delete(wire.DICOMWEB + ct).status_code in (200, 204)
-    wire.assert_error(get(client, ct + "/thumbnail"), 404)
+    wire.assert_error(get(client, ct + "/thumbnail"), 410)
 
 
 @pytest.mark.parametrize("resource", ["/rendered", "/thumbnail", "/frames/1/rendered"])

@@ -326,7 +326,7 @@ def test_delete_takes_away_a_study_with_its_files(client, services, study):
     assert search(client) == []
     assert list(services.storage.keys("instances/")) == []
     assert_error(client.delete(f"{DICOMWEB}/studies/{study}"), 404)
-    assert_error(client.get(f"{DICOMWEB}/studies/{study}"), 404)
+    assert_error(client.get(f"{DICOMWEB}/studies/{study}"), 410)
 
 
 def test_delete_of_a_series_leaves_the_others(client, study):

@@ -5,6 +5,7 @@
     │   └── MalformedParameter    a parameter that should be a number is none
     ├── InvalidInstance           the bytes are not a DICOM instance that can be stored
     ├── NotFound                  no such study, series, instance, frame or bulk data
+    │   └── Gone                  it was stored, and was deleted
     ├── Conflict                  it contradicts what is already stored
     ├── LengthRequired            the body came without its length
     ├── TooLarge                  a limit of the service would be passed
@@ -72,6 +73,10 @@ class InvalidInstance(LenticularError):
 
 class NotFound(LenticularError):
     """There is no such study, series, instance, frame or bulk data."""
+
+
+class Gone(NotFound):
+    """The study, series or instance was stored, and was deleted."""
 
 
 class Conflict(LenticularError):

@@ -37,6 +37,7 @@ STATUS: dict[type[errors.LenticularError], HTTPStatus] = {
     errors.InvalidRequest: HTTPStatus.BAD_REQUEST,
     errors.InvalidInstance: HTTPStatus.BAD_REQUEST,
     errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.Gone: HTTPStatus.GONE,
     errors.Unacceptable: HTTPStatus.NOT_ACCEPTABLE,
     errors.NotRenderable: HTTPStatus.NOT_ACCEPTABLE,
     errors.Conflict: HTTPStatus.CONFLICT,
@@ -87,7 +88,10 @@ def _refused(request: Request, error: Exception) -> Response:
         headers["Content-Range"] = f"bytes */{error.size}"
     if isinstance(error, errors.Unavailable):
         headers["Retry-After"] = str(error.retry_after)
-    return _answer(request, status_of(error), error.detail, headers, code_of(error))
+    status = status_of(error)
+    if status is HTTPStatus.GONE and not request.url.path.startswith(OF_OURS):
+        status = HTTPStatus.NOT_FOUND  # as Orthanc answers
+    return _answer(request, status, error.detail, headers, code_of(error))
 
 
 def _invalid(request: Request, error: Exception) -> Response:

@@ -26,6 +26,9 @@ SKEW = 3_600_000
 SETTLED_AFTER = 60_000
 """Milliseconds after which no running transaction can commit a change with an earlier time."""
 
+REMEMBERED = 10_000
+"""Newest changes that are searched for a deleted instance; their UIDs have no index."""
+
 _KINDS = {"NewInstance": Action.CREATE, "Deleted": Action.DELETE}
 
 
@@ -89,6 +92,24 @@ class InstanceChangeReader:
             _check(connection)
             newest = _told().order_by(changes.c.sequence.desc()).limit(1)
             return next(iter(_entries(connection, connection.execute(newest))), None)
+
+    def has_deleted(self, target: Target) -> bool:
+        """Return True if one of the newest changes deleted an instance of the target."""
+        named = (
+            (changes.c.study_instance_uid, target.study_instance_uid),
+            (changes.c.series_instance_uid, target.series_instance_uid),
+            (changes.c.sop_instance_uid, target.sop_instance_uid),
+        )
+        newest = select(func.max(changes.c.sequence)).scalar_subquery()
+        deleted = select(changes.c.sequence).where(
+            changes.c.sequence > newest - REMEMBERED,
+            changes.c.action == Action.DELETE,
+            *(column == uid for column, uid in named if uid is not None),
+        )
+        with self._database.connect() as connection:
+            if not migrations.has(connection, migrations.INSTANCE_FEED):
+                return False
+            return connection.execute(deleted.limit(1)).first() is not None
 
     def _connect(self, window: TimeWindow) -> Any:
         """Return a connection; if the window ended just now, wait for commits in flight first.

@@ -14,7 +14,7 @@ import orjson
 from lenticular.dicom import tags
 from lenticular.dicom.model import BULKDATA_BASE, Dataset, Target
 from lenticular.dicom.transfer_syntaxes import OCTET_STREAM
-from lenticular.errors import NotFound
+from lenticular.errors import Gone, NotFound
 from lenticular.index.records import LocatedInstance, StoredInstance
 from lenticular.services import Services
 from lenticular.transactions.retrieve import reread
@@ -100,12 +100,14 @@ def _first(dataset: Dataset, tag: str) -> object:
 
 
 def _raise_not_found(services: Services, target: Target) -> NoReturn:
-    """Say which part of the path names nothing."""
+    """Say which part of the path names nothing, and whether it was deleted (PS3.18 8.5)."""
     study, series, sop = (
         target.study_instance_uid,
         target.series_instance_uid,
         target.sop_instance_uid,
     )
+    if services.index.instance_changes.has_deleted(target):
+        raise Gone("What this path names was deleted.")
     if not _exists(services, Target(study)):
         raise NotFound(f"No study with Study Instance UID {study} is stored.")
     if series and not _exists(services, Target(study, series)):
