@@ -7,6 +7,9 @@ five groups of eight hexadecimal digits.
 import hashlib
 import re
 
+from lenticular.dicom.model import Dataset
+from lenticular.dicom.tags import PATIENT_ID
+
 _WRITTEN = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{8}){4}", re.ASCII)
 
 
@@ -23,6 +26,12 @@ def orthanc_id(*parts: str) -> str:
 def from_digest(identity: bytes) -> str:
     """Return these 20 bytes as an identifier of Orthanc."""
     return identity.hex("-", 4)
+
+
+def patient_id_of(dataset: Dataset) -> str:
+    """Return the PatientID as Orthanc identifies by it: leading spaces count, padding does not."""
+    values = (dataset.get(PATIENT_ID) or {}).get("Value") or ()
+    return "\\".join("" if value is None else str(value) for value in values).rstrip(" \0")
 
 
 def to_digest(identifier: str) -> bytes | None:

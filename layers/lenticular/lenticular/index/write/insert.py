@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from lenticular.dicom.model import Level, Target
-from lenticular.dicom.orthanc_id import digest, from_digest
+from lenticular.dicom.orthanc_id import digest, from_digest, patient_id_of
 from lenticular.index import migrations
 from lenticular.index.records import Added, Outcome, Removed
 from lenticular.index.write.changes import Action, ChangeEntry, now, to_row
 from lenticular.index.write.parent_rows import Created, ExistingInstance, ParentRows, SeriesRow
-from lenticular.index.write.rows import InstanceRows, Row, patient_id
+from lenticular.index.write.rows import InstanceRows, Row
 
 Remove = Callable[[Sequence[Target]], Removed | None]
 """Removes instances within the transaction."""
@@ -139,8 +139,9 @@ class InstanceInserter:
             study.sop_classes.append(parsed.sop_class_uid)
         self._waiting.append(_PendingInstance(new, series, orthanc_id, created, action))
         outcome = Outcome.STORED if obsolete_key is None else Outcome.REPLACED
-        is_of_other_patient = patient_id(parsed.dataset) != study.patient_id
-        return Added(outcome, _ids(series, orthanc_id), obsolete_key, is_of_other_patient)
+        return Added(
+            outcome, _ids(series, orthanc_id), obsolete_key, _is_of_other_patient(new, series)
+        )
 
     def _keep_again(self, new: InstanceRows, series: SeriesRow, known: ExistingInstance) -> Added:
         """Let the row of an instance whose file was lost name the new file of the same bytes."""
@@ -213,7 +214,13 @@ def _already_there(
 ) -> Added:
     # A call that is repeated may name the very file of the row: that file stays.
     obsolete = None if known.key == new.new.key else new.new.key
-    return Added(outcome, _ids(series, known.orthanc_id), obsolete)
+    return Added(
+        outcome, _ids(series, known.orthanc_id), obsolete, _is_of_other_patient(new, series)
+    )
+
+
+def _is_of_other_patient(new: InstanceRows, series: SeriesRow) -> bool:
+    return patient_id_of(new.new.parsed.dataset) != series.study.patient_id
 
 
 def _ids(series: SeriesRow, orthanc_id: bytes) -> dict[Level, str]:

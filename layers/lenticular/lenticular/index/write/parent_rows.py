@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.engine.interfaces import DBAPICursor
 
 from lenticular.dicom.model import Dataset, Level
-from lenticular.dicom.orthanc_id import digest
+from lenticular.dicom.orthanc_id import digest, patient_id_of
 from lenticular.dicom.query_tags import QueryTags
 from lenticular.index.records import NewInstance
 from lenticular.index.sql.database import Statement
@@ -187,7 +187,7 @@ class ParentRows:
 
     def _create_study(self, new: NewInstance, created: Created) -> StudyRow:
         dataset, uid = new.parsed.dataset, new.parsed.study_instance_uid
-        patient_id = rows.patient_id(dataset)
+        patient_id = patient_id_of(dataset)
         patient_row_id = self._find_or_create_patient(patient_id, dataset, created)
         orthanc_id = digest(patient_id, uid)
         counts = ("number_of_study_related_series", "number_of_study_related_instances")

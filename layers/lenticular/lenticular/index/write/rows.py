@@ -22,7 +22,7 @@ from lenticular.dicom.search_attributes import (
     Attribute,
     MatchingKind,
 )
-from lenticular.dicom.tags import PATIENT_ID, TIMEZONE_OFFSET_FROM_UTC
+from lenticular.dicom.tags import TIMEZONE_OFFSET_FROM_UTC
 from lenticular.dicom.uids import MAX_IDENTIFIER_LENGTH
 from lenticular.index.records import NewInstance
 from lenticular.index.sql import document_bytes, layout_bytes
@@ -120,12 +120,6 @@ def tag_values(level: Level, dataset: Dataset, tags: QueryTags, **of_row: int) -
 def of_patient(dataset: Dataset) -> bytes:
     """Return the attributes of the patient as lines."""
     return _lines(dataset, sorted(PATIENT_TAGS))
-
-
-def patient_id(dataset: Dataset) -> str:
-    """Return PatientID as Orthanc identifies by it: with leading spaces, without padding."""
-    values = (dataset.get(PATIENT_ID) or {}).get("Value") or ()
-    return LIST_MARK.join("" if value is None else str(value) for value in values).rstrip(" \0")
 
 
 def marked_list(values: Iterable[Any]) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from lenticular import errors
 from lenticular.dicom import uids
-from lenticular.dicom.model import Dataset, Level
+from lenticular.dicom.model import Dataset, Level, Target
 from lenticular.dicom.orthanc_id import orthanc_id
 from lenticular.dicom.orthanc_tags import Style, full, orthanc_tag, short, simplified
 from lenticular.dicom.query_tags import QueryTags
@@ -24,6 +24,13 @@ from lenticular.transactions.orthanc import resources as browse
 from lenticular.transactions.search import parse_query
 
 LARGEST = 10**15
+
+_HAS_WILD_CARDS = re.compile(r"[*?\\]")
+_PARENTS = {"ParentStudy": Level.STUDY, "ParentSeries": Level.SERIES}
+_FIELDS = {
+    *("Level", "Query", "Expand", "Full", "Short", "CaseSensitive", "Since", "Limit"),
+    *("Labels", "LabelsConstraint", *_PARENTS),
+}
 
 _UID_OF = {
     Level.STUDY: "StudyInstanceUID",
@@ -43,28 +50,32 @@ class Question:
     case_sensitive: bool = False
     since: int = 0
     limit: int = 0
+    parent: tuple[Level, str] | None = None
 
     @classmethod
     def parse(cls, body: dict[str, Any]) -> "Question":
-        """Read the question; fields of newer releases that only order or enrich are ignored."""
-        if body.get("Labels"):
-            raise errors.InvalidRequest("There are no labels here, so none can be searched for.")
+        """Read the question; refuse fields that are not known, for they would change the answer."""
+        _refuse_other_fields(body)
+        level = _level(body.get("Level"))
         style = full if _flag(body, "Full") else short if _flag(body, "Short") else simplified
         return cls(
-            level=_level(body.get("Level")),
+            level=level,
             keys=_keys(body.get("Query")),
             expand=_flag(body, "Expand"),
             style=style,
             case_sensitive=_flag(body, "CaseSensitive"),
             since=_count(body, "Since"),
             limit=_count(body, "Limit"),
+            parent=_parent(body, level),
         )
 
-    def query(self, limit: int, offset: int, query_tags: QueryTags) -> Query:
-        """Return the search of the index."""
+    def query(
+        self, limit: int, offset: int, query_tags: QueryTags, target: Target | None = None
+    ) -> Query:
+        """Return the search of the index, below the target."""
         level = Level.STUDY if self.level is Level.PATIENT else self.level
         parameters = [*self.keys.items(), ("limit", str(limit)), ("offset", str(offset))]
-        query, ignored = parse_query(level, None, parameters, query_tags)
+        query, ignored = parse_query(level, target, parameters, query_tags)
         if ignored:
             raise errors.InvalidRequest(f"At the level {self.level}: {ignored[0]}")
         return query
@@ -89,10 +100,7 @@ def find(services: Services, question: Question) -> list[Any]:
 
 def lookup(services: Services, identifier: str) -> list[dict[str, str]]:
     """Return the patient with this PatientID, and the study, series or instance of this UID."""
-    found = []
-    patient = orthanc_id(identifier)
-    if services.index.orthanc.resource(Level.PATIENT, patient) is not None:
-        found.append(browse.reference(Level.PATIENT, patient))
+    found = [browse.reference(Level.PATIENT, each) for each in _patients(services, identifier)]
     if uids.problem_of(identifier) is None:
         for level, keyword in _UID_OF.items():
             question = Question(level, {keyword: identifier})
@@ -100,13 +108,28 @@ def lookup(services: Services, identifier: str) -> list[dict[str, str]]:
     return found
 
 
+def _patients(services: Services, identifier: str) -> list[str]:
+    """Return the patients with this PatientID, whatever its case, as Orthanc finds them."""
+    exact = orthanc_id(identifier)
+    if services.index.orthanc.resource(Level.PATIENT, exact) is not None:
+        return [exact]
+    if not identifier.strip() or _HAS_WILD_CARDS.search(identifier):
+        return []  # as a key this would match other patients too
+    return list(_ids(services, Question(Level.PATIENT, {"PatientID": identifier})))
+
+
 def _ids(services: Services, question: Question, since: int = 0, limit: int = 0) -> Iterator[str]:
     """Yield the identifiers of what matches, but for case; 0 is no limit."""
     end = since + limit if limit else None
     at_once = services.limits.orthanc_resources
+    target = None
+    if question.parent is not None:
+        target = services.index.orthanc.target_of(*question.parent)
+        if target is None:
+            return
     while end is None or since < end:
         wanted = at_once if end is None else min(at_once, end - since)
-        query = question.query(wanted, since, services.index.query_tags)
+        query = question.query(wanted, since, services.index.query_tags, target)
         page = services.index.searcher.ids(question.level, query)
         yield from page
         if len(page) < wanted:
@@ -152,6 +175,32 @@ def _pattern(key: str) -> re.Pattern[str]:
 
 def _has_case(key: str) -> bool:
     return key.lower() != key.upper()
+
+
+def _refuse_other_fields(body: dict[str, Any]) -> None:
+    if body.get("Labels"):
+        raise errors.InvalidRequest("There are no labels here, so none can be searched for.")
+    if "ParentPatient" in body:
+        raise errors.InvalidRequest(
+            'Field "ParentPatient" is not supported; put the PatientID into "Query".'
+        )
+    for name in body:
+        if name not in _FIELDS:
+            fields = ", ".join(sorted(_FIELDS))
+            raise errors.InvalidRequest(f'Field "{name[:80]}" is not supported: use {fields}.')
+
+
+def _parent(body: dict[str, Any], level: Level) -> tuple[Level, str] | None:
+    """Return the level and identifier of the resource that the results lie below."""
+    given = [name for name in _PARENTS if name in body]
+    if not given:
+        return None
+    if len(given) > 1 or not isinstance(body[given[0]], str):
+        raise errors.InvalidRequest(f'Field "{given[0]}" should be the only parent, a string')
+    above = _PARENTS[given[0]]
+    if above.depth >= level.depth:
+        raise errors.InvalidRequest(f'Field "{given[0]}" does not go with the level {level}')
+    return above, body[given[0]]
 
 
 def _level(name: Any) -> Level:

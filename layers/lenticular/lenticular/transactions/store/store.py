@@ -13,6 +13,7 @@ from functools import partial
 from lenticular import errors
 from lenticular.dicom import uids
 from lenticular.dicom.model import Dataset, ParsedInstance, Target
+from lenticular.dicom.orthanc_id import orthanc_id, patient_id_of
 from lenticular.dicom.read import part10
 from lenticular.errors import FailureReason, WarningReason
 from lenticular.index.records import Added, Level, NewInstance, Outcome, StoredInstance
@@ -210,18 +211,30 @@ def _add(services: Services, instances: list[NewInstance]) -> list[StoreResult]:
     _remove_obsolete(services, added)
     for instance, answer in zip(instances, added, strict=True):
         if answer.outcome is Outcome.REFUSED_DUPLICATE:
-            result = _refused(
-                instance.parsed,
-                FailureReason.DUPLICATE_SOP_INSTANCE,
-                DIFFERENT_BYTES,
-                answer.orthanc_ids,
-            )
+            result = _duplicate(instance.parsed, answer)
         else:
             result = _accepted(instance.parsed, answer.outcome, answer.orthanc_ids)
             if answer.is_of_other_patient:
                 result = result.with_warning(WarningReason.COERCION_OF_DATA_ELEMENTS, OTHER_PATIENT)
         results.append(result)
     return results
+
+
+def _duplicate(parsed: ParsedInstance, answer: Added) -> StoreResult:
+    """Return the refusal of an instance whose UIDs are stored with other bytes.
+
+    It has no identifiers where the stored instance is of another patient: for Orthanc these are
+    two instances, and nobody may take one for the other.
+    """
+    reason = FailureReason.DUPLICATE_SOP_INSTANCE
+    if not answer.is_of_other_patient:
+        return _refused(parsed, reason, DIFFERENT_BYTES, answer.orthanc_ids)
+    detail = (
+        f"These UIDs are stored for the patient {answer.orthanc_ids[Level.PATIENT]}; this file is"
+        f" of the patient {orthanc_id(patient_id_of(parsed.dataset))} (Orthanc's identifiers). Give"
+        " it UIDs of its own, or delete the stored instance first."
+    )
+    return _refused(parsed, reason, detail)
 
 
 def _remove_obsolete(services: Services, added: Sequence[Added]) -> None:

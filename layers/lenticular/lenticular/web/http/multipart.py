@@ -15,7 +15,7 @@ from uuid import uuid4
 from lenticular.errors import InvalidRequest, TooLarge, UnsupportedMedia
 from lenticular.web.http.media_types import MULTIPART_RELATED, MediaType
 
-MAX_BOUNDARY = 70  # RFC 2046 5.1.1
+MAX_BOUNDARY = 200  # RFC 2046 5.1.1 says 70; Orthanc sends 73
 MAX_PREAMBLE = 64 * 1024
 MAX_HEADER_LINE = 8 * 1024
 MAX_HEADER_LINES = 64

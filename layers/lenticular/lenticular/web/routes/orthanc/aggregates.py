@@ -19,13 +19,21 @@ from lenticular.web.http.media_types import JSON, ZIP
 from lenticular.web.reading_routes import get_and_head
 from lenticular.web.request_context import services_of
 from lenticular.web.responses import respond
-from lenticular.web.routes.orthanc.parameters import RESOURCE, Collection, large_answer, tag_style
+from lenticular.web.routes.orthanc.parameters import (
+    RESOURCE,
+    STYLES,
+    Collection,
+    file_name,
+    large_answer,
+    tag_style,
+    takes,
+)
 from lenticular.web.routes.orthanc.transcoding import made_or_stored, wanted_syntax
 
 router = APIRouter(tags=["Orthanc"])
 
 
-@get_and_head(router, RESOURCE + "/instances-tags")
+@get_and_head(router, RESOURCE + "/instances-tags", extra=takes(*STYLES))
 def instances_tags(request: Request, collection: Collection, identifier: str) -> Response:
     """Return the tags of each instance, by its identifier."""
     services = services_of(request)
@@ -42,7 +50,7 @@ def instances_tags(request: Request, collection: Collection, identifier: str) ->
     return respond.stream(request, pieces(), JSON)
 
 
-@get_and_head(router, RESOURCE + "/shared-tags")
+@get_and_head(router, RESOURCE + "/shared-tags", extra=takes(*STYLES))
 def shared_tags(request: Request, collection: Collection, identifier: str) -> Response:
     """Return the tags that have the same value in all instances of a resource."""
     services = services_of(request)
@@ -51,7 +59,7 @@ def shared_tags(request: Request, collection: Collection, identifier: str) -> Re
     return large_answer(request, tag_style(request, full)(shared(datasets)))
 
 
-@get_and_head(router, RESOURCE + "/archive")
+@get_and_head(router, RESOURCE + "/archive", extra=takes("transcode", "filename"))
 def archive(request: Request, collection: Collection, identifier: str) -> Response:
     """Return the files of a resource in a zip, transcoded if asked; those gone are named."""
     services, omissions, syntax = services_of(request), Omissions(), wanted_syntax(request)
@@ -68,7 +76,7 @@ def archive(request: Request, collection: Collection, identifier: str) -> Respon
         zip_stream(entries),
         ZIP,
         about=sum(instance.size for instance in present),
-        file_name=f"{identifier}.zip",
+        file_name=file_name(request, f"{identifier}.zip"),
         omissions=omissions,
         studies=tuple({instance.study_instance_uid for instance in present}),
     )

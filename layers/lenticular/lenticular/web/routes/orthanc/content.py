@@ -15,26 +15,33 @@ from lenticular.web.reading_routes import get_and_head
 from lenticular.web.request_context import services_of
 from lenticular.web.responses import respond
 from lenticular.web.routes.orthanc.instances import stored_of
-from lenticular.web.routes.orthanc.parameters import INSTANCE, answer, large_answer, tag_style
+from lenticular.web.routes.orthanc.parameters import (
+    INSTANCE,
+    STYLES,
+    answer,
+    large_answer,
+    tag_style,
+    takes,
+)
 
 router = APIRouter(tags=["Orthanc"])
 
 LONGEST_META = 64 * 1024
 
 
-@get_and_head(router, INSTANCE + "/content")
+@get_and_head(router, INSTANCE + "/content", extra=takes())
 def content(request: Request, identifier: str) -> Response:
     """List the tags of all elements of an instance."""
     return _content(request, identifier, "")
 
 
-@get_and_head(router, INSTANCE + "/content/{path:path}")
+@get_and_head(router, INSTANCE + "/content/{path:path}", extra=takes())
 def content_at_path(request: Request, identifier: str, path: str) -> Response:
     """Return the value of an element, or list what it contains: `PatientName`, `0040-0275/0`."""
     return _content(request, identifier, path)
 
 
-@get_and_head(router, INSTANCE + "/header")
+@get_and_head(router, INSTANCE + "/header", extra=takes(*STYLES))
 def header(request: Request, identifier: str) -> Response:
     """Return the File Meta Information (PS3.10 7.1)."""
     stored = _stored(request, identifier)
@@ -43,14 +50,14 @@ def header(request: Request, identifier: str) -> Response:
     return answer(tag_style(request, full)(meta))
 
 
-@get_and_head(router, INSTANCE + "/attachments")
+@get_and_head(router, INSTANCE + "/attachments", extra=takes())
 def attachments(request: Request, identifier: str) -> Response:
     """List the attachments of an instance: its file."""
     _stored(request, identifier)
     return answer(["dicom"])
 
 
-@get_and_head(router, INSTANCE + "/attachments/dicom/size")
+@get_and_head(router, INSTANCE + "/attachments/dicom/size", extra=takes())
 def attachment_size(request: Request, identifier: str) -> Response:
     """Return the size of the file."""
     return PlainTextResponse(str(_stored(request, identifier).size))

@@ -16,7 +16,16 @@ from lenticular.web.http.media_types import DICOM
 from lenticular.web.reading_routes import get_and_head
 from lenticular.web.request_context import services_of
 from lenticular.web.responses import respond
-from lenticular.web.routes.orthanc.parameters import INSTANCE, answer, large_answer, tag_style
+from lenticular.web.routes.orthanc.parameters import (
+    INSTANCE,
+    STYLES,
+    answer,
+    file_name,
+    large_answer,
+    tag_style,
+    takes,
+    untruncated_tags,
+)
 from lenticular.web.routes.orthanc.transcoding import transcoded_file, wanted_syntax
 
 router = APIRouter(tags=["Orthanc"])
@@ -24,16 +33,16 @@ router = APIRouter(tags=["Orthanc"])
 FRAME_VIEWS = ("image-int16", "image-uint16", "image-uint8", "preview", "raw", "rendered")
 
 
-@get_and_head(router, INSTANCE + "/attachments/dicom/data")
-@get_and_head(router, INSTANCE + "/file")
+@get_and_head(router, INSTANCE + "/attachments/dicom/data", extra=takes())
+@get_and_head(router, INSTANCE + "/file", extra=takes("transcode", "filename"))
 def file(request: Request, identifier: str) -> Response:
     """Return the file, byte for byte as it was received unless `transcode` is given."""
     syntax = wanted_syntax(request)
     services = services_of(request)
     found = resources.find(services, Level.INSTANCE, identifier)
-    stored = stored_of(found)
+    stored, name = stored_of(found), file_name(request, f"{found.uuid}.dcm")
     if syntax not in (None, stored.transfer_syntax_uid):
-        return transcoded_file(request, stored, syntax, f"{found.uuid}.dcm")
+        return transcoded_file(request, stored, syntax, name)
     content = file_content(services, stored)
     return respond.content(
         request,
@@ -42,33 +51,32 @@ def file(request: Request, identifier: str) -> Response:
         size=content.size,
         etag=f'"{stored.sha256.hex()[:32]}"',
         stored_key=content.key,
-        file_name=f"{found.uuid}.dcm",
+        file_name=name,
     )
 
 
-@get_and_head(router, INSTANCE + "/tags")
+@get_and_head(router, INSTANCE + "/tags", extra=takes("ignore-length", *STYLES))
 def tags(request: Request, identifier: str) -> Response:
     """Return all tags with names and types; `simplify` and `short` give less of each."""
     dataset = _dataset(request, identifier)
-    named = request.query_params.get("ignore-length", "").split(",")
-    untruncated = frozenset(tag.replace("-", "").upper() for tag in named)
-    return large_answer(request, tag_style(request, full)(dataset, untruncated))
+    return large_answer(request, tag_style(request, full)(dataset, untruncated_tags(request)))
 
 
-@get_and_head(router, INSTANCE + "/simplified-tags")
+@get_and_head(router, INSTANCE + "/simplified-tags", extra=takes("ignore-length"))
 def simplified_tags(request: Request, identifier: str) -> Response:
     """Return all tags by name."""
-    return large_answer(request, simplified(_dataset(request, identifier)))
+    dataset = _dataset(request, identifier)
+    return large_answer(request, simplified(dataset, untruncated_tags(request)))
 
 
-@get_and_head(router, INSTANCE + "/frames")
+@get_and_head(router, INSTANCE + "/frames", extra=takes())
 def frame_indices(request: Request, identifier: str) -> Response:
     """List the indices of the frames, from 0."""
     found = resources.find(services_of(request), Level.INSTANCE, identifier)
     return answer(list(range(stored_of(found).number_of_frames)))
 
 
-@get_and_head(router, INSTANCE + "/frames/{frame_index}")
+@get_and_head(router, INSTANCE + "/frames/{frame_index}", extra=takes())
 def frame_views(request: Request, identifier: str, frame_index: int) -> Response:
     """List the views of a frame: its picture, its preview, its bytes."""
     found = resources.find(services_of(request), Level.INSTANCE, identifier)
@@ -76,7 +84,7 @@ def frame_views(request: Request, identifier: str, frame_index: int) -> Response
     return answer(FRAME_VIEWS)
 
 
-@get_and_head(router, INSTANCE + "/frames/{frame_index}/raw")
+@get_and_head(router, INSTANCE + "/frames/{frame_index}/raw", extra=takes())
 def raw_frame(request: Request, identifier: str, frame_index: int) -> Response:
     """Return the bytes of a frame as stored; of an uncompressed one, in little endian."""
     services = services_of(request)

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from lenticular import errors
 from lenticular.dicom.model import Level
 from lenticular.dicom.orthanc_tags import Style, full, short, simplified
+from lenticular.dicom.search_attributes import path_of
 from lenticular.transactions.render.render_request import PictureKind
 from lenticular.web.http.media_types import JSON
 from lenticular.web.responses import respond
@@ -75,6 +76,45 @@ register_url_convertor("collection", _Choice(Collection))
 register_url_convertor("relation", _Choice(Relation))
 register_url_convertor("picture", _Choice(PictureKind))
 
+_DESCRIPTIONS = {
+    "accept": "The media type of the picture, instead of the Accept header.",
+    "expand": "Describe each of the list; `false` gives the identifiers.",
+    "filename": "The name under which a browser saves the file.",
+    "full": "Tags with name, type and value.",
+    "height": "The largest height of the picture in pixels.",
+    "ignore-length": "Tags or keywords whose values are shown however long they are.",
+    "last": "Only the newest change.",
+    "limit": "The largest number of results.",
+    "quality": "The quality of a JPEG, from 1 to 100.",
+    "short": "Tags with their values.",
+    "simplify": "Names with values.",
+    "since": "The results after this many, or the changes after this one.",
+    "transcode": "The UID of the transfer syntax in which the files come.",
+    "viewport": "The box to fit into, and the region (PS3.18 8.3.5.1.3).",
+    "width": "The largest width of the picture in pixels.",
+    "window": "Centre, width and function of the window (PS3.18 8.3.5.1.4).",
+    "window-center": "The centre of the window; with `window-width`.",
+    "window-width": "The width of the window; with `window-center`.",
+}
+STYLES = ("full", "short", "simplify")
+
+
+def takes(*names: str) -> dict[str, Any]:
+    """Return the OpenAPI description of these query parameters; others are refused."""
+    return {
+        "parameters": [
+            {
+                "name": name,
+                "in": "query",
+                "description": _DESCRIPTIONS[name],
+                "schema": {"type": "string"},
+                "allowEmptyValue": True,
+            }
+            for name in names
+        ]
+    }
+
+
 COLLECTION = "/{collection:collection}"
 RESOURCE = COLLECTION + "/{identifier}"
 INSTANCE = "/instances/{identifier}"
@@ -102,6 +142,23 @@ def tag_style(request: Request, default: Style) -> Style:
         if has(request, name):
             return style
     return default
+
+
+def untruncated_tags(request: Request) -> frozenset[str]:
+    """Return the tags of `ignore-length`, which names them by number or keyword."""
+    named = filter(None, request.query_params.get("ignore-length", "").split(","))
+    tags = set()
+    for name in named:
+        path = path_of(name.strip().replace("-", ","))
+        if path is None or len(path) > 1:
+            raise errors.InvalidRequest(f"`ignore-length`: Unknown DICOM tag: {name[:80]}")
+        tags.add(path[0])
+    return frozenset(tags)
+
+
+def file_name(request: Request, default: str) -> str:
+    """Return the name that `filename` gives to a download."""
+    return request.query_params.get("filename") or default
 
 
 def number(request: Request, name: str) -> int | None:

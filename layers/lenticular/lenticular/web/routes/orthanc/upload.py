@@ -18,6 +18,7 @@ from lenticular.transactions.store.store import (
     StoreResult,
     store,
 )
+from lenticular.web.reading_routes import refuse_other_parameters
 from lenticular.web.request_context import services_of
 from lenticular.web.routes.orthanc.content_decoding import body_of
 from lenticular.web.routes.orthanc.form_data import files_of_form, is_form
@@ -40,6 +41,7 @@ Named = tuple[str, StoreResult]
 @router.post("/instances", response_class=Response)
 async def upload(request: Request) -> Response:
     """Store a DICOM file, or all DICOM files of a zip or of a form."""
+    refuse_other_parameters(request, set())
     services = services_of(request)
     body = body_of(request, services.settings.maximum_body)
     if is_form(request):
@@ -89,12 +91,13 @@ def _store(services: Services, spool: Spool) -> list[Named]:
 
 
 def _answer_to_many(results: list[Named]) -> Response:
-    """Respond with the stored instances; name the files that are not, which Orthanc skips."""
+    """Respond with all instances; name the files that are not stored, which Orthanc skips."""
     stored = [result for _, result in results if _is_stored(result)]
     for _, result in results:
         if result.temporary_failure is not None:
             raise result.temporary_failure
-    response = answer([_as_json(result) for result in stored])
+    listed = [result for _, result in results if _is_stored(result) or result.target is not None]
+    response = answer([_as_json(result) for result in listed])
     if len(stored) < len(results):
         left_out = f"{len(results) - len(stored)} of {len(results)} files were not stored"
         refused = [name for name, result in results if name and not _is_stored(result)]
@@ -111,20 +114,21 @@ def _header_text(text: str) -> str:
 
 def _is_stored(result: StoreResult) -> bool:
     """Return True if the instance is stored, with these bytes or with earlier ones."""
-    return (
-        result.outcome is not None
-        or result.failure_reason == errors.FailureReason.DUPLICATE_SOP_INSTANCE
-    )
+    return result.orthanc_ids is not None
 
 
 def _refusal(result: StoreResult) -> errors.LenticularError:
     """Return the error that says why a file was refused."""
+    if result.failure_reason == errors.FailureReason.DUPLICATE_SOP_INSTANCE:
+        return errors.Conflict(result.detail)
     return errors.InvalidInstance(result.detail)
 
 
 def _as_json(result: StoreResult) -> dict[str, Any]:
-    """Return Orthanc's description of a stored instance."""
-    ids = result.orthanc_ids or {}
+    """Return Orthanc's description of a stored instance; of a refused one the reason."""
+    ids = result.orthanc_ids
+    if ids is None:
+        return {"Details": result.detail, "Status": "Failure"}
     stored = reference(Level.INSTANCE, ids[Level.INSTANCE])
     return {
         "ID": stored["ID"],
