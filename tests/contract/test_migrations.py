@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, inspect, select, text
 
 from lenticular.dicom.model import Level, Target
-from lenticular.errors import Unavailable
+from lenticular.errors import Conflict, Unavailable
 from lenticular.index import Index
 from lenticular.index.migrations import upgrade
 from lenticular.index.records import Outcome
@@ -152,6 +152,19 @@ def test_the_schema_of_a_later_release_is_left_alone(url):
         index.ping()
         assert index.writer.add([new("newer")])[0].outcome is Outcome.STORED
         assert unsettled(index) == 1
+
+
+@pytest.mark.parametrize("database", DATABASES)
+def test_the_index_of_orthanc_is_recognised_and_left_alone(request, database):
+    request.param = database
+    with opened(new_database(request)) as index:
+        with index.database.transaction() as connection:
+            connection.execute(text("CREATE TABLE GlobalProperties (property INTEGER, value TEXT)"))
+            connection.execute(text("INSERT INTO GlobalProperties VALUES (1, '6')"))
+        with pytest.raises(Conflict, match=r"Orthanc.s index \(version 6\)"):
+            index.migrate()
+        with index.database.connect() as connection:
+            assert inspect(connection).get_table_names() == ["GlobalProperties"]
 
 
 @pytest.mark.filterwarnings("ignore:The value length")

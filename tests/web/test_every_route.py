@@ -3,7 +3,7 @@
 import pytest
 
 from tests.helpers import wire
-from tests.helpers.http.routes import NONSENSE, existing, fill, templates
+from tests.helpers.http.routes import NONSENSE, existing, fill, is_of_orthanc, templates
 
 __all__ = ["existing"]
 
@@ -60,6 +60,15 @@ def test_nonsense_in_a_query_never_breaks_a_route(client, existing, template):
     for query in ODD_QUERIES:
         answer = client.get(f"{fill(template, existing)}?{query}")
         assert answer.status_code < 500, (query, answer.text[:300])
+
+
+@pytest.mark.parametrize("template", [path for path in templates() if is_of_orthanc(path)])
+def test_a_parameter_that_a_route_of_orthanc_does_not_know_is_refused(client, existing, template):
+    url = fill(template, existing)
+    answer = client.get(url, params={"nonsense": "1"})
+    assert answer.status_code == 400, answer.text
+    assert "`nonsense` is not a parameter" in answer.text
+    assert client.get(url, params={"_": "1700000000"}).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -149,9 +149,45 @@ def test_a_question_that_is_no_json_or_too_long_is_refused(client):
     assert client.post("/tools/find", content=b"[" * 60_000).status_code == 400
 
 
-def test_fields_of_newer_releases_do_no_harm(client, stored):
-    more = {"RequestedTags": ["PatientName"], "OrderBy": [], "Labels": [], "ResponseContent": []}
-    assert len(find(client, Query={}, **more)) == 3
+def test_fields_of_newer_releases_are_refused_unless_they_are_empty(client, stored):
+    empty = {"RequestedTags": [], "OrderBy": [], "Labels": [], "ResponseContent": []}
+    assert len(find(client, Query={}, **empty)) == 3
+    for name, value in {
+        "RequestedTags": ["Rows"],
+        "OrderBy": [{"Type": "DicomTag"}],
+        "MetadataQuery": {"1024": "x"},
+        "ParentPatient": stored["a"][0],
+        "Labels": ["mine"],
+        "Nonsense": 1,
+    }.items():
+        question = {"Level": "Study", "Query": {}, name: value}
+        answer = client.post("/tools/find", json=question)
+        assert answer.status_code == 400, answer.text
+        assert "label" in answer.json()["Details"] or name in answer.json()["Details"]
+
+
+def test_results_can_be_asked_for_below_a_study_or_a_series(client, stored):
+    _, study, series, instance = stored["a"]
+    below = {"ParentStudy": study}
+    assert find(client, Level="Instance", Query={}, **below) == [instance]
+    assert find(client, Level="Series", Query={}, ParentStudy=study) == [series]
+    assert find(client, Level="Instance", Query={}, ParentSeries=series) == [instance]
+    assert find(client, Level="Instance", Query={}, ParentSeries="0" * 44) == []
+    for wrong in (
+        {"Level": "Study", "ParentStudy": study},
+        {"Level": "Patient", "ParentSeries": series},
+        {"Level": "Instance", "ParentSeries": series, "ParentStudy": study},
+        {"Level": "Instance", "ParentSeries": 5},
+    ):
+        assert client.post("/tools/find", json={"Query": {}, **wrong}).status_code == 400
+
+
+def test_a_patient_is_looked_up_whatever_the_case(client, stored):
+    for identifier in ("PA", "pa", "pA"):
+        (found,) = client.post("/tools/lookup", content=identifier).json()
+        assert found["ID"] == stored["a"][0]
+    for nobody in ("P*", "p?", "*"):
+        assert client.post("/tools/lookup", content=nobody).json() == []
 
 
 def test_an_identifier_is_looked_up_at_every_level(client, stored):
@@ -229,6 +265,22 @@ def test_the_server_tells_the_time(client):
     assert abs(datetime.now(UTC) - told) < timedelta(seconds=60)
 
 
-@pytest.mark.parametrize("name", ["jobs", "modalities", "peers", "plugins", "queries"])
+@pytest.mark.parametrize("name", ["jobs", "queries"])
 def test_what_there_is_none_of_is_an_empty_list(client, name):
     assert get(client, f"/{name}") == []
+    assert get(client, f"/{name}?expand") == []
+
+
+@pytest.mark.parametrize("name", ["modalities", "peers", "dicom-web/servers"])
+def test_no_other_server_is_configured(client, name):
+    assert get(client, f"/{name}") == []
+    assert get(client, f"/{name}?expand") == {}
+
+
+def test_dicomweb_is_among_the_plugins(client):
+    assert get(client, "/plugins") == ["dicom-web"]
+    assert get(client, "/plugins/dicom-web")["ID"] == "dicom-web"
+
+
+def test_the_character_set_of_files_without_one_is_told(client):
+    assert client.get("/tools/default-encoding").text == "Latin1"

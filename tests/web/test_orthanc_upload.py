@@ -4,6 +4,7 @@ import gzip
 
 import pytest
 
+from lenticular.dicom.orthanc_id import orthanc_id
 from lenticular.web.routes.orthanc.content_decoding import PIECE_BYTES, Inflater
 from tests.helpers import samples
 from tests.helpers.files.damaged_zip import damaged_zip
@@ -64,6 +65,29 @@ def test_other_bytes_under_a_known_uid_leave_the_first_in_place(client):
     assert answer.status_code == 200
     assert answer.json() == told("AlreadyStored")
     assert client.get(answer.json()["Path"] + "/file").content == samples.ct("a")
+
+
+def test_a_file_of_another_patient_under_known_uids_is_a_conflict(client):
+    client.post(INSTANCES, content=samples.ct("a"))
+    other = samples.ct("a", PatientID="somebody else")
+    answer = client.post(INSTANCES, content=other)
+    assert_orthanc_error(answer, 409, 8)
+    details = answer.json()["Details"]
+    assert ids_of("a")[0] in details
+    assert orthanc_id("somebody else") in details
+    assert client.get(f"/instances/{ids_of('a')[3]}/file").content == samples.ct("a")
+
+
+def test_a_zip_lists_what_is_of_another_patient(client):
+    client.post(INSTANCES, content=samples.ct("a"))
+    files = {"1": samples.ct("b"), "2": samples.ct("a", PatientID="somebody else")}
+    answer = client.post(INSTANCES, content=samples.zipped(files))
+    assert answer.status_code == 200
+    stored, refused = answer.json()
+    assert stored == told("Success", study="b")
+    assert refused["Status"] == "Failure"
+    assert "another" in refused["Details"] or ids_of("a")[0] in refused["Details"]
+    assert answer.headers["warning"] == '299 - "1 of 2 files were not stored"'
 
 
 def test_a_zip_answers_a_list_and_passes_over_what_is_no_dicom(client):

@@ -63,6 +63,21 @@ def test_the_parameters_say_what_those_of_rendered_resources_say(client, ct):
     assert len(worst.content) < len(best.content)
 
 
+def test_the_object_uid_alone_is_enough_as_in_orthanc(client, ct):
+    alone = {"studyUID": None, "seriesUID": None}
+    assert wado(client, **alone).content == wado(client).content
+    assert wado(client, **alone, contentType="image/jpg").headers["content-type"] == "image/jpeg"
+    assert wado(client, **alone, objectUID="1.2.3").status_code == 404
+    assert wado(client, **alone, objectUID="1/2").status_code == 400
+
+
+def test_an_object_uid_that_two_instances_have_does_not_name_one(client, ct):
+    wire.must_store(client, samples.ct("b", SOPInstanceUID=samples.sop_uid("ct")))
+    answer = wado(client, studyUID=None, seriesUID=None)
+    assert answer.status_code == 404
+    assert "several instances" in answer.text
+
+
 def test_a_region_alone_is_not_enlarged(client, ct):
     assert pixels(wado(client, region="0,0,0.5,0.25")).shape == (16, 32)
 

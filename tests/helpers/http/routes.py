@@ -4,6 +4,7 @@ import pytest
 from fastapi import FastAPI
 
 from lenticular.web.routers import all_routers
+from lenticular.web.routes import orthanc
 from tests.helpers import samples, wire
 
 NONSENSE = ["%00", "%FF", "..%2F..", "9" * 4000, "-1", "%C3%A9", "%20", "*", "1.2.3", "null"]
@@ -18,6 +19,11 @@ def templates() -> list[str]:
     for router in all_routers():
         app.include_router(router)
     return [path for path, methods in app.openapi()["paths"].items() if "get" in methods]
+
+
+def is_of_orthanc(template: str) -> bool:
+    """Return True if the route is one of Orthanc's REST."""
+    return any(getattr(route, "path_format", None) == template for route in orthanc.router.routes)
 
 
 @pytest.fixture(scope="module")

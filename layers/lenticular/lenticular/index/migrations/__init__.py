@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import column, inspect, select, table
 from sqlalchemy.engine import Connection
 
-from lenticular.errors import Unavailable
+from lenticular.errors import Conflict, Unavailable
 from lenticular.index.sql.database import Database
 
 HEAD = "0005"
@@ -28,6 +28,7 @@ LONGER_IDENTIFIERS = "0005"
 """From this revision on, columns of identifiers have 128 characters."""
 
 _VERSION = table("alembic_version", column("version_num"))
+_ORTHANC_PROPERTIES = table("GlobalProperties", column("property"), column("value"))
 
 
 def upgrade(database: Database) -> None:
@@ -36,8 +37,11 @@ def upgrade(database: Database) -> None:
     The schema of a later release is left as it is: this one works on it, after going back to it.
     """
     database.dialect.make_folder()
-    if (_revision(database) or "") >= HEAD:
+    revision = _revision(database)
+    if (revision or "") >= HEAD:
         return
+    if revision is None:
+        _refuse_orthancs(database)
     # Imported here, for it takes longer than everything else this does.
     from alembic import command
     from alembic.config import Config
@@ -65,6 +69,20 @@ def require(database: Database, revision: str) -> None:
     with database.connect() as connection:
         if not has(connection, revision):
             raise Unavailable("The index waits for its migration; run `lenticular migrate`.")
+
+
+def _refuse_orthancs(database: Database) -> None:
+    """Refuse a database that is Orthanc's index: ours beside it would leave neither whole."""
+    with database.connect() as connection:
+        if not inspect(connection).has_table(_ORTHANC_PROPERTIES.name):
+            return
+        # Property 1 is the version of Orthanc's schema.
+        wanted = select(_ORTHANC_PROPERTIES.c.value).where(_ORTHANC_PROPERTIES.c.property == 1)
+        version = connection.execute(wanted).scalar()
+    raise Conflict(
+        f"This database is Orthanc's index (version {version}). Name a database or file of its own"
+        " for the index, and send Orthanc's files with `lenticular upload`."
+    )
 
 
 def _revision(database: Database) -> str | None:

@@ -184,8 +184,8 @@ def _refuse_other_fields(body: dict[str, Any]) -> None:
         raise errors.InvalidRequest(
             'Field "ParentPatient" is not supported; put the PatientID into "Query".'
         )
-    for name in body:
-        if name not in _FIELDS:
+    for name, value in body.items():
+        if value and name not in _FIELDS:  # clients send what they leave empty, too
             fields = ", ".join(sorted(_FIELDS))
             raise errors.InvalidRequest(f'Field "{name[:80]}" is not supported: use {fields}.')
 

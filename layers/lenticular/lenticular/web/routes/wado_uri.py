@@ -8,7 +8,7 @@ from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
 from lenticular.dicom import uids
-from lenticular.dicom.model import Target
+from lenticular.dicom.model import Level, Target
 from lenticular.dicom.transfer_syntaxes import (
     COMPRESSED,
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
@@ -16,13 +16,15 @@ from lenticular.dicom.transfer_syntaxes import (
     KNOWN,
     NOT_USED_IN_WEB_SERVICES,
 )
-from lenticular.errors import InvalidRequest, NotRenderable, Unacceptable
+from lenticular.errors import InvalidRequest, NotFound, NotRenderable, Unacceptable
 from lenticular.index.records import LocatedInstance, StoredInstance
-from lenticular.pixels.picture_formats import IN_DICOMWEB
+from lenticular.pixels.picture_formats import IN_DICOMWEB, JPEG
 from lenticular.pixels.uri_options import PARAMETERS, parse_uri_options
+from lenticular.services import Services
 from lenticular.transactions.render import prepare
 from lenticular.transactions.retrieve import instances
 from lenticular.transactions.retrieve.byte_source import file_content
+from lenticular.transactions.search import parse_query
 from lenticular.web.dicomweb_route import DicomwebRoute
 from lenticular.web.http.accept import Accept, Offer, accepted, choose, is_strict, parse_ranges
 from lenticular.web.http.character_sets import ANY, UTF_8, character_sets
@@ -62,7 +64,7 @@ def retrieve_by_uri(request: Request) -> Response:
 
 def _retrieve(request: Request) -> Response:
     parameters = request.query_params
-    target = _target(parameters)
+    target = _target(services_of(request), parameters)
     _refuse_what_is_not_done(parameters)
     state = _presentation_state(parameters, target)
     located = instances.locate(services_of(request), target)
@@ -91,15 +93,34 @@ def _retrieve(request: Request) -> Response:
     return rendition.answer(offer, options)
 
 
-def _target(parameters: QueryParams) -> Target:
-    """Return the instance that the parameters name (PS3.18 9.1.2.1)."""
+def _target(services: Services, parameters: QueryParams) -> Target:
+    """Return the instance that is named (PS3.18 9.1.2.1), as in Orthanc also by `objectUID` alone.
+
+    Raises NotFound if no instance or more than one has that SOP Instance UID.
+    """
     if parameters.get("requestType") != "WADO":
         raise InvalidRequest("`requestType` must be WADO.")
+    if parameters.get("objectUID") and not {"studyUID", "seriesUID"} & set(parameters):
+        return _target_of_object(services, parameters["objectUID"])
     named = [parameters.get(name, "") for name in _UIDS]
     for name, uid in zip(_UIDS, named, strict=True):
         if problem := uids.problem_of(uid):
             raise InvalidRequest(f"`{name}` is missing." if not uid else f"`{name}` {problem}.")
     return Target(*named)
+
+
+def _target_of_object(services: Services, sop_instance_uid: str) -> Target:
+    """Return the only instance of this SOP Instance UID."""
+    if problem := uids.problem_of(sop_instance_uid):
+        raise InvalidRequest(f"`objectUID` {problem}.")
+    query, _ = parse_query(
+        Level.INSTANCE, None, [("SOPInstanceUID", sop_instance_uid), ("limit", "2")]
+    )
+    matches = services.index.searcher.search(query).matches
+    if len(matches) != 1:
+        several = "several instances have" if matches else "no instance has"
+        raise NotFound(f"In the archive {several} this `objectUID`; give studyUID and seriesUID.")
+    return matches[0].target
 
 
 def _refuse_what_is_not_done(parameters: QueryParams) -> None:
@@ -156,7 +177,7 @@ def _accept(request: Request) -> Accept:
     content_type = request.query_params.get("contentType")
     if content_type is None:
         return accepted(request)
-    return (parse_ranges(content_type or "*/*"),)
+    return (parse_ranges(content_type.replace("image/jpg", JPEG) or "*/*"),)
 
 
 def _asks_for_utf_8(parameters: QueryParams) -> bool:
