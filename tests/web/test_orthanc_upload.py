@@ -87,7 +87,7 @@ def test_a_zip_lists_what_is_of_another_patient(client):
     assert stored == told("Success", study="b")
     assert refused["Status"] == "Failure"
     assert "another" in refused["Details"] or ids_of("a")[0] in refused["Details"]
-    assert answer.headers["warning"] == '299 - "1 of 2 files were not stored"'
+    assert answer.headers["warning"] == '299 - "1 of 2 files were not stored: 2"'
 
 
 def test_a_zip_answers_a_list_and_passes_over_what_is_no_dicom(client):
