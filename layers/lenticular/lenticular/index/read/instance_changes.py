@@ -93,7 +93,7 @@ class InstanceChangeReader:
             newest = _told().order_by(changes.c.sequence.desc()).limit(1)
             return next(iter(_entries(connection, connection.execute(newest))), None)
 
-    def has_deleted(self, target: Target) -> bool:
+    def has_deleted(self, target: Target, remembered: int = REMEMBERED) -> bool:
         """Return True if one of the newest changes deleted an instance of the target."""
         named = (
             (changes.c.study_instance_uid, target.study_instance_uid),
@@ -102,7 +102,7 @@ class InstanceChangeReader:
         )
         newest = select(func.max(changes.c.sequence)).scalar_subquery()
         deleted = select(changes.c.sequence).where(
-            changes.c.sequence > newest - REMEMBERED,
+            changes.c.sequence > newest - remembered,
             changes.c.action == Action.DELETE,
             *(column == uid for column, uid in named if uid is not None),
         )
