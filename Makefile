@@ -1,5 +1,6 @@
 # make serve [PORT=8042] [DATA=lenticular-data] [WORKERS=n]   start the server
-# make test      install what the tests need and run them all
+# make test      install what the tests need, and run them but for those that take long
+# make test-all  run them all, as CI does
 # make check     lint and type-check
 # make bench     compare with Orthanc on this machine, if it is installed
 # make verify URL=… [STACK=name] [ARGS="--sign …"]   prove that a deployment works and is closed
@@ -16,7 +17,10 @@ CREATED := $(VENV)/created
 INSTALLED := $(VENV)/installed
 TESTING := $(VENV)/testing
 
-.PHONY: serve test check verify bench clean viewer build stack stack-image stack-test stack-down
+.PHONY: serve test test-all check verify bench clean viewer build stack stack-image stack-test stack-down
+
+# Neighbouring tests share servers and databases; a worker without work takes some of another's.
+PYTEST = $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal --backend embedded --backend aws
 
 DATA ?= lenticular-data
 
@@ -24,7 +28,10 @@ serve: $(INSTALLED)
 	@$(BIN)/lenticular serve $(if $(PORT),--port $(PORT)) --data "$(DATA)" $(if $(WORKERS),--workers $(WORKERS))
 
 test: $(TESTING)
-	$(BIN)/python -m pytest --numprocesses=auto --backend embedded --backend aws $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
+
+test-all: $(TESTING)
+	$(PYTEST) $(ARGS)
 
 check: $(TESTING)
 	$(BIN)/ruff check .

@@ -117,9 +117,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("any_file", files.values(), ids=files.keys())
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what is slow
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run over all files on the embedded backend, and elsewhere over a sample of each kind."""
+    """Run over all files on the embedded backend, and elsewhere over a sample of each kind.
+
+    Over HTTP all files take long together, so those beyond the sample are marked as slow.
+    """
     sample = {min(folder) for folder in _by_folder(corpus_files()).values()}
+    for item in items:
+        file = getattr(getattr(item, "callspec", None), "params", {}).get("any_file")
+        if file is not None and file not in sample and item.path.parent.name == "web":
+            item.add_marker(pytest.mark.slow)
     left_out = [item for item in items if _is_one_more(item, sample)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)

@@ -79,6 +79,7 @@ def add_few(index, worker, thread, together, failed):
         raise
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("url", "processes"), [("SQLite", 3), ("MariaDB", 8)], indirect=["url"])
 def test_processes_add_to_one_study_and_counts_stay_exact(url, processes):
     context = multiprocessing.get_context("spawn")

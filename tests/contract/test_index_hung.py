@@ -38,6 +38,7 @@ LOCKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lock", LOCKS.values(), ids=LOCKS)
 def test_a_writer_that_hangs_in_a_transaction_is_ended(index, mariadb_url, lock):
     index.writer.add([new()])
@@ -136,6 +137,7 @@ def seconds_beside_a_stopped_writer(url: str, write, statements: int) -> float:
         others.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
 def test_others_write_soon_beside_a_writer_stopped_in_any_of_its_statements(databases, write):
     numbers = range(1, statements_of(databases(), write) + 1)
@@ -206,6 +208,7 @@ def test_a_store_that_waits_for_a_lock_does_not_hold_up_others(index, mariadb_ur
     other.close()
 
 
+@pytest.mark.slow
 def test_a_lock_that_nobody_frees_is_reported_in_time(index, mariadb, mariadb_url):
     index.writer.add([new()])
     name = mariadb_url.rpartition("/")[2]
@@ -229,6 +232,7 @@ def own_server(tmp_path):
         server.process.send_signal(signal.SIGCONT)
 
 
+@pytest.mark.slow
 def test_a_server_that_hangs_is_reported_in_time(own_server):
     index = Index(own_server.new_database())
     index.migrate()

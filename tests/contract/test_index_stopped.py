@@ -63,6 +63,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.slow
 def test_writers_beside_a_stopped_one_are_refused_in_time(index, stopped):
     def change(name: str) -> float:
         started = time.monotonic()

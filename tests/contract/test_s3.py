@@ -216,6 +216,7 @@ def test_a_service_that_is_down_raises_an_error_of_the_language(s3_environment, 
         open_storage("s3://bucket").read("instances/x.dcm")
 
 
+@pytest.mark.slow
 def test_a_hung_service_is_given_up_before_api_gateway_gives_us_up(storage):
     """Each attempt, and the pauses between, of at most 1 and 2 seconds."""
     config = storage.client.meta.config
@@ -225,6 +226,7 @@ def test_a_hung_service_is_given_up_before_api_gateway_gives_us_up(storage):
     assert attempts * max(config.read_timeout, config.connect_timeout) + 1 + 2 < 25
 
 
+@pytest.mark.slow
 def test_a_service_that_never_answers_is_a_time_out(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")

@@ -198,6 +198,7 @@ def test_a_thousand_announced_files_are_answered_within_the_ceiling(functions, m
     assert len(begun.content) < 4 * 1024 * 1024
 
 
+@pytest.mark.slow
 def test_a_put_off_answer_is_filed_under_what_it_was_made_of(functions, upload, perform):
     upload(*(samples.ct("changing", instance=number, size=2000) for number in (1, 2, 3)))
     path = f"/dicom-web/studies/{samples.study_uid('changing')}"

@@ -57,6 +57,7 @@ def with_bucket(tmp_path, endpoint: str, bucket: str = "x") -> Iterator[Server]:
         server.kill()
 
 
+@pytest.mark.slow
 def test_a_bucket_that_does_not_answer_is_named(tmp_path, silent):
     with with_bucket(tmp_path, silent) as server:
         body = ill(server)
@@ -75,6 +76,7 @@ def test_a_bucket_that_does_not_exist_is_named(tmp_path, s3_environment):
         assert ill(server)["storage"] == "does not answer"
 
 
+@pytest.mark.slow
 def test_a_database_that_hangs_is_named_and_others_are_answered(tmp_path):
     (tmp_path / "database").mkdir()
     with mariadb_server(tmp_path / "database", *FAST) as database:

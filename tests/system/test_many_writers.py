@@ -13,6 +13,7 @@ from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from sqlalchemy import func, select
 
 from lenticular.dicom.model import Level, Target
@@ -188,6 +189,7 @@ def kill_some(folder, chance):
         os.kill(pid, signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_whoever_is_killed_loses_nothing_acknowledged(mariadb, mariadb_url, bucket, tmp_path):
     settings = Settings(data=tmp_path, storage=f"s3://{bucket}", index=mariadb_url)
     process = started(settings, tmp_path, calls=1000)

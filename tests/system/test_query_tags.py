@@ -42,6 +42,7 @@ def progress(data) -> int:
         return connection.execute("SELECT COALESCE(MAX(done), 0) FROM query_tags").fetchone()[0]
 
 
+@pytest.mark.slow
 def test_a_server_that_is_killed_in_the_midst_goes_on_after_the_next_start(data):
     hasty = Server(data, workers=2, environment=TAGS).start()
     deadline = time.monotonic() + SECONDS

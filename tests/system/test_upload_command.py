@@ -102,6 +102,7 @@ def test_restart_sends_everything_again_and_so_does_what_has_changed(machine, up
         assert not upload.journals
 
 
+@pytest.mark.slow
 def test_a_server_that_is_restarted_meanwhile_gets_everything(upload, tmp_path):
     folder = series(tmp_path / "in", "restarted", 200)
     with Server(tmp_path / "data") as server:

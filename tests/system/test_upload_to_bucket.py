@@ -122,6 +122,7 @@ def test_each_file_takes_its_way_and_its_outcome_is_told(cloud, send, tmp_path):
     assert not any("secret-token" in str(each) for each in cloud.storage.passed)
 
 
+@pytest.mark.slow
 def test_after_a_kill_only_the_missing_part_is_sent(cloud, send, upload, tmp_path):
     path = sparse(tmp_path / "large.dcm", "parts", 130)
     gate = Gate(lambda asked: part_number(asked) == 2)

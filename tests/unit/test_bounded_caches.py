@@ -26,6 +26,7 @@ def private(creator: str) -> dict:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "read",
     [
