@@ -129,7 +129,7 @@ def test_a_job_whose_study_is_gone_meanwhile_tells_so(functions, upload, perform
     assert functions.call("upload", "DELETE", path).status == 204
     assert perform() == []
     told = functions.call("dicomweb", "GET", place)
-    assert told.status == 404
+    assert told.status == 410
     assert "No study" in told.json()["detail"]
 
 

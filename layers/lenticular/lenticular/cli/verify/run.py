@@ -164,6 +164,6 @@ def _undo(verification: Verification) -> str:
 
 def _is_gone(verification: Verification, sample: SampleInstance) -> bool:
     try:
-        return verification.call("DELETE", sample.study_path).status in (200, 204, 404)
+        return verification.call("DELETE", sample.study_path).status in (200, 204, 404, 410)
     except (CheckFailed, UploadFailed):
         return False

@@ -118,7 +118,7 @@ def delete(verification: Verification) -> str:
     """Delete the stored instance with its study."""
     sample = _stored(verification)
     verification.expect([200, 204], "DELETE", sample.study_path)
-    verification.expect([404], "GET", f"{sample.path}/metadata")
+    verification.expect([404, 410], "GET", f"{sample.path}/metadata")
     if count(verification, f"/dicom-web/studies?StudyInstanceUID={sample.study}"):
         raise CheckFailed("A search still finds the deleted study.")
     return "neither found nor retrieved any more"
@@ -126,7 +126,7 @@ def delete(verification: Verification) -> str:
 
 def count(verification: Verification, path: str) -> int:
     """Return the number of results of a search."""
-    answer = verification.expect([200, 204, 404], "GET", path)
+    answer = verification.expect([200, 204, 404, 410], "GET", path)
     return len(orjson.loads(answer.data)) if answer.status == 200 else 0
 
 
