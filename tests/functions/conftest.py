@@ -1,5 +1,6 @@
 """The functions as Lambda has them: made once by their import, on S3 and a shared index."""
 
+import os
 import secrets
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 
 from lenticular.storage.s3 import S3Storage
 from tests.helpers.aws.api_gateway import Context, Functions
+from tests.helpers.aws.recorded_calls import Recorder, recording
 from tests.helpers.s3 import make_bucket
 
 PACKAGES = (
@@ -25,11 +27,32 @@ PACKAGES = (
 )
 
 
+# The modules of handlers, and the functions of the template.
+FUNCTIONS = {
+    "authorizer.handler": "AuthorizerFunction",
+    "dicomweb.handler": "DicomwebFunction",
+    "ingest.handler": "IngestFunction",
+    "maintenance.handler": "MaintenanceFunction",
+    "maintenance.database_user": "DatabaseUserFunction",
+    "preview.handler": "PreviewFunction",
+    "upload.handler": "UploadFunction",
+}
+
+
+@pytest.fixture(scope="session")
+def recorder() -> Iterator[Recorder]:
+    """Roles and network of the template are in force for every function."""
+    file = os.environ.get("RECORDED_CALLS")
+    with recording(Path(file) if file else None) as running:
+        yield running
+
+
 @pytest.fixture(scope="session")
 def import_function(
-    s3_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+    s3_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory, recorder: Recorder
 ) -> Iterator[object]:
-    """Import a handler in the environment that the template gives it."""
+    """Import a handler in the environment that the template gives it, with its role."""
+    loaded: dict[str, ModuleType] = {}
     name = f"test-{secrets.token_hex(8)}"
     make_bucket(s3_environment, name, versioning=True)
     index = tmp_path_factory.mktemp("index") / "index.sqlite"
@@ -46,8 +69,12 @@ def import_function(
         patch.setenv("OIDC_READ_SCOPE", "lenticular/read")
         patch.setenv("OIDC_WRITE_SCOPE", "lenticular/write")
 
-        def load(module: str) -> ModuleType:
-            return import_module(module)
+        def load(name: str) -> ModuleType:
+            if name not in loaded:
+                loaded[name] = module = import_module(name)
+                if name in FUNCTIONS:
+                    module.handler = recorder.of_function(FUNCTIONS[name], module.handler)
+            return loaded[name]
 
         load("maintenance.handler").handler({"action": "migrate"}, Context())
         yield load

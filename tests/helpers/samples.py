@@ -9,7 +9,6 @@ it is asked for, and no two labels share a UID. `gallery()` has one file of ever
 import hashlib
 import io
 import zipfile
-import zlib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -224,19 +223,6 @@ def bilevel(study: Label = 1, frames: int = 3) -> bytes:
     packed = np.packbits(bits.ravel(), bitorder="little").tobytes()
     base.PixelData = packed + b"\0" * (len(packed) % 2)
     return encode(base)
-
-
-def bilevel_deflated(study: Label, rows: int, columns: int, frames: int) -> bytes:
-    """Frames of single bits, each deflated by itself (PS3.5 A.4.15), of any number of bits."""
-    base = dataset(study, SOPClassUID="1.2.840.10008.5.1.4.1.1.7.1", Modality="OT")
-    bits = (ramp(rows, columns, frames, study) // 3 % 2).astype(np.uint8)
-    with_pixels(base, bits)
-    base.BitsAllocated, base.BitsStored, base.HighBit = 1, 1, 0
-    each = [zlib.compress(np.packbits(frame, bitorder="little").tobytes(), wbits=-15)
-            for frame in bits.reshape(frames, -1)]  # fmt: skip
-    # pydicom does not know this transfer syntax, so a UID of the same length is changed.
-    content = _encapsulated(base, each, UID("1.2.840.10008.1.2.1.98"), 1, "basic")
-    return content.replace(b"1.2.840.10008.1.2.1.98", b"1.2.840.10008.1.2.8.1\0")
 
 
 def enhanced(study: Label = 1, frames: int = 4) -> bytes:

@@ -239,19 +239,6 @@ def test_a_zip_may_be_transcoded_too(client):
     assert dataset.file_meta.TransferSyntaxUID == JPEG + "90"
 
 
-@pytest.mark.parametrize("frames", [1, 2, 3, 8])
-@pytest.mark.parametrize("columns", range(1, 18))
-def test_frames_of_single_bits_follow_each_other_without_padding(client, columns, frames):
-    label = f"bits {columns} {frames}"
-    content = samples.bilevel_deflated(label, 1, columns, frames)
-    wire.must_store(client, content)
-    got = retrieve(client, label, EXPLICIT)
-    expected = samples.ramp(1, columns, frames, label) // 3 % 2
-    packed = np.packbits(expected.astype(np.uint8).ravel(), bitorder="little").tobytes()
-    assert got.PixelData == packed + b"\0" * (len(packed) % 2)
-    assert (pixel_array(got).ravel() == expected.ravel()).all()
-
-
 def syntaxes_in(archive: bytes) -> dict[str, str]:
     """The transfer syntax of each instance of a zip."""
     with zipfile.ZipFile(io.BytesIO(archive)) as opened:
