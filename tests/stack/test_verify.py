@@ -51,6 +51,7 @@ def test_alarms_that_reach_somebody_pass(stack, aws):
         action
         for alarm in aws("cloudwatch").describe_alarms()["MetricAlarms"]
         for action in alarm["AlarmActions"]
+        if alarm["AlarmName"].startswith("lenticular-")  # other tests deploy other stacks
     }
     address = "arn:aws:sqs:eu-central-1:000000000000:a-queue"
     subscription = aws("sns").subscribe(
