@@ -3,6 +3,7 @@
 from urllib.parse import quote
 
 import pytest
+from starlette.applications import Starlette
 from starlette.requests import Request
 
 from lenticular.errors import InvalidRequest, Unacceptable
@@ -22,7 +23,8 @@ JPEG, PNG, JSON = Offer("image/jpeg"), Offer("image/png"), Offer("application/di
 def chosen(header: str | None, *offers: Offer, query: str = "") -> Offer:
     """What is chosen of these offers for an Accept header and a query string."""
     headers = [(b"accept", header.encode())] if header is not None else []
-    scope = {"type": "http", "headers": headers, "query_string": query.encode()}
+    query_string = query.encode()
+    scope = {"type": "http", "headers": headers, "query_string": query_string, "app": Starlette()}
     return choose(accepted(Request(scope)), offers)
 
 
