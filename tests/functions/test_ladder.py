@@ -130,7 +130,7 @@ def test_a_job_whose_study_is_gone_meanwhile_tells_so(functions, upload, perform
     assert perform() == []
     told = functions.call("dicomweb", "GET", place)
     assert told.status == 410
-    assert "No study" in told.json()["detail"]
+    assert "deleted" in told.json()["detail"]
 
 
 def test_a_job_that_fails_for_a_while_stays_in_the_queue(functions, upload, perform, monkeypatch):
