@@ -7,6 +7,7 @@
 # make viewer    fetch the viewer (OHIF, from npm), which the server then shows at /ohif/
 # make build     the layers of the Lambda functions, on any host  [ARCHITECTURE=arm64] [RDS_CA=file.pem|none]
 # make stack     the whole stack on this machine: LocalStack, MariaDB, the functions  [STACK_PORT=4566]
+# make check-template  sam validate --lint in three partitions, and checkov (.checkov.yaml)
 # make stack-image  an image for the functions under Docker, where AWS's cannot be pulled
 # make stack-test   test it from outside; make stack-down stops it; docs/localstack.md tells more
 
@@ -17,7 +18,7 @@ CREATED := $(VENV)/created
 INSTALLED := $(VENV)/installed
 TESTING := $(VENV)/testing
 
-.PHONY: serve test test-all check verify bench clean viewer build stack stack-image stack-test stack-down
+.PHONY: serve test test-all check verify bench clean viewer build stack stack-image check-template stack-test stack-down
 
 # Neighbouring tests share servers and databases; a worker without work takes some of another's.
 PYTEST = $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal --backend embedded --backend aws
@@ -70,6 +71,10 @@ stack-image: $(CREATED)
 
 stack-test: $(TESTING)
 	$(BIN)/python -m pytest tests/stack tests/web --backend stack $(ARGS)
+
+check-template: $(CREATED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/python localstack/check_template.py
 
 stack-down:
 	$(BIN)/python localstack/stack.py down

@@ -18,6 +18,7 @@ LOCALSTACK = [
 ]
 SAM = ["aws-sam-cli>=1.150"]
 RUNTIME = ["awslambdaric>=3"]
+CHECKOV = ["checkov>=3.3"]
 
 
 class CannotBeHad(Exception):
@@ -32,6 +33,11 @@ def localstack() -> Path:
 def sam() -> Path:
     """The environment of SAM, which brings the runtime interface emulator too."""
     return _environment("sam", sys.executable, SAM)
+
+
+def checkov() -> Path:
+    """The environment of checkov, which pins much that others need in newer versions."""
+    return _environment("checkov", sys.executable, CHECKOV)
 
 
 def runtime() -> Path:

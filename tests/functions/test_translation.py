@@ -12,7 +12,7 @@ import pytest
 from lenticular.index.sql import mysql
 from lenticular.settings import Settings
 from tests.helpers.aws.sam_template import ROOT, load
-from tests.helpers.aws.translated_template import of_type, translate
+from tests.helpers.aws.translated_template import of_type, translate, translate_in
 
 OPEN = {"options"}
 NO_PARAMETERS = {
@@ -194,6 +194,16 @@ def test_the_network_s_way_to_s3_leads_to_this_bucket_only(translated):
     assert resources
     assert all("Bucket" in str(each) or "custom-resource-response" in str(each)
                for each in resources)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [("us-east-1", "aws"), ("us-gov-west-1", "aws-us-gov"), ("cn-north-1", "aws-cn")],
+)
+def test_every_arn_of_the_translation_is_of_its_region_s_partition(region, partition):
+    named = set(re.findall(r"\barn:(aws[a-z-]*):", str(translate_in(region))))
+
+    assert named == {partition}
 
 
 def test_no_arn_names_a_partition():

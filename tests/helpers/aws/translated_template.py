@@ -4,6 +4,7 @@ import json
 import os
 from typing import Any
 
+from samtranslator.translator.arn_generator import ArnGenerator
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
@@ -32,6 +33,15 @@ def translate(**parameters: str) -> dict[str, Any]:
     # The translation is plain data; a copy by way of JSON leaves none of SAM's own types.
     translated = transform(template, {**defaults, **parameters}, _NoManagedPolicies())
     return json.loads(json.dumps(translated))
+
+
+def translate_in(region: str) -> dict[str, Any]:
+    """Translate the template as `sam deploy` does in a region, for its partition."""
+    before, ArnGenerator.BOTO_SESSION_REGION_NAME = ArnGenerator.BOTO_SESSION_REGION_NAME, region
+    try:
+        return translate()
+    finally:
+        ArnGenerator.BOTO_SESSION_REGION_NAME = before
 
 
 def of_type(translated: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
