@@ -114,6 +114,14 @@ def test_frames_come_without_the_damaged_one(client):
     wire.assert_error(get(client, path + "2/rendered"), 406)
 
 
+def test_an_animation_is_406_when_one_of_its_frames_is_damaged(client):
+    wire.must_store(client, jpeg_2000("animation", 1, frames=3, broken=(2,)))
+    path = samples.path("animation")
+    wire.assert_error(get(client, path + "/rendered", "image/gif"), 406)
+    for whole in (1, 3):
+        assert get(client, f"{path}/frames/{whole}/rendered", "image/gif").status_code == 200
+
+
 def test_pixels_and_bulk_data_of_a_study_come_without_those_that_are_gone(
     client, services: Services
 ):
