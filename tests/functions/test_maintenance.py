@@ -62,7 +62,7 @@ def test_a_sweep_goes_on_where_the_last_one_ran_out_of_time(ingest):
             break
 
     assert calls > 5
-    assert looked_at == total
+    assert looked_at >= total  # a part that was cut short is looked at from its start
     assert list(services.storage.keys("upkeep/")) == []
 
 
