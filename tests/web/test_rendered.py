@@ -273,3 +273,23 @@ def test_the_thumbnail_of_several_frames_is_one_picture_of_the_first(client):
     assert np.array_equal(shown, picture(get(client, f"{url}/3/thumbnail", "image/png")))
     assert not np.array_equal(shown, picture(get(client, f"{url}/1/thumbnail", "image/png")))
     wire.assert_error(get(client, f"{url}/4,1/thumbnail"), 404)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "grey"),
+    [
+        (np.uint16, 0, 0),
+        (np.uint16, 0x8000, 128),
+        (np.uint16, 0xFFFF, 255),
+        (np.int16, -0x8000, 0),
+        (np.int16, 0, 128),
+    ],
+)
+def test_an_image_of_one_value_without_a_window_has_its_grey(client, dtype, value, grey):
+    base = samples.dataset("flat", WindowCenter=None, WindowWidth=None, RescaleIntercept=0)
+    pixels = np.full((1, 16, 16), value, dtype)
+    signed = np.issubdtype(dtype, np.signedinteger)
+    wire.must_store(client, samples.encode(samples.with_pixels(base, pixels, signed=signed)))
+    url = f"{wire.DICOMWEB}{samples.path('flat')}/rendered?accept=image/png"
+    picture = np.asarray(Image.open(io.BytesIO(client.get(url).content)))
+    assert (np.abs(picture.astype(int) - grey) <= 1).all(), picture.max()

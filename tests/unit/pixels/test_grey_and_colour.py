@@ -211,11 +211,11 @@ def test_the_labels_of_a_segmentation_are_stretched():
     assert np.array_equal(picture, labels * 85)
 
 
-@pytest.mark.parametrize("kind", ["<u2", "<i4", "u1"])
-def test_a_frame_of_one_value_is_dark_or_what_it_is(kind):
+@pytest.mark.parametrize(("kind", "grey"), [("u1", 24), ("<u2", 0), ("<i4", 128), ("<f4", 128)])
+def test_a_frame_of_one_value_has_its_grey_in_the_possible_range(kind, grey):
     samples = np.full((4, 5), 24, kind)
 
-    assert set(shown(samples, like(samples)).ravel()) == ({24} if kind == "u1" else {0})
+    assert set(shown(samples, like(samples)).ravel()) == {grey}
 
 
 def test_pixels_that_are_no_numbers_are_dark():

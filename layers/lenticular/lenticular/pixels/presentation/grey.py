@@ -223,6 +223,8 @@ def _full_range(
             high = _greatest_of_segmentation(frame, attributes)
     else:
         low, high = least_and_greatest(frame.samples, _padding(frame, attributes))
+        if low == high:
+            low, high = _possible_range(frame, low)
     ends = np.array([low, high])
     if transformation.modality is not None and high - low <= 65536:
         ends = np.arange(low, high + 1)  # a table need not grow steadily
@@ -230,6 +232,15 @@ def _full_range(
         outputs = np.nan_to_num(_modality(transformation, ends))
     low, high = float(outputs.min()), float(outputs.max())
     return Window((low + high) / 2, high - low, "LINEAR_EXACT")
+
+
+def _possible_range(frame: DecodedFrame, value: float) -> tuple[float, float]:
+    """Return a range for a frame of one value, which by itself would be black whatever it is."""
+    kind = frame.samples.dtype.kind
+    if kind == "f":
+        return value - 1, value + 1
+    least = -(1 << frame.bits - 1) if kind == "i" else 0
+    return float(least), float(least + (1 << frame.bits) - 1)
 
 
 def _greatest_of_segmentation(frame: DecodedFrame, attributes: Dataset) -> float:
