@@ -4,6 +4,7 @@
 # make check     lint and type-check
 # make bench     compare with Orthanc on this machine, if it is installed
 # make verify URL=… [STACK=name] [ARGS="--sign …"]   prove that a deployment works and is closed
+# make cost      a month on AWS  [STUDIES=1000 a day] [IMAGES=300 each] [MEGABYTES=0.5 each]
 # make viewer    fetch the viewer (OHIF, from npm), which the server then shows at /ohif/
 # make build     the layers of the Lambda functions, on any host  [ARCHITECTURE=arm64] [RDS_CA=file.pem|none]
 # make stack     the whole stack on this machine: LocalStack, MariaDB, the functions  [STACK_PORT=4566]
@@ -18,7 +19,7 @@ CREATED := $(VENV)/created
 INSTALLED := $(VENV)/installed
 TESTING := $(VENV)/testing
 
-.PHONY: serve test test-all check verify bench clean viewer build stack stack-image check-template stack-test stack-down
+.PHONY: serve test test-all check verify cost bench clean viewer build stack stack-image check-template stack-test stack-down
 
 # Neighbouring tests share servers and databases; a worker without work takes some of another's.
 PYTEST = $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal --backend embedded --backend aws
@@ -47,6 +48,10 @@ verify: $(INSTALLED)
 	@$(BIN)/python -c 'import boto3' 2>/dev/null || \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[aws]'
 	@$(BIN)/lenticular verify "$(URL)" $(if $(STACK),--stack "$(STACK)") $(ARGS)
+
+cost: $(CREATED)
+	@$(BIN)/python -m bench.cost $(if $(STUDIES),--studies $(STUDIES)) \
+		$(if $(IMAGES),--images $(IMAGES)) $(if $(MEGABYTES),--megabytes $(MEGABYTES))
 
 viewer: build/viewer/index.html
 

@@ -4,6 +4,7 @@ A call that its role denies fails as on AWS, and so does one for which its netwo
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +38,7 @@ class Recorder:
     """Notes the calls of the function that runs, and refuses those that AWS would refuse."""
 
     def __init__(self) -> None:
-        self.calls: set[Call] = set()
+        self.calls: Counter[Call] = Counter()
         self._running = ""
 
     def of_function(self, name: str, handler: Callable[..., Any]) -> Callable[..., Any]:
@@ -60,7 +61,7 @@ class Recorder:
         if is_in_network and service not in roles.services_with_endpoint():
             raise EndpointConnectionError(endpoint_url=service)
         for action, resource in needed(service, operation, parameters):
-            self.calls.add((function, action, resource))
+            self.calls[function, action, resource] += 1
             ways = [roles.permissions(function)]
             ways += [roles.endpoint_permissions()] if is_in_network else []
             if not all(any(each.covers(action, resource) for each in way) for way in ways):
