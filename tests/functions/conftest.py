@@ -1,6 +1,5 @@
 """The functions as Lambda has them: made once by their import, on S3 and a shared index."""
 
-import os
 import secrets
 import sys
 from collections.abc import Iterator
@@ -42,8 +41,7 @@ FUNCTIONS = {
 @pytest.fixture(scope="session")
 def recorder() -> Iterator[Recorder]:
     """Roles and network of the template are in force for every function."""
-    file = os.environ.get("RECORDED_CALLS")
-    with recording(Path(file) if file else None) as running:
+    with recording() as running:
         yield running
 
 

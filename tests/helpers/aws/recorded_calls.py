@@ -3,11 +3,9 @@
 A call that its role denies fails as on AWS, and so does one for which its network has no way.
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import botocore.client
@@ -87,8 +85,8 @@ def needed(service: str, operation: str, parameters: dict[str, Any]) -> Iterator
 
 
 @contextmanager
-def recording(file: Path | None = None) -> Iterator[Recorder]:
-    """Record while this lasts; keep the calls in a file if one is named."""
+def recording() -> Iterator[Recorder]:
+    """Record while this lasts."""
     recorder = Recorder()
     emit = botocore.client.BaseClient._emit_api_params
 
@@ -101,5 +99,3 @@ def recording(file: Path | None = None) -> Iterator[Recorder]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(botocore.client.BaseClient, "_emit_api_params", note)
         yield recorder
-    if file is not None:
-        file.write_text(json.dumps(sorted(recorder.calls)))
