@@ -152,8 +152,8 @@ def _refuse(*arguments, **named):
 
 
 def test_a_job_waits_for_a_hiccup_of_the_storage(functions, upload, perform, monkeypatch):
-    upload(*(samples.ct("hiccup", instance=number, size=2000) for number in (1, 2, 3)))
-    path = f"/dicom-web/studies/{samples.study_uid('hiccup')}"
+    upload(*(samples.ct("hiccup of a job", instance=number, size=2000) for number in (1, 2, 3)))
+    path = f"/dicom-web/studies/{samples.study_uid('hiccup of a job')}"
     assert functions.call("dicomweb", "GET", path, accept=PARTS).status == 202
     write, failures = S3Storage.write, [TimeoutError("The storage is overloaded.")]
 
