@@ -2,6 +2,7 @@
 
 import io
 
+import imagecodecs
 import numpy as np
 import pydicom
 import pytest
@@ -158,6 +159,49 @@ def test_compressed_pixels_in_a_file_of_a_native_syntax_are_recognised(client, s
     (made,) = bodies(client, url, f"multipart/related; type=application/dicom;"
                      f" transfer-syntax={DEFLATED}")  # fmt: skip
     assert pydicom.dcmread(io.BytesIO(made)).PixelData.rstrip(b"\0") == values[0].rstrip(b"\0")
+
+
+BARE = {
+    JPEG + "50": lambda grey: _pillow(grey, "JPEG"),
+    JPEG + "90": lambda grey: _pillow(grey, "JPEG2000", irreversible=False),
+    JPEG + "80": imagecodecs.jpegls_encode,
+    JPEG + "112": lambda grey: imagecodecs.jpegxl_encode(grey, lossless=True),
+}
+
+
+def _pillow(grey: np.ndarray, name: str, **options) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(grey).save(file, name, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("syntax", BARE)
+def test_an_image_without_items_in_a_file_of_a_native_syntax_is_recognised(
+    client, syntax
+):
+    grey = np.add.outer(np.arange(64), np.arange(64)).astype(np.uint8)
+    stream = BARE[syntax](grey)
+    assert len(stream) < grey.size
+    base = samples.with_pixels(samples.dataset("bare"), grey[None], photometric="MONOCHROME2")
+    base.PixelData = stream + b"\0" * (len(stream) % 2)
+    file = samples.encode(base)
+    wire.must_store(client, file)
+    url = samples.path("bare")
+
+    assert bodies(client, url, ANY_DICOM) == [file]
+    ((headers, body),) = wire.parts(get(client, url + "/frames/1"))
+    assert headers["Content-Type"].endswith(f"transfer-syntax={syntax}")
+    assert body.rstrip(b"\0") == stream.rstrip(b"\0")
+    (values,) = bodies(
+        client, url + "/frames/1", "multipart/related; type=application/octet-stream"
+    )
+    tolerance = 3 if syntax == JPEG + "50" else 0
+    shown = np.frombuffer(values, np.uint8).reshape(64, 64).astype(int)
+    assert np.abs(shown - grey).max() <= tolerance
+    assert get(client, url + "/rendered", "image/png").status_code == 200
+    (made,) = bodies(client, url, f"multipart/related; type=application/dicom;"
+                     f" transfer-syntax={DEFLATED}")  # fmt: skip
+    assert pydicom.dcmread(io.BytesIO(made)).PixelData == values
 
 
 def test_fragments_of_no_known_codec_under_a_native_syntax_are_refused_with_the_reason(client):

@@ -7,6 +7,7 @@ frames, so an object of any size is quickly done.
 import struct
 import sys
 from array import array
+from dataclasses import replace
 
 from lenticular.dicom import tags
 from lenticular.dicom.integers import first_integer
@@ -40,7 +41,8 @@ def pixel_layout(
     if reader.pixels is None:
         return None
     if reader.fragments is None:
-        return _native(reader.pixels, reader, syntax)
+        native = _native(reader.pixels, reader, syntax)
+        return _compressed(data, native) or native
     return _encapsulated(data, reader.pixels, reader.fragments, reader, syntax)
 
 
@@ -62,6 +64,17 @@ def _native(pixels: OpenBulk, reader: ElementReader, syntax: TransferSyntax) -> 
         frame_bits=frame_bits,
         word_bytes=_word_bytes(bits, pixels.vr) if swaps else 1,
     )
+
+
+def _compressed(data: memoryview, native: PixelLayout) -> PixelLayout | None:
+    """Return the layout of a compressed image that stands in no item; None for other pixels.
+
+    Some writers forget the items. It is told by its first bytes where there are too few for pixels.
+    """
+    if native.number_of_frames or not _begins_image(data, native.offset):
+        return None
+    whole = array("Q", (native.offset, native.length))
+    return replace(native, encapsulated=True, number_of_frames=1, frame_bits=0, frames=whole)
 
 
 def _frame_bits(dataset: Dataset, bits: int, frames: int, length: int) -> int:

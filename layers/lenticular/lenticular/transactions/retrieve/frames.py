@@ -147,13 +147,16 @@ def whole_pixel_data(services: Services, located: LocatedInstance) -> ByteSource
 
 
 def joined_fragments(whole: ByteSource, start: int, length: int, skip: int = 0) -> ByteSource:
-    """Return the bytes of a run of fragments, without the items' headers (PS3.5 A.4)."""
+    """Return the bytes of a run of fragments, without the items' headers (PS3.5 A.4).
+
+    A run without items is an image that somebody wrote without them, and comes whole.
+    """
     if length <= AT_ONCE:
         run = ByteSource.of(whole.read(start, length))
-        return ByteSource.of(
-            b"".join(run.read(*span) for span in _fragments(run, 0, length)[skip:])
-        )
-    spans = _fragments(whole, start, length)[skip:]
+        spans = _fragments(run, 0, length)
+        return ByteSource.of(b"".join(run.read(*span) for span in spans[skip:])) if spans else run
+    spans = _fragments(whole, start, length)
+    spans = spans[skip:] if spans else [(start, length)]
     return ByteSource(sum(size for _, size in spans), partial(_spliced, whole, spans))
 
 
