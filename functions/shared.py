@@ -75,14 +75,14 @@ def observed(handler: Handler, correlation_id_path: str | None = None) -> Handle
 
 
 def _traced(answer: Handler) -> Handler:
-    """The handler, followed by X-Ray when the request was sampled; others do not pay for it."""
+    """Return the handler, followed by X-Ray if the request was sampled, at no cost otherwise."""
 
     @cache
     def followed() -> Handler:
         from wrapt import register_post_import_hook
 
         tracer = Tracer(auto_patch=False)
-        # Only calls to AWS are followed, and only once somebody needs their library.
+        # Only calls to AWS are followed, once their library is loaded.
         register_post_import_hook(lambda _: tracer.patch(["botocore"]), "botocore.client")
         return tracer.capture_lambda_handler(answer, capture_response=False, capture_error=False)
 
@@ -127,7 +127,7 @@ def http(
 ) -> Handler:
     """Return the handler that answers these routers behind API Gateway.
 
-    The other routers are for what lies outside of DICOMweb's paths. They are asked for with the
+    The other routers are for paths outside of DICOMweb's. They are asked for with the
     first such request, so that a viewer does not wait for the import of Orthanc's REST.
     """
     from mangum import Mangum
@@ -135,7 +135,7 @@ def http(
     from lenticular.web.app import create_app
     from lenticular.web.http.media_types import TEXTS
 
-    # API Gateway has asked its authoriser already; nobody else can invoke the function.
+    # API Gateway has asked its authoriser already; no other caller can invoke the function.
     app = create_app(services, routers, guarded=False)
     base_path = os.path.join("/", *services.settings.public_url.split("/")[3:])
     adapter = Mangum(
@@ -184,9 +184,9 @@ def only(router: "APIRouter", keep: "Callable[[BaseRoute], bool]") -> "APIRouter
     """Return a router with some of the routes of another."""
     from fastapi import APIRouter
 
-    kept = APIRouter()
-    kept.routes.extend(route for route in router.routes if keep(route))
-    return kept
+    chosen = APIRouter()
+    chosen.routes.extend(route for route in router.routes if keep(route))
+    return chosen
 
 
 def writes(route: "BaseRoute") -> bool:

@@ -1,4 +1,4 @@
-"""The answer of a Lambda authoriser: an IAM policy for the whole API, since it is kept a while."""
+"""The response of a Lambda authoriser: an IAM policy for the whole API, because it is cached."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -57,7 +57,7 @@ class Issuer:
     def _check(self, claims: Mapping[str, Any]) -> None:
         if str(claims["iss"]).rstrip("/") != self._url:
             raise InvalidToken("wrong issuer")
-        # Cognito's access tokens name the client in place of an audience.
+        # Cognito's access tokens name the client instead of an audience.
         audiences = claims.get("aud", claims.get("client_id", ""))
         if self._audience not in ([audiences] if isinstance(audiences, str) else audiences):
             raise InvalidToken("wrong audience")
@@ -74,7 +74,7 @@ class Issuer:
 
 
 def rights_of(claims: Mapping[str, Any], scopes: Mapping[str, str]) -> frozenset[str]:
-    """The rights that the scopes of a token give: `scope` is a string, `scp` may be a list."""
+    """Return the rights of the scopes of a token: `scope` is a string, `scp` may be a list."""
     granted = claims.get("scope", claims.get("scp", ""))
     names = set(granted.split() if isinstance(granted, str) else granted)
     return frozenset(right for right, scope in scopes.items() if scope in names)

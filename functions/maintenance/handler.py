@@ -105,7 +105,7 @@ def sweep(spread: str, should_stop: Callable[[], bool]) -> dict[str, Any]:
 
 
 def check_from(event: dict[str, Any], should_stop: Callable[[], bool]) -> Checked:
-    """Prove rows and files; `next` in the result is where the next call continues."""
+    """Compare rows and files; `next` in the result is where the next call continues."""
     request = CheckRequest(
         spread=event.get("spread", ""),
         start=event.get("next", ""),
@@ -116,7 +116,7 @@ def check_from(event: dict[str, Any], should_stop: Callable[[], bool]) -> Checke
 
 
 def perform(event: dict[str, Any], should_stop: Callable[[], bool]) -> dict[str, Any]:
-    """Carry out one action; `complete` in its result says whether to call again."""
+    """Perform one action; `complete` in its result is False if it must be called again."""
     match event:
         case {"action": "migrate"}:
             services.index.migrate()

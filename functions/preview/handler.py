@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def others() -> "Iterator[APIRouter]":
-    """The URI service and Orthanc's previews."""
+    """Return the routers of the URI service and of Orthanc's previews."""
     from lenticular.web.routes import wado_uri
     from lenticular.web.routes.orthanc import pictures
 

@@ -116,7 +116,7 @@ def _welcome(settings: Settings) -> None:
 @click.option("--user", envvar="LENTICULAR_UPLOAD_USER", help="name:password for HTTP Basic.")
 @click.option("--token", envvar="LENTICULAR_UPLOAD_TOKEN", help="Bearer token.")
 @click.option("--sign", is_flag=True, help="Sign with the AWS credentials of this machine.")
-@click.option("--restart", is_flag=True, help="Send everything, whatever has arrived before.")
+@click.option("--restart", is_flag=True, help="Send all files again, also those already sent.")
 @click.option(
     "--wait",
     type=click.FloatRange(min=0),

@@ -10,11 +10,11 @@
     ├── LengthRequired            the body came without its length
     ├── TooLarge                  a limit of the service would be passed
     ├── Unacceptable              nothing the client accepts can be served
-    ├── UnsupportedMedia          the body is of a kind that is not taken here
+    ├── UnsupportedMedia          the body has a type that is not accepted
     ├── NotRenderable             the instance holds nothing that can become a picture
     ├── StorageFull               there is no room for what was sent
     ├── Unavailable               what is needed to answer is not there now; later it is
-    └── RangeUnsatisfiable        the byte range lies outside the content
+    └── RangeUnsatisfiable        the byte range is outside the content
 
 An error names the refusal; `web/errors.py` alone knows which status that is. The message is a
 sentence that a person can act on and never holds patient data.
@@ -96,7 +96,7 @@ class Unacceptable(LenticularError):
 
 
 class UnsupportedMedia(LenticularError):
-    """The body is of a media type or encoding that is not taken here."""
+    """The body has a media type or encoding that is not accepted."""
 
 
 class NotRenderable(LenticularError):
@@ -104,7 +104,7 @@ class NotRenderable(LenticularError):
 
 
 class StorageFull(LenticularError):
-    """The place that keeps the files has no room, or does not take files now."""
+    """The storage or the index has no room."""
 
 
 class Unavailable(LenticularError):
@@ -116,7 +116,7 @@ class Unavailable(LenticularError):
 
 
 class DamagedRow(LenticularError):
-    """A row of the index cannot be read, and nothing else tells what it said."""
+    """A row of the index cannot be read, and its content cannot be restored."""
 
 
 class OutcomeUnknown(Unavailable):
@@ -124,7 +124,7 @@ class OutcomeUnknown(Unavailable):
 
 
 class RangeUnsatisfiable(LenticularError):
-    """The requested byte range lies outside the content."""
+    """The requested byte range is outside the content."""
 
     def __init__(self, detail: str, size: int) -> None:
         super().__init__(detail)

@@ -90,7 +90,7 @@ class Settings:
     there is served at /ohif/. Empty is no viewer."""
     oidc_client: str = ""
     """The client id of the viewer at the issuer at which it signs people in (OpenID Connect), where
-    something in front of the server checks its tokens; empty is that nobody signs in there."""
+    something in front of the server checks its tokens; empty: no sign-in."""
     oidc_issuer: str = ""
     oidc_scope: str = "openid"
     oidc_audience: str = ""
@@ -169,7 +169,7 @@ def to_environment(settings: Settings) -> dict[str, str]:
 
 
 def _plain(item: User | Token | QueryTagSetting) -> dict[str, Any]:
-    """Return an item of a list as it may stand in a configuration file."""
+    """Return an item of a list in the form of a configuration file."""
     values = asdict(item)
     if "rights" in values:
         values["rights"] = sorted(values["rights"])

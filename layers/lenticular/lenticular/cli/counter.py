@@ -14,7 +14,7 @@ SECONDS_BETWEEN_LINES = 0.2
 
 
 class Counter:
-    """Counts, and overwrites its line; silent where nobody looks."""
+    """Counts, and overwrites its line on a terminal; silent elsewhere."""
 
     def __init__(self, name: str, services: "Services") -> None:
         self._name = name

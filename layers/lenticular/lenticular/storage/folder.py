@@ -87,11 +87,11 @@ class FolderStorage:
                 return
             try:
                 folder.rmdir()
-            except OSError:  # another file lies in it, or another delete was quicker
+            except OSError:  # another file is in it, or another delete was quicker
                 return
 
     def release_reserve(self) -> bool:
-        """Free the disk space reserved for deletes on a full disk; False if there is none."""
+        """Free the disk space reserved for deletes on a full disk; return False without any."""
         try:
             (self.root / RESERVE).unlink()
         except FileNotFoundError:

@@ -15,7 +15,7 @@ from lenticular.storage.spool import Spool
 
 
 class Archived(OSError):
-    """The object was moved to an archive, and can only be read once somebody has restored it."""
+    """The object was moved to an archive, and can only be read after it has been restored."""
 
 
 class Storage(Protocol):
@@ -43,7 +43,7 @@ class Storage(Protocol):
         """Delete the object; a missing key is no error."""
 
     def release_reserve(self) -> bool:
-        """Free the disk space reserved for deletes on a full disk; False if there is none."""
+        """Free the disk space reserved for deletes on a full disk; return False without any."""
 
     def keep_reserve(self) -> None:
         """Reserve the disk space again if there is room."""

@@ -183,7 +183,7 @@ class S3Storage:
         arguments = {
             # The copy fails if the object is no longer the one that was found.
             "CopySourceIfMatch": found.etag,
-            # Tags would need more rights, and headers say how somebody else would send it.
+            # Tags would need more rights, and headers are for clients.
             "TaggingDirective": "REPLACE",
             "MetadataDirective": "REPLACE",
         }
@@ -278,7 +278,7 @@ class S3Storage:
     def write(
         self, key: str, pieces: Iterable[bytes], media_type: str, file_name: str | None = None
     ) -> int:
-        """Keep what is made piece by piece, of a size nobody knows before; how many bytes it was.
+        """Store a stream of unknown length; return its size.
 
         Nothing is stored if the pieces end with an error.
         """

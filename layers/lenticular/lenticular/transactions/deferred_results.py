@@ -179,7 +179,7 @@ def is_enqueued(bucket: Bucket, result: str) -> bool:
 
 
 def load_job(bucket: Bucket, key: str) -> Job | None:
-    """Return the job that lies under a key; None when it is done already."""
+    """Return the job with this key; None if it is done already."""
     try:
         return Job(**orjson.loads(bucket.read(key)))
     except FileNotFoundError:
@@ -198,7 +198,7 @@ def finish(
 
 
 def status(bucket: Bucket, result: str) -> ResultState:
-    """Return the state of a result; raise NotFound if nobody asked for it."""
+    """Return the state of a result; raise NotFound if it was never asked for."""
     unknown = errors.NotFound("There is no such result; they are forgotten after a day.")
     if not _ID.fullmatch(result):
         raise unknown

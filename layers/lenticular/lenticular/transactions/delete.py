@@ -22,7 +22,7 @@ def delete(services: Services, *targets: Target) -> Removed:
     try:
         removed = services.index.writer.remove(*targets)
     except StorageFull:
-        # A delete makes room, so it may use what is kept for it.
+        # A delete makes room, so it may use the space that is reserved for it.
         if not services.storage.release_reserve():
             raise
         removed = services.index.writer.remove(*targets)
@@ -91,7 +91,7 @@ def _forget_results(services: Services, targets: Iterable[Target]) -> None:
 
 
 def remove_files(services: Services, keys: Iterable[str]) -> None:
-    """Remove the files of instances that the index has no more, and the pictures kept of them.
+    """Remove the files of instances that the index has no more, and their cached pictures.
 
     They are gone for everybody who asks, so a failure is logged and the rest is swept away. The
     pictures go first, since it is by the file that a sweep finds them.

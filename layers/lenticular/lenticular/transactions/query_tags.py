@@ -1,6 +1,6 @@
 """Query tags: what a configuration adds to the keys of searches, and how far it is with each.
 
-The shape in which they are told is that of Azure Health Data Services' DICOM service v2, where they
+They are described in the shape of Azure Health Data Services' DICOM service v2, where they
 are called extended query tags.
 """
 

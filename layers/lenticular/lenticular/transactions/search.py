@@ -89,7 +89,7 @@ def _conditions(
     query_tags: QueryTags,
     warnings: list[str],
 ) -> tuple[tuple[tuple[Attribute, Matcher], ...], frozenset[str]]:
-    """Attributes and what they must be; and the tags of all that was named, to answer them."""
+    """Return attributes with their matchers, and the tags of all that are named, to return them."""
     by_attribute: dict[Attribute, list[str]] = {}
     for name, values in given.items():
         attribute = _attribute(level, name, query_tags)
@@ -164,5 +164,5 @@ def _encode(match: Match, base_url: str) -> bytes:
 
 
 def _shown(name: str) -> str:
-    """Enough of a client's text to recognise it, fit for a header."""
+    """Return the beginning of a client's text, in characters that a header may have."""
     return "".join(c if c.isascii() and c.isprintable() else "?" for c in name[:64])

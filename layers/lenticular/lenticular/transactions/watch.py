@@ -30,10 +30,10 @@ class Watch(ABC):
 
     @abstractmethod
     def turn(self) -> float | None:
-        """Work once; return the seconds until the next turn, None if there is none."""
+        """Do the work once; return the seconds until the next turn, None if there is none."""
 
     def start(self) -> None:
-        """Watch in a thread of its own."""
+        """Start a thread that watches."""
         self._thread = threading.Thread(target=self.watch, name=f"watch-{self._lock.stem}")
         self._thread.start()
 

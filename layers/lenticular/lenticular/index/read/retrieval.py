@@ -154,7 +154,7 @@ class RetrievalReader:
     ) -> Iterator[bytes]:
         """Yield the DICOM JSON of each instance in the order of `find`, a few at a time.
 
-        For a document that is damaged `replacement` gives another one, or None to leave it out.
+        For a document that is damaged `replacement` returns another one, or None to leave it out.
         """
         keys = self._rows(self._document_keys[_depth(target)], target)
         # Not one long read: for a slow client the write-ahead log could not be checkpointed.

@@ -1,1 +1,1 @@
-"""Ingest files that nobody posts: the drop folder, the drop bucket, and zips."""
+"""Ingest files that do not come by HTTP: the drop folder, the drop bucket; and zips."""

@@ -1,6 +1,6 @@
 """Poll a bucket for new objects on one machine: list them every few seconds, in one process.
 
-Where events of the bucket start functions, nobody needs this.
+It is not used where events of the bucket start functions.
 """
 
 import logging
@@ -30,7 +30,7 @@ class BucketPoller(Watch):
         self._retries = Retries(2 * INTERVAL_SECONDS)
 
     def turn(self) -> float:
-        """Ingest every object; try failed ones again after longer and longer waits."""
+        """Work through every object once; retry failed ones after longer and longer waits."""
         try:
             for key, _, _ in self._bucket.keys(self._prefix):
                 if self.stopped.is_set():

@@ -40,7 +40,7 @@ class _Ingested:
 
 
 def take(services: Services, bucket: Bucket, key: str) -> list[Refusal]:
-    """Ingest one object of the drop folder; return the refusals.
+    """Store one object of the drop folder; return the refusals.
 
     Raises OSError if it should be tried again later; then nothing has changed.
     """
@@ -66,7 +66,7 @@ def take_lost(
     should_stop: Callable[[], bool],
     older_than_seconds: float = LOST_AFTER_SECONDS,
 ) -> int:
-    """Ingest objects that are hours old, since their events were lost; return how many."""
+    """Store objects that are hours old, because their events were lost; return their number."""
     latest = time.time() - older_than_seconds
     count = 0
     for key in [key for key, _, changed in bucket.keys(INCOMING) if changed <= latest]:
@@ -85,7 +85,7 @@ def _store(services: Services, bucket: Bucket, found: Found) -> _Ingested:
     file = found.key.removeprefix(INCOMING)
     maximum = services.settings.maximum_body
     if found.size > maximum:
-        why = f"It has {found.size:,} bytes; {maximum:,} are taken at most."
+        why = f"It has {found.size:,} bytes; {maximum:,} are allowed at most."
         return _Ingested(refusals=[Refusal(file, why)])
     upload = uploads.upload_key(found.key)
     if upload is not None and upload.size != found.size:

@@ -1,8 +1,8 @@
 """Ingest: what is put into the drop folder is stored and removed, or moved aside with the reason.
 
-A file is taken once it has been quiet for a while, so that a copy in progress is left alone.
+A file is stored once it has not changed for a while, so that a copy in progress is left alone.
 Names that begin with a dot, as rsync and others use while they write, are never touched. No file
-holds up another: one that cannot be taken is logged once and tried again after ever longer waits.
+holds up another: one that cannot be stored is logged once and tried again after ever longer waits.
 """
 
 import errno
@@ -57,17 +57,17 @@ class DropFolder(Watch):
         return INTERVAL_SECONDS
 
     def _try(self, file: DroppedFile) -> bool:
-        """Take a file; return False when no other can be taken now either."""
+        """Store a file; return False if no other can be stored now either."""
         try:
             self._take(file)
             self._retries.remove(file.path)
         except (errors.Unavailable, errors.StorageFull) as error:
-            # No fault of the files: they stay, and are taken when there is an index again.
+            # No fault of the files: they stay, and are stored when there is an index again.
             if self._retries.add(None):
                 log.warning("dropped files cannot be stored now: %s", error.detail)
             return False
         except OSError as error:
-            # One that was changed or taken away meanwhile is looked at again in the next turn.
+            # One that was changed or removed meanwhile is checked again in the next turn.
             if file.is_unchanged() and self._retries.add(file.path, file.version):
                 log.warning("a dropped file cannot be taken now: %s", error.strerror)
         except Exception:
@@ -151,7 +151,7 @@ class DropFolder(Watch):
 
 def _refusals(name: str, results: list[StoreResult]) -> list[Refusal]:
     if any(result.is_temporary for result in results):
-        # Not the file's fault: it stays where it is and is taken when there is room again.
+        # Not the file's fault: it stays where it is and is stored when there is room again.
         raise OSError(errno.ENOSPC, "the storage does not take files now")
     return [
         Refusal(name, result.detail, result.failure_reason)

@@ -1,7 +1,7 @@
 """One dropped file, as it was when we opened it.
 
-Whatever somebody puts under its name meanwhile is another file: it is neither removed nor moved,
-but taken in its turn.
+A file that is put under its name meanwhile is another file: it is neither removed nor moved, but
+stored in its turn.
 """
 
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 TAKEN = ".taken-"
-"""Begins the names of files on their way out. After a crash they are taken like any other."""
+"""Begins the names of files on their way out. After a crash they are stored like any other."""
 
 _TAKEN_LENGTH = len(TAKEN) + 9
 LONGEST_NAME_BYTES = 255
@@ -54,19 +54,19 @@ class DroppedFile:
         return file
 
     def is_unchanged(self) -> bool:
-        """Return True if the same file with the same content still lies under the path."""
+        """Return True if the same file with the same content is still at the path."""
         try:
             return _version(self.path.lstat()) == self.version
         except FileNotFoundError:
             return False
 
     def take_away(self) -> Path | None:
-        """Rename it so that nobody else writes to its path; None when it is another one by now."""
+        """Rename it, so that no other process writes to it; None if it is another file by now."""
         if not self.is_unchanged():
             return None
         private = self.path.with_name(_taken_name(self.path.name))
         os.rename(self.path, private)
-        # What came between the look and the renaming is taken in its turn, under its new name.
+        # A file that came between check and renaming is stored in its turn, under its new name.
         return private if _moved_version(private.lstat()) == _moved_version(self.status) else None
 
 

@@ -1,4 +1,4 @@
-"""The folder of what was refused: every file gets a report, and none takes the place of another."""
+"""The folder of refused files: every file gets a report, and none overwrites another."""
 
 import os
 import shutil
@@ -33,7 +33,7 @@ class RejectedFolder:
 
 
 def readable(name: str) -> str:
-    """Return a name as text, whatever its bytes are."""
+    """Return a name as text, also one that is not valid UTF-8."""
     return os.fsencode(name).decode("utf-8", "replace")
 
 

@@ -1,4 +1,4 @@
-"""Rejections: why a dropped file was refused, and the report that lies beside it."""
+"""Rejections: why a dropped file was refused, and the report beside it."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass

@@ -1,6 +1,6 @@
 """Zips on their way in: each entry as a body to store, within limits that stop zip bombs.
 
-Everything that the directory of the zip tells is checked before the first entry is unpacked, and
+Everything in the directory of the zip is checked before the first entry is unpacked, and
 no entry unpacks to more than the directory says. Zips in zips stay closed.
 """
 
@@ -121,7 +121,7 @@ def check_expansion(packed: int, unpacked: int) -> None:
 
 
 def _check_entries(entries: list[zipfile.ZipInfo], packed: int, settings: Settings) -> None:
-    """Judge by the directory alone."""
+    """Refuse a zip by its directory alone."""
     if not entries:
         raise errors.InvalidInstance("The zip is empty, so there is nothing to store.")
     for number, entry in enumerate(entries, 1):
@@ -135,13 +135,13 @@ def _check_entries(entries: list[zipfile.ZipInfo], packed: int, settings: Settin
         if entry.file_size > settings.maximum_body:
             raise errors.TooLarge(
                 f"File {number} in the zip has {entry.file_size:,} bytes;"
-                f" {settings.maximum_body:,} are taken at most."
+                f" {settings.maximum_body:,} are allowed at most."
             )
     unpacked = sum(entry.file_size for entry in entries)
     if unpacked > settings.maximum_zip_bytes:
         raise errors.TooLarge(
             f"The zip unpacks to {unpacked:,} bytes;"
-            f" {settings.maximum_zip_bytes:,} are taken at most. Send it in parts."
+            f" {settings.maximum_zip_bytes:,} are allowed at most. Send it in parts."
         )
     check_expansion(packed, unpacked)
 

@@ -70,15 +70,15 @@ class _Folders:
 
 
 def _folder(attributes: Dataset, *names: str) -> str:
-    """Two values as the name of a folder: letters, digits and little else, in any script."""
+    """Return two values as the name of a folder: letters and digits of any script, and `-_.`."""
     values = simplified(attributes)
     words = " ".join(values.get(name) or "" for name in names)
-    kept = "".join(letter if letter.isalnum() or letter in "-_." else " " for letter in words)
-    return " ".join(kept.split()).strip(".")[:LONGEST_NAME].strip(" .")
+    allowed = "".join(letter if letter.isalnum() or letter in "-_." else " " for letter in words)
+    return " ".join(allowed.split()).strip(".")[:LONGEST_NAME].strip(" .")
 
 
 def _file_name(attributes: Dataset, number: int) -> str:
-    """`CT000000.dcm`: two letters of the modality, if it has so many, and the number."""
+    """Return a name such as `CT000000.dcm`: up to two letters of the modality, and the number."""
     modality = str(simplified(attributes).get("Modality") or "")
     letters = "".join(letter for letter in modality if letter.isascii() and letter.isalnum())
     prefix = letters[:2].upper()

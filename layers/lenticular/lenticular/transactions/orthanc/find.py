@@ -1,7 +1,7 @@
 """Orthanc's `/tools/find` and `/tools/lookup`, on top of the search of the index.
 
 The question is a JSON object; what it asks of attributes is understood as QIDO-RS understands it
-(PS3.4 C.2.2.2), and told as identifiers or as resources.
+(PS3.4 C.2.2.2), and returned as identifiers or as resources.
 """
 
 import re
@@ -82,7 +82,7 @@ class Question:
 
 
 def find(services: Services, question: Question) -> list[Any]:
-    """Identifiers of what matches, or with `expand` everything there is to say of it."""
+    """Return the identifiers of the matches, or with `expand` their descriptions."""
     if question.case_sensitive and any(map(_has_case, question.keys.values())):
         matching = _in_right_case(services, question)
         start, stop = question.since, question.limit and question.since + question.limit
@@ -162,14 +162,14 @@ def _agrees(dataset: Dataset, name: str, key: str) -> bool:
     path = path_of(name)
     if path is None or len(path) > 1 or path[0] not in dataset:
         return True
-    told = short({path[0]: dataset[path[0]]})[orthanc_tag(path[0])] or ""
-    values = {told, *told.split("\\")}
+    text = short({path[0]: dataset[path[0]]})[orthanc_tag(path[0])] or ""
+    values = {text, *text.split("\\")}
     patterns = [_pattern(each) for each in key.split("\\")]
     return any(pattern.fullmatch(value) for pattern in patterns for value in values)
 
 
 def _pattern(key: str) -> re.Pattern[str]:
-    """Wild Card Matching, PS3.4 C.2.2.2.4, with regard to case."""
+    """Return the pattern of Wild Card Matching, PS3.4 C.2.2.2.4, with regard to case."""
     return re.compile(re.escape(key).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)
 
 

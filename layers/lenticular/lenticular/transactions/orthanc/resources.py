@@ -1,6 +1,6 @@
-"""Browse: patients, studies, series and instances by Orthanc's identifiers, as its REST tells them.
+"""Browse: patients, studies, series and instances by Orthanc's identifiers, as its REST has them.
 
-What a level is answered with lies in its row of the index; only the tags of an instance need
+The description of a level is in its row of the index; only the tags of an instance need
 its dataset.
 """
 
@@ -53,7 +53,7 @@ def find(services: Services, level: Level, orthanc_id: str) -> OrthancResource:
 
 
 def describe(resource: OrthancResource, style: Style = simplified) -> dict[str, Any]:
-    """Everything Orthanc says of a resource."""
+    """Return Orthanc's description of a resource."""
     level = resource.level
     answer: dict[str, Any] = {
         "ID": resource.orthanc_id,
@@ -156,7 +156,7 @@ def targets(services: Services, resource: OrthancResource) -> list[Target]:
 
 
 def datasets_below(services: Services, resource: OrthancResource) -> Iterator[tuple[str, Dataset]]:
-    """Identifier and attributes of each instance of a resource."""
+    """Yield identifier and attributes of each instance of a resource."""
     for target in targets(services, resource):
         instances = services.index.retrieval.find(target)
         documents = reread.documents(services, target)
@@ -174,7 +174,7 @@ def stored_instances(services: Services, resource: OrthancResource) -> list[Stor
 
 
 def remove(services: Services, resource: OrthancResource) -> dict[str, Any]:
-    """Delete a resource with all below it; tell the closest ancestor that still exists."""
+    """Delete a resource with all below it; return the closest ancestor that still exists."""
     remaining = delete(services, *targets(services, resource)).remaining_ancestor
     return {"RemainingAncestor": reference(*remaining) if remaining is not None else None}
 
@@ -210,7 +210,7 @@ def statistics_of(resource: OrthancResource) -> dict[str, Any]:
 
 
 def _sizes(prefix: str, size: int, kinds: tuple[str, ...]) -> dict[str, Any]:
-    """Bytes are strings, for they may pass what a JavaScript number holds; whole MB are numbers."""
+    """Return sizes in bytes as strings, which may exceed JavaScript's numbers, and in whole MB."""
     return {
         name: value
         for kind in kinds
@@ -236,9 +236,9 @@ def metadata(resource: OrthancResource) -> dict[str, str]:
 def changes(services: Services, since: int, limit: int) -> dict[str, Any]:
     """Return a page of the change feed: what came after a change, the oldest first."""
     page = services.index.changes.page(since, limit + 1)
-    told = page[:limit]
-    last = told[-1].sequence if told else services.index.changes.last_sequence()
-    return _changes(told, done=len(page) <= limit, last=last)
+    listed = page[:limit]
+    last = listed[-1].sequence if listed else services.index.changes.last_sequence()
+    return _changes(listed, done=len(page) <= limit, last=last)
 
 
 def last_change(services: Services) -> dict[str, Any]:
@@ -266,5 +266,5 @@ def _changes(changes: list[Change], done: bool, last: int) -> dict[str, Any]:
 
 
 def orthanc_time(time: datetime) -> str:
-    """Return a moment as Orthanc writes it, UTC."""
+    """Return a time as Orthanc writes it, in UTC."""
     return time.strftime("%Y%m%dT%H%M%S")

@@ -1,7 +1,7 @@
-"""Pictures of render requests, drawn or found where they are kept.
+"""Pictures of render requests, from a cache or newly drawn.
 
-Thumbnails are kept in memory, pictures of large frames in the bucket (`rendition_cache.py`). Codecs
-are loaded when the first picture is drawn.
+Thumbnails are cached in memory, pictures of large frames in the bucket (`rendition_cache.py`).
+Codecs are loaded when the first picture is drawn.
 """
 
 import os
@@ -35,7 +35,7 @@ class RenderResources:
 
 
 def render(request: RenderRequest) -> Picture:
-    """Decode, present and encode, unless a picture of the same entity tag is kept."""
+    """Decode, present and encode, unless a picture with the same entity tag is cached."""
     etag = request.etag
     thumbnails = request.services.shared(RenderResources).thumbnails
     body = thumbnails.get(etag) if request.thumbnail else None

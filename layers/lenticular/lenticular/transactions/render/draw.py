@@ -84,7 +84,7 @@ def _of_frame(drawing: RenderRequest, dataset: Dataset, number: int) -> bytes:
 
 
 def _of_state(drawing: RenderRequest, state: LocatedInstance, image: Dataset) -> bytes:
-    """The image as a presentation state shows it; a tile where a thumbnail cannot be that."""
+    """Return the image as a presentation state shows it; for a thumbnail a tile if it cannot."""
     dataset = instances.dataset_of(drawing.services, state)
     number = drawing.frame_number or _representative(drawing, image)
     applied = AppliedState(
@@ -120,7 +120,7 @@ def _encode_picture(
 def _in_colours(
     drawing: RenderRequest, located: LocatedInstance, dataset: Dataset, picture: Array
 ) -> tuple[Array, bytes | None]:
-    """The picture and its ICC profile, if one is asked for; the instance may have its own."""
+    """Return the picture and, if it is wanted, its ICC profile, which an instance may have."""
     if drawing.options.icc_profile == "no":
         return picture, None
     from lenticular.pixels.presentation.icc import with_colours
@@ -173,7 +173,7 @@ def _animation(drawing: RenderRequest, dataset: Dataset) -> bytes:
 
 
 def _frame_time(dataset: Dataset) -> float:
-    """Milliseconds from one frame to the next (PS3.3 C.7.6.5)."""
+    """Return the milliseconds from one frame to the next (PS3.3 C.7.6.5)."""
     rate = number(dataset, tags.RECOMMENDED_DISPLAY_FRAME_RATE) or number(dataset, tags.CINE_RATE)
     times = numbers(dataset, tags.FRAME_TIME_VECTOR)[1:]
     time = number(dataset, tags.FRAME_TIME) or (sum(times) / len(times) if times else None)
@@ -182,7 +182,7 @@ def _frame_time(dataset: Dataset) -> float:
 
 
 def _representative(drawing: RenderRequest, dataset: Dataset) -> int:
-    """Representative Frame Number (PS3.3 C.7.6.16), else the first, in thumbnails the middle."""
+    """Return the Representative Frame Number (PS3.3 C.7.6.16), else the first or middle frame."""
     last = picture_pixels(drawing.located).number_of_frames
     stated = integer(dataset, tags.REPRESENTATIVE_FRAME_NUMBER)
     if stated is not None and 1 <= stated <= last:
@@ -219,7 +219,7 @@ def _view(drawing: RenderRequest, frame: DecodedFrame, attributes: Dataset) -> A
 
 
 def _bulk(drawing: RenderRequest, located: LocatedInstance | None = None) -> BulkReader:
-    """Reads tables, profiles and overlays outside of the dataset; nothing when too large."""
+    """Return a reader of tables, profiles and overlays outside the dataset; empty if too large."""
 
     def read(path: str) -> bytes:
         return _beginning(drawing, path, MAX_TABLE_BYTES, located, only_whole=True)

@@ -65,7 +65,7 @@ def prepare_in_turn(
     *,
     thumbnail: bool = False,
 ) -> Iterator[RenderRequest]:
-    """Yield the picture of the representative, then those that stand in if it is damaged."""
+    """Yield the picture of the representative, then substitutes in case it is damaged."""
     first = prepare(services, located, None, options, thumbnail=thumbnail)
     yield first
     if target.sop_instance_uid is None and category_of(located) is ResourceCategory.PICTURE:
@@ -110,7 +110,7 @@ def _behind(services: Services, target: Target, located: LocatedInstance) -> lis
 def prepare_shown(
     services: Services, state: LocatedInstance, options: RenderOptions, *, thumbnail: bool = False
 ) -> Iterator[RenderRequest]:
-    """The images that a presentation state shows, as it shows them; those that are stored here."""
+    """Yield the images that a presentation state shows, if they are stored here."""
     _refuse_to_look_elsewhere(options)
     for located, frame_number in presentation_states.shown(services, state):
         yield RenderRequest(
@@ -155,7 +155,7 @@ def is_presented(instance: StoredInstance) -> bool:
 def preview(
     services: Services, target: Target, frame_index: int, kind: PictureKind, options: RenderOptions
 ) -> RenderRequest:
-    """One of Orthanc's views of a frame, counted from 0: previews stretch, images clamp."""
+    """Return one of Orthanc's views of a frame, counted from 0: previews stretch, images clamp."""
     located = instances.locate(services, target)
     pixels = picture_pixels(located)
     if not 0 <= frame_index < pixels.number_of_frames:

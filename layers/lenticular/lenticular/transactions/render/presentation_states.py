@@ -16,7 +16,7 @@ from lenticular.transactions.retrieve import instances, reread
 PRESENTATION_STATES = "1.2.840.10008.5.1.4.1.1.11."
 
 Shown = tuple[LocatedInstance, int | None]
-"""An image, and a frame of it; without a number the one that stands for all."""
+"""An image, and a frame of it; without a number the representative one."""
 
 
 def shown(services: Services, state: LocatedInstance) -> Iterator[Shown]:

@@ -16,7 +16,7 @@ COSTLY_COMPRESSED = 512 << 10
 """A picture for which so much is read is cached in a bucket (docs/decisions/0023)."""
 
 MAX_TRIES = 4
-"""Instances, and frames of each, that are tried for a picture that stands for many."""
+"""Instances, and frames of each, that are tried for the picture of a study, series or instance."""
 
 
 class PictureKind(StrEnum):
@@ -31,7 +31,7 @@ class PictureKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RenderRequest:
-    """A picture that can be drawn; without a frame number, of the frame that stands for all.
+    """A picture that can be drawn; without a frame number, of the representative frame.
 
     With a presentation state it is one of the images that the state shows. A tile names the
     modality, where nothing can be drawn.
@@ -48,7 +48,7 @@ class RenderRequest:
 
     @property
     def etag(self) -> str:
-        """The entity tag: whatever determines the picture is in it."""
+        """The entity tag, made of everything that determines the picture."""
         identity = (
             *(__version__, self.frame_number, self.options, self.kind.value, self.thumbnail),
             None if self.state is None else self.state.instance.sha256,

@@ -1,4 +1,4 @@
-"""Pictures kept in the bucket: a large frame is decoded once, and not for everyone who looks.
+"""Renditions cached in the bucket: a large frame is decoded once, and not for each client.
 
     renditions/<3 hex>/<study>/<series>/<name of the instance's file>/<entity tag>
 
@@ -35,7 +35,7 @@ def get(services: Services, instance: StoredInstance, etag: str) -> bytes | None
 
 
 def put(services: Services, instance: StoredInstance, etag: str, picture: bytes) -> None:
-    """Cache a picture, unless its instance was deleted or replaced while it was drawn."""
+    """Put a picture into the cache, unless its instance was deleted or replaced meanwhile."""
     bucket = services.bucket
     if bucket is None or len(picture) > services.limits.cached_picture_bytes:
         return

@@ -57,7 +57,7 @@ def category_of(located: LocatedInstance) -> ResourceCategory:
 
 
 def picture_pixels(located: LocatedInstance) -> PixelLayout:
-    """Return where the frames lie of an instance that has some to show."""
+    """Return the layout of the frames of an instance that has some to show."""
     pixels = located.layout.pixels
     if pixels is None:
         raise NotRenderable("The instance holds no pixels, so there is nothing to show.")

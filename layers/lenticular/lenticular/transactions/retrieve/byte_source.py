@@ -1,6 +1,6 @@
 """The bytes of stored instances, read by range, in the byte order that the web speaks.
 
-PS3.18 8.7.3.3.1: uncompressed bulk data travels in little endian whatever the file is.
+PS3.18 8.7.3.3.1: uncompressed bulk data is sent in little endian, also from big-endian files.
 """
 
 from array import array
@@ -26,9 +26,9 @@ _WORD_BYTES = {
 
 
 class FileGone(NotFound):
-    """The file of an instance was taken away after the index had named it.
+    """The file of an instance was removed after the index had named it.
 
-    Either the instance was deleted or it was replaced: asking the index again tells.
+    Either the instance was deleted or it was replaced: the index has the answer.
     """
 
 
@@ -43,7 +43,7 @@ class ByteSource:
 
     @classmethod
     def of(cls, data: bytes) -> "ByteSource":
-        """Bytes that are in memory already."""
+        """Return a source of bytes in memory."""
         return cls(len(data), lambda offset, length: [data[offset : offset + length]])
 
     def all(self) -> Iterable[bytes]:
@@ -113,7 +113,7 @@ def little_endian(whole: ByteSource, start: int, size: int, word_bytes: int) -> 
 
 
 def word_bytes(transfer_syntax_uid: str, vr: str) -> int:
-    """The size of the words that are to be turned round in a value; 1 when there are none."""
+    """Return the size of the words of a value that have to be swapped; 1 if none has to be."""
     return _WORD_BYTES.get(vr, 1) if lookup(transfer_syntax_uid).big_endian else 1
 
 

@@ -77,7 +77,7 @@ def require_frames(located: LocatedInstance) -> None:
 def stored_frames(
     services: Services, located: LocatedInstance, frame_numbers: Sequence[int]
 ) -> list[Frame]:
-    """These frames, numbered from 1, in the order in which they are asked for."""
+    """Return these frames, numbered from 1, in this order."""
     pixels = pixels_of(located)
     require_frames(located)
     _check(pixels, frame_numbers)
@@ -87,7 +87,9 @@ def stored_frames(
             Frame(number, partial(native_frame, whole, pixels, number)) for number in frame_numbers
         ]
     if lookup(located.instance.transfer_syntax_uid).is_video:
-        raise Unacceptable(f"A video is not kept by frames; all of it is at bulkdata/{pixels.tag}.")
+        raise Unacceptable(
+            f"A video has no separate frames; all of it is at bulkdata/{pixels.tag}."
+        )
     runs = _runs(services, located, frame_numbers)
     return [
         Frame(number, partial(_joined_run, whole, run))
@@ -123,13 +125,13 @@ def frames_in(
 
 
 def can_decode(located: LocatedInstance) -> bool:
-    """Tell whether frames in this transfer syntax can be decoded at all."""
+    """Return True if frames in this transfer syntax can be decoded at all."""
     syntax = KNOWN.get(located.instance.transfer_syntax_uid)
     return syntax is not None and not syntax.is_video
 
 
 def are_apart(services: Services, located: LocatedInstance) -> bool:
-    """Tell whether the frames of encapsulated pixels can be told from each other (PS3.5 A.4)."""
+    """Return True if the frames of encapsulated pixels can be separated (PS3.5 A.4)."""
     pixels = pixels_of(located)
     if lookup(located.instance.transfer_syntax_uid).is_video or not pixels.number_of_frames:
         return False
@@ -138,7 +140,7 @@ def are_apart(services: Services, located: LocatedInstance) -> bool:
 
 
 def whole_pixel_data(services: Services, located: LocatedInstance) -> ByteSource:
-    """All pixel data in one: native frames, or the fragments of an encapsulated stream joined."""
+    """Return all pixel data in one: native frames, or the joined fragments of a stream."""
     pixels = pixels_of(located)
     whole = layout_content(services, located.instance)
     if pixels.encapsulated:
@@ -163,7 +165,7 @@ def joined_fragments(whole: ByteSource, start: int, length: int, skip: int = 0) 
 def _runs(
     services: Services, located: LocatedInstance, frame_numbers: Sequence[int]
 ) -> list[tuple[int, int] | NotFound]:
-    """Return where each frame lies, or the error of a frame that cannot be told from others."""
+    """Return offset and length of each frame, or the error of one that cannot be separated."""
     located = reread.with_whole_frames(services, located)
     try:
         return list(services.index.retrieval.frame_ranges(located, frame_numbers))
@@ -174,19 +176,21 @@ def _runs(
 
 
 def _joined_run(whole: ByteSource, run: tuple[int, int] | NotFound) -> ByteSource:
+    """Return the joined fragments of a frame."""
     if isinstance(run, NotFound):
         raise run
     return joined_fragments(whole, *run)
 
 
 def _check(pixels: PixelLayout, frame_numbers: Sequence[int]) -> None:
+    """Refuse numbers of frames that do not exist."""
     for number in frame_numbers:
         if not 1 <= number <= pixels.number_of_frames:
             raise NotFound(f"There is no frame {number}; the last is {pixels.number_of_frames}.")
 
 
 def native_frame(whole: ByteSource, pixels: PixelLayout, frame_number: int) -> ByteSource:
-    """A frame of pixels that are not encapsulated; its first sample begins its first byte."""
+    """Return a frame of pixels that are not encapsulated, aligned to whole bytes."""
     bits = pixels.frame_bits or (pixels.length * 8 if pixels.number_of_frames == 1 else 0)
     start, shift = divmod((frame_number - 1) * bits, 8)
     size = (shift + bits + 7) // 8
@@ -200,7 +204,7 @@ def native_frame(whole: ByteSource, pixels: PixelLayout, frame_number: int) -> B
 
 
 def _fragments(whole: ByteSource, start: int, length: int) -> list[tuple[int, int]]:
-    """Offset and length of the value of each item, up to the delimiter or the first mistake."""
+    """Return offset and length of each item's value, up to the delimiter or the first mistake."""
     spans = []
     position, end = start, start + length
     while position + 8 <= end:
@@ -221,7 +225,7 @@ def _spliced(
         if length <= 0:
             return
         if offset < size:
-            taken = min(size - offset, length)
-            yield from whole.pieces(start + offset, taken)
-            length -= taken
+            count = min(size - offset, length)
+            yield from whole.pieces(start + offset, count)
+            length -= count
         offset = max(offset - size, 0)

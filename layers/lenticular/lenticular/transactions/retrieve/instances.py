@@ -44,14 +44,14 @@ def find(services: Services, target: Target) -> list[StoredInstance]:
 
 
 def locate(services: Services, target: Target) -> LocatedInstance:
-    """Return an instance, and where its frames and bulk data lie."""
+    """Return an instance, with the positions of its frames and bulk data."""
     return reread.locate(services, target) or _raise_not_found(services, target)
 
 
 def metadata(
     services: Services, target: Target, base_url: str, omit: Omit | None = None
 ) -> Iterator[bytes]:
-    """The DICOM JSON of each instance, with BulkDataURIs below the base URL (PS3.18 10.4.1.1.2)."""
+    """Return the DICOM JSON of each instance, with BulkDataURIs of this URL (PS3.18 10.4.1.1.2)."""
     documents = reread.documents(services, target, omit)
     first = next(documents, None) or _raise_not_found(services, target)
     # These bytes occur nowhere else: within a JSON string the quotation marks would be escaped.
@@ -71,10 +71,10 @@ def dataset_of(services: Services, located: LocatedInstance) -> Dataset:
 
 def bulk_data(services: Services, located: LocatedInstance, path: str) -> BulkData:
     """Return the value at a path such as `54000100/0/54001010`; pixel data is not among them."""
-    place = located.layout.bulkdata.get(path)
-    if place is None:
+    position = located.layout.bulkdata.get(path)
+    if position is None:
         raise NotFound(f"Instance {located.instance.sop_instance_uid} has no bulk data at {path}.")
-    offset, length, vr = place
+    offset, length, vr = position
     whole = layout_content(services, located.instance)
     if path == tags.ENCAPSULATED_DOCUMENT:
         return document(whole, offset, length, dataset_of(services, located))

@@ -51,7 +51,7 @@ class Omissions:
         self._errors[name] = error
 
     def warn(self, sentence: str) -> None:
-        """Say something of a part that is in the answer; the answer is complete all the same."""
+        """Add a warning about a part that is in the response, which is complete all the same."""
         self._warnings.append(sentence)
 
     def omit(self, instance: StoredInstance, error: LenticularError) -> None:

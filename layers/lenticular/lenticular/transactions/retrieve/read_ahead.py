@@ -81,5 +81,5 @@ def _read(file: _File) -> list[bytes]:
 
 
 def _turn(file: File, read: "Future[list[bytes]] | None") -> File:
-    # The type of a dataclass with these two attributes cannot be told to replace().
+    # No type of a dataclass with these two attributes satisfies replace().
     return file if read is None else replace(file, pieces=read.result)  # type: ignore[type-var]

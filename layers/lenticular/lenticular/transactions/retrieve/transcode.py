@@ -200,7 +200,7 @@ def _opened_later(source: ByteSource) -> Iterator[bytes]:
 
 
 def _state_frames(dataset: Dataset, pixels: PixelLayout) -> None:
-    """Let Number of Frames count the frames that are written, whatever the file claims."""
+    """Set Number of Frames to the number of frames that are written."""
     if pixels.number_of_frames > 1 or "NumberOfFrames" in dataset:
         _change(dataset, {"NumberOfFrames": pixels.number_of_frames})
 

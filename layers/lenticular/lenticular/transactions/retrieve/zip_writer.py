@@ -14,7 +14,7 @@ from lenticular.index.records import StoredInstance
 
 @dataclass(frozen=True, slots=True)
 class ZipEntry:
-    """A file of the archive; `size` in bytes is None when nobody knows it before."""
+    """A file of the archive; `size` in bytes is None if it is not known before."""
 
     name: str
     pieces: Callable[[], Iterable[bytes]]
@@ -30,10 +30,10 @@ def zip_stream(entries: Iterable[ZipEntry]) -> Iterator[bytes]:
             info.file_size = entry.size or 0  # so that it knows whether it needs ZIP64
             with archive.open(info, "w", force_zip64=entry.size is None) as member:
                 for piece in entry.pieces():
-                    yield sink.taken()
+                    yield sink.drained()
                     member.write(piece)
-            yield sink.taken()
-    yield sink.taken()
+            yield sink.drained()
+    yield sink.drained()
 
 
 def entry_name(instance: StoredInstance) -> str:
@@ -55,6 +55,6 @@ class _Sink(io.RawIOBase):
         self._pieces.append(bytes(data))
         return len(data)
 
-    def taken(self) -> bytes:
+    def drained(self) -> bytes:
         pieces, self._pieces = self._pieces, []
         return b"".join(pieces)

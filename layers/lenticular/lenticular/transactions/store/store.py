@@ -138,7 +138,7 @@ def _unless_stored(
     if has_file:
         return _accepted(item.parsed, Outcome.ALREADY_STORED, orthanc_ids)
     log.warning("%s was lost or cut short; the instance is stored again", row.key)
-    # Under a new key, so that nobody who restores it as well can hit this file.
+    # Under a new key, so that another process that restores it too cannot overwrite this file.
     return replace(item, lost_key=row.key)
 
 

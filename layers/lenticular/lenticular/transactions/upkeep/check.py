@@ -1,7 +1,7 @@
 """Check: prove every row by its file, and every file by its row.
 
 Nothing is changed without `repair`, which adds rows for files whose instances have none. Others may
-store and delete meanwhile: whatever looks wrong is looked at again before it is counted, and files
+store and delete meanwhile: a finding is checked again before it is counted, and files
 that are so young that their rows may still come are left out. Each problem is logged in a line.
 """
 
@@ -87,7 +87,7 @@ class _Check:
         """Compare all rows after one with their files."""
         at_once = HASHES_AT_ONCE if self.request.with_hash else self.services.limits.checked_rows
         find_problem = partial(_problem, self.services, self.request.with_hash)
-        # A part is told by its keys; without one, rows with keys of any form are looked at.
+        # A part is chosen by its keys; without one, all rows are checked.
         beginning = INSTANCES + self.request.spread if self.request.spread else ""
         while rows := self.services.index.retrieval.after(after, beginning, at_once):
             if self.should_stop():

@@ -46,17 +46,17 @@ def listed_files(services: "Services", prefix: str) -> Iterator[ListedFile]:
 
 
 def foreign_files(services: "Services", prefix: str) -> Iterator[ListedFile]:
-    """Return the files that somebody put there under other names."""
+    """Return the files that were put there by hand under other names."""
     for key, _, changed in services.storage.keys(prefix):
         if target_of_key(key) is None:
             yield ListedFile(Target(""), key, changed)
 
 
 def is_left_over(services: "Services", file: ListedFile) -> bool:
-    """Return True if nobody needs a file that no row names.
+    """Return True if a file that no row names is not needed.
 
-    Stores, deletes and crashes leave files whose keys name what is in them. A file that somebody
-    put there under the name of another instance is kept as long as its own instance has no row.
+    Stores, deletes and crashes leave files whose keys name what is in them. A file that was
+    put there by hand under another instance's name stays as long as its own instance has no row.
     """
     try:
         held = held_instance(services, file)
@@ -72,12 +72,12 @@ def is_left_over(services: "Services", file: ListedFile) -> bool:
 
 
 def is_misplaced(services: "Services", file: ListedFile) -> bool:
-    """Return True if somebody put the file there under the name of another instance."""
+    """Return True if the file was put there by hand under the name of another instance."""
     return held_instance(services, file) not in (None, file.instance)
 
 
 def held_instance(services: "Services", file: ListedFile) -> Target | None:
-    """Return the instance that a file is, whatever its key says; None if it cannot be read."""
+    """Return the instance in a file, not that of its key; None if it cannot be read."""
     try:
         beginning = services.storage.read(file.key, 0, BEGINNING_BYTES)
         if target := part10.target_of_beginning(beginning):

@@ -2,7 +2,7 @@
 
 Every few minutes afterwards the watch notes that every writer knows the tags, so that the next
 start reads only what was stored since, perhaps by a release that has no query tags.
-Where events of the bucket start functions, nobody needs this.
+It is not used where events of the bucket start functions.
 """
 
 import logging

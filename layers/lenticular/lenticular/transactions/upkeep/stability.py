@@ -1,7 +1,7 @@
-"""Settle: what nothing was added to for a minute is told to be stable, as Orthanc does.
+"""Mark resources as stable that got no new instance for a minute, as Orthanc does.
 
 Changes `StableSeries`, `StableStudy` and `StablePatient` in the feed, once for each time of quiet,
-whoever settles and however many at once. Deleting neither starts nor ends such a time.
+however many processes mark at once. Deleting neither starts nor ends such a time.
 """
 
 import logging
@@ -17,7 +17,7 @@ from lenticular.transactions.upkeep.sweep_and_reindex import never
 log = logging.getLogger(__name__)
 
 STUDIES_AT_ONCE = 20
-"""In one transaction, so that nobody who stores waits for long."""
+"""Resources in one transaction, so that no store waits for long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,12 @@ def mark_stable(
     """Tell all that is quiet; or what has become so in the last seconds, which is quicker."""
     until = int((time.time() - services.settings.stable_age) * 1000)
     since = 0 if looking_back is None else until - int(looking_back * 1000)
-    told: Counter[Level] = Counter()
+    marked: Counter[Level] = Counter()
     complete = False
     while not complete and not should_stop():
         due = services.index.stability.pending(since, until, STUDIES_AT_ONCE)
-        told += services.index.stability.mark(due, until)
+        marked += services.index.stability.mark(due, until)
         complete = not due
-    if told:
-        log.info("settled", extra={"counts": {"settled": told[Level.STUDY]}})
-    return MarkedStable(told[Level.PATIENT], told[Level.STUDY], told[Level.SERIES], complete)
+    if marked:
+        log.info("settled", extra={"counts": {"settled": marked[Level.STUDY]}})
+    return MarkedStable(marked[Level.PATIENT], marked[Level.STUDY], marked[Level.SERIES], complete)

@@ -1,6 +1,6 @@
 """Mark what has become stable on one machine: every second, in one process.
 
-Where events of the bucket start functions, nobody needs this.
+It is not used where events of the bucket start functions.
 """
 
 import logging

@@ -125,7 +125,7 @@ def reindex(
     should_stop: Callable[[], bool] = never,
     progress: Progress = ignore,
 ) -> Reindexed:
-    """File every instance that has no row, from its file alone, in the order of arrival."""
+    """Add every instance that has no row, from its file alone, in the order of arrival."""
     looked_at = filed = unreadable = 0
     complete = True
     for seen, batch in _unfiled(services, INSTANCES + spread):
@@ -254,7 +254,7 @@ def _studies_by_age(services: Services, prefix: str) -> list[str]:
 
 
 def _series(services: Services, prefix: str) -> Iterator[list[ListedFile]]:
-    """The files of each series together; keys are listed in order, so they are neighbours."""
+    """Yield the files of each series together; keys are listed in order, so they are neighbours."""
     for _, files in groupby(listed_files(services, prefix), key=lambda file: file.series):
         yield list(files)
 

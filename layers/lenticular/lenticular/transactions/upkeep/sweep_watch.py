@@ -1,6 +1,6 @@
 """Sweep once a day on one machine, in one process, at any start that comes later than that.
 
-Where a schedule starts functions, nobody needs this.
+It is not used where a schedule starts functions.
 """
 
 import logging
