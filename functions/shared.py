@@ -184,9 +184,9 @@ def only(router: "APIRouter", keep: "Callable[[BaseRoute], bool]") -> "APIRouter
     """Return a router with some of the routes of another."""
     from fastapi import APIRouter
 
-    chosen = APIRouter()
-    chosen.routes.extend(route for route in router.routes if keep(route))
-    return chosen
+    kept = APIRouter()
+    kept.routes.extend(route for route in router.routes if keep(route))
+    return kept
 
 
 def writes(route: "BaseRoute") -> bool:

@@ -142,4 +142,4 @@ def test_an_object_larger_than_allowed_is_rejected_unread(ingest, storage, drop,
         ),
     )
     assert tell(drop("incoming/large", samples.ct("large"))) == []
-    assert "100 are taken" in storage.read("rejected/large.json").decode()
+    assert "100 are allowed" in storage.read("rejected/large.json").decode()

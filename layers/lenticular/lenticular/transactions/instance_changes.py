@@ -39,7 +39,7 @@ def latest(services: Services, metadata_below: str | None) -> bytes | None:
     return next(_encoded(services, [found] if found else [], metadata_below), None)
 
 
-def to_milliseconds(text: str) -> int | None:
+def moment(text: str) -> int | None:
     """Return the first millisecond since 1970 not before a time of ISO 8601, by default in UTC."""
     try:
         # A plus sign in a query is read as a space.

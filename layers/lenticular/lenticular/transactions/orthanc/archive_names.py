@@ -73,8 +73,8 @@ def _folder(attributes: Dataset, *names: str) -> str:
     """Return two values as the name of a folder: letters and digits of any script, and `-_.`."""
     values = simplified(attributes)
     words = " ".join(values.get(name) or "" for name in names)
-    allowed = "".join(letter if letter.isalnum() or letter in "-_." else " " for letter in words)
-    return " ".join(allowed.split()).strip(".")[:LONGEST_NAME].strip(" .")
+    kept = "".join(letter if letter.isalnum() or letter in "-_." else " " for letter in words)
+    return " ".join(kept.split()).strip(".")[:LONGEST_NAME].strip(" .")
 
 
 def _file_name(attributes: Dataset, number: int) -> str:

@@ -162,8 +162,8 @@ def _agrees(dataset: Dataset, name: str, key: str) -> bool:
     path = path_of(name)
     if path is None or len(path) > 1 or path[0] not in dataset:
         return True
-    text = short({path[0]: dataset[path[0]]})[orthanc_tag(path[0])] or ""
-    values = {text, *text.split("\\")}
+    told = short({path[0]: dataset[path[0]]})[orthanc_tag(path[0])] or ""
+    values = {told, *told.split("\\")}
     patterns = [_pattern(each) for each in key.split("\\")]
     return any(pattern.fullmatch(value) for pattern in patterns for value in values)
 

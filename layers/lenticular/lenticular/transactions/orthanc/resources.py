@@ -236,9 +236,9 @@ def metadata(resource: OrthancResource) -> dict[str, str]:
 def changes(services: Services, since: int, limit: int) -> dict[str, Any]:
     """Return a page of the change feed: what came after a change, the oldest first."""
     page = services.index.changes.page(since, limit + 1)
-    listed = page[:limit]
-    last = listed[-1].sequence if listed else services.index.changes.last_sequence()
-    return _changes(listed, done=len(page) <= limit, last=last)
+    told = page[:limit]
+    last = told[-1].sequence if told else services.index.changes.last_sequence()
+    return _changes(told, done=len(page) <= limit, last=last)
 
 
 def last_change(services: Services) -> dict[str, Any]:

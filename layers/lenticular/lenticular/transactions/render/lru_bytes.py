@@ -10,22 +10,22 @@ class LruBytes:
     def __init__(self, budget: int) -> None:
         self._budget = budget
         self._size = 0
-        self._values: OrderedDict[str, bytes] = OrderedDict()
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
         self._lock = Lock()
 
     def get(self, key: str) -> bytes | None:
         """Return the value of a key."""
         with self._lock:
-            if key in self._values:
-                self._values.move_to_end(key)
-            return self._values.get(key)
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
 
     def put(self, key: str, value: bytes) -> None:
         """Cache the bytes, unless they are so many that they would drive out all others."""
         if len(value) > self._budget // 16:
             return
         with self._lock:
-            self._size += len(value) - len(self._values.pop(key, b""))
-            self._values[key] = value
+            self._size += len(value) - len(self._kept.pop(key, b""))
+            self._kept[key] = value
             while self._size > self._budget:
-                self._size -= len(self._values.popitem(last=False)[1])
+                self._size -= len(self._kept.popitem(last=False)[1])

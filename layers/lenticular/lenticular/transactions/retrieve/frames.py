@@ -225,7 +225,7 @@ def _spliced(
         if length <= 0:
             return
         if offset < size:
-            count = min(size - offset, length)
-            yield from whole.pieces(start + offset, count)
-            length -= count
+            taken = min(size - offset, length)
+            yield from whole.pieces(start + offset, taken)
+            length -= taken
         offset = max(offset - size, 0)

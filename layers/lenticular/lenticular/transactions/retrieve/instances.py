@@ -71,10 +71,10 @@ def dataset_of(services: Services, located: LocatedInstance) -> Dataset:
 
 def bulk_data(services: Services, located: LocatedInstance, path: str) -> BulkData:
     """Return the value at a path such as `54000100/0/54001010`; pixel data is not among them."""
-    position = located.layout.bulkdata.get(path)
-    if position is None:
+    place = located.layout.bulkdata.get(path)
+    if place is None:
         raise NotFound(f"Instance {located.instance.sop_instance_uid} has no bulk data at {path}.")
-    offset, length, vr = position
+    offset, length, vr = place
     whole = layout_content(services, located.instance)
     if path == tags.ENCAPSULATED_DOCUMENT:
         return document(whole, offset, length, dataset_of(services, located))

@@ -30,10 +30,10 @@ def zip_stream(entries: Iterable[ZipEntry]) -> Iterator[bytes]:
             info.file_size = entry.size or 0  # so that it knows whether it needs ZIP64
             with archive.open(info, "w", force_zip64=entry.size is None) as member:
                 for piece in entry.pieces():
-                    yield sink.drained()
+                    yield sink.taken()
                     member.write(piece)
-            yield sink.drained()
-    yield sink.drained()
+            yield sink.taken()
+    yield sink.taken()
 
 
 def entry_name(instance: StoredInstance) -> str:
@@ -55,6 +55,6 @@ class _Sink(io.RawIOBase):
         self._pieces.append(bytes(data))
         return len(data)
 
-    def drained(self) -> bytes:
+    def taken(self) -> bytes:
         pieces, self._pieces = self._pieces, []
         return b"".join(pieces)

@@ -38,12 +38,12 @@ def mark_stable(
     """Tell all that is quiet; or what has become so in the last seconds, which is quicker."""
     until = int((time.time() - services.settings.stable_age) * 1000)
     since = 0 if looking_back is None else until - int(looking_back * 1000)
-    marked: Counter[Level] = Counter()
+    told: Counter[Level] = Counter()
     complete = False
     while not complete and not should_stop():
         due = services.index.stability.pending(since, until, STUDIES_AT_ONCE)
-        marked += services.index.stability.mark(due, until)
+        told += services.index.stability.mark(due, until)
         complete = not due
-    if marked:
-        log.info("settled", extra={"counts": {"settled": marked[Level.STUDY]}})
-    return MarkedStable(marked[Level.PATIENT], marked[Level.STUDY], marked[Level.SERIES], complete)
+    if told:
+        log.info("settled", extra={"counts": {"settled": told[Level.STUDY]}})
+    return MarkedStable(told[Level.PATIENT], told[Level.STUDY], told[Level.SERIES], complete)

@@ -81,7 +81,7 @@ def _time(request: Request, name: str) -> int | None:
     from lenticular.transactions import instance_changes
 
     text = _given(request, name)
-    found = instance_changes.to_milliseconds(text) if text else None
+    found = instance_changes.moment(text) if text else None
     if text and found is None:
         raise InvalidRequest(f"{name} must be a time such as 2026-01-31T16:00:00Z.")
     return found
