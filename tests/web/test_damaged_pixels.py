@@ -176,9 +176,7 @@ def _pillow(grey: np.ndarray, name: str, **options) -> bytes:
 
 
 @pytest.mark.parametrize("syntax", BARE)
-def test_an_image_without_items_in_a_file_of_a_native_syntax_is_recognised(
-    client, syntax
-):
+def test_an_image_without_items_in_a_file_of_a_native_syntax_is_recognised(client, syntax):
     grey = np.add.outer(np.arange(64), np.arange(64)).astype(np.uint8)
     stream = BARE[syntax](grey)
     assert len(stream) < grey.size

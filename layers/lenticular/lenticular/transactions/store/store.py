@@ -6,15 +6,18 @@ A crash between leaves at most a file that no row names; maintenance deletes it.
 
 import errno
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from lenticular import errors
 from lenticular.dicom import uids
+from lenticular.dicom.integers import first_integer
 from lenticular.dicom.model import Dataset, ParsedInstance, Target
 from lenticular.dicom.orthanc_id import orthanc_id, patient_id_of
 from lenticular.dicom.read import part10
+from lenticular.dicom.tags import BITS_ALLOCATED, COLUMNS, ROWS, SAMPLES_PER_PIXEL
 from lenticular.errors import FailureReason, WarningReason
 from lenticular.index.records import Added, Level, NewInstance, Outcome, StoredInstance
 from lenticular.services import Services
@@ -254,8 +257,8 @@ def _accepted(
     parsed: ParsedInstance, outcome: Outcome, orthanc_ids: dict[Level, str]
 ) -> StoreResult:
     result = StoreResult(outcome, parsed.sop_class_uid, parsed.target, orthanc_ids)
-    if warning := warning_of_uids(parsed):
-        return result.with_warning(WarningReason.DATA_SET_DOES_NOT_MATCH_SOP_CLASS, warning)
+    for warning in filter(None, (warning_of_uids(parsed), _warning_of_frames(parsed))):
+        result = result.with_warning(WarningReason.DATA_SET_DOES_NOT_MATCH_SOP_CLASS, warning)
     return result
 
 
@@ -271,6 +274,19 @@ def warning_of_uids(parsed: ParsedInstance) -> str:
     if not invalid:
         return ""
     return f"Not a valid UID (PS3.5 9.1): {', '.join(invalid)}."
+
+
+def _warning_of_frames(parsed: ParsedInstance) -> str:
+    """Return a sentence if frames of single bits are padded to bytes, else an empty string."""
+    pixels = parsed.layout.pixels
+    if pixels is None or not pixels.frame_bits or pixels.number_of_frames < 2:
+        return ""
+    if first_integer(parsed.dataset, BITS_ALLOCATED) != 1:
+        return ""
+    sides = (ROWS, COLUMNS, SAMPLES_PER_PIXEL)
+    if pixels.frame_bits == math.prod(first_integer(parsed.dataset, tag) or 1 for tag in sides):
+        return ""
+    return "Frames are padded to bytes (PS3.5 8.1.1) and read so."
 
 
 def _refused(
