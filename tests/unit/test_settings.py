@@ -72,6 +72,7 @@ def test_query_tags_come_from_the_environment_and_from_the_file(tmp_path):
         ({"LENTICULAR_REPLACE": "perhaps"}, "replace"),
         ({"LENTICULAR_USERS": "ann"}, "users"),
         ({"LENTICULAR_USERS": "ann:secret:admin"}, "users"),
+        ({"LENTICULAR_USERS": '[{"name": "ann", "password": "x"}]'}, "users.*rights.* is missing"),
         ({"LENTICULAR_TOKENS": "x"}, "tokens"),
         ({"LENTICULAR_QUERY_TAGS": "DeviceUID"}, "query_tags"),
         ({"LENTICULAR_CONFIG": "/nowhere.toml"}, "nowhere"),

@@ -207,7 +207,9 @@ def _convert(name: str, value: Any) -> Any:
         if name in CHOICES and value not in CHOICES[name]:
             raise ValueError(f"{value!r} is not one of {', '.join(CHOICES[name])}")
         return type(default)(value)
-    except (TypeError, ValueError, KeyError) as error:
+    except KeyError as error:
+        raise InvalidSettings(f"The setting {name!r} is wrong: {error} is missing") from error
+    except (TypeError, ValueError) as error:
         raise InvalidSettings(f"The setting {name!r} is wrong: {error}") from error
 
 
