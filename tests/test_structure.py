@@ -24,6 +24,18 @@ WRITTEN_BY_US = sorted(
     for path in (ROOT / folder).rglob("*.py")
 )
 
+# The first words of docstrings of functions: add a verb here when none of these says it.
+VERBS = """
+    Add Allow Announce Append Begin Bring Cache Call Check Choose Close Compare Complete
+    Continue Copy Count Create Decode Delete Deploy Describe Do Download Draw Drop Encode End
+    Execute Expand Fill Find Force Forget Free Get Go Group Handle Hold Index Inflate Insert
+    Leave List Look Make Mark Move Open Parse Pass Perform Poll Print Process Put Raise Read
+    Receive Record Redirect Refuse Register Remember Remove Rename Render Repeat Replace Report
+    Reserve Respond Retrieve Return Reverse Rewrite Run Search Select Send Serve Set Show Sign
+    Sort Split Start Stop Store Sweep Try Turn Update Upload Use Wait Warn Widen Work Write
+    Yield
+"""
+
 # What each part of the package may import of the others.
 MAY_IMPORT = {
     "errors": set(),
@@ -283,6 +295,29 @@ def test_a_docstring_says_what_is_done_or_returned(module):
     ]
 
     assert not found
+
+
+def functions_of(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """The functions and methods of a file, but for properties and commands."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            decorators = " ".join(ast.unparse(each) for each in node.decorator_list)
+            if not re.search(r"property|\.(command|group)\b", decorators):
+                yield node
+
+
+def test_the_docstring_of_a_function_begins_with_a_verb():
+    """It says what the function does: "Return the path", not "The path"."""
+    documented = [
+        (path.name, function.name, docstring.split()[0].strip(".,:;"))
+        for path in WRITTEN_BY_US
+        if path.is_relative_to(PACKAGE) or path.is_relative_to(ROOT / "functions")
+        for function in functions_of(path)
+        if (docstring := ast.get_docstring(function))
+    ]
+
+    assert len(documented) > 1000
+    assert not [found for found in documented if found[2] not in VERBS.split()]
 
 
 def test_functions_are_short():

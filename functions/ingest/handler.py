@@ -28,7 +28,7 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 
 
 def take_dropped(record: SQSRecord) -> None:
-    """Take the objects that one message of the queue names."""
+    """Store the objects that one message of the queue names."""
     try:
         for dropped in dropped_objects(record.body):
             if dropped.bucket == bucket.bucket:
@@ -42,7 +42,7 @@ def take_dropped(record: SQSRecord) -> None:
 
 
 def respond(event: dict[str, Any], context: Any) -> Any:
-    """Take each message on its own; answer which ones are to come again."""
+    """Process each message on its own; return those that must come again."""
     return process_partial_response(event, take_dropped, processor, context)
 
 

@@ -41,7 +41,7 @@ services = open_services(settings.load())
 
 
 def respond(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Do what the event asks for; a deployment always asks for a migration."""
+    """Run the actions of the event; a deployment always includes a migration."""
 
     def should_stop() -> bool:
         return bool(context.get_remaining_time_in_millis() < MARGIN_MILLISECONDS)

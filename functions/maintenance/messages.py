@@ -26,7 +26,7 @@ def is_queue(event: dict[str, Any]) -> bool:
 def answer_queue(
     services: Services, event: dict[str, Any], actions: Mapping[str, Action]
 ) -> dict[str, Any]:
-    """Do what the messages ask for, by prefix of keys; return those that must come again."""
+    """Run the actions of the messages, by prefix of keys; return those that must come again."""
     bucket = cast("Bucket", services.storage)
     failed: dict[str, None] = {}
     asked: dict[str, dict[str, list[str]]] = {prefix: {} for prefix in actions}

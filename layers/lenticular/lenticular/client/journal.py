@@ -45,19 +45,19 @@ class Journal:
         return not (self.stored or self.refused or self.uploads)
 
     def note_stored(self, keys: Iterable[str]) -> None:
-        """Note that these sources are stored."""
+        """Record that these sources are stored."""
         self._write({"stored": list(keys)})
 
     def note_refused(self, key: str, reason: str) -> None:
-        """Note that the server refused this source."""
+        """Record that the server refused this source."""
         self._write({"refused": key, "reason": reason})
 
     def note_upload(self, upload: str, files: Mapping[int, str]) -> None:
-        """Note an upload session and its files."""
+        """Record an upload session and its files."""
         self._write({"upload": upload, "files": [[number, key] for number, key in files.items()]})
 
     def forget_upload(self, upload: str) -> None:
-        """Note that the server does not know this session any more."""
+        """Record that the server does not know this session any more."""
         self._write({"forgotten": upload})
 
     def close(self, *, finished: bool) -> None:

@@ -44,27 +44,27 @@ class Report:
         self.progress = progress
 
     def stored(self, sources: Iterable[Source]) -> None:
-        """Note that the server has stored these sources."""
+        """Record that the server has stored these sources."""
         sources = list(sources)
         self.journal.note_stored(source.key for source in sources)
         for source in sources:
             self._set(source, SourceOutcome(SourceStatus.STORED))
 
     def refused(self, source: Source, reason: str) -> None:
-        """Note that the server refused this source; sending it again does not help."""
+        """Record that the server refused this source; sending it again does not help."""
         self.journal.note_refused(source.key, reason)
         self._set(source, SourceOutcome(SourceStatus.REFUSED, reason))
 
     def failed(self, source: Source, reason: str) -> None:
-        """Note that this source could not be sent."""
+        """Record that this source could not be sent."""
         self._set(source, SourceOutcome(SourceStatus.FAILED, reason))
 
     def waiting(self, source: Source) -> None:
-        """Note that this source has arrived and is not stored yet."""
+        """Record that this source has arrived and is not stored yet."""
         self._set(source, SourceOutcome(SourceStatus.WAITING))
 
     def recall(self) -> None:
-        """Take over the outcomes of earlier runs from the journal."""
+        """Add the outcomes of earlier runs from the journal."""
         for source in self.open_sources():
             if source.key in self.journal.stored:
                 self._set(source, SourceOutcome(SourceStatus.STORED))

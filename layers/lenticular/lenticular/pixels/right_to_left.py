@@ -66,7 +66,7 @@ def _types(text: str) -> list[str]:
 
 
 def _with_neutrals(directions: list[int | None], base: int) -> list[int]:
-    """Give spaces and marks the direction of both of their sides, else that of the line."""
+    """Return the directions; spaces and marks get that of both of their sides, else the line's."""
     befores = _nearest(directions, base)
     behinds = _nearest(directions[::-1], base)[::-1]
     return [

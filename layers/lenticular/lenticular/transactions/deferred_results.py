@@ -166,7 +166,7 @@ def presign_stored(bucket: Bucket, key: str, media_type: str, file_name: str | N
 
 
 def enqueue(bucket: Bucket, job: Job) -> None:
-    """Have an answer made later, unless that is ordered already."""
+    """Put a job into the queue, unless it is there already."""
     if not is_enqueued(bucket, job.result_id):
         bucket.delete(_error_key(job.result_id))
         bucket.delete(_made_as_key(job.result_id))

@@ -77,7 +77,7 @@ class Retries:
         return known != version or time.monotonic() >= due
 
     def add(self, thing: Hashable, version: Hashable = None) -> bool:
-        """Note a failure; return True for the first of this version."""
+        """Record a failure; return True for the first of this version."""
         known, _, wait = self._failed.get(thing, (None, 0.0, 0.0))
         is_first = thing not in self._failed or known != version
         wait = self._first_wait if is_first else min(2 * wait, LONGEST_WAIT_SECONDS)

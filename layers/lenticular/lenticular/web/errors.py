@@ -71,7 +71,7 @@ def error_response(
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Give every refusal, and every failure of ours, its response."""
+    """Add the handlers that respond to every refusal and to every failure of the server."""
     app.add_exception_handler(errors.LenticularError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)

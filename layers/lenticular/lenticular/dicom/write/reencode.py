@@ -105,7 +105,7 @@ def refusing_what_cannot_be_written() -> Iterator[None]:
 
 
 def _use_our_reading(dataset: Dataset, read: JsonDataset) -> None:
-    """Give elements whose VR the file does not name the VR that we read, and swap bytes as we do.
+    """Set the VR that we read where the file names none, and swap bytes as we do.
 
     pydicom leaves some VRs open and the bytes of private elements and words as they are.
     """

@@ -173,7 +173,7 @@ def _pending(connection: Connection, tags: QueryTags) -> list[RegisteredTag]:
 
 
 def _advance(connection: Connection, tags: QueryTags, limits: Limits, grace: int) -> int | None:
-    """Take the next step; return the number of studies it took, None if no tag is due.
+    """Do the next step; return the number of studies in it, None if no tag is due.
 
     `grace`: milliseconds for which older processes may still write.
     """

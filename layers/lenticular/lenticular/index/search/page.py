@@ -213,7 +213,7 @@ def _touched_studies(search: SearchShape, dialect: Dialect) -> Subquery:
 
 
 def _force_order_index(search: SearchShape, found: Select[Any], dialect: Dialect) -> Select[Any]:
-    """Say where to start when nothing narrows the search down, or all might be read and sorted."""
+    """Force the index of the order on a search of all studies, so that not all are sorted."""
     return dialect.force_index(found, studies, _ORDER_INDEX) if search.is_of_all_studies else found
 
 

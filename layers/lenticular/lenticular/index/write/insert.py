@@ -144,7 +144,7 @@ class InstanceInserter:
         )
 
     def _keep_again(self, new: InstanceRows, series: SeriesRow, known: ExistingInstance) -> Added:
-        """Let the row of an instance whose file was lost name the new file of the same bytes."""
+        """Update the row of an instance whose file was lost, to name the new one of equal bytes."""
         uid, lost_key = new.new.parsed.sop_instance_uid, known.key
         known.key = new.new.key
         self._new_keys.append({"of_series": series.row_id, "uid": uid, "new_key": known.key})

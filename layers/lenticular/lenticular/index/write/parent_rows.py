@@ -70,7 +70,7 @@ class SeriesRow:
     is_new: bool = False
 
     def add_known(self, uid: str, _: int, orthanc_id: bytes, sha256: bytes, key: str) -> None:
-        """Note an instance that the database has."""
+        """Record an instance that the database has."""
         self.known[uid] = ExistingInstance(orthanc_id, sha256, key)
 
 

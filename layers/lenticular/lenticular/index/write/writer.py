@@ -133,7 +133,7 @@ class Writer:
         return queue
 
     def _withdraw(self, batch: _Batch) -> None:
-        """Take a batch out of the queue and refuse it, unless another thread has written it."""
+        """Remove a batch from the queue and refuse it, unless another thread has written it."""
         with self._queueing:
             if batch in self._queue:
                 self._queue.remove(batch)

@@ -43,7 +43,7 @@ class DropFolder(Watch):
         self._first_seen: dict[Hashable, float] = {}
 
     def turn(self) -> float:
-        """Take every file that has been quiet for long enough."""
+        """Store every file that has not changed for long enough."""
         there = list(self._files())
         self._retries.keep_only({file.path for file in there} | {None})
         for file in self._quiet(there):

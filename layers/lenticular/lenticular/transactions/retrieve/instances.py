@@ -100,7 +100,7 @@ def _first(dataset: Dataset, tag: str) -> object:
 
 
 def _raise_not_found(services: Services, target: Target) -> NoReturn:
-    """Say which part of the path names nothing, and whether it was deleted (PS3.18 8.5)."""
+    """Raise NotFound for an unknown part of the path, Gone if it was deleted (PS3.18 8.5)."""
     study, series, sop = (
         target.study_instance_uid,
         target.series_instance_uid,

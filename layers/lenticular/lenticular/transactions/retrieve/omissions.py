@@ -59,7 +59,7 @@ class Omissions:
         self.add(name_of(instance), error)
 
     def status_is_sent(self) -> None:
-        """Note that the response has begun: nothing can be left out any more."""
+        """Record that the response has begun: nothing can be left out any more."""
         self._status_is_sent = True
 
     def raise_first(self) -> None:

@@ -213,7 +213,7 @@ def _describe_pixels(dataset: Dataset, pixels: _Pixels) -> Dataset:
 
 
 def _describe_document(dataset: Dataset, bulk: dict[str, BufferedIOBase]) -> Dataset:
-    """Say how long an encapsulated document is without its padding (PS3.3 C.24.2).
+    """Set the length of an encapsulated document without its padding (PS3.3 C.24.2).
 
     Returns the length that the client gave when it cannot be true.
     """

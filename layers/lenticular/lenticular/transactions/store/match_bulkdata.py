@@ -164,7 +164,7 @@ class BulkDataMatcher:
         self._finished.clear()
 
     def _complete(self, instance: IncomingInstance) -> None:
-        """Note that an instance is complete, if it is."""
+        """Record that an instance is complete, if it is."""
         if instance.incomplete or self._incomplete.pop(instance.number, None) is None:
             return
         self._finished.append(instance)

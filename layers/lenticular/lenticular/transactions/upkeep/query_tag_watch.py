@@ -30,7 +30,7 @@ class QueryTagWatch(Watch):
         self._is_starting = True
 
     def turn(self) -> float | None:
-        """Index what is due."""
+        """Index the values of the query tags that are due."""
         index = self._services.index
         try:
             index.query_tag_registry.register(starting=self._is_starting)

@@ -35,7 +35,10 @@ def mark_stable(
     looking_back: float | None = None,
     should_stop: Callable[[], bool] = never,
 ) -> MarkedStable:
-    """Tell all that is quiet; or what has become so in the last seconds, which is quicker."""
+    """Mark all resources that are stable.
+
+    With `looking_back` only those that became so in that many seconds, which is quicker.
+    """
     until = int((time.time() - services.settings.stable_age) * 1000)
     since = 0 if looking_back is None else until - int(looking_back * 1000)
     told: Counter[Level] = Counter()

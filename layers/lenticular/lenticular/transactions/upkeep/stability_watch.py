@@ -24,7 +24,7 @@ class StabilityWatch(Watch):
         self._looking_back: float | None = None
 
     def turn(self) -> float:
-        """Mark what is quiet by now."""
+        """Mark resources that have become stable."""
         # However long a failure lasts, what became stable meanwhile is marked after it.
         looking_back, self._looking_back = self._looking_back, None
         try:

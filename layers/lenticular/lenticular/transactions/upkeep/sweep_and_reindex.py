@@ -222,7 +222,7 @@ def _file(services: Services, read: list[_Unfiled]) -> int:
 
 
 def _remove_gone(services: Services, instances: list[NewInstance]) -> int:
-    """Take back the rows of files that a delete or a sweep has removed since they were read."""
+    """Remove the rows of files that a delete or a sweep has removed since they were read."""
     return remove_rows_without_file(
         services, [(instance.parsed.target, instance.key) for instance in instances]
     )

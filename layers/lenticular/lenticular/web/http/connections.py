@@ -103,7 +103,7 @@ class LimitedProtocol(HttpToolsProtocol):
         )
 
     def on_message_complete(self) -> None:
-        """Note that the whole body has been read; close the connection if that was waited for."""
+        """Record that the whole body has been read; close the connection if that was waited for."""
         self._unread = None
         super().on_message_complete()
         if self._closes:

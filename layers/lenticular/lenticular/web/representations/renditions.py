@@ -119,7 +119,7 @@ def drawn(request: Request, drawing: RenderRequest) -> Response:
 
 
 def warn_of_annotations(request: Request, response: Response) -> Response:
-    """Name the keywords of `annotation` that are ignored (PS3.18 8.3.5.1.1)."""
+    """Warn of keywords of `annotation` that are ignored (PS3.18 8.3.5.1.1)."""
     parameters = request.query_params
     text = parameters.get("annotation", parameters.get("imageAnnotation", ""))
     if names := unknown_annotations(text):

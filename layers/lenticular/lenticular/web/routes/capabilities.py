@@ -36,7 +36,7 @@ def retrieve_capabilities(request: Request) -> Response:
 
 @get_and_head(router, DICOMWEB)
 def introduction(request: Request) -> Response:
-    """Name this service and the first addresses to try."""
+    """Return the name of this service and the first addresses to try."""
     base, root = base_url(request), root_url(request)
     links = {
         "studies": f"{base}/studies",
