@@ -100,6 +100,6 @@ def test_a_store_that_the_index_cannot_take_leaves_no_file(tmp_path):
         with services.index.database.transaction() as connection:
             connection.exec_driver_sql("ALTER TABLE documents RENAME TO elsewhere")
 
-        assert wire.store(client, content(1)).status_code == 500
+        assert wire.store(client, content(1)).status_code == 503
 
         assert list(services.storage.keys("instances/")) == []

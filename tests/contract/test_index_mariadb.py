@@ -13,8 +13,8 @@ from lenticular.dicom.model import Level, Target
 from lenticular.errors import Unavailable
 from lenticular.index import Index
 from lenticular.index.records import Outcome, Statistics
-from lenticular.index.search.searcher import MAXIMUM_COUNTED
 from lenticular.index.sql.database import Database
+from lenticular.limits import Limits
 from lenticular.services import open_services
 from lenticular.settings import Settings
 from lenticular.transactions.search import parse_query
@@ -89,7 +89,7 @@ def test_a_search_reads_about_as_many_rows_as_it_answers(filled, level, place, a
 
     # Some tables are joined, the rows of a page are numbered and sorted on the way, and the results
     # behind a page are counted up to a limit.
-    assert answered < read <= 40 * (answered + query.offset + 2) + MAXIMUM_COUNTED
+    assert answered < read <= 40 * (answered + query.offset + 2) + Limits().counted_results
 
 
 def test_the_metadata_of_a_series_takes_two_round_trips(filled, mariadb):

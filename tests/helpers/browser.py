@@ -12,9 +12,13 @@ ARGUMENTS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[object]:
-    """Chromium without a window; each test opens pages of its own."""
+    """Chromium without a window; each test opens pages of its own.
+
+    Of a module and not of the session: playwright keeps an event loop running, beside which the
+    tests of the functions could not run.
+    """
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         pytest.skip("there is no chromium here (apt-get install chromium)")
