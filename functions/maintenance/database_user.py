@@ -30,7 +30,7 @@ def respond(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def make_user() -> None:
-    """Run each statement; all of them may run again."""
+    """Run each statement; running them again does no harm."""
     for statement in STATEMENTS:
         _execute(statement)
 

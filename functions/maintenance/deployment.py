@@ -1,4 +1,4 @@
-"""The part of a custom resource: CloudFormation asks, and waits for the answer at a URL."""
+"""Answers CloudFormation for a custom resource: it waits for the answer at a URL."""
 
 import json
 import urllib.request

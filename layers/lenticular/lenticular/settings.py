@@ -99,7 +99,7 @@ class Settings:
     replace: bool = False
     """True if other bytes under a stored SOP Instance UID replace the stored ones."""
     uids: str = "lenient"
-    """`lenient` stores instances whose UIDs are none, with a warning; `strict` refuses them."""
+    """`lenient` stores instances whose UIDs are invalid, with a warning; `strict` refuses them."""
     strict: bool = False
     """True if no deviation from PS3.18 is made that can be avoided (docs/conformance.md 3.11)."""
     stable_age: int = 60
@@ -115,7 +115,7 @@ class Settings:
     log_format: str = "auto"
     """`json` or `text`; `auto` is text on a terminal, else JSON."""
     query_tags: tuple[QueryTagSetting, ...] = ()
-    """Attributes to be searched for beyond those that are anyway."""
+    """Further attributes that can be searched for."""
     maximum_body: int = 5 * GIBIBYTE
     """Bytes that one request may carry."""
     payload_ceiling: int = 0
@@ -264,7 +264,7 @@ def _token(item: Any) -> Token:
         token, _, rights = item.rpartition(":")
         item = {"token": token, "rights": rights.split("+")}
     if not item["token"]:
-        raise ValueError("a token is token:rights, for example 0f3c…:read")
+        raise ValueError("write a token as token:rights, for example 0f3c…:read")
     return Token(item["token"], _rights(item["rights"]))
 
 

@@ -1,1 +1,1 @@
-"""Commands that keep files and index in step."""
+"""Commands that keep files and index in step, and that verify an installation."""

@@ -244,7 +244,7 @@ def _reservation(tag: str) -> str:
 
 
 def _located(dataset: Dataset, tag: str, creator: str) -> str:
-    """Return the tag that an attribute has in this data set, None if it is not in it."""
+    """Return the tag of an attribute in this data set, or None if it is absent."""
     if not creator:
         return tag
     for block in _BLOCKS:

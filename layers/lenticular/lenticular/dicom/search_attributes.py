@@ -272,5 +272,5 @@ def _keywords() -> dict[str, str]:
 
 
 def searchable(path: tuple[str, ...]) -> Attribute | None:
-    """Return the attribute with a matching column at this path."""
+    """Return the attribute at this path if the index has a column for it."""
     return _BY_PATH.get(path)

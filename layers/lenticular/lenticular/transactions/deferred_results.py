@@ -199,7 +199,7 @@ def finish(
 
 def status(bucket: Bucket, result: str) -> ResultState:
     """Return the state of a result; raise NotFound if it was never asked for."""
-    unknown = errors.NotFound("There is no such result; they are forgotten after a day.")
+    unknown = errors.NotFound("There is no such result; results are deleted after a day.")
     if not _ID.fullmatch(result):
         raise unknown
     # In this order: a job's outcome is written before the job is removed.

@@ -1,4 +1,4 @@
-"""Uploads past the payload limit: clients put files straight into the bucket, by presigned URLs.
+"""Uploads above the payload limit: clients put files straight into the bucket, by presigned URLs.
 
 The files arrive in the drop folder, `incoming/uploads/<id>/<number>-<size>/<name>`, and are
 ingested like all dropped files. The outcome of each is written to `uploads/<id>/<number>.json`

@@ -1,4 +1,4 @@
-"""Jobs of the payload limit: a deferred request is repeated in the background, without haste.
+"""Runs deferred requests in the background and stores their responses in the bucket.
 
 The application responds as it did to the client, but without the limits of one call.
 """

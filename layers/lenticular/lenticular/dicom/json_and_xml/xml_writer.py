@@ -150,7 +150,7 @@ def _creators(dataset: Dataset) -> dict[str, tuple[str, bool]]:
 
 
 def _private_start(tag: str, vr: str, creators: dict[str, tuple[str, bool]]) -> str:
-    """Return the start tag of a private element: with its creator in place of the block."""
+    """Return the start tag of a private element, with its private creator, not the block number."""
     creator, is_first = creators.get(tag[:6], ("", False))
     if not creator:
         return _start(tag, vr)

@@ -58,7 +58,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One result: where it is, and its attributes as encoded DICOM JSON, in ascending order."""
+    """One result: its UIDs, and its attributes as encoded DICOM JSON, in ascending order."""
 
     target: Target
     attributes: list[bytes]

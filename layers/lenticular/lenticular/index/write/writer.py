@@ -96,9 +96,10 @@ class Writer:
     def remove_unnamed_files(
         self, series: Target, keys: Sequence[str], remove: Callable[[str], None]
     ) -> int:
-        """Remove the files that no row of the series names; no row can come to name one meanwhile.
+        """Remove the files that no row of the series names.
 
-        Whoever stores waits for this before the commit, so the keys should be few.
+        No new row can refer to them while this runs: whoever stores waits for it before the
+        commit, so the keys should be few.
         """
 
         def remove_unnamed(connection: Connection) -> int:

@@ -88,7 +88,7 @@ def unpack(media_type: str, picture: bytes) -> Unpacked:
     """Return a PNG or GIF as native pixels, without its transparency (PS3.18 10.5.2)."""
     size = _picture_size(picture)
     if size is None or not 0 < size[0] * size[1] * 3 <= MAX_SAMPLES:
-        raise InvalidInstance(f"A part is not {media_type}, or too large.")
+        raise InvalidInstance(f"A part is not a valid {media_type}, or is too large.")
     try:
         import imagecodecs
         import numpy as np

@@ -36,4 +36,4 @@ def _check(decoded: DecodedFrame, description: PixelDescription) -> None:
         and decoded.bits <= description.bits_allocated
     )
     if not fits:
-        raise NotRenderable("The compressed frame is not of the size that the attributes give.")
+        raise NotRenderable("The size of the compressed frame differs from the attributes.")

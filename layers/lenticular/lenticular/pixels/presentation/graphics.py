@@ -252,7 +252,9 @@ def _lines(text: Dataset) -> list[str]:
     ).splitlines()
     shown = [visual(legible(line.expandtabs(4).rstrip(), _LONGEST_LINE)) for line in lines]
     if any(MISSING in line for line in shown):
-        raise NotRenderable("A text of the presentation state has letters that no font here has.")
+        raise NotRenderable(
+            "The presentation state has text with letters that are in no font here."
+        )
     return shown
 
 

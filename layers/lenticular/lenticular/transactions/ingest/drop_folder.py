@@ -118,7 +118,7 @@ class DropFolder(Watch):
     def _store(self, dropped: DroppedFile) -> list[Refusal]:
         name = readable(dropped_name(dropped.path.name))
         if not dropped.is_regular:
-            return [Refusal(name, "Only files are taken, no links and no devices.")]
+            return [Refusal(name, "Only regular files are stored, not links or devices.")]
         with dropped.open() as file, self._services.new_spool() as spool:
             if is_zip(file.read(4)):
                 return self._store_zip(file, name)
