@@ -1,5 +1,6 @@
 """A real browser for the tests: Debian's Chromium, driven by playwright."""
 
+import asyncio
 import shutil
 from collections.abc import Iterator
 
@@ -27,3 +28,4 @@ def browser() -> Iterator[object]:
         started = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield started
         started.close()
+    asyncio.set_event_loop(asyncio.new_event_loop())  # playwright leaves the thread without one
