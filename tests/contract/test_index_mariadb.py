@@ -3,7 +3,6 @@
 import os
 import threading
 import time
-from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 
@@ -22,7 +21,7 @@ from lenticular.settings import Settings
 from lenticular.transactions.search import parse_query
 from lenticular.web.app import create_app
 from tests.helpers import samples
-from tests.helpers.databases import FAST, MariaDB, mariadb_server, questions, rows_read
+from tests.helpers.databases import FAST, mariadb_server, round_trips, rows_read
 from tests.helpers.indexes import counts, in_threads, new, target
 
 STUDIES = 60
@@ -50,17 +49,6 @@ SEARCHES = [
     (Level.INSTANCE, None, {"limit": "3", "offset": "2", "includefield": "all"}),
     (Level.INSTANCE, None, {"InstanceNumber": "1", "limit": "3"}),
 ]
-
-
-def round_trips(mariadb: MariaDB, ask: Callable[[], object]) -> int:
-    """Return the statements this takes: the least seen, for the server counts those of all."""
-    counting = min(-questions(mariadb) + questions(mariadb) for _ in range(5))
-    asking = []
-    for _ in range(5):
-        before = questions(mariadb)
-        ask()
-        asking.append(questions(mariadb) - before)
-    return min(asking) - counting
 
 
 def _documents(index: Index, where: Target) -> list[bytes]:
