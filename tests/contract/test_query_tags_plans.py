@@ -98,10 +98,14 @@ def asked_to_store(mariadb, url, tags, *instances):
     """How many statements it takes to store these into a series that is there."""
     with opened(url, *tags) as index:
         index.writer.add([new("s", 1, 1)])
-        nothing = [questions(mariadb) for _ in range(2)]
-        before = questions(mariadb)
-        index.writer.add(list(instances))
-        return questions(mariadb) - before - (nothing[1] - nothing[0])
+        counted = []
+        for _ in range(3):  # the server counts the statements of all, so the least counts
+            nothing = min(-questions(mariadb) + questions(mariadb) for _ in range(3))
+            before = questions(mariadb)
+            index.writer.add(list(instances))
+            counted.append(questions(mariadb) - before - nothing)
+            index.writer.remove(*(each.parsed.target for each in instances))
+        return min(counted)
 
 
 def test_storing_takes_a_statement_more_with_tags_and_none_without(mariadb, mariadb_url):
