@@ -150,7 +150,13 @@ def test_a_question_that_is_no_json_or_too_long_is_refused(client):
 
 
 def test_fields_of_newer_releases_are_refused_unless_they_are_empty(client, stored):
-    empty = {"RequestedTags": [], "OrderBy": [], "Labels": [], "ResponseContent": []}
+    empty = {
+        "RequestedTags": [],
+        "OrderBy": [],
+        "Labels": [],
+        "ParentPatient": "",
+        "ParentStudy": "",
+    }
     assert len(find(client, Query={}, **empty)) == 3
     for name, value in {
         "RequestedTags": ["Rows"],

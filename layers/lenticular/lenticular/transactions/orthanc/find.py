@@ -180,19 +180,20 @@ def _has_case(key: str) -> bool:
 def _refuse_other_fields(body: dict[str, Any]) -> None:
     if body.get("Labels"):
         raise errors.InvalidRequest("There are no labels here, so none can be searched for.")
-    if "ParentPatient" in body:
+    if body.get("ParentPatient"):
         raise errors.InvalidRequest(
             'Field "ParentPatient" is not supported; put the PatientID into "Query".'
         )
     for name, value in body.items():
-        if value and name not in _FIELDS:  # clients send what they leave empty, too
+        # Clients also send the fields that they leave empty.
+        if value and name not in _FIELDS:
             fields = ", ".join(sorted(_FIELDS))
             raise errors.InvalidRequest(f'Field "{name[:80]}" is not supported: use {fields}.')
 
 
 def _parent(body: dict[str, Any], level: Level) -> tuple[Level, str] | None:
     """Return the level and identifier of the resource that the results lie below."""
-    given = [name for name in _PARENTS if name in body]
+    given = [name for name in _PARENTS if body.get(name)]
     if not given:
         return None
     if len(given) > 1 or not isinstance(body[given[0]], str):
