@@ -283,6 +283,7 @@ def resuming(port: int) -> Iterator[int]:
         yield listening.getsockname()[1]
 
 
+@pytest.mark.slow
 def test_who_comes_while_the_database_resumes_is_answered(mariadb, mariadb_url):
     with resuming(mariadb.port) as port:
         index = Index(mariadb_url.replace(f":{mariadb.port}/", f":{port}/"))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
+import pytest
 
 from tests.helpers import samples, wire
 from tests.helpers.databases import FAST, mariadb_server
@@ -77,6 +78,7 @@ def assert_asked_to_come_again(name: str, response: httpx2.Response) -> None:
     assert int(response.headers["Retry-After"]) > 0
 
 
+@pytest.mark.slow
 def test_a_bucket_that_says_nothing_is_reported_in_time(s3_environment, bucket, tmp_path):
     hung, may_go_on = threading.Event(), threading.Event()
 
@@ -103,6 +105,7 @@ def test_a_bucket_that_says_nothing_is_reported_in_time(s3_environment, bucket, 
         assert_asked_to_come_again(name, response)
 
 
+@pytest.mark.slow
 def test_a_database_that_says_nothing_is_reported_in_time(tmp_path):
     (tmp_path / "database").mkdir()
     with mariadb_server(tmp_path / "database", *FAST) as database:

@@ -50,6 +50,15 @@ def test_a_report_comes_in_the_character_set_that_is_asked_for(client, report, m
     assert by_header.headers["etag"] != get(client, report, media_type).headers["etag"]
 
 
+def test_a_character_set_of_the_media_type_goes_before_all_others(client, report):
+    media_type = "text/html; charset=us-ascii, text/plain; charset=gbk;q=0.5"
+
+    answer = get(client, f"{report}?charset=utf-8", media_type)
+    assert answer.headers["content-type"] == "text/html; charset=us-ascii"
+    unknown = get(client, f"{report}?charset=gbk", "text/html; charset=klingon")
+    assert unknown.headers["content-type"] == "text/html; charset=gbk"
+
+
 def test_the_parameter_goes_before_the_header_and_weights_decide(client, report):
     both = get(client, f"{report}?charset=utf-8;q=0.2,us-ascii", None, **{"Accept-Charset": "gbk"})
 

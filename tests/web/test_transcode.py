@@ -12,6 +12,7 @@ from pydicom.encaps import generate_frames
 from pydicom.pixels import pixel_array
 
 from tests.helpers import samples, wire
+from tests.helpers.files.deflated_frames import deflated_bits
 from tests.helpers.files.jpeg_2000 import jpeg_2000
 from tests.helpers.http.retrieve import get
 
@@ -237,6 +238,19 @@ def test_a_zip_may_be_transcoded_too(client):
         (name,) = archive.namelist()
         dataset = pydicom.dcmread(io.BytesIO(archive.read(name)))
     assert dataset.file_meta.TransferSyntaxUID == JPEG + "90"
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 8])
+@pytest.mark.parametrize("columns", range(1, 18))
+def test_frames_of_single_bits_follow_each_other_without_padding(client, columns, frames):
+    label = f"bits {columns} {frames}"
+    content = deflated_bits(label, 1, columns, frames)
+    wire.must_store(client, content)
+    got = retrieve(client, label, EXPLICIT)
+    expected = samples.ramp(1, columns, frames, label) // 3 % 2
+    packed = np.packbits(expected.astype(np.uint8).ravel(), bitorder="little").tobytes()
+    assert got.PixelData == packed + b"\0" * (len(packed) % 2)
+    assert (pixel_array(got).ravel() == expected.ravel()).all()
 
 
 def syntaxes_in(archive: bytes) -> dict[str, str]:

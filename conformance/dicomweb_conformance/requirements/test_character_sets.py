@@ -66,6 +66,15 @@ def test_8_8_5_the_parameter_goes_before_the_header(service, rendered):
     assert "utf-8" in ok(response).headers["Content-Type"].lower()
 
 
+@OPTIONAL
+def test_8_8_5_the_character_set_of_the_media_type_goes_before_the_others(service, rendered):
+    response = service.get(
+        rendered, "text/html; charset=utf-8", headers={"Accept-Charset": "us-ascii, utf-8;q=0.1"}
+    )
+
+    assert "utf-8" in ok(response).headers["Content-Type"].lower()
+
+
 @pytest.mark.parametrize("charset", ["klingon", "x-nothing,x-none", ""])
 def test_8_3_3_2_metadata_in_an_unknown_character_set_are_400(service, charset):
     response = service.get(path(METADATA), JSON, params={"charset": charset})

@@ -23,7 +23,7 @@ from lenticular.web.routers import all_routers
 log = logging.getLogger(__name__)
 
 LONGEST_HICCUP = 60
-"""Seconds after which an answer that cannot be made now is worth another try by ourselves."""
+"""The longest Retry-After, in seconds, with which a job tries again instead of giving up."""
 
 
 @dataclass(slots=True)

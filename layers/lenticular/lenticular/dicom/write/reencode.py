@@ -9,11 +9,12 @@ import io
 import logging
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pydicom import config
+from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
@@ -48,6 +49,8 @@ _UNREADABLE = (
     *(RecursionError, EOFError, struct.error, InvalidInstance),
 )
 
+_MOST_NAMED = 5
+"""Elements that a refusal names."""
 
 # Elements that may differ from the stored file: those about the encoding of the pixels.
 _MAY_CHANGE = frozenset(
@@ -142,10 +145,10 @@ def rewritten(
         before, behind = _encoded(dataset[:PIXEL_DATA]), _encoded(dataset[PIXEL_DATA + 1 :])
         written = read_content(before + behind, 0, EXPLICIT_LITTLE)
     except _UNREADABLE as error:
-        raise _not_rewritable() from error
+        raise _not_rewritable(_unwritable(dataset)) from error
     if differing := differences(elements.content, written) - _MAY_CHANGE:
         log.error("elements would change in another transfer syntax: %s", sorted(differing))
-        raise _not_rewritable()
+        raise _not_rewritable(differing)
     return _file(head, _joined(before, pixels, behind), lookup(transfer_syntax_uid).deflated)
 
 
@@ -226,9 +229,28 @@ def _file(head: bytes, elements: Iterator[bytes], deflated: bool) -> Iterator[by
     yield last + b"\0" * ((size + len(last)) % 2)  # PS3.5 A.5
 
 
-def _not_rewritable() -> Unacceptable:
+def _unwritable(dataset: Dataset) -> set[str]:
+    """Return the tags of the elements, at the root, that cannot be written."""
+    found = set()
+    for tag in list(dataset.keys()):
+        try:
+            _encoded(dataset[tag : tag + 1])
+        except _UNREADABLE:
+            found.add(f"{tag:08X}")
+    return found
+
+
+def _not_rewritable(elements: Collection[str] = ()) -> Unacceptable:
     """Return the error for an instance that cannot be written in another transfer syntax."""
+    named = ", ".join(map(_name, sorted(elements)[:_MOST_NAMED]))
+    which = f"Elements of the instance ({named})" if named else "Elements of the instance"
     return Unacceptable(
-        "Elements of the instance cannot be written in another transfer syntax; retrieve it as it"
-        " is stored."
+        f"{which} cannot be written in another transfer syntax without a change; retrieve the"
+        " instance as it is stored."
     )
+
+
+def _name(tag: str) -> str:
+    """Return a tag as people write it, with its keyword."""
+    keyword = keyword_for_tag(int(tag, 16))
+    return f"({tag[:4]},{tag[4:]}) {keyword}".rstrip()

@@ -1,5 +1,7 @@
 """Decoded frames as the bytes of Explicit VR Little Endian, PS3.5 8.1 and 8.2."""
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 
 from lenticular.errors import NotRenderable
@@ -24,6 +26,24 @@ def uncompressed(decoded: DecodedFrame, description: PixelDescription) -> bytes:
     letter = "f" if samples.dtype.kind == "f" else "i" if description.signed else "u"
     word = np.dtype(f"<{letter}{description.bits_allocated // 8}")
     return samples.astype(word).tobytes()
+
+
+def packed(frames: Iterable[bytes], frame_bits: int) -> Iterator[bytes]:
+    """Yield frames without padding between them, as native pixel data holds them (PS3.5 8.1.1).
+
+    Only frames of single bits do not end with a whole byte: the next one begins within it.
+    """
+    if frame_bits % 8 == 0:
+        yield from frames
+        return
+    held, count = 0, 0  # the bits that do not fill a byte yet, and how many they are
+    for frame in frames:
+        held |= int.from_bytes(frame, "little") << count
+        size, count = divmod(count + frame_bits, 8)
+        yield (held & ((1 << 8 * size) - 1)).to_bytes(size, "little")
+        held >>= 8 * size
+    if count:
+        yield held.to_bytes(1, "little")
 
 
 def _check(decoded: DecodedFrame, description: PixelDescription) -> None:

@@ -28,7 +28,7 @@ from lenticular.index.records import LocatedInstance, StoredInstance
 from lenticular.pixels.codecs import compress
 from lenticular.pixels.codecs.convert_frame import bits_needed, require
 from lenticular.pixels.codecs.decode import DecodedFrame, decode
-from lenticular.pixels.codecs.to_native import uncompressed
+from lenticular.pixels.codecs.to_native import packed, uncompressed
 from lenticular.pixels.image_pixel import PixelDescription, describe
 from lenticular.services import Services
 from lenticular.storage.spool import Spool
@@ -144,7 +144,7 @@ def _native(
     description = _description(services, located)
     bits = description.samples * description.bits_allocated
     size = (bits * pixels.number_of_frames + 7) // 8
-    if size > LONGEST_LENGTH or (bits % 8 and pixels.number_of_frames > 1):
+    if size > LONGEST_LENGTH:
         raise Unacceptable("Uncompressed, the pixels do not fit a file; retrieve them as stored.")
     frames = _decoded(services, located, description)
     first = next(frames)
@@ -158,7 +158,7 @@ def _native(
         changed["LossyImageCompression"] = "01"
     _change(elements.dataset, changed)
     samples = chain([first], frames)
-    data = (uncompressed(frame, description) for frame in samples)
+    data = packed((uncompressed(frame, description) for frame in samples), bits)
     vr = "OW" if description.bits_allocated > 8 else "OB"
     return _file(located, elements, syntax, reencode.native_element(vr, size, data))
 

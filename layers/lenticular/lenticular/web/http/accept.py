@@ -8,6 +8,7 @@ type.
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -112,6 +113,18 @@ def accepted(request: Request) -> Accept:
     if not query:
         return (parse_ranges(header) or _ANYTHING,)
     return parse_ranges(_LOST_PLUS.sub("+", query)), parse_ranges(header)
+
+
+def charsets_of(request: Request, media_type: str) -> list[str]:
+    """Return the `charset` parameters with which the client names a media type."""
+    lists = request.query_params.getlist("accept") or request.headers.getlist("accept")
+    found = []
+    for element in _elements(",".join(lists)):
+        with suppress(InvalidRequest):
+            media = MediaType.parse(element)
+            if media.name == media_type and "charset" in media.parameters:
+                found.append(media.parameters["charset"])
+    return found
 
 
 def _require_accept(request: Request, charset: tuple[str, ...]) -> None:

@@ -64,8 +64,14 @@ def require_utf_8(request: Request) -> None:
         _choose(request, (UTF_8,))
 
 
-def choose_character_set(request: Request) -> str:
-    """Return the character set in which a rendered text goes out (PS3.18 8.8.5)."""
+def choose_character_set(request: Request, of_media_type: Iterable[str] = ()) -> str:
+    """Return the character set in which a rendered text goes out (PS3.18 8.8.5).
+
+    `of_media_type` are those that the client names as a parameter of the media type.
+    """
+    for name in _weights(of_media_type):
+        if name in CODECS:
+            return name
     named = character_sets(request.query_params)
     if named:
         return UTF_8 if named[0] == ANY else named[0]

@@ -19,7 +19,7 @@ from lenticular.transactions.render.render_request import RenderRequest
 from lenticular.transactions.render.resource_category import ResourceCategory
 from lenticular.transactions.retrieve import instances
 from lenticular.transactions.retrieve.instances import BulkData
-from lenticular.web.http.accept import Offer
+from lenticular.web.http.accept import Offer, charsets_of
 from lenticular.web.http.character_sets import choose_character_set
 from lenticular.web.http.media_types import HTML, PDF, PLAIN_TEXT, TEXT_XML, shown
 from lenticular.web.representations import sr_page
@@ -87,7 +87,10 @@ class Rendition:
     def _report(self, offer: Offer, _: RenderOptions) -> Response:
         """Respond with the page of a report."""
         request, located = self._request, self._located
-        dicomweb, character_set = base_url(request), choose_character_set(request)
+        dicomweb, character_set = (
+            base_url(request),
+            choose_character_set(request, charsets_of(request, offer.media_type)),
+        )
         etag = respond.entity_tag(
             __version__, located.instance.sha256, offer.media_type, character_set, dicomweb
         )
