@@ -1,4 +1,4 @@
-"""What a month on AWS costs: the table of docs/operations.md, from prices.toml and counts.
+"""Computes what a month on AWS costs: the table of docs/operations.md, from prices and counts.
 
     python -m bench.cost [--studies 1000] [--images 300] [--megabytes 0.5]
 

@@ -203,7 +203,7 @@ def index_url(request: pytest.FixtureRequest) -> str:
 
 
 def questions(mariadb):
-    """How many statements the server has been sent, this one included."""
+    """Return the number of statements that the server was sent, this one included."""
     with mariadb.connect() as connection, connection.cursor() as cursor:
         cursor.execute("SHOW GLOBAL STATUS LIKE 'Questions'")
         return int(cursor.fetchone()[1])
@@ -221,7 +221,7 @@ def round_trips(mariadb: MariaDB, ask: Callable[[], object]) -> int:
 
 
 def rows_read(index):
-    """How many rows the only connection has read so far, and that all fitted into memory."""
+    """Return the rows that the only connection has read; all have to have fitted into memory."""
     with index.database.cursor() as cursor:
         cursor.execute("SHOW SESSION STATUS LIKE 'Created_tmp_disk_tables'")
         assert cursor.fetchone()[1] == "0"

@@ -79,7 +79,7 @@ def any_target(random: Random) -> Target:
 
 
 class History:
-    """What was done to an archive; its files get times in the order in which they came."""
+    """The history of an archive; its files get times in the order in which they came."""
 
     def __init__(self, services: Services, seed: int) -> None:
         self._services = services

@@ -45,6 +45,6 @@ def put(url: str, content: bytes) -> None:
 
 
 def take_all(services: Services) -> None:
-    """What the events of the bucket would start."""
+    """Run what the events of the bucket would start."""
     for key in [key for key, _, _ in services.bucket.keys("incoming/")]:
         take(services, services.bucket, key)

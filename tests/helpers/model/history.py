@@ -251,7 +251,7 @@ class History:
         return [Reindexed(target, frozenset(digests)) for target, digests in found.items()]
 
     def _changes(self, number: int, act: Act, answer: Any) -> list[Change]:
-        """What the answer says; a commit whose answer was lost is repeated, and then known."""
+        """Return what the answer says; a commit whose answer was lost is repeated."""
         changes = act.operation.changes(list(self._targets()), answer)
         if not self.world.processes[number].has_failed:
             return changes

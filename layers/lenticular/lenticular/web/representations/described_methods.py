@@ -15,6 +15,8 @@ from lenticular.dicom.transfer_syntaxes import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     lookup,
 )
+from lenticular.pixels.picture_formats import IN_DICOMWEB
+from lenticular.pixels.render_options import ANNOTATIONS, ICC_PROFILES, PARAMETERS
 from lenticular.web.http.accept import Offer
 from lenticular.web.http.character_sets import CODECS, UTF_8
 from lenticular.web.http.media_types import (
@@ -29,11 +31,12 @@ from lenticular.web.http.media_types import (
     TEXT_XML,
     ZIP,
 )
+from lenticular.web.representations import datasets
 from lenticular.web.resource_paths import INSTANCE, SERIES, STUDY
+from lenticular.web.stow.metadata_request import FORMATS
 
-PICTURES = ("image/jpeg", "image/png", "image/gif")
 VIDEOS = ("video/mpeg", "video/mp4", "video/H265")
-DATASETS = (DICOM_JSON, JSON, str(Offer(DICOM_XML, multipart=True)))
+DATASETS = tuple(map(str, datasets.OFFERS))
 BOOLEAN = ("true", "false")
 
 
@@ -60,13 +63,8 @@ _SEARCHES = {
 _RETRIEVED = {STUDY: "Study", SERIES: "Series", INSTANCE: "Instance"}
 _FRAMES = f"{INSTANCE}/frames/{{frame_list}}"
 _RENDERED = {**_RETRIEVED, _FRAMES: "Frames"}
-_RENDERING = {
-    "annotation": ("patient", "technique"),
-    "iccprofile": ("no", "yes", "srgb", "adobergb", "rommrgb", "displayp3"),
-    "quality": (),
-    "viewport": (),
-    "window": (),
-}
+_VALUES = {"annotation": ANNOTATIONS, "iccprofile": ICC_PROFILES}
+_RENDERING = {name: _VALUES.get(name, ()) for name in sorted(PARAMETERS)}
 _PAGING = {
     "includefield": ("all",),
     "fuzzymatching": BOOLEAN,
@@ -102,7 +100,7 @@ def _variant(parent: str, variant: str) -> DescribedMethod | None:
         "metadata": DescribedMethod(f"Retrieve{level}Metadata", DATASETS),
         "bulkdata": DescribedMethod(f"Retrieve{level}Bulkdata", _both(OCTET_STREAM)),
         "pixeldata": DescribedMethod(f"Retrieve{level}PixelData", _both(OCTET_STREAM)),
-        "thumbnail": DescribedMethod(f"Retrieve{level}Thumbnail", PICTURES, {"viewport": ()}),
+        "thumbnail": DescribedMethod(f"Retrieve{level}Thumbnail", IN_DICOMWEB, {"viewport": ()}),
         "rendered": _rendered(f"RetrieveRendered{level}", has_texts=level != "Frames"),
     }
     return None if level is None else known.get(variant)
@@ -110,7 +108,7 @@ def _variant(parent: str, variant: str) -> DescribedMethod | None:
 
 def _rendered(name: str, *, has_texts: bool) -> DescribedMethod:
     texts = (HTML, PLAIN_TEXT, TEXT_XML, PDF, *VIDEOS) if has_texts else ()
-    types = (*PICTURES, *texts, *(str(Offer(each, multipart=True)) for each in PICTURES))
+    types = (*IN_DICOMWEB, *texts, *(str(Offer(each, multipart=True)) for each in IN_DICOMWEB))
     sets = (UTF_8, *sorted(CODECS - {UTF_8}))
     return DescribedMethod(name, types, _RENDERING, character_sets=sets)
 
@@ -130,7 +128,7 @@ def _store(path: str) -> DescribedMethod | None:
     names = {"/studies": "StoreInstances", STUDY: "StoreStudyInstances"}
     if path not in names:
         return None
-    related = tuple(str(Offer(each, multipart=True)) for each in (DICOM, DICOM_JSON, DICOM_XML))
+    related = tuple(str(Offer(each, multipart=True)) for each in (DICOM, *FORMATS))
     answers = (DICOM_JSON, JSON, DICOM_XML)
     statuses = "202 400 406 409 411 413 415"
     return DescribedMethod(names[path], answers, request_types=(*related, DICOM), statuses=statuses)
