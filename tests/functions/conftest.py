@@ -1,5 +1,6 @@
 """The functions as Lambda has them: made once by their import, on S3 and a shared index."""
 
+import asyncio
 import secrets
 import sys
 from collections.abc import Iterator
@@ -36,6 +37,16 @@ FUNCTIONS = {
     "preview.handler": "PreviewFunction",
     "upload.handler": "UploadFunction",
 }
+
+
+@pytest.fixture(autouse=True)
+def event_loop_of_the_thread() -> Iterator[None]:
+    """Give the thread an event loop, as Lambda does; the viewer's tests may have left it none."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()
 
 
 @pytest.fixture(scope="session")

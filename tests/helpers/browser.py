@@ -1,6 +1,5 @@
 """A real browser for the tests: Debian's Chromium, driven by playwright."""
 
-import asyncio
 import shutil
 from collections.abc import Iterator
 
@@ -28,4 +27,3 @@ def browser() -> Iterator[object]:
         started = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield started
         started.close()
-    asyncio.set_event_loop(asyncio.new_event_loop())  # playwright leaves the thread without one
